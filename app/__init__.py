@@ -1,0 +1,1 @@
+"""The browser: Streamlit pages that draw what ``workbench`` serves."""
