@@ -27,7 +27,7 @@ def tracked() -> list[Path]:
 
 
 def test_help_imports_nothing_heavy() -> None:
-    script = "import sys; sys.argv = ['workbench', '--help']; from workbench.cli import main; main()"
+    script = "import sys; from workbench.cli import main; sys.argv[1:] = ['--help']; main()"
     run = subprocess.run(
         [sys.executable, "-X", "importtime", "-c", script], cwd=ROOT, capture_output=True, text=True
     )
