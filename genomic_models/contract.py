@@ -1,0 +1,195 @@
+"""The one contract every DNA model meets: sequences in, logits and tapped activations out.
+
+A *tap* is a named place in the network (``blocks.26``, ``blocks.28.mlp.l3``). Its activations can be
+read, or replaced by an *edit* before the network goes on. Names follow the module names that the
+Evo 2 publication and package use, so that published features and embeddings can be found again.
+"""
+
+from __future__ import annotations
+
+from abc import ABC, abstractmethod
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
+
+import torch
+from torch import Tensor
+
+
+@dataclass(frozen=True)
+class TapContext:
+    """Where in the input an edit is being applied.
+
+    Attributes
+    ----------
+    tap : str
+        Name of the tap.
+    offset : int
+        Position (in tokens, 0-based) of the first column of the activations. Larger than zero when a
+        sequence is read in chunks or generated token by token.
+    ids : Tensor
+        ``(B, L)`` int64, the tokens of these columns.
+    """
+
+    tap: str
+    offset: int
+    ids: Tensor
+
+
+Edit = Callable[[Tensor, TapContext], Tensor]
+"""Takes activations ``(B, L, d)`` and their context; returns a tensor of the same shape and dtype."""
+
+
+@dataclass(frozen=True)
+class Tokens:
+    """A right-padded batch of tokens.
+
+    Attributes
+    ----------
+    ids : Tensor
+        ``(B, L)`` int64.
+    lengths : Tensor
+        ``(B,)`` int64, tokens of each sequence before padding.
+    spans : Tensor or None
+        ``(B, L, 2)`` int64, the bases ``[start, end)`` of each token (0-based half-open; start == end
+        for special tokens and padding). None when token ``i`` is base ``i``.
+    """
+
+    ids: Tensor
+    lengths: Tensor
+    spans: Tensor | None = None
+
+
+@dataclass(frozen=True)
+class Forward:
+    """What one pass through a model gives.
+
+    Attributes
+    ----------
+    tokens : Tokens
+        The input, as the model read it.
+    logits : Tensor or None
+        ``(B, L, vocabulary)``; position ``p`` predicts token ``p + 1`` for a causal model. None when
+        the pass stopped early.
+    taps : dict of str to Tensor
+        ``(B, L, d)`` each, in the model's dtype. For a causal one-token-a-base model position ``p``
+        is the state after reading base ``p``. Rows past ``tokens.lengths`` are padding.
+    offset : int
+        Position of the first column in the whole sequence (chunked passes).
+    """
+
+    tokens: Tokens
+    logits: Tensor | None
+    taps: dict[str, Tensor] = field(default_factory=dict)
+    offset: int = 0
+
+
+class DNAModel(ABC):
+    """A DNA model behind one contract.
+
+    Attributes
+    ----------
+    name : str
+        How the model is asked for (``mini``, ``evo2_7b``, ``hf:OWNER/NAME``).
+    weights_hash : str
+        Hash over parameter names, shapes and values; the provenance lock of studies and SAEs.
+    layers : tuple of str
+        Names of all taps, in the order in which a pass meets them.
+    context : int
+        Longest sequence (tokens) that the model was made for.
+    causal : bool
+        Whether position ``p`` sees only tokens ``<= p``.
+    """
+
+    name: str
+    weights_hash: str
+    layers: tuple[str, ...]
+    context: int
+    causal: bool = True
+
+    @property
+    @abstractmethod
+    def device(self) -> torch.device:
+        """Where the weights are."""
+
+    @property
+    @abstractmethod
+    def dtype(self) -> torch.dtype:
+        """Dtype of activations."""
+
+    @abstractmethod
+    def d_model(self, layer: str) -> int:
+        """Width of a tap. Raises ``ModelError`` for an unknown one."""
+
+    @abstractmethod
+    def tokenize(self, sequences: Sequence[str]) -> Tokens:
+        """Upper-case, encode and right-pad sequences. Raises ``ModelError`` for an empty one."""
+
+    @abstractmethod
+    def base_tokens(self) -> Tensor | None:
+        """``(4,)`` int64, ids of A, C, G, T; None where a token is not one base."""
+
+    @abstractmethod
+    def forward(
+        self,
+        sequences: Sequence[str],
+        taps: Sequence[str] = (),
+        until: str | None = None,
+        edits: Mapping[str, Edit] | None = None,
+    ) -> Forward:
+        """Run a batch.
+
+        Parameters
+        ----------
+        sequences : sequence of str
+            DNA; case is ignored.
+        taps : sequence of str
+            Layers whose activations are returned.
+        until : str or None
+            Stop right after this tap (no logits). None runs to the logits.
+        edits : mapping of str to Edit, optional
+            Functions that replace activations at taps; what comes later sees the replacement, and
+            so does a tap of the same name.
+        """
+
+    def forward_chunks(
+        self,
+        sequences: Sequence[str],
+        chunk: int,
+        taps: Sequence[str] = (),
+        until: str | None = None,
+        edits: Mapping[str, Edit] | None = None,
+    ) -> Iterator[Forward]:
+        """Yield the same values as ``forward`` piece by piece, in memory that ``chunk`` bounds.
+
+        Only models that can carry state from one piece to the next offer it.
+        """
+        raise ModelError(f"model {self.name} cannot read a sequence in chunks: it carries no state")
+
+    def read(
+        self,
+        ids: Tensor,
+        state: object | None = None,
+        taps: Sequence[str] = (),
+        until: str | None = None,
+        edits: Mapping[str, Edit] | None = None,
+    ) -> tuple[Forward, object]:
+        """Read more tokens after those that ``state`` stands for; return values and the new state.
+
+        ``ids`` is ``(B, L)`` int64 without padding; ``state`` None starts afresh. Any number of calls
+        gives the values of one call over all tokens. Raises ``ModelError`` for a model that cannot.
+        """
+        raise ModelError(f"model {self.name} cannot go on from where it stopped: it is not causal")
+
+    def resolve(self, layer: str) -> str:
+        """Return ``layer`` if the model has that tap; raise ``ModelError`` naming those it has."""
+        if layer not in self.layers:
+            blocks = [n for n in self.layers if n.count(".") < 2]
+            raise ModelError(
+                f"model {self.name} has no layer {layer!r}; it has {', '.join(blocks)}"
+                " and their parts (see `workbench models " + self.name + "`)"
+            )
+        return layer
+
+
+class ModelError(ValueError):
+    """A model, checkpoint or layer that cannot be used as asked; the text says what to do."""

@@ -1,0 +1,97 @@
+"""A training corpus on disk: bases as bytes, read through a memory map.
+
+``corpus.bin`` holds the upper-case letters of all records one after another; ``corpus.json`` says which
+record lies where. Memory does not grow with the corpus.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import os
+from collections.abc import Iterable
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+
+_COMPLEMENT = np.arange(256, dtype=np.uint8)
+_COMPLEMENT[[ord(c) for c in "ACGTUMRWSYKVHDBN"]] = [ord(c) for c in "TGCAAKYWSRMBDHVN"]
+
+
+def reverse_complement(letters: np.ndarray) -> np.ndarray:
+    """Reverse complement of upper-case letters (uint8, last axis), IUPAC codes included."""
+    return _COMPLEMENT[letters[..., ::-1]]
+
+
+@dataclass(frozen=True)
+class Record:
+    """One sequence of the corpus: name, first byte, length, SHA-256 of its letters."""
+
+    name: str
+    offset: int
+    length: int
+    sha256: str
+
+
+def write_corpus(sequences: Iterable[tuple[str, str]], folder: Path) -> Corpus:
+    """Write ``(name, sequence)`` pairs as a corpus and open it. Raises ``ValueError`` if empty."""
+    folder.mkdir(parents=True, exist_ok=True)
+    records: list[Record] = []
+    offset = 0
+    temporary = folder / f".corpus.bin.tmp-{os.getpid()}"
+    with temporary.open("wb") as handle:
+        for name, sequence in sequences:
+            letters = sequence.upper().encode("ascii")
+            handle.write(letters)
+            digest = hashlib.sha256(letters).hexdigest()
+            records.append(Record(name, offset, len(letters), digest))
+            offset += len(letters)
+    if not offset:
+        temporary.unlink()
+        raise ValueError("the corpus is empty: expected at least one sequence")
+    temporary.replace(folder / "corpus.bin")
+    listing = folder / f".corpus.json.tmp-{os.getpid()}"
+    listing.write_text(json.dumps([vars(r) for r in records], indent=1))
+    listing.replace(folder / "corpus.json")
+    return Corpus(folder)
+
+
+class Corpus:
+    """Windows of a written corpus, split into training and held-out blocks.
+
+    Attributes
+    ----------
+    records : list of Record
+    letters : numpy.memmap
+        ``(bases,)`` uint8, upper-case ASCII.
+    """
+
+    def __init__(self, folder: Path) -> None:
+        self.records = [Record(**r) for r in json.loads((folder / "corpus.json").read_text())]
+        self.letters = np.memmap(folder / "corpus.bin", dtype=np.uint8, mode="r")
+
+    def window_starts(
+        self, length: int, block: int, holdout: float, seed: int, phase: int = 0
+    ) -> tuple[np.ndarray, np.ndarray]:
+        """First bytes of training and held-out windows: two int64 arrays.
+
+        Each record is cut into blocks of ``block`` bases, of which a random share ``holdout`` is held
+        out (the same for every ``phase``). Windows of ``length`` tile each record from base ``phase``;
+        a window that touches blocks of both kinds belongs to neither.
+        """
+        training, held = [], []
+        for index, record in enumerate(self.records):
+            starts = np.arange(phase, record.length - length + 1, length, dtype=np.int64)
+            blocks = -(-record.length // block)
+            out = np.random.default_rng([seed, index]).random(blocks) < holdout
+            first, last = out[starts // block], out[(starts + length - 1) // block]
+            training.append(record.offset + starts[~first & ~last])
+            held.append(record.offset + starts[first & last])
+        return np.concatenate(training), np.concatenate(held)
+
+    def read(self, starts: np.ndarray, length: int, reverse: np.ndarray) -> np.ndarray:
+        """Windows ``(B, length)`` uint8; rows where ``reverse`` is true as reverse complements."""
+        rows = np.stack([self.letters[s : s + length] for s in starts])
+        rows[reverse] = reverse_complement(rows[reverse])
+        return rows

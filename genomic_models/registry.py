@@ -1,0 +1,150 @@
+"""Finding and loading a model by name.
+
+A name is ``mini`` (ships with the project), a released Evo model (``evo2_7b_262k``, ``evo-1-8k-base``), a
+folder that ``workbench pretrain`` wrote, or ``hf:OWNER/NAME`` / ``hf:FOLDER`` for other families through
+the transformers library.
+"""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import torch
+from safetensors.torch import load_file
+from torch import Tensor
+
+from genomic_models.checkpoints.layout import check
+from genomic_models.contract import DNAModel, ModelError
+from genomic_models.striped_hyena.config import StripedHyenaConfig
+from genomic_models.striped_hyena.model import StripedHyenaModel
+from genomic_models.striped_hyena.network import StripedHyena, initialise
+
+WEIGHTS = "model.safetensors"
+CONFIG = "config.json"
+MINI = Path(__file__).parent / "weights" / "mini"
+DTYPES = {"float32": torch.float32, "bfloat16": torch.bfloat16}
+
+
+def load(
+    name: str,
+    device: str = "cpu",
+    dtype: str = "float32",
+    model_dir: Path | None = None,
+    accept_precision_loss: bool = False,
+    trust_remote_code: bool = False,
+) -> DNAModel:
+    """Load a model by name.
+
+    Parameters
+    ----------
+    name : str
+        See the module's text.
+    device : str
+        ``cpu``, ``cuda``, ``cuda:1``, ``mps``.
+    dtype : {"float32", "bfloat16"}
+        Of weights and activations (poles and residues stay fp32).
+    model_dir : Path, optional
+        Folder with the files of released models; otherwise the places of ``released.where_to_look``.
+    accept_precision_loss : bool
+        Run a model that needs FP8 projections without them, though its output is then badly off.
+    trust_remote_code : bool
+        Let a ``hf:`` model run code from its repository.
+
+    Raises
+    ------
+    ModelError
+        Unknown name, missing or unfit file, device that is not there.
+    """
+    if dtype not in DTYPES:
+        raise ModelError(f"dtype {dtype!r}: expected one of {', '.join(DTYPES)}")
+    _check_device(device)
+    if name.startswith("hf:"):
+        from genomic_models.hf import HFModel
+
+        return HFModel.load(name, device, DTYPES[dtype], trust_remote_code)
+    if name == "mini":
+        return _load_folder(MINI, name, device, dtype)
+    if (Path(name) / CONFIG).is_file():
+        return _load_folder(Path(name), Path(name).resolve().name, device, dtype)
+    return _load_released(name, device, dtype, model_dir, accept_precision_loss)
+
+
+def with_random_weights(model: DNAModel, seed: int) -> DNAModel:
+    """The same architecture, freshly initialised: the control for what training taught.
+
+    Raises ``ModelError`` for a model whose architecture is not built here.
+    """
+    if not isinstance(model, StripedHyenaModel):
+        raise ModelError(f"model {model.name}: a random-weights copy needs a StripedHyena network")
+    config = model.network.config
+    fresh = initialise(StripedHyena(config), seed).cast(model.dtype).to(model.device)
+    return StripedHyenaModel(fresh, f"{model.name} (random weights, seed {seed})")
+
+
+def _check_device(device: str) -> None:
+    kind = device.split(":")[0]
+    there = {
+        "cpu": lambda: True,
+        "cuda": torch.cuda.is_available,
+        "mps": torch.backends.mps.is_available,
+    }
+    if kind not in there:
+        raise ModelError(f"device {device!r}: expected cpu, cuda, cuda:N or mps")
+    if not there[kind]():
+        raise ModelError(f"device {device!r} is not available to this PyTorch: use cpu")
+
+
+def _build(
+    state: dict[str, Tensor], config: StripedHyenaConfig, name: str, device: str, dtype: str
+) -> StripedHyenaModel:
+    with torch.device("meta"):
+        network = StripedHyena(config)
+    for key, buffer in network.named_buffers():
+        state.setdefault(key, _frequencies(config, len(buffer)))
+        state[key] = state[key].float()
+    network.load_state_dict(state, assign=True)
+    return StripedHyenaModel(network.cast(DTYPES[dtype]).to(device), name)
+
+
+def _frequencies(config: StripedHyenaConfig, half: int) -> Tensor:
+    return config.rotary_base ** -(torch.arange(half, dtype=torch.float32) / half)
+
+
+def _load_folder(folder: Path, name: str, device: str, dtype: str) -> StripedHyenaModel:
+    try:
+        config = StripedHyenaConfig.from_dict(json.loads((folder / CONFIG).read_text()))
+        state = load_file(folder / WEIGHTS)
+    except (OSError, ValueError, TypeError) as error:
+        raise ModelError(f"{folder}: not a readable model folder ({error})") from error
+    except Exception as error:  # safetensors' own error class is not exported on all versions
+        if type(error).__name__ != "SafetensorError":
+            raise
+        raise ModelError(f"{folder / WEIGHTS}: damaged safetensors file ({error})") from error
+    state = check(state, config, str(folder / WEIGHTS))
+    return _build(state, config, name, device, dtype)
+
+
+def _load_released(
+    name: str, device: str, dtype: str, model_dir: Path | None, accept_precision_loss: bool
+) -> StripedHyenaModel:
+    from genomic_models.checkpoints.precision import check_precision
+    from genomic_models.checkpoints.reader import read_checkpoint
+    from genomic_models.released import RELEASED, where_to_look
+
+    if name not in RELEASED:
+        raise ModelError(
+            f"unknown model {name!r}: expected mini, one of {', '.join(RELEASED)}, hf:OWNER/NAME, or a"
+            " folder with config.json and model.safetensors"
+        )
+    release = RELEASED[name]
+    check_precision(name, release.config, DTYPES[dtype], accept_precision_loss)
+    places = where_to_look(name, model_dir)
+    found = next((p for p in places if p.exists()), None)
+    if found is None:
+        looked = "; ".join(str(p) for p in places)
+        raise ModelError(
+            f"model {name}: no weights found (looked at {looked}); download {', '.join(release.files)}"
+            f" from huggingface.co/{release.repository} and set WORKBENCH_MODELS to the folder"
+        )
+    return _build(read_checkpoint(found, release.config), release.config, name, device, dtype)

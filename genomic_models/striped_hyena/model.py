@@ -1,0 +1,163 @@
+"""``StripedHyenaModel``: a StripedHyena network behind the model contract."""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Iterator, Mapping, Sequence
+from functools import cached_property
+
+import torch
+from torch import Tensor
+
+from genomic_models import tokenizer
+from genomic_models.contract import DNAModel, Edit, Forward, ModelError, TapContext, Tokens
+from genomic_models.striped_hyena.network import StripedHyena
+
+
+class _Reached(Exception):
+    """The tap at which a pass was to stop has been read."""
+
+
+class _Probe:
+    """Reads and edits taps during one pass, and ends it at the last one needed."""
+
+    def __init__(
+        self,
+        ids: Tensor,
+        offset: int,
+        taps: Sequence[str],
+        until: str | None,
+        edits: Mapping[str, Edit],
+    ) -> None:
+        self.ids, self.offset, self.until, self.edits = ids, offset, until, edits
+        self.wanted = set(taps)
+        self.read: dict[str, Tensor] = {}
+
+    def __call__(self, name: str, x: Tensor) -> Tensor:
+        if name in self.edits:
+            edited = self.edits[name](x, TapContext(name, self.offset, self.ids))
+            if edited.shape != x.shape:
+                raise ModelError(
+                    f"edit at {name} returned shape {tuple(edited.shape)}, expected {tuple(x.shape)}"
+                )
+            x = edited.to(x.dtype)
+        if name in self.wanted:
+            self.read[name] = x
+        if name == self.until:
+            raise _Reached
+        return x
+
+
+class StripedHyenaModel(DNAModel):
+    """A StripedHyena network with its byte tokenizer.
+
+    Parameters
+    ----------
+    network : StripedHyena
+        With weights loaded.
+    name : str
+        How the model is asked for.
+    """
+
+    causal = True
+
+    def __init__(self, network: StripedHyena, name: str) -> None:
+        self.network = network.eval()
+        self.name = name
+        self.layers = network.tap_names()
+        self.context = network.config.context
+
+    @cached_property
+    def weights_hash(self) -> str:  # type: ignore[override]
+        digest = hashlib.sha256()
+        for name, tensor in sorted(self.network.state_dict().items()):
+            raw = tensor.detach().float().cpu().contiguous()
+            digest.update(f"{name}{tuple(raw.shape)}".encode())
+            digest.update(raw.numpy().tobytes())
+        return digest.hexdigest()
+
+    @property
+    def device(self) -> torch.device:
+        return self.network.embedding_layer.weight.device
+
+    @property
+    def dtype(self) -> torch.dtype:
+        return self.network.embedding_layer.weight.dtype
+
+    def d_model(self, layer: str) -> int:
+        return self.network.tap_width(self.resolve(layer))
+
+    def tokenize(self, sequences: Sequence[str]) -> Tokens:
+        return tokenizer.encode(sequences)
+
+    def base_tokens(self) -> Tensor:
+        return torch.tensor([ord(base) for base in "ACGT"])
+
+    def _run(
+        self,
+        tokens: Tokens,
+        states: list | None,
+        offset: int,
+        taps: Sequence[str],
+        until: str | None,
+        edits: Mapping[str, Edit] | None,
+        keep: bool,
+    ) -> tuple[Forward, list]:
+        for name in (*taps, *(edits or ()), *([until] if until else [])):
+            self.resolve(name)
+        ids = tokens.ids.to(self.device)
+        probe = _Probe(ids, offset, taps, until, edits or {})
+        logits, after = None, []
+        with torch.inference_mode():
+            try:
+                logits, after = self.network(ids, states, probe, keep)
+            except _Reached:
+                pass
+        missed = [name for name in taps if name not in probe.read]
+        if missed:
+            raise ModelError(f"the pass was to stop at {until}, before {', '.join(missed)}")
+        return Forward(tokens, logits, probe.read, offset), after
+
+    def forward(
+        self,
+        sequences: Sequence[str],
+        taps: Sequence[str] = (),
+        until: str | None = None,
+        edits: Mapping[str, Edit] | None = None,
+    ) -> Forward:
+        tokens = self.tokenize(sequences)
+        return self._run(tokens, None, 0, taps, until, edits, keep=False)[0]
+
+    def forward_chunks(
+        self,
+        sequences: Sequence[str],
+        chunk: int,
+        taps: Sequence[str] = (),
+        until: str | None = None,
+        edits: Mapping[str, Edit] | None = None,
+    ) -> Iterator[Forward]:
+        if chunk < 1:
+            raise ModelError(f"chunk is {chunk}: expected at least one base")
+        if until is not None:
+            raise ModelError("a chunked pass keeps the state of every block: it cannot stop early")
+        tokens = self.tokenize(sequences)
+        states = None
+        for start in range(0, tokens.ids.shape[1], chunk):
+            piece = Tokens(
+                tokens.ids[:, start : start + chunk], (tokens.lengths - start).clamp(0, chunk)
+            )
+            result, states = self._run(piece, states, start, taps, None, edits, keep=True)
+            yield result
+
+    def read(
+        self,
+        ids: Tensor,
+        state: object | None = None,
+        taps: Sequence[str] = (),
+        until: str | None = None,
+        edits: Mapping[str, Edit] | None = None,
+    ) -> tuple[Forward, object]:
+        offset, states = (0, None) if state is None else state  # type: ignore[misc]
+        tokens = Tokens(ids, torch.full((ids.shape[0],), ids.shape[1]))
+        result, after = self._run(tokens, states, offset, taps, until, edits, keep=True)
+        return result, (offset + ids.shape[1], after)
