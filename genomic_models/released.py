@@ -13,9 +13,7 @@ from pathlib import Path
 from genomic_models.striped_hyena.config import VOCABULARY, StripedHyenaConfig
 
 BF16_FINE = "not needed: bf16 and fp32 are fine"
-FP8_ANY = (
-    "input projections need FP8 quantisation: without it the loss is about 0.17 nats a base too high"
-)
+FP8_ANY = "input projections need FP8 quantisation: without it the loss is about 0.17 nats a base too high"
 FP8_HOPPER = (
     "input projections need FP8 with the truncated accumulator of Hopper GPUs: in bf16 or fp32, and "
     "on other GPUs, the model is broken (20 to 40 % accuracy)"
@@ -363,7 +361,9 @@ def where_to_look(name: str, model_dir: str | Path | None = None) -> list[Path]:
         If no released model has that name.
     """
     if name not in RELEASED:
-        raise ValueError(f"no released model is called {name!r}: choose one of {', '.join(RELEASED)}")
+        raise ValueError(
+            f"no released model is called {name!r}: choose one of {', '.join(RELEASED)}"
+        )
     model = RELEASED[name]
     places: list[Path] = []
     if chosen := model_dir or os.environ.get("WORKBENCH_MODELS"):
@@ -375,7 +375,9 @@ def where_to_look(name: str, model_dir: str | Path | None = None) -> list[Path]:
     # the wanted revision before any other that happens to be there
     here.sort(key=lambda path: not path.name.startswith(model.revision))
     places += [
-        snapshot / entry for snapshot in here or [snapshots / model.revision] for entry in model.entries
+        snapshot / entry
+        for snapshot in here or [snapshots / model.revision]
+        for entry in model.entries
     ]
     if model.config.generation == "evo2":
         places.append(cache.parent / f"{name}.pt")
