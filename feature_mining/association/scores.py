@@ -1,0 +1,235 @@
+"""Every base-level score of all features on all tracks, read from histograms.
+
+A detector at bin t calls a base when the feature's bin there is t or higher. Its threshold is the
+bin with the highest F1 on the *select* histogram (equal F1: the higher threshold) and is then
+frozen; the *report* histogram is only ever read at that bin, or without any threshold (AUROC,
+average precision).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import NamedTuple
+
+import numpy as np
+import pandas as pd
+
+from feature_mining.association.histogram import Histogram
+from feature_mining.association.intervals import IntervalCounts
+from feature_mining.association.labels import Column
+from feature_mining.association.multiplicity import benjamini_hochberg, enrichment_p
+from feature_mining.association.null import ShiftMoments
+
+BLOCK_CELLS = 4_000_000
+
+
+class Curve(NamedTuple):
+    """Counts of the detectors at every bin t, all float64 broadcastable to (F, n_bins, C).
+
+    hits : positives called; called : bases called; positives : positives in all; bases : bases in
+        all
+    """
+
+    hits: np.ndarray
+    called: np.ndarray
+    positives: np.ndarray
+    bases: np.ndarray
+
+
+def curve(positive: np.ndarray, all_: np.ndarray) -> Curve:
+    """Cumulative counts from the highest bin down.
+
+    Parameters
+    ----------
+    positive : int64 (F, n_bins, C); all_ : int64 (F, n_bins)
+    """
+    hits = np.cumsum(positive[:, ::-1], axis=1)[:, ::-1].astype(np.float64)
+    called = np.cumsum(all_[:, ::-1], axis=1)[:, ::-1].astype(np.float64)[:, :, None]
+    return Curve(hits, called, hits[:, :1], called[:, :1])
+
+
+def auroc(positive: np.ndarray, all_: np.ndarray) -> np.ndarray:
+    """Area under the ROC curve, ties counted half, float64 (F, C); NaN without positives or negatives.
+
+    Values in one bin are ties: exact when every distinct value has its own bin.
+    """
+    counts = curve(positive, all_)
+    negative = all_[:, :, None] - positive
+    above = counts.hits - positive
+    wins = (negative * (above + 0.5 * positive)).sum(axis=1)
+    positives, bases = counts.positives[:, 0], counts.bases[:, 0]
+    return _ratio(wins, positives * (bases - positives))
+
+
+def average_precision(positive: np.ndarray, all_: np.ndarray) -> np.ndarray:
+    """Average precision as a sum over steps of recall (scikit-learn's definition), float64 (F, C)."""
+    counts = curve(positive, all_)
+    precision = _ratio(counts.hits, counts.called, empty=0.0)
+    return _ratio((precision * positive).sum(axis=1), counts.positives[:, 0])
+
+
+def f1(hits: np.ndarray, called: np.ndarray, positives: np.ndarray) -> np.ndarray:
+    """Harmonic mean of precision and recall, as 2 hits / (called + positives)."""
+    return _ratio(2 * hits, called + positives)
+
+
+def matthews(
+    hits: np.ndarray, called: np.ndarray, positives: np.ndarray, bases: np.ndarray
+) -> np.ndarray:
+    """Matthews correlation; 0 where the detector or the track is constant (scikit-learn's convention)."""
+    covariance = hits * bases - called * positives
+    spread = np.sqrt(called * (bases - called)) * np.sqrt(positives * (bases - positives))
+    return _ratio(covariance, spread, empty=0.0)
+
+
+def choose_threshold(positive: np.ndarray, all_: np.ndarray) -> np.ndarray:
+    """Bin of the detector with the highest F1, int64 (F, C), at least 1; the higher bin of equals.
+
+    Only ever give it counts of the *select* split. Bin 0 is the always-on detector and not offered.
+    """
+    counts = curve(positive, all_)
+    score = np.nan_to_num(f1(counts.hits, counts.called, counts.positives)[:, 1:])
+    last = score.shape[1] - 1
+    return 1 + last - np.argmax(score[:, ::-1], axis=1)
+
+
+def score_at(positive: np.ndarray, all_: np.ndarray, threshold: np.ndarray) -> Curve:
+    """Counts of the frozen detectors on another split, every field float64 (F, C)."""
+    counts = curve(positive, all_)
+    at = threshold[:, None, :]
+    hits = np.take_along_axis(counts.hits, at, axis=1)[:, 0]
+    called = np.take_along_axis(counts.called[:, :, 0], threshold, axis=1)
+    shape = hits.shape
+    return Curve(
+        hits,
+        called,
+        np.broadcast_to(counts.positives[:, 0], shape),
+        np.broadcast_to(counts.bases[:, 0], shape),
+    )
+
+
+def thresholds(select: Histogram) -> np.ndarray:
+    """Frozen threshold bin of every pair, int64 (F, C), in feature blocks of bounded memory."""
+    parts = [choose_threshold(select.positive[part], select.all[part]) for part in _blocks(select)]
+    return np.concatenate(parts)
+
+
+def score_pairs(
+    select: Histogram,
+    report: Histogram,
+    columns: Sequence[Column],
+    bounds: np.ndarray,
+    intervals: IntervalCounts | None = None,
+    shift: ShiftMoments | None = None,
+    features: np.ndarray | None = None,
+    sign: int = 1,
+) -> pd.DataFrame:
+    """One row a (feature, track column): the `associations` table.
+
+    Parameters
+    ----------
+    select, report : counts of the two splits, same shapes
+    columns : (track, mode) of the C columns
+    bounds : float32 (F, n_bins), value at which each bin begins (`sparse.lower_bounds`)
+    intervals, shift : counts and moments on *report* at `thresholds(select)`; without them their
+        columns are NaN
+    features : feature numbers to list (alive ones); they and the columns are the family of the
+        q-values
+    sign : written into the rows; -1 for a flipped histogram
+
+    Notes
+    -----
+    n_select and n_report are callable bases. f1_chance is the F1 of the detector that is always on,
+    2 p / (1 + p) at base rate p; f1_shuffled is the exact expectation of F1 when the called bases
+    are shuffled, 2 a p / (a + p) at calling rate a. ap_lift is (AP - p) / (1 - p). The odds ratio
+    has Haldane's half in each cell. p is one-sided (enrichment), from z.
+    """
+    if select.positive.shape != report.positive.shape:
+        raise ValueError("select and report histograms differ in shape")
+    chosen = np.arange(len(select.all)) if features is None else np.asarray(features, np.int64)
+    tables = []
+    for part in _blocks(select):
+        rows = chosen[(chosen >= part.start) & (chosen < part.stop)]
+        if rows.size:
+            tables.append(_score_block(select.take(rows), report.take(rows), bounds[rows]))
+    if not tables:
+        raise ValueError("no features to score")
+    n = chosen.size
+    chosen = np.sort(chosen)
+    names = {
+        "feature": np.repeat(chosen, len(columns)),
+        "track": np.tile(np.array([c[0] for c in columns], dtype=object), n),
+        "mode": np.tile(np.array([c[1] for c in columns], dtype=object), n),
+        "sign": np.full(n * len(columns), sign, np.int8),
+    }
+    table = pd.DataFrame(
+        names | {key: np.concatenate([t[key] for t in tables]).ravel() for key in tables[0]}
+    )
+    at_pairs = {} if intervals is None else intervals.scores()
+    for key in IntervalCounts.SCORES:
+        table[key] = at_pairs[key][chosen].ravel() if intervals is not None else np.nan
+    z = np.full(len(table), np.nan) if shift is None else shift.z()[chosen].ravel()
+    table["z"] = z
+    table["p"] = enrichment_p(z)
+    table["q"] = benjamini_hochberg(table["p"].to_numpy())
+    return table
+
+
+def best_per_track(scores: pd.DataFrame, by: str = "ap_select") -> pd.DataFrame:
+    """The feature of every (track, mode) with the highest `by`, a *select* score; its row as it is.
+
+    Equal scores: the lower feature number. Raises ValueError for a column that is not of the select
+    split.
+    """
+    if not by.endswith("_select"):
+        raise ValueError(f"features are picked on the select split; {by!r} is not a select score")
+    ordered = scores.sort_values([by, "feature"], ascending=[False, True], kind="stable")
+    best = ordered.dropna(subset=[by]).drop_duplicates(["track", "mode"])
+    order = scores[["track", "mode"]].drop_duplicates()
+    return order.merge(best, on=["track", "mode"], how="left")
+
+
+def _score_block(select: Histogram, report: Histogram, bounds: np.ndarray) -> dict[str, np.ndarray]:
+    threshold = choose_threshold(select.positive, select.all)
+    chosen = score_at(select.positive, select.all, threshold)
+    hits, called, positives, bases = score_at(report.positive, report.all, threshold)
+    rate, calling = positives / np.maximum(bases, 1), called / np.maximum(bases, 1)
+    precision = average_precision(report.positive, report.all)
+    cells = [hits, called - hits, positives - hits, bases - called - positives + hits]
+    a, b, c, d = (cell + 0.5 for cell in cells)
+    outside = report.sum_all[:, None] - report.sum_inside
+    return {
+        "threshold": np.take_along_axis(bounds, threshold, axis=1),
+        "threshold_bin": threshold,
+        "n_select": chosen.bases.astype(np.int64),
+        "n_report": bases.astype(np.int64),
+        "base_rate": rate,
+        "auroc": auroc(report.positive, report.all),
+        "average_precision": precision,
+        "ap_lift": _ratio(precision - rate, 1 - rate),
+        "precision": _ratio(hits, called, empty=0.0),
+        "recall": _ratio(hits, positives),
+        "f1": f1(hits, called, positives),
+        "f1_chance": 2 * rate / (1 + rate),
+        "f1_shuffled": _ratio(2 * calling * rate, calling + rate),
+        "mcc": matthews(hits, called, positives, bases),
+        "auroc_select": auroc(select.positive, select.all),
+        "ap_select": average_precision(select.positive, select.all),
+        "f1_select": f1(chosen.hits, chosen.called, chosen.positives),
+        "odds_ratio": a * d / (b * c),
+        "mean_inside": _ratio(report.sum_inside, positives),
+        "mean_outside": _ratio(outside, bases - positives),
+    }
+
+
+def _blocks(histogram: Histogram) -> list[slice]:
+    n_features, n_bins, n_columns = histogram.positive.shape
+    size = max(1, BLOCK_CELLS // (n_bins * max(n_columns, 1)))
+    return [slice(first, min(first + size, n_features)) for first in range(0, n_features, size)]
+
+
+def _ratio(top: np.ndarray, bottom: np.ndarray, empty: float = np.nan) -> np.ndarray:
+    top, bottom = np.broadcast_arrays(top, bottom)
+    out = np.full(top.shape, empty, np.float64)
+    np.divide(top, bottom, out=out, where=bottom > 0)
+    return out

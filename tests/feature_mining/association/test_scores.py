@@ -1,0 +1,169 @@
+from __future__ import annotations
+
+import numpy as np
+import pandas as pd
+import pytest
+from sklearn import metrics
+
+from feature_mining.association import scores
+from feature_mining.association.histogram import Histogram, add_sparse
+from feature_mining.association.labels import label_states
+from feature_mining.association.sparse import bin_values, by_feature, lower_bounds, value_edges
+
+
+def sparse(dense):
+    rows, columns = np.nonzero(dense)
+    pointer = np.concatenate([[0], np.cumsum((dense > 0).sum(axis=1))])
+    return by_feature(pointer, columns, dense[rows, columns], dense.shape[1])
+
+
+def split_counts(dense, labels, edges, masks):
+    features = sparse(dense)
+    bins = bin_values(features, edges)
+    out = []
+    for use in masks:
+        histogram = Histogram.empty(dense.shape[1], edges.shape[1] + 2, len(labels.columns))
+        add_sparse(histogram, features, bins, labels, use)
+        out.append(histogram)
+    return out
+
+
+@pytest.fixture
+def exact(stretch):
+    """Histograms in which every distinct value has its own bin, and the masks of the two splits."""
+    levels = np.unique(stretch.dense[stretch.dense > 0])
+    edges = np.tile(levels, (7, 1)).astype(np.float32)
+    select = np.arange(3000) < 1400
+    report = np.arange(3000) >= 1500
+    pair = split_counts(stretch.dense, stretch.labels, edges, (select, report))
+    return *pair, edges, select, report
+
+
+def test_scores_equal_scikit_learn(stretch, exact):
+    select, report, edges, on_select, on_report = exact
+    bounds = lower_bounds(edges)
+    table = scores.score_pairs(select, report, stretch.labels.columns, bounds)
+    assert len(table) == 7 * len(stretch.labels.columns)
+    label = stretch.labels.table[stretch.labels.states]
+    for row in table.itertuples():
+        column = stretch.labels.columns.index((row.track, row.mode))
+        y, x = label[on_report, column], stretch.dense[on_report, row.feature]
+        called = x >= np.float32(row.threshold)
+        expected = {
+            "auroc": metrics.roc_auc_score(y, x),
+            "average_precision": metrics.average_precision_score(y, x),
+            "f1": metrics.f1_score(y, called, zero_division=0),
+            "mcc": metrics.matthews_corrcoef(y, called),
+            "precision": metrics.precision_score(y, called, zero_division=0),
+            "recall": metrics.recall_score(y, called),
+            "base_rate": y.mean(),
+            "mean_inside": x[y].mean(dtype=np.float64),
+            "mean_outside": x[~y].mean(dtype=np.float64),
+        }
+        for name, value in expected.items():
+            assert getattr(row, name) == pytest.approx(value, abs=1e-12), name
+        seen, truth = stretch.dense[on_select, row.feature], label[on_select, column]
+        assert row.auroc_select == pytest.approx(metrics.roc_auc_score(truth, seen), abs=1e-12)
+        best = max(
+            metrics.f1_score(truth, seen >= t, zero_division=0) for t in np.unique(seen[seen > 0])
+        )
+        assert row.f1_select == pytest.approx(best, abs=1e-12)
+
+
+def test_binned_scores_lie_within_a_thousandth(stretch, exact):
+    select, report, edges, *masks = exact
+    random = np.random.default_rng(5)
+    smooth = stretch.dense * (1 + 0.03 * random.random(stretch.dense.shape))
+    smooth = smooth.astype(np.float32)
+    edges = value_edges(sparse(smooth))
+    _, report = split_counts(smooth, stretch.labels, edges, masks)
+    label = stretch.labels.table[stretch.labels.states]
+    binned = scores.auroc(report.positive, report.all)
+    for column in range(label.shape[1]):
+        y = label[masks[1], column]
+        exact_value = metrics.roc_auc_score(y, smooth[masks[1], 1])
+        assert binned[1, column] == pytest.approx(exact_value, abs=1e-3)
+
+
+def test_literal_counts():
+    # bins:            off   1  2  3
+    positive = np.array([[[1], [1], [2], [4]]])
+    all_ = np.array([[10, 4, 2, 4]])
+    assert scores.choose_threshold(positive, all_).tolist() == [[2]]
+    # negatives 9, 3, 0, 0 below positives 1, 1, 2, 4.
+    wins = 4 * 12 + 2 * 12 + 1 * (9 + 1.5) + 1 * 4.5
+    assert scores.auroc(positive, all_)[0, 0] == pytest.approx(wins / (8 * 12))
+    assert scores.average_precision(positive, all_)[0, 0] == pytest.approx(
+        (4 * 1 + 2 * 1 + 1 * 7 / 10 + 1 * 8 / 20) / 8
+    )
+    at = scores.score_at(positive, all_, np.array([[2]]))
+    assert (at.hits[0, 0], at.called[0, 0]) == (6, 6)
+
+
+def test_equal_f1_takes_the_higher_threshold():
+    positive = np.array([[[0], [0], [3], [0]]])
+    all_ = np.array([[9, 0, 3, 0]])
+    # Bins 1 and 2 call the same bases.
+    assert scores.choose_threshold(positive, all_).tolist() == [[2]]
+
+
+def test_chance_levels(stretch, exact):
+    select, report, edges, _, on_report = exact
+    table = scores.score_pairs(select, report, stretch.labels.columns, lower_bounds(edges))
+    row = table.iloc[3]
+    assert row.f1_chance == pytest.approx(2 * row.base_rate / (1 + row.base_rate))
+    column = stretch.labels.columns.index((row["track"], row["mode"]))
+    y = stretch.labels.table[stretch.labels.states, column][on_report]
+    called = stretch.dense[on_report, row.feature] >= np.float32(row.threshold)
+    random = np.random.default_rng(0)
+    shuffled = np.mean([metrics.f1_score(y, random.permutation(called)) for _ in range(200)])
+    assert row.f1_shuffled == pytest.approx(shuffled, abs=0.01)
+
+
+def test_the_report_split_decides_nothing(stretch, exact):
+    select, report, edges, *_ = exact
+    bounds = lower_bounds(edges)
+    honest = scores.score_pairs(select, report, stretch.labels.columns, bounds)
+    swapped = Histogram(
+        report.positive[::-1].copy(), report.all[::-1].copy(), report.sum_inside, report.sum_all
+    )
+    other = scores.score_pairs(select, swapped, stretch.labels.columns, bounds)
+    pd.testing.assert_series_equal(honest["threshold"], other["threshold"])
+    best, again = scores.best_per_track(honest), scores.best_per_track(other)
+    assert best["feature"].tolist() == again["feature"].tolist()
+    with pytest.raises(ValueError, match="select"):
+        scores.best_per_track(honest, by="f1")
+
+
+def test_random_features_stay_at_chance_on_report():
+    random = np.random.default_rng(11)
+    n, n_features = 40_000, 60
+    starts = np.sort(random.integers(0, n - 60, 60 * 8)).reshape(8, 60)
+    tracks = {
+        f"t{i}": pd.DataFrame({"start": s, "end": s + 50, "strand": "."})
+        for i, s in enumerate(starts)
+    }
+    labels = label_states(tracks, 0, n, "+")
+    dense = random.gamma(1, 1, (n, n_features)) * (random.random((n, n_features)) < 0.05)
+    dense = dense.astype(np.float32)
+    half = np.arange(n) < n // 2
+    edges = value_edges(sparse(dense))
+    select, report = split_counts(dense, labels, edges, (half, ~half))
+    table = scores.score_pairs(select, report, labels.columns, lower_bounds(edges))
+    best = scores.best_per_track(table)
+    # Picked as the best of 60 on select, yet on report no better than any.
+    assert (best["auroc_select"] > 0.505).all()
+    assert abs(best["auroc"].mean() - 0.5) < 0.005
+    assert abs(best["ap_lift"].mean()) < 0.004
+
+
+def test_only_chosen_features_are_listed(stretch, exact):
+    select, report, edges, *_ = exact
+    columns = stretch.labels.columns
+    table = scores.score_pairs(
+        select, report, columns, lower_bounds(edges), features=np.array([4, 1])
+    )
+    assert table["feature"].tolist() == [1] * len(columns) + [4] * len(columns)
+    whole = scores.score_pairs(select, report, columns, lower_bounds(edges))
+    listed = whole[whole["feature"].isin([1, 4])].reset_index(drop=True)
+    pd.testing.assert_frame_equal(table, listed)
