@@ -77,7 +77,7 @@ def logo_svg(
     column_width: int = 16,
     height: int = 96,
 ) -> str:
-    """A logo as one SVG element: letters stacked by frequency, each stack as high as its bits (2 bits = full).
+    """A logo as one SVG element: letters stacked by frequency, stacks as high as their bits.
 
     Parameters
     ----------

@@ -202,7 +202,7 @@ def _draw(
 
 
 @numba.njit(cache=True, nogil=True, fastmath=True)
-def _ftrl(hot, dense, labels, weight, order, n_hot, l1, rate):  # type: ignore[no-untyped-def]
+def _ftrl(hot, dense, labels, weight, order, n_hot, l1, rate):
     n_columns = labels.shape[1]
     n_dense = dense.shape[1]
     n_groups = hot.shape[1]
@@ -253,7 +253,7 @@ def _ftrl(hot, dense, labels, weight, order, n_hot, l1, rate):  # type: ignore[n
 
 
 @numba.njit(cache=True, nogil=True)
-def _add_hot(out, hot, weights):  # type: ignore[no-untyped-def]
+def _add_hot(out, hot, weights):
     for i in range(hot.shape[0]):
         for g in range(hot.shape[1]):
             if hot[i, g] >= 0:

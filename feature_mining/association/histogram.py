@@ -138,7 +138,7 @@ def _check(histogram: Histogram, n_features: int, n_rows: int, labels: LabelStat
 
 
 @numba.njit(cache=True, nogil=True)
-def _count_sparse(  # type: ignore[no-untyped-def]
+def _count_sparse(
     indptr, rows, values, bins, states, use, pointer, members, column_totals, n_use,
     positive, total, sum_inside, sum_all,
 ):  # fmt: skip
@@ -186,7 +186,7 @@ def _count_sparse(  # type: ignore[no-untyped-def]
 
 
 @numba.njit(cache=True, nogil=True)
-def _count_dense(  # type: ignore[no-untyped-def]
+def _count_dense(
     turned, edges, states, pointer, members, n_states, positive, total, sum_inside, sum_all
 ):
     n_bins = total.shape[1]

@@ -151,7 +151,7 @@ def count_intervals(
 
 
 @numba.njit(cache=True, nogil=True)
-def _from(active, n, low, target):  # type: ignore[no-untyped-def]
+def _from(active, n, low, target):
     """First index >= low with active[index] >= target; doubling steps, since answers lie close."""
     step = 1
     high = low
@@ -170,7 +170,7 @@ def _from(active, n, low, target):  # type: ignore[no-untyped-def]
 
 
 @numba.njit(cache=True, nogil=True)
-def _count(  # type: ignore[no-untyped-def]
+def _count(
     indptr, rows, bins, threshold, states, pointer, members, use, gap,
     interval_ptr, starts, ends, usable, hit_any, hit_half, n_runs, run_hits,
 ):  # fmt: skip

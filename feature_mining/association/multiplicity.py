@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+
 import numpy as np
 from scipy.special import ndtr
 
@@ -21,7 +23,7 @@ def benjamini_yekutieli(p: np.ndarray) -> np.ndarray:
     return _step_up(p, lambda family: float((1 / np.arange(1, family + 1)).sum()))
 
 
-def _step_up(p, penalty):  # type: ignore[no-untyped-def]
+def _step_up(p: np.ndarray, penalty: Callable[[int], float]) -> np.ndarray:
     p = np.asarray(p, np.float64)
     known = np.flatnonzero(~np.isnan(p))
     q = np.full(p.shape, np.nan)

@@ -178,7 +178,7 @@ def _jobs(threshold: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
 
 
 @numba.njit(cache=True, nogil=True)
-def _few(  # type: ignore[no-untyped-def]
+def _few(
     jobs, levels, indptr, rows, bins, threshold, use, position, states, pointer, members,
     covariance, few, observed, mean, variance,
 ):  # fmt: skip
@@ -222,7 +222,7 @@ def _few(  # type: ignore[no-untyped-def]
 
 
 @numba.njit(cache=True, nogil=True)
-def _fill(out, jobs, levels, indptr, rows, bins, use, position):  # type: ignore[no-untyped-def]
+def _fill(out, jobs, levels, indptr, rows, bins, use, position):
     for job in range(jobs.size):
         f = jobs[job]
         for i in range(indptr[f], indptr[f + 1]):

@@ -146,7 +146,7 @@ def score_pairs(
     """
     if select.positive.shape != report.positive.shape:
         raise ValueError("select and report histograms differ in shape")
-    chosen = np.arange(len(select.all)) if features is None else np.asarray(features, np.int64)
+    chosen = np.arange(len(select.all)) if features is None else np.unique(features)
     tables = []
     for part in _blocks(select):
         rows = chosen[(chosen >= part.start) & (chosen < part.stop)]
@@ -155,7 +155,6 @@ def score_pairs(
     if not tables:
         raise ValueError("no features to score")
     n = chosen.size
-    chosen = np.sort(chosen)
     names = {
         "feature": np.repeat(chosen, len(columns)),
         "track": np.tile(np.array([c[0] for c in columns], dtype=object), n),

@@ -101,7 +101,7 @@ def lower_bounds(edges: np.ndarray, sparse: bool = True) -> np.ndarray:
 
 
 @numba.njit(cache=True, nogil=True)
-def _turn(indptr, indices, values, n_features):  # type: ignore[no-untyped-def]
+def _turn(indptr, indices, values, n_features):
     out_ptr = np.zeros(n_features + 1, np.int64)
     first, last = indptr[0], indptr[-1]
     for i in range(first, last):
@@ -121,7 +121,7 @@ def _turn(indptr, indices, values, n_features):  # type: ignore[no-untyped-def]
 
 
 @numba.njit(cache=True, nogil=True)
-def _bins(indptr, values, edges):  # type: ignore[no-untyped-def]
+def _bins(indptr, values, edges):
     bins = np.empty(values.size, np.uint16)
     n_edges = edges.shape[1]
     for f in range(indptr.size - 1):

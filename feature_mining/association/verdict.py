@@ -94,7 +94,7 @@ def bootstrap_margin(
     resamples: int = 1000,
     seed: int = 0,
 ) -> Interval:
-    """Interval of the margin in average precision lift of one pair over a control, blocks drawn with replacement.
+    """Block-bootstrap interval of the margin in average precision lift over a control.
 
     Parameters
     ----------

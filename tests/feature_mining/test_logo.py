@@ -1,3 +1,5 @@
+"""Logos: frequencies, bits, consensus, drawing."""
+
 from __future__ import annotations
 
 import xml.etree.ElementTree as ElementTree

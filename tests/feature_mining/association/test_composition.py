@@ -1,4 +1,8 @@
+"""The composition control against direct counts and scikit-learn."""
+
 from __future__ import annotations
+
+from itertools import pairwise
 
 import numpy as np
 import pytest
@@ -34,7 +38,7 @@ def test_covariates_equal_a_direct_count():
         known = window[window < 4]
         assert dense[row, 0] == pytest.approx(np.isin(known, (1, 2)).mean())
         assert dense[row, 1:5].tolist() == np.bincount(known, minlength=4).tolist()
-        pairs = [a * 4 + b for a, b in zip(window, window[1:], strict=False) if a < 4 and b < 4]
+        pairs = [a * 4 + b for a, b in pairwise(window) if a < 4 and b < 4]
         assert dense[row, 5:21].tolist() == np.bincount(pairs, minlength=16).tolist()
         for phase in range(3):
             places = range(p + phase - 60, p + phase + 60, 3)
@@ -44,7 +48,7 @@ def test_covariates_equal_a_direct_count():
             assert dense[row, at : at + 4] == pytest.approx(share, abs=1e-6)
 
 
-def test_ends_and_chunks_do_not_matter(monkeypatch):
+def test_ends_and_chunks_do_not_matter():
     codes = np.random.default_rng(1).integers(0, 4, 500).astype(np.uint8)
     hot, dense = covariates(codes, 0, 500)
     some_hot, some_dense = covariates(codes, 210, 260)

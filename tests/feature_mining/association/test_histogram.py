@@ -1,3 +1,5 @@
+"""Histograms against direct counts; shards add up."""
+
 from __future__ import annotations
 
 import numpy as np

@@ -1,3 +1,5 @@
+"""Interval and run counts by hand and against bioframe."""
+
 from __future__ import annotations
 
 import bioframe

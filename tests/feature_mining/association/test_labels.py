@@ -1,3 +1,5 @@
+"""Label states by hand and against bioframe."""
+
 from __future__ import annotations
 
 import bioframe

@@ -1,3 +1,5 @@
+"""False discovery rates against statsmodels."""
+
 from __future__ import annotations
 
 import numpy as np

@@ -1,3 +1,5 @@
+"""The circular-shift null against all shifts, one by one."""
+
 from __future__ import annotations
 
 import numpy as np

@@ -1,3 +1,5 @@
+"""Verdicts, their rules and the block bootstrap."""
+
 from __future__ import annotations
 
 import numpy as np
