@@ -43,9 +43,12 @@ def short_convolution(x: Tensor, weight: Tensor, past: Tensor | None) -> tuple[T
     return y, seen[..., length:]
 
 
+_ODD_SMOOTH = (1, 3, 5, 9, 15, 25, 27, 45, 75, 81, 125, 135, 225, 243)
+
+
 def fast_size(n: int) -> int:
-    """Smallest ``m 2**a >= n`` with ``m`` in 1, 3, 5, 9, 15: a length that FFTs are fast at."""
-    return min(m << max(0, (-(-n // m) - 1).bit_length()) for m in (1, 3, 5, 9, 15))
+    """Smallest ``m 2**a >= n`` with ``m`` odd and without prime factors over 5: FFTs are fast there."""
+    return min(m << max(0, (-(-n // m) - 1).bit_length()) for m in _ODD_SMOOTH)
 
 
 def fft_convolution(x: Tensor, kernel: Tensor, length: int | None = None) -> Tensor:

@@ -1,0 +1,98 @@
+"""Training: it learns, it resumes bit for bit, it never sees what is held out."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+import torch
+from safetensors.torch import load_file
+
+from genomic_models.contract import ModelError
+from genomic_models.corpus import Corpus, reverse_complement, write_corpus
+from genomic_models.pretraining import Pretrainer, PretrainConfig, learning_rate_at
+from genomic_models.striped_hyena.config import StripedHyenaConfig
+
+ARCHITECTURE = StripedHyenaConfig("evo2", "SDH*", 16, 2, 32, groups=4, context=64)
+CONFIG = PretrainConfig(
+    tokens=64 * 4 * 12, length=64, batch=4, holdout=0.2, block=256, autocast=False
+)
+
+
+@pytest.fixture
+def corpus(tmp_path):
+    rng = np.random.default_rng(0)
+    random = "".join(rng.choice(list("ACGT"), 3000))
+    return write_corpus([("repeat", "ACCGTTTGAN" * 300), ("random", random)], tmp_path / "corpus")
+
+
+def test_corpus_round_trip(corpus, tmp_path):
+    again = Corpus(tmp_path / "corpus")
+    assert [(r.name, r.offset, r.length) for r in again.records] == [
+        ("repeat", 0, 3000),
+        ("random", 3000, 3000),
+    ]
+    assert bytes(again.letters[:10]) == b"ACCGTTTGAN"
+    rows = again.read(np.array([0, 0]), 10, np.array([False, True]))
+    assert [bytes(r) for r in rows] == [b"ACCGTTTGAN", b"NTCAAACGGT"]
+
+
+def test_reverse_complement_knows_iupac():
+    letters = np.frombuffer(b"ACGTRYSWKMBDHVN", dtype=np.uint8)
+    assert bytes(reverse_complement(letters)) == b"NBDHVKMWSRYACGT"
+
+
+@pytest.mark.parametrize("phase", [0, 17, 63])
+def test_training_windows_never_touch_heldout_blocks(corpus, phase):
+    training, held = corpus.window_starts(64, 256, 0.2, 0, phase)
+    _, held0 = corpus.window_starts(64, 256, 0.2, 0, 0)
+    out = np.zeros(6000, bool)
+    for start in held0:
+        out[start : start + 64] = True
+    assert len(training) and len(held0)
+    assert not any(out[s : s + 64].any() for s in training)
+    assert all(s % 3000 + 64 <= 3000 for s in [*training, *held])
+
+
+def test_loss_falls_and_resume_gives_the_same_weights(corpus, tmp_path):
+    progress = []
+    whole = Pretrainer(ARCHITECTURE, CONFIG, corpus, tmp_path / "whole")
+    whole.run(progress.append)
+    assert progress[-1].step == progress[-1].steps == 12
+    assert progress[-1].bits < progress[0].bits - 0.8
+
+    first = Pretrainer(ARCHITECTURE, CONFIG, corpus, tmp_path / "halved")
+    first.run(should_stop=lambda: first.step >= 5)
+    second = Pretrainer(ARCHITECTURE, CONFIG, corpus, tmp_path / "halved")
+    assert second.step == 5
+    second.run()
+    a = load_file(tmp_path / "whole" / "model.safetensors")
+    b = load_file(tmp_path / "halved" / "model.safetensors")
+    assert a.keys() == b.keys()
+    assert all(torch.equal(a[k], b[k]) for k in a)
+
+
+def test_weights_carry_published_names_and_negative_poles(corpus, tmp_path):
+    trainer = Pretrainer(ARCHITECTURE, CONFIG, corpus, tmp_path / "run")
+    weights = trainer.weights()
+    assert (weights["blocks.2.filter.log_poles"] < 0).all()
+    assert weights["blocks.1.filter.h"].shape == (4, 1, 128)
+
+
+def test_another_corpus_is_refused(corpus, tmp_path):
+    Pretrainer(ARCHITECTURE, CONFIG, corpus, tmp_path / "run").save()
+    other = write_corpus([("other", "ACGT" * 500)], tmp_path / "other")
+    with pytest.raises(ModelError, match="another architecture or corpus"):
+        Pretrainer(ARCHITECTURE, CONFIG, other, tmp_path / "run")
+
+
+def test_schedule_rises_then_falls_to_zero():
+    config = PretrainConfig(tokens=2048 * 4 * 100, warmup=0.1)
+    assert learning_rate_at(0, config) == pytest.approx(0.1)
+    assert learning_rate_at(9, config) == pytest.approx(1.0)
+    assert learning_rate_at(55, config) == pytest.approx(0.5)
+    assert learning_rate_at(100, config) == pytest.approx(0.0)
+
+
+def test_empty_corpus_is_refused(tmp_path):
+    with pytest.raises(ValueError, match="corpus is empty"):
+        write_corpus([], tmp_path / "none")
