@@ -33,7 +33,7 @@ GENOMES = {
 }
 FIRST = 1_000_000
 WINDOW, WARMUP, BATCH = 2048, 256, 8
-QUICK_BASES, QUICK_GENOMES, QUICK_ORDER = 100_000, 3, 9
+QUICK_BASES, QUICK_GENOMES, QUICK_ORDER = 50_000, 3, 9
 
 
 def read(path: Path, form: str = "fasta") -> str:
@@ -98,6 +98,8 @@ def measure(markov: MarkovModel, model: DNAModel | None, quick: bool) -> dict[st
         }
         if model is not None:
             curves[model.name] = model_bits(model, sequence)
+            if not np.isfinite(curves[model.name][counted]).all():
+                raise SystemExit(f"model {model.name} gave logits that are not finite on {genome}")
         results[genome] = {
             name: {
                 "bases": int(counted[:length].sum()),
