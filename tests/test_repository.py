@@ -71,6 +71,8 @@ def test_every_module_says_what_it_is() -> None:
     mute = [
         str(path.relative_to(ROOT))
         for path in tracked()
-        if path.suffix == ".py" and not ast.get_docstring(ast.parse(path.read_text()))
+        if path.suffix == ".py"
+        and path.stat().st_size  # an empty __init__.py has nothing to say
+        and not ast.get_docstring(ast.parse(path.read_text()))
     ]
     assert not mute
