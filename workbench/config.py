@@ -1,0 +1,198 @@
+"""``study.toml``: what the user asked for, every default written out, unknown keys refused."""
+
+from __future__ import annotations
+
+import tomllib
+from dataclasses import asdict, dataclass, field, fields, is_dataclass
+from pathlib import Path
+from typing import Any, get_args, get_origin, get_type_hints
+
+import tomlkit
+
+from workbench.atomic import write_atomic
+from workbench.errors import InputError
+
+
+@dataclass(frozen=True)
+class InputConfig:
+    """Files of the study; paths are absolute or relative to the study folder."""
+
+    genome: str = ""
+    tracks: list[str] = field(default_factory=list)
+    regions: str = ""
+    circular: list[str] = field(default_factory=list)
+    rename: dict[str, str] = field(default_factory=dict)
+
+
+@dataclass(frozen=True)
+class ModelConfig:
+    """Which model is probed, where in it, and on what hardware."""
+
+    name: str = "mini"
+    layer: str = ""
+    device: str = "cpu"
+    dtype: str = "float32"
+    folder: str = ""
+    accept_precision_loss: bool = False
+    trust_remote_code: bool = False
+
+
+@dataclass(frozen=True)
+class WindowConfig:
+    """How the genome is cut for the model: bases a window, bases thrown away, windows a batch."""
+
+    window: int = 2048
+    warmup: int = 512
+    batch: int = 8
+
+
+@dataclass(frozen=True)
+class SplitConfig:
+    """Shares of the genome for SAE training, for choosing, and for printed figures."""
+
+    train: float = 0.5
+    select: float = 0.25
+    report: float = 0.25
+    block: int = 0
+
+
+@dataclass(frozen=True)
+class SAEConfig:
+    """The sparse autoencoder: ``width`` features, ``k`` active a base on average."""
+
+    architecture: str = "batch_topk"
+    width: int = 0
+    k: int = 16
+    tokens: int = 4_000_000
+    batch: int = 2048
+    learning_rate: float = 0.0
+    checkpoint_every: int = 100
+
+
+@dataclass(frozen=True)
+class StatisticsConfig:
+    """Which tracks are tested, and how runs of active bases are joined."""
+
+    skip_tracks: list[str] = field(default_factory=lambda: ["region", "source", "sequence_feature"])
+    min_intervals: int = 5
+    merge_gap: int = 3
+
+
+@dataclass(frozen=True)
+class ControlConfig:
+    """Baselines that go through the same pipeline, on at most ``bases`` bases of each split."""
+
+    random_weights: bool = True
+    bases: int = 300_000
+
+
+@dataclass(frozen=True)
+class RunConfig:
+    """Seed of everything random; bases of a shard."""
+
+    seed: int = 0
+    shard_bases: int = 98_304
+
+
+@dataclass(frozen=True)
+class StudyConfig:
+    """The whole of ``study.toml``."""
+
+    input: InputConfig = field(default_factory=InputConfig)
+    model: ModelConfig = field(default_factory=ModelConfig)
+    windows: WindowConfig = field(default_factory=WindowConfig)
+    split: SplitConfig = field(default_factory=SplitConfig)
+    sae: SAEConfig = field(default_factory=SAEConfig)
+    statistics: StatisticsConfig = field(default_factory=StatisticsConfig)
+    controls: ControlConfig = field(default_factory=ControlConfig)
+    run: RunConfig = field(default_factory=RunConfig)
+
+
+def _fits(value: object, kind: Any) -> bool:
+    origin = get_origin(kind)
+    if origin is list:
+        return isinstance(value, list) and all(isinstance(v, get_args(kind)[0]) for v in value)
+    if origin is dict:
+        return isinstance(value, dict) and all(isinstance(v, str) for v in value.values())
+    if kind is float:
+        return isinstance(value, int | float) and not isinstance(value, bool)
+    if kind is int:
+        return isinstance(value, int) and not isinstance(value, bool)
+    return isinstance(value, kind)
+
+
+def _section(cls: Any, values: dict[str, Any], where: str) -> Any:
+    known = {f.name for f in fields(cls)}
+    for key in values:
+        if key not in known:
+            raise InputError(
+                f"{where}: unknown key {key!r}; expected one of {', '.join(sorted(known))}"
+            )
+    hints = get_type_hints(cls)
+    built: dict[str, Any] = {}
+    for key, value in values.items():
+        kind = hints[key]
+        if is_dataclass(kind):
+            if not isinstance(value, dict):
+                raise InputError(f"{where}: {key} must be a table, found {value!r}")
+            built[key] = _section(kind, value, f"{where} [{key}]")
+            continue
+        if not _fits(value, kind):
+            name = getattr(kind, "__name__", str(kind))
+            raise InputError(f"{where}: {key} is {value!r}, expected {name}")
+        built[key] = value
+    return cls(**built)
+
+
+def _require(holds: bool, text: str) -> None:
+    if not holds:
+        raise InputError(f"study.toml {text}")
+
+
+def _check(config: StudyConfig) -> None:
+    w, s, a, r = config.windows, config.split, config.sae, config.run
+    _require(bool(config.input.genome), "[input]: genome is empty, expected a FASTA or GenBank file")
+    _require(
+        0 <= w.warmup < w.window,
+        f"[windows]: warmup {w.warmup} must be at least 0 and less than window {w.window}",
+    )
+    _require(w.batch >= 1, f"[windows]: batch {w.batch} must be at least 1")
+    _require(
+        min(s.train, s.select, s.report) > 0 and abs(s.train + s.select + s.report - 1) < 1e-6,
+        f"[split]: train {s.train}, select {s.select}, report {s.report} must be positive and sum to 1",
+    )
+    _require(a.k >= 1, f"[sae]: k {a.k} must be at least 1")
+    _require(a.width >= 0, f"[sae]: width {a.width} must be positive, or 0 for 8 times the layer")
+    _require(a.tokens >= a.batch >= 1, f"[sae]: tokens {a.tokens} must be at least batch {a.batch}")
+    _require(r.shard_bases >= 1, f"[run]: shard_bases {r.shard_bases} must be at least 1")
+    _require(config.controls.bases >= 1, "[controls]: bases must be at least 1")
+
+
+def read_config(path: Path) -> StudyConfig:
+    """Read and check ``study.toml``. Raises ``InputError`` naming the key and what was expected."""
+    try:
+        values = tomllib.loads(path.read_text())
+    except FileNotFoundError:
+        raise InputError(
+            f"{path.parent}: no study.toml here; make a study with `workbench new {path.parent}`"
+        ) from None
+    except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
+        raise InputError(f"{path}: not valid TOML ({error})") from None
+    config: StudyConfig = _section(StudyConfig, values, str(path))
+    _check(config)
+    return config
+
+
+def write_config(config: StudyConfig, path: Path) -> None:
+    """Write every value, defaults included, with what each section is for."""
+    _check(config)
+    document = tomlkit.document()
+    hints = get_type_hints(StudyConfig)
+    for section in fields(StudyConfig):
+        table = tomlkit.table()
+        table.comment((hints[section.name].__doc__ or "").split(";")[0].split(".")[0])
+        for key, value in asdict(getattr(config, section.name)).items():
+            table.add(key, value)
+        document.add(section.name, table)
+    with write_atomic(path) as temporary:
+        temporary.write_text(tomlkit.dumps(document))

@@ -1,0 +1,27 @@
+"""The report: one HTML file that opens anywhere."""
+
+from __future__ import annotations
+
+from workbench.progress import Progress
+from workbench.stages.stage import Stage
+from workbench.study import Study
+
+
+def run(study: Study, shard: int, progress: Progress) -> int:
+    """Write ``report.html``."""
+    from workbench.report import write_report
+
+    write_report(study, study.folder / "report.html")
+    progress.advance(1)
+    return 0
+
+
+STAGE = Stage(
+    name="report",
+    title="drawing the report",
+    needs=("catalog", "quality"),
+    sections=(),
+    run=run,
+    size=lambda study, shard: 1,
+    unit="page",
+)

@@ -1,0 +1,56 @@
+"""What a stage is: a step with named needs, cut into shards, that can stop and go on."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from workbench.progress import Progress
+
+if TYPE_CHECKING:
+    from workbench.study import Study
+
+
+def _one(study: Study) -> int:
+    return 1
+
+
+def _nothing(study: Study) -> None:
+    return None
+
+
+@dataclass(frozen=True)
+class Stage:
+    """A step of a study.
+
+    Attributes
+    ----------
+    name, title : str
+        Name on the command line; what it does, for people.
+    needs : tuple of str
+        Stages whose outputs it reads.
+    sections : tuple of str
+        Sections of ``study.toml`` that its outputs depend on.
+    run : callable
+        ``run(study, shard, progress) -> bases``: makes the outputs of one shard (whole, under their final
+        names) and returns how many bases were read. Calls ``progress.advance`` with bases.
+    count : callable
+        Number of shards.
+    finish : callable
+        Reduction over all shards, run once they are done.
+    unit : str
+        What ``run`` counts.
+    size : callable
+        Expected units of one shard, for the bar.
+    """
+
+    name: str
+    title: str
+    needs: tuple[str, ...]
+    sections: tuple[str, ...]
+    run: Callable[[Study, int, Progress], int]
+    size: Callable[[Study, int], int]
+    count: Callable[[Study], int] = _one
+    finish: Callable[[Study], None] = _nothing
+    unit: str = "bases"
