@@ -112,8 +112,9 @@ def shift_moments(
         )  # fmt: skip
         # Centred, so that the large constant term does not eat the precision of the others.
         rows -= (active[chosen] / n).astype(np.float32)[:, None]
-        power = np.abs(fft.rfft(rows, axis=1)) ** 2
-        variance = (power @ spectra.T).astype(np.float64) / n
+        # Summed in float64: a few large terms and very many small ones.
+        power = np.abs(fft.rfft(rows, axis=1)).astype(np.float64) ** 2
+        variance = power @ spectra.T / n
         at = threshold[jobs[chosen]] == levels[chosen][:, None]
         where, column = np.nonzero(at)
         moments.variance[jobs[chosen][where], column] = variance[where, column]
@@ -152,10 +153,10 @@ def exact_tail(segments: Sequence[tuple[np.ndarray, np.ndarray]]) -> ShiftTail:
 
 
 def _track_spectra(states: np.ndarray, table: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-    """Weighted power spectra float32 (C, n // 2 + 1) over n, and autocovariances float64 (n // 2 + 1, C)."""
+    """Weighted power spectra over n (C, n // 2 + 1) and autocovariances (n // 2 + 1, C), float64."""
     n = states.size
     half = n // 2 + 1
-    spectra = np.zeros((table.shape[1], half), np.float32)
+    spectra = np.zeros((table.shape[1], half))
     covariance = np.zeros((half, table.shape[1]))
     double = np.full(half, 2.0)
     double[0] = 0.0
@@ -189,6 +190,7 @@ def _few(
     seen = np.zeros(n_columns, np.int64)
     pairs = np.zeros(n_columns, np.float64)
     kept = np.empty(few, np.int64)
+    own = np.empty(n_columns, np.int64)
     for job in range(jobs.size):
         f, level = jobs[job], levels[job]
         count = 0
@@ -202,22 +204,26 @@ def _few(
                 for m in range(pointer[state], pointer[state + 1]):
                     seen[members[m]] += 1
         active[job] = count
+        n_own = 0
+        for column in range(n_columns):
+            if threshold[f, column] == level:
+                own[n_own] = column
+                n_own += 1
         if 0 < count <= few:
-            for column in range(n_columns):
+            for column in own[:n_own]:
                 pairs[column] = 0.5 * count * covariance[0, column]
             for i in range(count):
                 for j in range(i):
                     lag = kept[i] - kept[j]
-                    lag = min(lag, n - lag)
-                    for column in range(n_columns):
-                        pairs[column] += covariance[lag, column]
-        for column in range(n_columns):
-            if threshold[f, column] == level:
-                observed[f, column] = seen[column]
-                mean[f, column] = count
-                if 0 < count <= few:
-                    variance[f, column] = max(2 * pairs[column], 0.0)
-            seen[column] = 0
+                    row = covariance[min(lag, n - lag)]
+                    for column in own[:n_own]:
+                        pairs[column] += row[column]
+        for column in own[:n_own]:
+            observed[f, column] = seen[column]
+            mean[f, column] = count
+            if 0 < count <= few:
+                variance[f, column] = max(2 * pairs[column], 0.0)
+        seen[:] = 0
     return active
 
 

@@ -70,6 +70,29 @@ def test_moments_equal_all_shifts(n):
             assert moments.variance[feature, column] == pytest.approx(variance, rel=1e-6)
 
 
+def test_moments_stay_exact_on_a_long_segment_of_prime_length():
+    random = np.random.default_rng(6)
+    n = 99_991
+    tracks = np.zeros((n, 2), bool)
+    for start in random.integers(0, n - 900, 60):
+        tracks[start : start + 900, 0] = True
+    tracks[::3, 1] = True
+    dense = np.zeros((n, 2), np.float32)
+    dense[::3, 0] = random.random(len(dense[::3])) < 0.3
+    for start in random.integers(0, n - 300, 100):
+        dense[start : start + 300, 1] = 1
+    features = sparse(dense)
+    bins = bin_values(features, np.zeros((2, 0), np.float32))
+    ones = np.ones((2, 2), np.int64)
+    moments = null.shift_moments(features, bins, ones, labels_of(tracks), np.ones(n, bool))
+    for feature in range(2):
+        for column in range(2):
+            a, y = np.fft.rfft(dense[:, feature]), np.fft.rfft(tracks[:, column].astype(float))
+            overlaps = np.rint(np.fft.irfft(np.conj(a) * y, n))
+            variance = moments.variance[feature, column]
+            assert variance == pytest.approx(overlaps.var(), rel=1e-6)
+
+
 def test_segments_add_up_and_constants_have_no_z():
     n = 300
     random = np.random.default_rng(0)
