@@ -29,7 +29,7 @@ from feature_mining.association.sparse import Csc
 
 # Below this many active positions, pairs of positions are cheaper than a transform (measured at 100 kb).
 FEW_ACTIVE = 96
-BATCH_VALUES = 4_000_000
+BATCH_VALUES = 2_000_000
 
 
 @dataclass(frozen=True)
@@ -105,15 +105,15 @@ def shift_moments(
     batch = max(1, BATCH_VALUES // n)
     for first in range(0, many.size, batch):
         chosen = many[first : first + batch]
-        rows = np.zeros((chosen.size, n), np.float32)
+        rows = np.zeros((chosen.size, n))
         _fill(
             rows, jobs[chosen], levels[chosen], features.indptr, features.rows, bins,
             np.ascontiguousarray(use, bool), position,
         )  # fmt: skip
         # Centred, so that the large constant term does not eat the precision of the others.
-        rows -= (active[chosen] / n).astype(np.float32)[:, None]
-        # Summed in float64: a few large terms and very many small ones.
-        power = np.abs(fft.rfft(rows, axis=1)).astype(np.float64) ** 2
+        rows -= (active[chosen] / n)[:, None]
+        # float64: in float32 a track that shares no frequency with the feature loses digits.
+        power = np.abs(fft.rfft(rows, axis=1)) ** 2
         variance = power @ spectra.T / n
         at = threshold[jobs[chosen]] == levels[chosen][:, None]
         where, column = np.nonzero(at)
