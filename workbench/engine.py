@@ -14,6 +14,7 @@ import time
 from concurrent.futures import ProcessPoolExecutor, as_completed
 from dataclasses import asdict
 from pathlib import Path
+from typing import NamedTuple
 
 from workbench.errors import InputError
 from workbench.ledger import exclusive
@@ -135,3 +136,45 @@ def run(
                 run_stage(study, STAGES[name], workers, progress or Silent())
             if name == until:
                 return
+
+
+class Standing(NamedTuple):
+    """Where one stage stands: counts of shards, seconds and units a second of those done, causes."""
+
+    stage: str
+    state: str
+    done: int
+    shards: int
+    seconds: float
+    rate: float
+    seconds_left: float
+    failures: dict[str, int]
+
+
+def survey(study: Study) -> list[Standing]:
+    """Standing of every stage, read from the ledger's files alone."""
+    standings = []
+    for stage in STAGES.values():
+        if not study.planned:
+            standings.append(Standing(stage.name, "waiting", 0, 0, 0.0, 0.0, 0.0, {}))
+            continue
+        mark = fingerprint(study, stage)
+        causes: dict[str, int] = {}
+        for cause in study.ledger.failures(stage.name).values():
+            causes[cause] = causes.get(cause, 0) + 1
+        try:
+            shards = stage.count(study)
+        except InputError:
+            shards = 0
+        records = [study.ledger.done(stage.name, i, mark) for i in range(shards)]
+        finished = [r for r in records if r is not None]
+        seconds = sum(r.seconds for r in finished)
+        bases = sum(r.bases for r in finished)
+        rate = bases / seconds if seconds else 0.0
+        whole = study.ledger.done(stage.name, None, mark) is not None
+        state = "done" if whole else "failed" if causes else "running" if finished else "waiting"
+        left = 0.0 if whole or not finished else seconds / len(finished) * (shards - len(finished))
+        standings.append(
+            Standing(stage.name, state, len(finished), shards, seconds, rate, left, causes)
+        )
+    return standings

@@ -42,7 +42,7 @@ _CODES[[ord(base) for base in "ACGT"]] = np.arange(4)
 
 def sample_cells(study: Study, split: str, bases: int) -> list[Cell]:
     """Cells that lie wholly in a split, thinned evenly to about ``bases`` bases."""
-    cells = study.split.cells(study.grid, study.manifest.contigs, split, study.genome.circular)
+    cells = study.split.cells(study.grid, study.manifest.contigs, split)
     total = sum(cell.end - cell.start for cell in cells)
     step = max(1.0, total / bases)
     return [cells[int(i * step)] for i in range(int(len(cells) / step))]

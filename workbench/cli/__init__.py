@@ -1,0 +1,62 @@
+"""The command line. ``workbench --help`` imports nothing heavy; commands import what they need."""
+
+from __future__ import annotations
+
+import errno
+import sys
+
+import typer
+
+from workbench.cli import demo, export, models, pretrain, score, study
+from workbench.errors import InputError
+
+app = typer.Typer(
+    name="workbench",
+    no_args_is_help=True,
+    add_completion=False,
+    rich_markup_mode="rich",
+    help=(
+        "Interpret DNA foundation models: probe a model over your FASTA, train a sparse autoencoder on"
+        " its activations, test the features against your annotation, take the survivors out.\n\n"
+        "Start with [bold]workbench demo[/]. Then: [bold]workbench new[/] DIR --genome F --tracks F,"
+        " [bold]workbench run[/] DIR, open DIR/report.html."
+    ),
+)
+app.command("demo")(demo.demo)
+app.command("new")(study.new)
+app.command("run")(study.run)
+app.command("shard")(study.shard)
+app.command("status")(study.status)
+app.command("export")(export.export)
+app.command("models")(models.models)
+app.command("score")(score.score)
+app.command("pretrain")(pretrain.pretrain)
+
+_FULL = {errno.ENOSPC: "the disk is full", errno.EDQUOT: "the disk quota is used up"}
+_FULL |= {errno.EROFS: "the folder is read-only", errno.EACCES: "permission denied"}
+
+
+def main() -> None:
+    """Run the command line; a mistake in the input ends in one sentence and exit status 2."""
+    try:
+        app()
+    except InputError as error:
+        _stop(str(error))
+    except OSError as error:
+        if error.errno not in _FULL:
+            raise
+        where = f"{error.filename}: " if error.filename else ""
+        _stop(f"{where}{_FULL[error.errno]}; free space or choose another folder, then run again")
+    except ValueError as error:
+        # ModelError is a ValueError; its class is looked up by name so that torch is not imported.
+        if type(error).__name__ != "ModelError":
+            raise
+        _stop(str(error))
+    except KeyboardInterrupt:
+        print("stopped; run the same command again to go on", file=sys.stderr)
+        sys.exit(130)
+
+
+def _stop(text: str) -> None:
+    print(f"workbench: {text}", file=sys.stderr)
+    sys.exit(2)

@@ -1,0 +1,73 @@
+"""Taking results out of a study."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+
+def export(
+    folder: Annotated[Path, typer.Argument(help="Folder of the study.", metavar="DIR")],
+    what: Annotated[
+        str,
+        typer.Option(
+            help="associations, catalog (or features), tracks, examples: tables."
+            " activations: features along the genome."
+        ),
+    ],
+    format: Annotated[
+        str,
+        typer.Option(
+            help="Tables: tsv, parquet, json. Activations: bed, gff3 (runs of active bases),"
+            " bedgraph, bigwig (every base)."
+        ),
+    ],
+    out: Annotated[
+        Path,
+        typer.Option(
+            help="File to write; for bedgraph and bigwig a folder (a file a feature and strand)."
+        ),
+    ],
+    features: Annotated[
+        str | None,
+        typer.Option(
+            help="Feature numbers, as in 12,40. Default: all rows; the tracks' best features."
+        ),
+    ] = None,
+    strand: Annotated[
+        str, typer.Option(help="both, + or -: strand that the model read (activations).")
+    ] = "both",
+) -> None:
+    """Write a study's results for a table reader or a genome browser.
+
+    A table to a spreadsheet:
+    workbench export DIR --what associations --format tsv --out associations.tsv
+
+    Two features to a genome browser, a value a base:
+    workbench export DIR --what activations --format bigwig --features 12,40 --out tracks
+
+    Where they are active, as intervals:
+    workbench export DIR --what activations --format bed --features 12,40 --out runs.bed
+
+    A base is active at the threshold that was frozen for the feature's best track. Bases for which the
+    model has no full context are gaps, not zeros. Without --features, activations are those of the
+    best feature of every track that is distinguishable from chance (of every track, if none is).
+    """
+    from workbench.errors import InputError
+    from workbench.export import export as write
+    from workbench.progress import showing
+    from workbench.study import Study
+
+    try:
+        numbers = None if features is None else [int(part) for part in features.split(",")]
+    except ValueError:
+        raise InputError(
+            f"--features {features}: expected numbers, as in --features 12,40"
+        ) from None
+    study = Study.open(folder)
+    with showing() as progress:
+        written = write(study, what, format, out, numbers, strand, progress)
+    for path in written:
+        print(path)

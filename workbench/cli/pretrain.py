@@ -1,0 +1,61 @@
+"""Training a small model on the user's own genomes."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+
+def pretrain(
+    genome: Annotated[
+        list[Path], typer.Option(help="FASTA or GenBank file to train on. Repeatable.")
+    ],
+    out: Annotated[Path, typer.Option(help="Folder that receives the model and the state.")],
+    tokens: Annotated[int, typer.Option(help="Bases to read in all.")] = 30_000_000,
+    pattern: Annotated[
+        str, typer.Option(help="Blocks: S short, D medium, H long Hyena operator, * attention.")
+    ] = "SDH*SDH",
+    width: Annotated[int, typer.Option(help="Channels.")] = 192,
+    heads: Annotated[int, typer.Option(help="Attention heads.")] = 6,
+    inner: Annotated[int, typer.Option(help="Inner width of the MLP.")] = 512,
+    length: Annotated[int, typer.Option(help="Bases of a window; becomes the context.")] = 2048,
+    batch: Annotated[int, typer.Option(help="Windows of a step.")] = 4,
+    learning_rate: Annotated[float, typer.Option(help="Peak learning rate.")] = 4e-3,
+    holdout: Annotated[float, typer.Option(help="Share of each record held out, in blocks.")] = 0.01,
+    seed: Annotated[int, typer.Option(help="Seed.")] = 0,
+    device: Annotated[str, typer.Option(help="cpu, cuda, cuda:1.")] = "cpu",
+    compile_network: Annotated[
+        bool, typer.Option("--compile", help="torch.compile: faster after a minute or two.")
+    ] = False,
+) -> None:
+    """Train a small Evo 2-style model; use it afterwards as --model OUT.
+
+    Both strands, held-out blocks, warm-up and cosine. Stop it whenever you like (Ctrl-C, SIGTERM): the
+    same command goes on from the last checkpoint and gives the weights of an unbroken run.
+    """
+    from genomic_models.pretraining import PretrainConfig
+    from genomic_models.striped_hyena.config import StripedHyenaConfig
+    from workbench.errors import InputError
+    from workbench.pretraining import train
+    from workbench.progress import showing
+
+    try:
+        architecture = StripedHyenaConfig(
+            "evo2", pattern, width, heads, inner, groups=max(1, width // 4), context=length
+        )
+    except ValueError as error:
+        raise InputError(f"architecture: {error}") from None
+    config = PretrainConfig(
+        tokens=tokens,
+        length=length,
+        batch=batch,
+        learning_rate=learning_rate,
+        holdout=holdout,
+        seed=seed,
+        compile=compile_network,
+    )
+    with showing() as progress:
+        train(genome, architecture, config, out, device, progress)
+    print(f"model: {out} (use it with --model {out})")

@@ -1,0 +1,42 @@
+"""The embedded sample as a study."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from workbench.config import InputConfig, RunConfig, SAEConfig, StudyConfig, WindowConfig
+from workbench.errors import InputError
+from workbench.progress import Progress
+from workbench.study import CONFIG, Study
+
+GENOME = "arabidopsis_chloroplast"
+
+
+def samples_folder() -> Path:
+    """Where the sample genomes are: in the installed package, or in the checkout."""
+    package = Path(__file__).parent
+    for folder in (package / "samples", package.parent / "data_samples"):
+        if folder.is_dir():
+            return folder
+    raise InputError(f"{package}: the sample genomes are missing; install the package again")
+
+
+def run_demo(out: Path, seed: int, progress: Progress) -> Study:
+    """Make (or go on with) the demo study and run it to its report."""
+    if (out / CONFIG).exists():
+        study = Study.open(out)
+    else:
+        samples = samples_folder()
+        config = StudyConfig(
+            input=InputConfig(
+                genome=str(samples / f"{GENOME}.fa"),
+                tracks=[str(samples / f"{GENOME}.gff3")],
+                circular=["NC_000932.1"],
+            ),
+            sae=SAEConfig(tokens=1_500_000),
+            windows=WindowConfig(),
+            run=RunConfig(seed=seed, shard_bases=32_768),
+        )
+        study = Study.create(out, config)
+    study.run(progress=progress)
+    return study

@@ -1,0 +1,89 @@
+"""Taking results out of a study, in the formats that genome browsers and tables readers open."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from pathlib import Path
+
+from workbench.errors import InputError
+from workbench.export import intervals, signals, tables
+from workbench.export.job import STRANDS, Job
+from workbench.progress import Progress, Silent
+from workbench.study import Study
+
+Writer = Callable[[Job], list[Path]]
+
+TABLES = ("associations", "catalog", "tracks", "examples")
+WRITERS: dict[tuple[str, str], Writer] = {
+    (what, form): writer
+    for what in TABLES
+    for form, writer in (
+        ("tsv", tables.write_tsv),
+        ("parquet", tables.write_parquet),
+        ("json", tables.write_json),
+    )
+} | {
+    ("activations", "bed"): intervals.write_bed,
+    ("activations", "gff3"): intervals.write_gff3,
+    ("activations", "bedgraph"): signals.write_bedgraph,
+    ("activations", "bigwig"): signals.write_bigwig,
+}
+"""What can be exported: (what, format) to the function that writes it."""
+ALIASES = {"features": "catalog"}
+
+
+def export(
+    study: Study,
+    what: str,
+    format: str,
+    out: str | Path,
+    features: list[int] | None = None,
+    strand: str = "both",
+    progress: Progress | None = None,
+) -> list[Path]:
+    """Write results of a study to files, each atomically.
+
+    Parameters
+    ----------
+    study : Study
+    what : {"associations", "catalog", "features", "tracks", "examples", "activations"}
+        A table (``features`` is the catalog), or the features' values along the genome.
+    format : str
+        ``tsv``, ``parquet``, ``json`` for tables; ``bed``, ``gff3`` (runs of active bases),
+        ``bedgraph``, ``bigwig`` (values at single bases) for activations.
+    out : Path
+        File to write; for bedgraph and bigwig a folder, with one file a feature and strand.
+    features : list of int, optional
+        Feature numbers. Default: tables whole; activations of the tracks' best features.
+    strand : {"both", "+", "-"}
+        Strand of the model's reading (activations only).
+    progress : Progress, optional
+
+    Returns
+    -------
+    list of Path
+        Files written, provenance files included.
+
+    Raises
+    ------
+    InputError
+        For an unknown combination, feature or strand, an unfinished study, and where nothing can be written.
+    """
+    what = ALIASES.get(what, what)
+    writer = WRITERS.get((what, format))
+    if writer is None:
+        raise InputError(f"cannot export {what} as {format}; expected one of: {combinations()}")
+    if strand not in STRANDS:
+        raise InputError(f"strand {strand!r}: expected one of {', '.join(STRANDS)}")
+    return writer(Job(study, what, format, Path(out), features, strand, progress or Silent()))
+
+
+def combinations() -> str:
+    """What can be exported as what, in one line."""
+    by_what: dict[str, list[str]] = {}
+    for what, form in WRITERS:
+        by_what.setdefault(what, []).append(form)
+    return "; ".join(f"{what} as {', '.join(forms)}" for what, forms in by_what.items())
+
+
+__all__ = ["WRITERS", "combinations", "export"]

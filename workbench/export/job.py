@@ -1,0 +1,90 @@
+"""What every writer is given, and where its output came from."""
+
+from __future__ import annotations
+
+import json
+from importlib import metadata
+from pathlib import Path
+from typing import NamedTuple
+
+from workbench.atomic import write_atomic
+from workbench.errors import InputError
+from workbench.progress import Progress
+from workbench.study import Study
+
+STRANDS = {"both": "+-", "+": "+", "-": "-"}
+
+
+class Job(NamedTuple):
+    """An export that was asked for.
+
+    Attributes
+    ----------
+    study : Study
+    what, format : str
+        Keys of the registry.
+    out : Path
+        A file, or a folder for formats with one file a feature.
+    features : list of int or None
+        Feature numbers asked for; None where the user named none.
+    strand : str
+        ``both``, ``+`` or ``-``.
+    progress : Progress
+    """
+
+    study: Study
+    what: str
+    format: str
+    out: Path
+    features: list[int] | None
+    strand: str
+    progress: Progress
+
+
+def provenance(job: Job) -> dict[str, str]:
+    """Model, weights, layer, autoencoder and manifest that the exported numbers depend on."""
+    manifest = job.study.manifest
+    return {
+        "model": str(manifest.model["name"]),
+        "weights": str(manifest.model["weights_hash"]),
+        "layer": job.study.layer,
+        "sae": job.study.sae.hash,
+        "manifest": manifest.hash,
+        "genome": str(manifest.inputs["genome"]["sha256"]),
+        "what": job.what,
+        "strand": job.strand,
+        "version": metadata.version("genomics-workbench"),
+    }
+
+
+def comment(job: Job) -> str:
+    """Provenance as one comment line, for text formats that have comments."""
+    pairs = (f"{k}={_one_word(v)}" for k, v in provenance(job).items())
+    return f"# {' '.join(pairs)}\n"
+
+
+def write_sidecar(job: Job) -> Path:
+    """Write ``OUT.provenance.json``, for formats without comments."""
+    path = job.out.with_name(f"{job.out.name}.provenance.json")
+    with write_atomic(path) as temporary:
+        temporary.write_text(json.dumps(provenance(job), indent=1) + "\n")
+    return path
+
+
+def prepare_file(out: Path) -> None:
+    """Make the folder of an output file. Raises ``InputError`` where ``out`` is a folder."""
+    if out.is_dir():
+        raise InputError(f"{out}: is a folder; expected the name of a file to write")
+    prepare_folder(out.parent)
+
+
+def prepare_folder(out: Path) -> None:
+    """Make an output folder. Raises ``InputError`` where a file stands in its place."""
+    try:
+        out.mkdir(parents=True, exist_ok=True)
+    except (FileExistsError, NotADirectoryError):
+        raise InputError(f"{out}: is a file; expected the name of a folder to write to") from None
+
+
+def _one_word(text: str) -> str:
+    return "_".join(text.split())

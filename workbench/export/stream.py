@@ -1,0 +1,64 @@
+"""Feature values along the genome, a shard at a time, so that memory does not grow with its length."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import NamedTuple
+
+import numpy as np
+
+from feature_mining.association.sparse import Csc, by_feature
+from workbench.errors import InputError
+from workbench.export.choice import Choice
+from workbench.export.job import STRANDS, Job
+
+
+class Reading(NamedTuple):
+    """One strand's reading of a piece: features by number, rows from its start; callable bool (n)."""
+
+    features: Csc
+    callable: np.ndarray
+
+    def values(self, feature: int) -> tuple[np.ndarray, np.ndarray]:
+        """Rows int64 and values float32 of one feature at callable bases, ascending."""
+        at = slice(self.features.indptr[feature], self.features.indptr[feature + 1])
+        rows, values = self.features.rows[at].astype(np.int64), self.features.values[at]
+        keep = self.callable[rows]
+        return rows[keep], values[keep]
+
+
+class Piece(NamedTuple):
+    """A stretch ``[start, end)`` of a contig with its readings by strand (``+``, ``-``)."""
+
+    chrom: str
+    start: int
+    end: int
+    readings: dict[str, Reading]
+
+
+def pieces(job: Job, chosen: list[Choice]) -> Iterator[Piece]:
+    """Shards in genome order, contigs as in the manifest, with the strands asked for.
+
+    Raises ``InputError`` for a shard beyond its contig and for files of another origin.
+    """
+    study, store = job.study, job.study.features
+    contigs = study.manifest.contigs
+    order = {chrom: i for i, chrom in enumerate(contigs)}
+    shards = sorted(study.manifest.shards, key=lambda s: (order[s["chrom"]], s["start"]))
+    job.progress.begin(
+        f"exporting {len(chosen)} features", sum(s["end"] - s["start"] for s in shards), "bases"
+    )
+    for shard in shards:
+        chrom, start, end = shard["chrom"], shard["start"], shard["end"]
+        if not 0 <= start < end <= contigs[chrom]:
+            raise InputError(
+                f"{study.folder}: shard {chrom}:{start}-{end} is not within the contig's"
+                f" {contigs[chrom]} bases; run again with --force plan"
+            )
+        readings = {}
+        for strand in STRANDS[job.strand]:
+            features, usable = store.rows(chrom, start, end, strand)
+            readings[strand] = Reading(by_feature(*features), usable)
+        yield Piece(chrom, start, end, readings)
+        job.progress.advance(end - start)
+    job.progress.end()
