@@ -14,15 +14,13 @@ from workbench.study import Study
 Writer = Callable[[Job], list[Path]]
 
 TABLES = ("associations", "catalog", "tracks", "examples")
+TABLE_WRITERS: dict[str, Writer] = {
+    "tsv": tables.write_tsv,
+    "parquet": tables.write_parquet,
+    "json": tables.write_json,
+}
 WRITERS: dict[tuple[str, str], Writer] = {
-    (what, form): writer
-    for what in TABLES
-    for form, writer in (
-        ("tsv", tables.write_tsv),
-        ("parquet", tables.write_parquet),
-        ("json", tables.write_json),
-    )
-} | {
+    **{(what, form): write for what in TABLES for form, write in TABLE_WRITERS.items()},
     ("activations", "bed"): intervals.write_bed,
     ("activations", "gff3"): intervals.write_gff3,
     ("activations", "bedgraph"): signals.write_bedgraph,

@@ -29,7 +29,7 @@ SIDES = {"+": "plus", "-": "minus"}
 
 
 def write_bedgraph(job: Job) -> list[Path]:
-    """bedGraph text, provenance in a comment line. ``job.out`` is a folder."""
+    """Text in bedGraph, provenance in a comment line. ``job.out`` is a folder."""
     return _write(job, "bedgraph", _bedgraph)
 
 
@@ -127,14 +127,15 @@ def _bedgraph(job: Job, blocks: Iterator[np.ndarray], path: Path) -> None:
 def _bigwig(job: Job, blocks: Iterator[np.ndarray], path: Path) -> None:
     lengths = job.study.manifest.contigs
     contigs = list(lengths)
-    sent = 0
+    sent, ended = 0, False
 
     def entries() -> Iterator[tuple[str, int, int, float]]:
-        nonlocal sent
+        nonlocal sent, ended
         for block in blocks:
             sent += int((block["end"] - block["start"]).sum())
             for contig, start, end, value in block.tolist():
                 yield contigs[contig], start, end, value
+        ended = True
 
     with write_atomic(path) as temporary:
         # The library goes by the suffix, and a failure while it writes is not raised but leaves a file
@@ -143,7 +144,7 @@ def _bigwig(job: Job, blocks: Iterator[np.ndarray], path: Path) -> None:
         try:
             pybigtools.open(str(draft), "w").write(lengths, entries())
             covered = _covered(draft)
-            if covered != sent:
+            if covered != sent or not ended:
                 raise InputError(
                     f"{path}: {covered} of {sent} bases were written; free disk space, then run again"
                 )
