@@ -19,6 +19,7 @@ from workbench.ledger import Ledger
 from workbench.manifest import Manifest, hash_file, refuse_difference
 
 if TYPE_CHECKING:
+    from feature_mining.sae.calibrate import Calibration
     from feature_mining.sae.model import SparseAutoencoder
     from genomic_models import DNAModel
     from workbench.feature_store import FeatureStore
@@ -115,7 +116,7 @@ class Study:
     def unlock(self) -> None:
         """Forget the manifest, so that the study is planned anew."""
         (self.folder / MANIFEST).unlink(missing_ok=True)
-        for name in ("manifest", "genome", "tracks", "model", "sae", "split", "grid"):
+        for name in ("manifest", "genome", "tracks", "model", "sae", "calibration", "split", "grid"):
             self.__dict__.pop(name, None)
 
     def verify(self) -> None:
@@ -157,11 +158,9 @@ class Study:
         """The reference sequence."""
         from workbench.genome import Genome
 
-        return Genome(
-            self.resolve(self.config.input.genome),
-            circular=self.config.input.circular,
-            cache=self.folder / "cache",
-        )
+        circular = self.manifest.circular if self.planned else self.config.input.circular
+        path = self.resolve(self.config.input.genome)
+        return Genome(path, circular=circular, cache=self.folder / "cache")
 
     @cached_property
     def tracks(self) -> list[Track]:
@@ -217,6 +216,13 @@ class Study:
         expected = (model["name"], model["layer"], model["weights_hash"])
         refuse_difference("the autoencoder in sae/", expected, made_with, self.folder)
         return sae
+
+    @cached_property
+    def calibration(self) -> Calibration:
+        """What the autoencoder's features look like on the calibration sample."""
+        from feature_mining.sae.calibrate import Calibration
+
+        return Calibration.load(self.folder / "sae")
 
     @property
     def features(self) -> FeatureStore:
