@@ -128,7 +128,12 @@ def _load_folder(folder: Path, name: str, device: str, dtype: str) -> StripedHye
 def _load_released(
     name: str, device: str, dtype: str, model_dir: Path | None, accept_precision_loss: bool
 ) -> StripedHyenaModel:
-    from genomic_models.checkpoints.precision import check_precision
+    from genomic_models.checkpoints.precision import (
+        check_precision,
+        emulate_fp8,
+        emulated,
+        read_scales,
+    )
     from genomic_models.checkpoints.reader import read_checkpoint
     from genomic_models.released import RELEASED, where_to_look
 
@@ -147,4 +152,7 @@ def _load_released(
             f"model {name}: no weights found (looked at {looked}); download {', '.join(release.files)}"
             f" from huggingface.co/{release.repository} and set WORKBENCH_MODELS to the folder"
         )
-    return _build(read_checkpoint(found, release.config), release.config, name, device, dtype)
+    model = _build(read_checkpoint(found, release.config), release.config, name, device, dtype)
+    if emulated(release.config):
+        emulate_fp8(model.network, read_scales(found))
+    return model
