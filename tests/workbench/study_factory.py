@@ -7,6 +7,7 @@ and gives back the dense arrays that the feature files were made from, for brute
 from __future__ import annotations
 
 import hashlib
+import json
 from dataclasses import asdict
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -14,8 +15,9 @@ from typing import Any, NamedTuple
 import numpy as np
 import pandas as pd
 import torch
+from safetensors.torch import save_file
 
-from feature_mining.feature_map import Csr
+from feature_mining.feature_map import from_dense
 from feature_mining.sae.model import SAEConfig, SparseAutoencoder
 from workbench.config import InputConfig, SplitConfig, StudyConfig, WindowConfig
 from workbench.feature_store import Origin, StrandMap, shard_path, write_shard
@@ -61,7 +63,7 @@ Dense = dict[tuple[str, str], tuple[np.ndarray, np.ndarray]]
 
 
 class Synthetic(NamedTuple):
-    """The study, and by (chrom, strand) its values float32 (length, N_FEATURES) and callable bool (length)."""
+    """The study, and by (chrom, strand) values float32 (length, N_FEATURES) and callable bool (length)."""
 
     study: Study
     dense: Dense
@@ -84,8 +86,7 @@ def make_study(folder: Path, seed: int = 0) -> Synthetic:
     )
     study = Study.create(folder / "study", config)
     study.lock(_manifest(study))
-    sae = _sae(rng)
-    sae.save(study.folder / "sae")
+    sae = _sae(study.folder / "sae", rng)
     dense = _dense(sequences, rng)
     _write_features(study, dense, Origin(WEIGHTS, LAYER, sae.hash))
     associations = _associations(rng)
@@ -152,7 +153,8 @@ def _manifest(study: Study) -> Manifest:
     )
 
 
-def _sae(rng: np.random.Generator) -> SparseAutoencoder:
+def _sae(folder: Path, rng: np.random.Generator) -> SparseAutoencoder:
+    """Written as files, the form that studies exchange."""
     decoder = torch.from_numpy(rng.normal(size=(N_FEATURES, D_MODEL)).astype(np.float32))
     decoder = decoder / decoder.norm(dim=1, keepdim=True)
     config = SAEConfig(
@@ -165,14 +167,17 @@ def _sae(rng: np.random.Generator) -> SparseAutoencoder:
         layer=LAYER,
         weights_hash=WEIGHTS,
     )
-    return SparseAutoencoder(
-        W_enc=decoder.T.contiguous(),
-        b_enc=torch.zeros(N_FEATURES),
-        W_dec=decoder,
-        b_dec=torch.zeros(D_MODEL),
-        threshold=torch.full((N_FEATURES,), 0.1),
-        config=config,
-    )
+    tensors = {
+        "W_enc": decoder.T.contiguous(),
+        "b_enc": torch.zeros(N_FEATURES),
+        "W_dec": decoder,
+        "b_dec": torch.zeros(D_MODEL),
+        "threshold": torch.full((N_FEATURES,), 0.1),
+    }
+    folder.mkdir()
+    (folder / "config.json").write_text(json.dumps(asdict(config)))
+    save_file(tensors, folder / "sae.safetensors")
+    return SparseAutoencoder.load(folder)
 
 
 def _dense(sequences: dict[str, str], rng: np.random.Generator) -> Dense:
@@ -199,14 +204,6 @@ def _dense(sequences: dict[str, str], rng: np.random.Generator) -> Dense:
     return dense
 
 
-def _csr(values: np.ndarray) -> Csr:
-    rows, indices = np.nonzero(values)
-    indptr = np.concatenate([[0], np.cumsum(np.bincount(rows, minlength=len(values)))])
-    return Csr(
-        indptr.astype(np.int64), indices.astype(np.int32), values[rows, indices], values.shape[1]
-    )
-
-
 def _write_features(study: Study, dense: Dense, origin: Origin) -> None:
     folder = study.folder / "features"
     folder.mkdir(exist_ok=True)
@@ -215,7 +212,7 @@ def _write_features(study: Study, dense: Dense, origin: Origin) -> None:
         strands = {}
         for strand in "+-":
             values, callable_ = dense[chrom, strand]
-            strands[strand] = StrandMap(_csr(values[start:end]), callable_[start:end])
+            strands[strand] = StrandMap(from_dense(values[start:end]), callable_[start:end])
         write_shard(shard_path(folder, chrom, i), chrom, start, origin, strands)
 
 

@@ -86,7 +86,7 @@ def test_lists_and_missing_values(made: Synthetic, tmp_path: Path) -> None:
     assert dead["dead"] == "True" and dead["best_auroc"] == "" and dead["best_track"] == ""
     written = export(made.study, "catalog", "json", tmp_path / "catalog.json", [DEAD])
     (record,) = json.loads(written[0].read_text())
-    assert record["best_auroc"] is None and record["similar"] == [0, 1, 2, 3]
+    assert record["best_auroc"] is None and record["similar"] == [1, 2, 3, 4]
 
 
 def test_provenance_beside_tables(made: Synthetic, tmp_path: Path) -> None:
@@ -124,13 +124,16 @@ def test_unknown_feature_is_one_sentence(made: Synthetic, tmp_path: Path) -> Non
     for what, form in (("activations", "bed"), ("activations", "bigwig"), ("catalog", "tsv")):
         with pytest.raises(InputError, match=r"feature 412: .* features 0 to 19"):
             export(made.study, what, form, tmp_path / "out", [412])
+    assert list(tmp_path.iterdir()) == []
     with pytest.raises(InputError, match="no feature named"):
         export(made.study, "activations", "bed", tmp_path / "x.bed", [])
     assert not (tmp_path / "x.bed").exists()
 
 
 def test_unknown_combination_lists_those_that_exist(made: Synthetic, tmp_path: Path) -> None:
-    with pytest.raises(InputError, match="catalog as bigwig; .*activations as bed, gff3, bedgraph"):
+    with pytest.raises(
+        InputError, match=r"catalog as bigwig; .*activations as bed, gff3, bedgraph"
+    ):
         export(made.study, "features", "bigwig", tmp_path / "x")
     with pytest.raises(InputError, match=r"strand '\?'"):
         export(made.study, "activations", "bed", tmp_path / "x", strand="?")

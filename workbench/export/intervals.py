@@ -20,7 +20,6 @@ _RESERVED = {ord(c): f"%{ord(c):02X}" for c in "%;=&,\x7f" + "".join(map(chr, ra
 
 def write_bed(job: Job) -> list[Path]:
     """BED9: 0-based half-open runs, score 1000 at the feature's largest value, colour by strand."""
-    prepare_file(job.out)
     chosen = _chosen(job)
     with write_atomic(job.out) as temporary, temporary.open("w") as handle:
         handle.write(comment(job))
@@ -35,7 +34,6 @@ def write_bed(job: Job) -> list[Path]:
 
 def write_gff3(job: Job) -> list[Path]:
     """GFF3: 1-based closed runs, SO term ``sequence_feature``, the score column the run's largest value."""
-    prepare_file(job.out)
     chosen = _chosen(job)
     with write_atomic(job.out) as temporary, temporary.open("w") as handle:
         handle.write("##gff-version 3\n")
@@ -74,6 +72,7 @@ def escape_seqid(text: str) -> str:
 def _chosen(job: Job) -> list[Choice]:
     chosen = choose(job.study, job.features)
     job.progress.say(describe(chosen))
+    prepare_file(job.out)
     return chosen
 
 

@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 import json
-from importlib import metadata
 from pathlib import Path
 from typing import NamedTuple
 
 from workbench.atomic import write_atomic
 from workbench.errors import InputError
+from workbench.manifest import versions
 from workbench.progress import Progress
 from workbench.study import Study
 
@@ -53,7 +53,7 @@ def provenance(job: Job) -> dict[str, str]:
         "genome": str(manifest.inputs["genome"]["sha256"]),
         "what": job.what,
         "strand": job.strand,
-        "version": metadata.version("genomics-workbench"),
+        "version": versions()["genomics-workbench"],
     }
 
 

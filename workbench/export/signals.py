@@ -61,9 +61,9 @@ def segments(rows: np.ndarray, values: np.ndarray, usable: np.ndarray) -> np.nda
 def _write(
     job: Job, suffix: str, write: Callable[[Job, Iterator[np.ndarray], Path], None]
 ) -> list[Path]:
-    prepare_folder(job.out)
     chosen = choose(job.study, job.features)
     job.progress.say(describe(chosen))
+    prepare_folder(job.out)
     with tempfile.TemporaryDirectory(dir=job.out, prefix=".spool-") as name:
         spool = Path(name)
         contigs = list(job.study.manifest.contigs)

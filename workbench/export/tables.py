@@ -42,11 +42,11 @@ def _write(job: Job, write: Callable[[pd.DataFrame, Path], None]) -> list[Path]:
         raise InputError(
             f"--strand {job.strand}: the table {job.what} has no strand to choose; leave it out"
         )
-    prepare_file(job.out)
     table = job.study.table(job.what)
     if job.features is not None:
         wanted = check(job.features, len(job.study.table("catalog")))
         table = table[table["feature"].isin(wanted)].reset_index(drop=True)
+    prepare_file(job.out)
     with write_atomic(job.out) as temporary:
         write(table, temporary)
     job.progress.say(f"{len(table):,} rows of {job.what}")
