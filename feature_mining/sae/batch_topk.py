@@ -1,110 +1,212 @@
-"""BatchTopK (Bussmann et al. 2024): the k largest features a position, on average over a batch.
+"""BatchTopK (Bussmann et al. 2024, arXiv 2412.06410): the ``B * k`` largest values of a batch are active.
 
-Training form only. Inference uses a calibrated threshold, so that a value does not depend on the batch.
-Dead features are revived by an auxiliary loss on the residual (Gao et al. 2024).
+Gradients are written out. On the CPU only the encoder's product is dense, block by block; everything after it
+walks the active pairs. Elsewhere the same formulas run dense.
 """
 
 from __future__ import annotations
 
 from typing import NamedTuple
 
+import numpy as np
 import torch
-from torch import Tensor, nn
+from torch import Tensor
 
-AUXILIARY = 1 / 32
-_CANDIDATES = 4
-"""Row candidates of the batch selection, as a multiple of k."""
+from feature_mining.sae import kernels
+from feature_mining.sae.model import BLOCK, fold
+from feature_mining.sae.objective import Outcome, auxiliary
 
-
-class Step(NamedTuple):
-    """What one batch gave: loss to minimise, mean squared error, active features (bool d_sae), mean L0."""
-
-    loss: Tensor
-    mse: Tensor
-    fired: Tensor
-    l0: float
+_MARGIN = 0.85
+"""Candidates are values above this share of the last cut."""
 
 
-class BatchTopK(nn.Module):
-    """Encoder and decoder, trained on activations scaled to a mean square of 1 a channel.
+class Pairs(NamedTuple):
+    """Active pairs of a batch as sparse rows: int64 (B + 1), int32 (nnz), float32 (nnz)."""
 
-    Parameters
-    ----------
-    d_in, d_sae, k : int
-    b_dec : Tensor
-        ``(d_in)``, mean of the scaled activations.
-    seed : int
-        Decoder rows start as random directions of unit norm, the encoder as their transpose.
+    indptr: np.ndarray
+    indices: np.ndarray
+    values: np.ndarray
+
+
+class Gradients(NamedTuple):
+    """What the reconstruction loss gives.
+
+    decoder, encoder : (m, d); bias : (m); output : (B, d), derivative by the reconstruction
+    squared_error : float; cut : float; active : int; fired : bool (m)
     """
 
-    def __init__(self, d_in: int, d_sae: int, k: int, b_dec: Tensor, seed: int) -> None:
-        super().__init__()
-        generator = torch.Generator().manual_seed(seed)
-        rows = torch.randn(d_sae, d_in, generator=generator)
-        rows /= rows.norm(dim=1, keepdim=True)
-        self.k = min(k, d_sae)
-        self.W_dec = nn.Parameter(rows)
-        self.W_enc = nn.Parameter(rows.T.contiguous().clone())
-        self.b_enc = nn.Parameter(torch.zeros(d_sae))
-        self.b_dec = nn.Parameter(b_dec.clone())
+    decoder: Tensor
+    encoder: Tensor
+    bias: Tensor
+    output: Tensor
+    squared_error: float
+    cut: float
+    active: int
+    fired: Tensor
 
-    def pre_activations(self, x: Tensor) -> Tensor:
-        """``(B, d_sae)`` after ReLU, before selection."""
-        return torch.addmm(self.b_enc, x - self.b_dec, self.W_enc).relu()
 
-    def batch_threshold(self, pre: Tensor) -> Tensor:
-        """Value of the ``B k``-th largest entry, from candidates of each row; no sort of ``B x d_sae``."""
-        most = min(pre.shape[1], _CANDIDATES * self.k)
-        candidates = pre.topk(most, dim=1, sorted=False).values.flatten()
-        rank = candidates.numel() - pre.shape[0] * self.k + 1
-        return candidates.kthvalue(max(1, rank)).values
+class BatchTopK:
+    """Training form.
 
-    def forward(self, x: Tensor, dead: Tensor) -> Step:
-        """Losses of a scaled batch ``(B, d_in)``; ``dead`` bool (d_sae) marks features to revive."""
-        pre = self.pre_activations(x)
-        with torch.no_grad():
-            threshold = self.batch_threshold(pre)
-        f = torch.where(pre >= threshold.clamp(min=1e-12), pre, 0.0)
-        residual = x - (f @ self.W_dec + self.b_dec)
-        mse = residual.square().mean()
-        active = f > 0
-        loss = mse + self._auxiliary(pre, residual.detach(), dead)
-        return Step(loss, mse.detach(), active.any(dim=0), float(active.sum() / len(x)))
+    Attributes
+    ----------
+    encoder, decoder : Tensor
+        ``(d_sae, d_in)``, a row a feature; decoder rows of norm 1.
+    b_enc : Tensor
+        ``(d_sae,)``.
+    b_dec : Tensor
+        ``(d_in,)``, starts as the mean of the data.
+    k : int
+    variance : float
+        Mean squared distance of inputs from their mean, which the loss is measured in.
+    """
 
-    def _auxiliary(self, pre: Tensor, residual: Tensor, dead: Tensor) -> Tensor:
-        count = int(dead.sum())
-        if not count:
-            return pre.new_zeros(())
-        wanted = max(1, residual.shape[1] // 2)
-        rows = torch.where(dead, pre, 0.0)
-        values, index = rows.topk(min(wanted, count), dim=1, sorted=False)
-        f = torch.zeros_like(pre).scatter(1, index, values)
-        spread = (residual - residual.mean(dim=0)).square().mean()
-        error = (residual - f @ self.W_dec).square().mean() / spread.clamp(min=1e-12)
-        return AUXILIARY * min(1.0, count / wanted) * error
+    def __init__(
+        self, d_sae: int, k: int, mean: Tensor, variance: float, generator: torch.Generator
+    ) -> None:
+        if not 1 <= k <= d_sae:
+            raise ValueError(f"k {k} must lie between 1 and the {d_sae} features")
+        rows = torch.randn(d_sae, len(mean), generator=generator)
+        rows = (rows / rows.norm(dim=1, keepdim=True)).to(mean.device)
+        self.k, self.variance = k, variance
+        self.decoder = rows
+        self.encoder = rows.clone()
+        self.b_enc = torch.zeros(d_sae, device=mean.device)
+        self.b_dec = mean.float().clone()
+        self._last_cut = 0.0
 
-    @torch.no_grad()
-    def project_gradient(self) -> None:
-        """Take the part along each row off the decoder's gradient: norms are fixed."""
-        if self.W_dec.grad is not None:
-            along = (self.W_dec.grad * self.W_dec).sum(dim=1, keepdim=True)
-            self.W_dec.grad -= along * self.W_dec
+    def parameters(self) -> dict[str, Tensor]:
+        """Trained tensors by name."""
+        names = ("encoder", "decoder", "b_enc", "b_dec")
+        return {name: getattr(self, name) for name in names}
 
-    @torch.no_grad()
-    def normalise(self) -> None:
-        """Bring decoder rows back to unit norm."""
-        self.W_dec /= self.W_dec.norm(dim=1, keepdim=True)
+    def gradients(self, x: Tensor, dead: Tensor) -> Outcome:
+        """Set ``.grad`` of all parameters for a batch ``(B, d_in)``; ``dead`` is bool ``(d_sae,)``."""
+        factor = 2 / (len(x) * self.variance)
+        centred = x - self.b_dec
+        compute = self._sparse if x.device.type == "cpu" else self._dense
+        g = compute(x, centred, factor)
+        aux = 0.0
+        if dead.any():
+            rows = dead.nonzero()[:, 0]
+            part = auxiliary(
+                g.output / -factor, centred, self.encoder[rows], self.b_enc[rows], self.decoder[rows]
+            )
+            aux = part.loss
+            g.decoder.index_add_(0, rows, part.decoder)
+            g.encoder.index_add_(0, rows, part.encoder)
+            g.bias.index_add_(0, rows, part.bias)
+        along = (g.decoder * self.decoder).sum(dim=1, keepdim=True)
+        self.decoder.grad = g.decoder.addcmul_(along, self.decoder, value=-1)
+        self.encoder.grad, self.b_enc.grad = g.encoder, g.bias
+        self.b_dec.grad = g.output.sum(dim=0) - g.bias @ self.encoder
+        mse = g.squared_error / (len(x) * self.variance)
+        return Outcome(mse, aux, g.active / len(x), g.cut, g.fired)
 
-    @torch.no_grad()
-    def export(self, scale: float) -> dict[str, Tensor]:
-        """Tensors of the inference form for unscaled activations; exact, since ReLU is homogeneous.
+    def constrain(self) -> None:
+        """Bring decoder rows back to norm 1."""
+        self.decoder.div_(self.decoder.norm(dim=1, keepdim=True))
 
-        The threshold is 0; ``calibrate`` sets it.
-        """
-        return {
-            "W_enc": self.W_enc.detach().clone(),
-            "b_enc": self.b_enc.detach() * scale,
-            "W_dec": self.W_dec.detach().clone(),
-            "b_dec": self.b_dec.detach() * scale,
-            "threshold": torch.zeros_like(self.b_enc),
-        }
+    def folded(self, scale: float, threshold: float) -> dict[str, Tensor]:
+        """Tensors of the inference form for raw inputs; ``threshold`` is in training units."""
+        return fold(
+            self.encoder.T,
+            self.b_enc,
+            self.decoder,
+            self.b_dec,
+            torch.full_like(self.b_enc, threshold),
+            scale,
+        )
+
+    # -- the reconstruction loss ----------------------------------------------------------------
+
+    def _sparse(self, x: Tensor, centred: Tensor, factor: float) -> Gradients:
+        pairs = self._select(centred)
+        back = np.empty_like(pairs.values)
+        output = torch.empty_like(x)
+        decoder, encoder = torch.empty_like(self.decoder), torch.empty_like(self.encoder)
+        bias = torch.empty_like(self.b_enc)
+        error = kernels.row_pass(
+            *pairs,
+            self.decoder.numpy(),
+            self.b_dec.numpy(),
+            x.numpy(),
+            np.float32(factor),
+            output.numpy(),
+            back,
+        )
+        pointers, rows, places = kernels.by_feature(pairs.indptr, pairs.indices, len(bias))
+        kernels.feature_pass(
+            pointers,
+            rows,
+            places,
+            pairs.values,
+            back,
+            output.numpy(),
+            centred.numpy(),
+            decoder.numpy(),
+            encoder.numpy(),
+            bias.numpy(),
+        )
+        fired = torch.from_numpy(np.diff(pointers) > 0)
+        cut = float(pairs.values.min()) if pairs.values.size else 0.0
+        return Gradients(
+            decoder, encoder, bias, output, float(error), cut, pairs.values.size, fired
+        )
+
+    def _select(self, centred: Tensor) -> Pairs:
+        """The ``B * k`` largest positive values; of equal ones at the cut, the first."""
+        wanted = len(centred) * self.k
+        indptr, indices, values = self._above(centred, self._last_cut * _MARGIN)
+        if values.size < wanted and self._last_cut > 0:
+            indptr, indices, values = self._above(centred, 0.0)
+        if values.size > wanted:
+            cut = np.partition(values, values.size - wanted)[values.size - wanted]
+            keep = values > cut
+            ties = np.flatnonzero(values == cut)
+            keep[ties[: wanted - int(keep.sum())]] = True
+            before = np.concatenate([np.zeros(1, np.int64), np.cumsum(keep)])
+            indptr, indices, values = before[indptr], indices[keep], values[keep]
+        self._last_cut = float(values.min()) if values.size == wanted else 0.0
+        return Pairs(indptr, indices, values)
+
+    def _above(self, centred: Tensor, level: float) -> Pairs:
+        width = len(self.b_enc)
+        floor = np.full(width, level, np.float32)
+        indices, values = np.empty(BLOCK * width, np.int32), np.empty(BLOCK * width, np.float32)
+        counts = np.zeros(len(centred), np.int64)
+        pre = torch.empty(BLOCK, width)
+        parts = []
+        for start in range(0, len(centred), BLOCK):
+            block = centred[start : start + BLOCK]
+            piece = torch.addmm(self.b_enc, block, self.encoder.T, out=pre[: len(block)])
+            n = kernels.compact(
+                piece.numpy(), floor, counts[start : start + BLOCK], indices, values
+            )
+            parts.append((indices[:n].copy(), values[:n].copy()))
+        return Pairs(
+            np.concatenate([np.zeros(1, np.int64), np.cumsum(counts)]),
+            np.concatenate([p[0] for p in parts]),
+            np.concatenate([p[1] for p in parts]),
+        )
+
+    def _dense(self, x: Tensor, centred: Tensor, factor: float) -> Gradients:
+        codes = torch.addmm(self.b_enc, centred, self.encoder.T).relu_()
+        best = codes.flatten().topk(len(x) * self.k, sorted=False)
+        flat = torch.zeros_like(codes).flatten().scatter_(0, best.indices, best.values)
+        codes = flat.view_as(codes)
+        error = torch.addmm(self.b_dec, codes, self.decoder) - x
+        output = error * factor
+        active = codes > 0
+        back = (output @ self.decoder.T).mul_(active)
+        kept = best.values[best.values > 0]
+        return Gradients(
+            codes.T @ output,
+            back.T @ centred,
+            back.sum(dim=0),
+            output,
+            float(error.square().sum(dtype=torch.float64)),
+            float(kept.min()) if len(kept) else 0.0,
+            len(kept),
+            active.any(dim=0),
+        )

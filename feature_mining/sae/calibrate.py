@@ -1,99 +1,182 @@
-"""Setting the inference threshold on held-out activations, so that the mean number of active features is k."""
+"""The final threshold of an autoencoder, and where the values of each feature lie, from held-out activations.
+
+One pass over any number of batches, in memory that does not grow with them. Whether a feature is active then depends
+on its own value alone, and on average ``k`` are.
+"""
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterable
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
 import torch
-from safetensors.torch import load_file
 from torch import Tensor
 
-from feature_mining.association.sparse import by_feature, value_edges
-from feature_mining.feature_map import concatenate
-from feature_mining.sae.model import SparseAutoencoder, save_tensors
+from feature_mining.sae import kernels
+from feature_mining.sae.model import SparseAutoencoder, load_tensors, save_tensors
 
-FILE = "calibration.safetensors"
-_CANDIDATES = 8
+CALIBRATION_FILE = "calibration.safetensors"
+N_EDGES = 31
+LEVELS = (0.25, 0.5, 0.75, 0.9, 0.99, 0.999)
+_WHOLE_BITS, _FINE_BITS = 12, 19
+"""Bits dropped: 2,048 bins an octave for the threshold, 16 for each feature."""
+_OCTAVES_BELOW, _OCTAVES_ABOVE = 14, 2
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False)
 class Calibration:
-    """What was seen on the held-out sample.
+    """Where the active values of each feature lie on the calibration sample.
 
     Attributes
     ----------
-    bin_edges : numpy.ndarray
-        ``(d_sae, 31)`` float32, ascending edges of each feature's values for histograms.
-    maximum : numpy.ndarray
-        ``(d_sae)`` float32, largest value.
+    bin_edges : ndarray
+        float32 ``(d_sae, 31)``, ascending, evenly spaced on a log scale between a feature's threshold and its
+        maximum; infinite for a feature that was never active.
+    maximum : ndarray
+        float32 ``(d_sae,)``; 0 for a feature that was never active.
+    levels : ndarray
+        float32 ``(6,)``.
+    quantiles : ndarray
+        float32 ``(d_sae, 6)`` of active values at these levels, within 4 %; NaN where never active.
+    rows : int
+        Positions of the sample.
     l0 : float
-        Mean active features a position.
-    positions : int
+        Active features a position on the sample, exactly.
     """
 
     bin_edges: np.ndarray
     maximum: np.ndarray
+    levels: np.ndarray
+    quantiles: np.ndarray
+    rows: int
     l0: float
-    positions: int
 
     def save(self, folder: Path) -> None:
         """Write ``calibration.safetensors``, atomically."""
-        tensors = {
-            "bin_edges": torch.from_numpy(self.bin_edges),
-            "maximum": torch.from_numpy(self.maximum),
-            "l0": torch.tensor(self.l0, dtype=torch.float64),
-            "positions": torch.tensor(self.positions),
-        }
-        save_tensors(tensors, folder / FILE)
+        folder.mkdir(parents=True, exist_ok=True)
+        arrays = {n: torch.from_numpy(getattr(self, n)) for n in _ARRAYS}
+        scalars = torch.tensor([self.rows, self.l0], dtype=torch.float64)
+        save_tensors(folder / CALIBRATION_FILE, arrays | {"rows_l0": scalars}, {})
 
     @classmethod
     def load(cls, folder: Path) -> Calibration:
-        """Read what ``save`` wrote."""
-        tensors = load_file(folder / FILE)
-        return cls(
-            tensors["bin_edges"].numpy(),
-            tensors["maximum"].numpy(),
-            float(tensors["l0"]),
-            int(tensors["positions"]),
-        )
+        """Read what ``save`` wrote; raises ``ValueError`` where it is missing or damaged."""
+        tensors = load_tensors(folder / CALIBRATION_FILE, {*_ARRAYS, "rows_l0"})
+        rows, l0 = tensors["rows_l0"].tolist()
+        return cls(**{n: tensors[n].numpy() for n in _ARRAYS}, rows=int(rows), l0=l0)
+
+
+_ARRAYS = ("bin_edges", "maximum", "levels", "quantiles")
 
 
 def calibrate(
-    sae: SparseAutoencoder, activations: Iterable[Tensor]
+    sae: SparseAutoencoder,
+    batches: Iterable[Tensor | np.ndarray],
+    shape: Tensor | None = None,
 ) -> tuple[SparseAutoencoder, Calibration]:
-    """Give every feature the threshold at which ``k`` features are active on average.
-
-    One threshold for all features (decoder rows have unit norm, so values are comparable): the
-    ``N k``-th largest pre-activation of the sample.
+    """Set the threshold so that ``k`` features a position are active on average.
 
     Parameters
     ----------
     sae : SparseAutoencoder
-    activations : iterable of Tensor
-        ``(n, d_in)`` float32 blocks that were not trained on.
+        Its own threshold is ignored.
+    batches : iterable of ``(n, d_in)`` float32
+        Held-out activations; a hundred thousand positions are plenty.
+    shape : Tensor, optional
+        ``(d_sae,)`` > 0. Thresholds of features are in these proportions; all equal without it.
+
+    Returns
+    -------
+    sae, calibration
+        Where fewer than ``k`` values a position are above 0, the threshold is 0 and ``calibration.l0``
+        says what that gives.
+
+    Raises
+    ------
+    ValueError
+        No positions, or not one positive value.
     """
-    blocks = [block.float() for block in activations]
-    count = sum(len(block) for block in blocks)
-    if not count:
-        raise ValueError("no held-out activations to calibrate on")
-    k = min(sae.config.k, sae.config.d_sae)
-    most = min(sae.config.d_sae, _CANDIDATES * k)
-    with torch.inference_mode():
-        candidates = torch.cat(
-            [sae.pre_activations(b).topk(most, dim=1, sorted=False).values.flatten() for b in blocks]
-        )
-    ordered = candidates.sort(descending=True).values
-    # Halfway to the next value, so that rounding of a pre-activation does not decide.
-    at = min(count * k, ordered.numel() - 1)
-    level = float((ordered[at - 1] + ordered[at]) / 2)
-    threshold = torch.full_like(sae.threshold, max(level, 0.0))
-    sae = SparseAutoencoder(replace(sae.config, k=k), sae.tensors | {"threshold": threshold})
-    features = concatenate([sae.encode_sparse(block.numpy()) for block in blocks])
-    turned = by_feature(*features)
-    maximum = np.zeros(sae.config.d_sae, np.float32)
-    np.maximum.at(maximum, features.indices, features.values)
-    l0 = features.indices.size / count
-    return sae, Calibration(value_edges(turned), maximum, l0, count)
+    m = sae.config.d_sae
+    proportions = np.ones(m, np.float32) if shape is None else shape.cpu().numpy().astype(np.float32)
+    whole = np.zeros(1 << (32 - _WHOLE_BITS), np.int64)
+    steps = 1 << (23 - _FINE_BITS)
+    fine = np.zeros((m, (_OCTAVES_BELOW + _OCTAVES_ABOVE) * steps), np.int32)
+    maximum = np.zeros(m, np.float32)
+    first_bin: int | None = None
+    rows = 0
+    for batch in batches:
+        for block in sae.pre_activations(batch):
+            pre = block.cpu().numpy()
+            if first_bin is None:
+                top = max(float((pre / proportions).max()), np.finfo(np.float32).tiny)
+                bits = int(np.float32(top).view(np.uint32)) >> _FINE_BITS
+                first_bin = max(0, bits - _OCTAVES_BELOW * steps)
+            kernels.count_values(pre, proportions, whole, _FINE_BITS, first_bin, fine, maximum)
+            rows += len(pre)
+    if not rows:
+        raise ValueError("no held-out activations to calibrate the SAE on")
+    if not whole.any() or first_bin is None:
+        raise ValueError("no feature is ever above 0 on the calibration sample: the SAE is dead")
+    cut, active = _cut(whole, rows * sae.config.k)
+    threshold = (np.float32(cut) * proportions).astype(np.float32)
+    maximum[maximum <= threshold] = 0
+    l0 = active / rows
+    calibration = Calibration(
+        _edges(threshold, maximum),
+        maximum,
+        np.array(LEVELS, np.float32),
+        _quantiles(fine, first_bin, cut, maximum, proportions),
+        rows,
+        l0,
+    )
+    facts: dict[str, str | int | float] = {"calibration_rows": rows, "calibration_l0": l0}
+    return sae.with_threshold(torch.from_numpy(threshold), facts), calibration
+
+
+def _cut(whole: np.ndarray, wanted: int) -> tuple[float, int]:
+    """Threshold whose count of values above it is nearest to ``wanted``, and that count."""
+    above = np.cumsum(whole[::-1])[::-1]
+    if above[0] <= wanted:
+        return 0.0, int(above[0])
+    at = int(np.argmin(np.abs(above - wanted)))
+    # The largest float below the bin, so that "greater" takes in all of the bin.
+    bits = np.uint32(max(0, (at << _WHOLE_BITS) - 1))
+    return float(bits.view(np.float32)), int(above[at])
+
+
+def _edges(threshold: np.ndarray, maximum: np.ndarray) -> np.ndarray:
+    edges = np.full((len(maximum), N_EDGES), np.inf, np.float32)
+    alive = maximum > 0
+    high = maximum[alive].astype(np.float64)[:, None]
+    low = np.maximum(threshold[alive].astype(np.float64)[:, None], high * 1e-3)
+    edges[alive] = low * (high / low) ** (np.arange(1, N_EDGES + 1) / (N_EDGES + 1))
+    return edges
+
+
+def _quantiles(
+    fine: np.ndarray, first_bin: int, cut: float, maximum: np.ndarray, proportions: np.ndarray
+) -> np.ndarray:
+    """Quantiles of active values from the binned counts, log-linear within a bin."""
+    count = fine.shape[1]
+    bounds = (first_bin + np.arange(count + 1, dtype=np.uint32)) << np.uint32(_FINE_BITS)
+    edges = bounds.astype(np.uint32).view(np.float32).astype(np.float64)
+    low = np.maximum(edges[:-1], max(cut, edges[0] / 2, math.ulp(0.0)))
+    # The bin that the cut falls into counts by the share of it that lies above.
+    inside = np.clip(np.log(edges[1:] / low) / np.log(edges[1:] / np.maximum(edges[:-1], 1e-300)), 0, 1)
+    out = np.full((len(maximum), len(LEVELS)), np.nan, np.float32)
+    for feature in np.flatnonzero(maximum > 0):
+        weights = fine[feature] * inside
+        total = np.cumsum(weights)
+        if total[-1] <= 0:
+            out[feature] = maximum[feature]
+            continue
+        for i, level in enumerate(LEVELS):
+            at = int(np.searchsorted(total, level * total[-1]))
+            before = total[at] - weights[at]
+            share = (level * total[-1] - before) / weights[at]
+            value = low[at] * (edges[at + 1] / low[at]) ** share * proportions[feature]
+            out[feature, i] = min(value, maximum[feature])
+    return out

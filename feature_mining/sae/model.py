@@ -1,8 +1,9 @@
 """The one inference form of every sparse autoencoder.
 
-``f = relu(pre) where pre > threshold, else 0`` with ``pre = (x - b_dec) @ W_enc + b_enc`` and
-``x_hat = f @ W_dec + b_dec``. Decoder rows have unit norm; the scale of the activations is folded into the
-biases and thresholds. A feature's value at a position depends on that position's activations alone.
+``f = pre where pre > max(threshold, 0), else 0`` with ``pre = (x - b_dec) @ W_enc + b_enc`` (``b_dec`` is taken off the
+input only where the configuration says so) and ``x̂ = f @ W_dec + b_dec``, decoder rows of norm 1, any input scale
+folded in. A feature's value at a base depends on that base's activation alone: products run in blocks of a fixed
+shape, so not even rounding depends on what else is in a batch.
 """
 
 from __future__ import annotations
@@ -10,8 +11,8 @@ from __future__ import annotations
 import hashlib
 import json
 import os
-from collections.abc import Mapping
-from dataclasses import asdict, dataclass
+from collections.abc import Iterator
+from dataclasses import asdict, dataclass, field, fields, replace
 from functools import cached_property
 from pathlib import Path
 
@@ -21,30 +22,33 @@ from safetensors import SafetensorError
 from safetensors.torch import load_file, save_file
 from torch import Tensor
 
-from feature_mining.feature_map import Csr, concatenate
+from feature_mining.feature_map import Csr
+from feature_mining.sae import kernels
 
-WEIGHTS = "sae.safetensors"
-CONFIG = "config.json"
-_BLOCK = 1 << 22
-"""Pre-activations held at once."""
+CONFIG_FILE, WEIGHTS_FILE = "config.json", "sae.safetensors"
+BLOCK = 256
+"""Rows of a product; the last block is filled up with zeros."""
+_NORM_TOLERANCE = 1e-3
 
 
 @dataclass(frozen=True)
 class SAEConfig:
-    """What an autoencoder is and what it was trained on.
+    """What an autoencoder is and what it belongs to.
 
     Attributes
     ----------
     architecture : str
-        Of the trainer that made it.
+        How it was trained (``batch_topk``, ``evo2_published``).
     d_in, d_sae : int
-        Channels of the activations; features.
+        Widths of the layer and of the features.
     k : int
-        Mean active features a position that the threshold was calibrated for.
+        Features meant to be active at a base, on average.
     apply_b_dec_to_input : bool
-        Whether ``b_dec`` is taken off before encoding (the published Evo 2 SAE does not).
+        Whether ``b_dec`` is taken off the input before the encoder.
     model, layer, weights_hash : str
-        The model and tap it belongs to: the provenance lock.
+        Provenance lock: ``DNAModel.name``, tap, ``DNAModel.weights_hash``; empty where unknown.
+    provenance : dict
+        Further facts (steps, tokens, calibration sample); plain JSON values.
     """
 
     architecture: str
@@ -55,121 +59,247 @@ class SAEConfig:
     model: str = ""
     layer: str = ""
     weights_hash: str = ""
+    provenance: dict[str, str | int | float] = field(default_factory=dict)
 
 
-def tensor_shapes(config: SAEConfig) -> dict[str, tuple[int, ...]]:
-    """Names and shapes of the tensors of an autoencoder."""
-    return {
-        "W_enc": (config.d_in, config.d_sae),
-        "b_enc": (config.d_sae,),
-        "W_dec": (config.d_sae, config.d_in),
-        "b_dec": (config.d_in,),
-        "threshold": (config.d_sae,),
-    }
-
-
+@dataclass(frozen=True, eq=False)
 class SparseAutoencoder:
-    """An autoencoder for inference; its tensors do not change.
+    """A trained autoencoder, ready to encode and decode; frozen.
 
-    Parameters
+    Attributes
     ----------
+    W_enc : Tensor
+        ``(d_in, d_sae)`` float32.
+    b_enc, threshold : Tensor
+        ``(d_sae,)`` float32.
+    W_dec : Tensor
+        ``(d_sae, d_in)`` float32, rows of norm 1 (0 for a feature that writes nothing).
+    b_dec : Tensor
+        ``(d_in,)`` float32.
     config : SAEConfig
-    tensors : mapping of str to Tensor
-        ``W_enc (d_in, d_sae)``, ``b_enc (d_sae)``, ``W_dec (d_sae, d_in)``, ``b_dec (d_in)``,
-        ``threshold (d_sae)``, fp32.
 
     Raises
     ------
     ValueError
-        Missing, unexpected, misshapen or non-finite tensors.
+        A tensor of the wrong shape or dtype, with NaN or infinite values, or decoder rows not of norm 1.
     """
 
-    def __init__(self, config: SAEConfig, tensors: Mapping[str, Tensor]) -> None:
-        shapes = tensor_shapes(config)
-        missing, extra = set(shapes) - set(tensors), set(tensors) - set(shapes)
-        if missing or extra:
-            raise ValueError(
-                f"autoencoder tensors: missing {sorted(missing)}, unexpected {sorted(extra)}"
-            )
-        for name, shape in shapes.items():
-            found = tuple(tensors[name].shape)
-            if found != shape:
-                raise ValueError(f"autoencoder tensor {name} has shape {found}, expected {shape}")
-            if torch.isnan(tensors[name]).any():
-                raise ValueError(f"autoencoder tensor {name} holds NaN")
-        self.config = config
-        fixed = {name: tensors[name].detach().float().contiguous() for name in shapes}
-        self.W_enc, self.b_enc = fixed["W_enc"], fixed["b_enc"]
-        self.W_dec, self.b_dec = fixed["W_dec"], fixed["b_dec"]
-        self.threshold = fixed["threshold"]
-        centre = self.b_dec @ self.W_enc if config.apply_b_dec_to_input else 0
-        self._bias = self.b_enc - centre
+    W_enc: Tensor
+    b_enc: Tensor
+    W_dec: Tensor
+    b_dec: Tensor
+    threshold: Tensor
+    config: SAEConfig
 
-    @property
-    def tensors(self) -> dict[str, Tensor]:
-        """The tensors by name."""
-        return {name: getattr(self, name) for name in tensor_shapes(self.config)}
+    def __post_init__(self) -> None:
+        for name, shape in _shapes(self.config).items():
+            tensor = getattr(self, name)
+            if tuple(tensor.shape) != shape:
+                raise ValueError(f"SAE tensor {name} has shape {tuple(tensor.shape)}; expected {shape}")
+            if tensor.dtype != torch.float32:
+                raise ValueError(f"SAE tensor {name} is {tensor.dtype}; expected torch.float32")
+            if not torch.isfinite(tensor).all():
+                raise ValueError(f"SAE tensor {name} holds NaN or infinite values")
+        norms = self.W_dec.norm(dim=1)
+        wrong = ((norms - 1).abs() > _NORM_TOLERANCE) & (norms > 0)
+        if wrong.any():
+            row = int(wrong.nonzero()[0])
+            raise ValueError(
+                f"decoder row {row} has norm {norms[row]:.4g}; expected 1 (fold norms with `fold`)"
+            )
+
+    # -- what it does -------------------------------------------------------------------------
+
+    def pre_activations(self, x: Tensor | np.ndarray) -> Iterator[Tensor]:
+        """Yield ``(n, d_sae)`` values before the threshold, ``n <= BLOCK`` rows at a time.
+
+        A yielded tensor is overwritten by the next one. Raises ``ValueError`` for a wrong width or values
+        that are not finite.
+        """
+        rows = self._checked(x)
+        block = rows.new_zeros(BLOCK, self.config.d_in)
+        pre = rows.new_empty(BLOCK, self.config.d_sae)
+        for start in range(0, len(rows), BLOCK):
+            piece = rows[start : start + BLOCK].to(self.W_enc)
+            block[: len(piece)] = piece - self.b_dec if self.config.apply_b_dec_to_input else piece
+            torch.addmm(self.b_enc, block, self.W_enc, out=pre)
+            yield pre[: len(piece)]
+
+    def encode(self, x: Tensor | np.ndarray) -> Tensor:
+        """Features ``(n, d_sae)`` float32, dense, of activations ``(n, d_in)``."""
+        out = torch.zeros(len(x), self.config.d_sae, device=self.W_enc.device)
+        start = 0
+        for pre in self.pre_activations(x):
+            out[start : start + len(pre)] = torch.where(pre > self._floor, pre, 0.0)
+            start += len(pre)
+        return out
+
+    def encode_sparse(self, x: Tensor | np.ndarray) -> Csr:
+        """Features of activations ``(n, d_in)``, sparse; the same values as ``encode``.
+
+        Memory beyond the result is one block, whatever ``n``.
+        """
+        floor = self._floor.cpu().numpy()
+        room = BLOCK * self.config.d_sae
+        indices, values = np.empty(room, np.int32), np.empty(room, np.float32)
+        counts = np.zeros(len(x), np.int64)
+        parts: list[tuple[np.ndarray, np.ndarray]] = []
+        start = 0
+        for pre in self.pre_activations(x):
+            stop = start + len(pre)
+            n = kernels.compact(pre.cpu().numpy(), floor, counts[start:stop], indices, values)
+            parts.append((indices[:n].copy(), values[:n].copy()))
+            start = stop
+        return Csr(
+            np.concatenate([np.zeros(1, np.int64), np.cumsum(counts)]),
+            np.concatenate([p[0] for p in parts]) if parts else indices[:0],
+            np.concatenate([p[1] for p in parts]) if parts else values[:0],
+            self.config.d_sae,
+        )
+
+    def decode(self, features: Tensor | Csr) -> Tensor:
+        """Reconstruction ``(n, d_in)`` float32 of dense ``(n, d_sae)`` or sparse features."""
+        if isinstance(features, Tensor):
+            return torch.addmm(self.b_dec, features.to(self.W_dec), self.W_dec)
+        if features.n_features != self.config.d_sae:
+            raise ValueError(f"{features.n_features} features; this SAE has {self.config.d_sae}")
+        out = np.empty((features.n_rows, self.config.d_in), np.float32)
+        decoder, bias = self.W_dec.cpu().numpy(), self.b_dec.cpu().numpy()
+        kernels.reconstruct(
+            features.indptr, features.indices, features.values, decoder, bias, out
+        )
+        return torch.from_numpy(out).to(self.W_dec.device)
+
+    # -- changed copies -----------------------------------------------------------------------
+
+    def with_threshold(
+        self, threshold: Tensor, provenance: dict[str, str | int | float]
+    ) -> SparseAutoencoder:
+        """The same dictionary with other thresholds ``(d_sae,)``; facts are added to its provenance."""
+        config = replace(self.config, provenance=self.config.provenance | provenance)
+        return replace(self, threshold=threshold.to(self.threshold), config=config)
+
+    def to(self, device: torch.device | str) -> SparseAutoencoder:
+        """The same autoencoder on another device."""
+        return replace(self, **{n: getattr(self, n).to(device) for n in _shapes(self.config)})
+
+    # -- identity and files -------------------------------------------------------------------
 
     @cached_property
     def hash(self) -> str:
-        """SHA-256 of configuration and tensors."""
-        digest = hashlib.sha256(json.dumps(asdict(self.config), sort_keys=True).encode())
-        for name, tensor in self.tensors.items():
-            digest.update(name.encode())
-            digest.update(tensor.cpu().numpy().tobytes())
+        """Sha256 over names, shapes and values of the weights."""
+        digest = hashlib.sha256()
+        for name in sorted(_shapes(self.config)):
+            tensor = getattr(self, name).cpu().contiguous()
+            digest.update(f"{name} {tuple(tensor.shape)} ".encode())
+            digest.update(tensor.numpy().tobytes())
         return digest.hexdigest()
 
-    def pre_activations(self, x: Tensor) -> Tensor:
-        """``(N, d_sae)`` before threshold."""
-        return torch.addmm(self._bias, x.float(), self.W_enc)
-
-    def encode(self, x: Tensor) -> Tensor:
-        """Features ``(N, d_sae)`` of activations ``(N, d_in)``."""
-        pre = self.pre_activations(x)
-        return torch.where(pre > self.threshold, pre.relu(), 0.0)
-
-    def decode(self, features: Tensor) -> Tensor:
-        """Activations ``(N, d_in)`` of features."""
-        return features @ self.W_dec + self.b_dec
-
-    def encode_sparse(self, x: np.ndarray) -> Csr:
-        """Features of float32 activations ``(N, d_in)`` as sparse rows, in bounded memory."""
-        step = max(1, _BLOCK // self.config.d_sae)
-        parts = []
-        with torch.inference_mode():
-            for start in range(0, max(1, len(x)), step):
-                f = self.encode(torch.from_numpy(np.ascontiguousarray(x[start : start + step])))
-                rows, columns = f.nonzero(as_tuple=True)
-                counts = torch.bincount(rows, minlength=len(f)).cumsum(0).numpy()
-                indptr = np.concatenate([[0], counts]).astype(np.int64)
-                values = f[rows, columns].numpy()
-                parts.append(Csr(indptr, columns.numpy().astype(np.int32), values, f.shape[1]))
-        return concatenate(parts)
-
     def save(self, folder: Path) -> None:
-        """Write ``config.json`` and ``sae.safetensors``, each atomically."""
+        """Write ``config.json`` and ``sae.safetensors``, each under a temporary name and renamed."""
         folder.mkdir(parents=True, exist_ok=True)
-        save_tensors(self.tensors, folder / WEIGHTS)
-        temporary = folder / f".{CONFIG}.tmp-{os.getpid()}"
-        temporary.write_text(json.dumps(asdict(self.config), indent=1))
-        temporary.replace(folder / CONFIG)
+        tensors = {n: getattr(self, n).cpu().contiguous() for n in _shapes(self.config)}
+        save_tensors(folder / WEIGHTS_FILE, tensors, {"hash": self.hash})
+        text = json.dumps(asdict(self.config), indent=1, sort_keys=True) + "\n"
+        temporary = folder / f".{CONFIG_FILE}.tmp-{os.getpid()}"
+        temporary.write_text(text)
+        temporary.replace(folder / CONFIG_FILE)
 
     @classmethod
     def load(cls, folder: Path) -> SparseAutoencoder:
-        """Read what ``save`` wrote. Raises ``ValueError`` where it is missing or damaged."""
+        """Read what ``save`` wrote; raises ``ValueError`` for a missing, extra, misshapen or NaN tensor."""
+        config = _read_config(folder / CONFIG_FILE)
+        tensors = load_tensors(folder / WEIGHTS_FILE, set(_shapes(config)))
         try:
-            config = SAEConfig(**json.loads((folder / CONFIG).read_text()))
-            tensors = load_file(folder / WEIGHTS)
-        except (OSError, TypeError, json.JSONDecodeError, SafetensorError) as error:
-            raise ValueError(f"{folder}: not a readable autoencoder ({error})") from error
-        return cls(config, tensors)
+            return cls(**tensors, config=config)
+        except ValueError as error:
+            raise ValueError(f"{folder / WEIGHTS_FILE}: {error}") from None
+
+    @cached_property
+    def _floor(self) -> Tensor:
+        return self.threshold.clamp_min(0)
+
+    def _checked(self, x: Tensor | np.ndarray) -> Tensor:
+        rows = torch.from_numpy(np.ascontiguousarray(x)) if isinstance(x, np.ndarray) else x
+        if rows.ndim != 2 or rows.shape[1] != self.config.d_in:
+            raise ValueError(
+                f"activations of shape {tuple(rows.shape)}; this SAE reads (n, {self.config.d_in})"
+            )
+        require_finite(rows)
+        return rows.to(self.W_enc.device, torch.float32)
 
 
-def save_tensors(tensors: Mapping[str, Tensor], path: Path) -> None:
-    """Write a safetensors file under a temporary name, then rename it."""
+def fold(
+    W_enc: Tensor, b_enc: Tensor, W_dec: Tensor, b_dec: Tensor, threshold: Tensor, scale: float
+) -> dict[str, Tensor]:
+    """Tensors of the inference form from ones that read ``scale * x`` and write ``scale * x̂``.
+
+    Decoder norms go into encoder, bias and threshold, the input scale into biases and thresholds, so that
+    the features are in units of the raw activations. A decoder row of zeros stays one.
+    """
+    norms = W_dec.double().norm(dim=1)
+    norms = torch.where(norms > 0, norms, 1.0)
+    return {
+        "W_enc": (W_enc.double() * norms).float().contiguous(),
+        "b_enc": (b_enc.double() * norms / scale).float(),
+        "W_dec": (W_dec.double() / norms[:, None]).float().contiguous(),
+        "b_dec": (b_dec.double() / scale).float(),
+        "threshold": (threshold.double() * norms / scale).float(),
+    }
+
+
+def require_finite(rows: Tensor) -> None:
+    """Raise ``ValueError`` naming the first row with NaN or infinite values."""
+    if torch.isfinite(rows.sum()):
+        return
+    bad = (~torch.isfinite(rows)).any(dim=1)
+    if bad.any():
+        raise ValueError(
+            f"activations hold NaN or infinite values ({int(bad.sum())} of {len(rows)} rows,"
+            f" first row {int(bad.nonzero()[0])}): the model overflows or its weights are damaged"
+        )
+
+
+def save_tensors(path: Path, tensors: dict[str, Tensor], metadata: dict[str, str]) -> None:
+    """Write a safetensors file under a temporary name, flush it and rename it."""
     temporary = path.with_name(f".{path.name}.tmp-{os.getpid()}")
     try:
-        save_file({k: v.contiguous() for k, v in tensors.items()}, temporary)
+        save_file(tensors, temporary, metadata)
+        with temporary.open("rb+") as handle:
+            os.fsync(handle.fileno())
         temporary.replace(path)
     finally:
         temporary.unlink(missing_ok=True)
+
+
+def load_tensors(path: Path, expected: set[str]) -> dict[str, Tensor]:
+    """Read a safetensors file with exactly the ``expected`` tensors; else raises ``ValueError``."""
+    if not path.is_file():
+        raise ValueError(f"{path}: no such file")
+    try:
+        tensors = load_file(path)
+    except (SafetensorError, OSError) as error:
+        raise ValueError(f"{path}: not a whole safetensors file ({error})") from None
+    for problem, names in (("lacks", expected - set(tensors)), ("has extra", set(tensors) - expected)):
+        if names:
+            raise ValueError(f"{path}: {problem} tensors {', '.join(sorted(names))}")
+    return tensors
+
+
+def _shapes(config: SAEConfig) -> dict[str, tuple[int, ...]]:
+    d, m = config.d_in, config.d_sae
+    return {"W_enc": (d, m), "b_enc": (m,), "W_dec": (m, d), "b_dec": (d,), "threshold": (m,)}
+
+
+def _read_config(path: Path) -> SAEConfig:
+    if not path.is_file():
+        raise ValueError(f"{path}: no such file; expected a folder written by this program")
+    try:
+        values = json.loads(path.read_text())
+    except ValueError as error:
+        raise ValueError(f"{path}: not JSON ({error})") from None
+    known = {f.name for f in fields(SAEConfig)}
+    if not isinstance(values, dict) or set(values) != known:
+        found = ", ".join(sorted(values)) if isinstance(values, dict) else type(values).__name__
+        raise ValueError(f"{path}: found {found}; expected exactly {', '.join(sorted(known))}")
+    return SAEConfig(**values)

@@ -1,0 +1,154 @@
+"""Loops over the few active pairs of a batch, compiled for the CPU.
+
+An active pair is a row and a feature with a value above its threshold. Order of summation is fixed, so one input
+gives one set of bytes.
+"""
+
+from __future__ import annotations
+
+import numba
+import numpy as np
+
+_SUM = {"reassoc", "contract", "nsz"}
+"""Lets sums use vector lanes; NaN and infinity keep their meaning."""
+_CHUNK = 32
+
+
+@numba.njit(cache=True, nogil=True)
+def compact(pre, floor, counts, indices, values):
+    """Pairs of dense ``pre`` (n, m) above ``floor`` (m), row by row; returns how many.
+
+    Writes ``counts`` int64 (n) and the first entries of ``indices`` int32, ``values`` float32, which have room
+    for n * m. Stretches without any such value are skipped by one vector comparison.
+    """
+    found = 0
+    width = pre.shape[1]
+    for row in range(pre.shape[0]):
+        before = found
+        for start in range(0, width, _CHUNK):
+            stop = min(start + _CHUNK, width)
+            any_above = False
+            for j in range(start, stop):
+                any_above |= pre[row, j] > floor[j]
+            if any_above:
+                for j in range(start, stop):
+                    if pre[row, j] > floor[j]:
+                        indices[found] = j
+                        values[found] = pre[row, j]
+                        found += 1
+        counts[row] = found - before
+    return found
+
+
+@numba.njit(cache=True, nogil=True, fastmath=_SUM)
+def reconstruct(indptr, indices, values, decoder, bias, out):
+    """Sparse rows times ``decoder`` (m, d), plus ``bias`` (d), into ``out`` (n, d)."""
+    width = bias.size
+    for row in range(out.shape[0]):
+        for c in range(width):
+            out[row, c] = bias[c]
+        for p in range(indptr[row], indptr[row + 1]):
+            value = values[p]
+            feature = indices[p]
+            for c in range(width):
+                out[row, c] += value * decoder[feature, c]
+
+
+@numba.njit(cache=True, nogil=True, fastmath=_SUM)
+def row_pass(indptr, indices, values, decoder, bias, x, factor, gradient, code_gradient):
+    """Reconstruct each row and go back to its codes while its decoder rows are still near.
+
+    Writes ``gradient`` (n, d) = factor * (reconstruction - x) and ``code_gradient`` (nnz), the derivative by each
+    active value. Returns the summed squared error.
+    """
+    width = bias.size
+    total = 0.0
+    for row in range(x.shape[0]):
+        first, last = indptr[row], indptr[row + 1]
+        for c in range(width):
+            gradient[row, c] = bias[c] - x[row, c]
+        for p in range(first, last):
+            value = values[p]
+            feature = indices[p]
+            for c in range(width):
+                gradient[row, c] += value * decoder[feature, c]
+        square = np.float32(0)
+        for c in range(width):
+            square += gradient[row, c] * gradient[row, c]
+            gradient[row, c] *= factor
+        total += square
+        for p in range(first, last):
+            feature = indices[p]
+            dot = np.float32(0)
+            for c in range(width):
+                dot += gradient[row, c] * decoder[feature, c]
+            code_gradient[p] = dot
+    return total
+
+
+@numba.njit(cache=True, nogil=True)
+def by_feature(indptr, indices, n_features):
+    """Turn pairs round: pointers (m + 1), and for pairs in feature order their row and place."""
+    pointers = np.zeros(n_features + 1, np.int64)
+    for p in range(indices.size):
+        pointers[indices[p] + 1] += 1
+    for feature in range(n_features):
+        pointers[feature + 1] += pointers[feature]
+    cursor = pointers[:-1].copy()
+    rows = np.empty(indices.size, np.int32)
+    places = np.empty(indices.size, np.int32)
+    for row in range(indptr.size - 1):
+        for p in range(indptr[row], indptr[row + 1]):
+            at = cursor[indices[p]]
+            cursor[indices[p]] = at + 1
+            rows[at] = row
+            places[at] = p
+    return pointers, rows, places
+
+
+@numba.njit(cache=True, nogil=True, fastmath=_SUM)
+def feature_pass(
+    pointers, rows, places, values, code_gradient, gradient, centred, decoder, encoder, bias
+):
+    """Weight gradients, each feature's row finished before the next.
+
+    Writes ``decoder`` (m, d), sums of value * gradient row; ``encoder`` (m, d), sums of code gradient * centred
+    input row; ``bias`` (m), sums of code gradients.
+    """
+    width = gradient.shape[1]
+    for feature in range(bias.size):
+        for c in range(width):
+            decoder[feature, c] = 0
+            encoder[feature, c] = 0
+        total = np.float32(0)
+        for at in range(pointers[feature], pointers[feature + 1]):
+            row = rows[at]
+            value = values[places[at]]
+            back = code_gradient[places[at]]
+            total += back
+            for c in range(width):
+                decoder[feature, c] += value * gradient[row, c]
+                encoder[feature, c] += back * centred[row, c]
+        bias[feature] = total
+
+
+@numba.njit(cache=True, nogil=True)
+def count_values(pre, shape, whole, fine, first_bin, by_feature_counts, maximum):
+    """Add positive values of ``pre`` / ``shape`` to histograms over the leading bits of a float32.
+
+    For positive floats the order of the bits is the order of the values. ``whole`` int64 counts all features with
+    12 bits dropped; ``by_feature_counts`` (m, bins) with ``fine`` bits dropped, from ``first_bin`` on, values beyond
+    either end in the end bins. ``maximum`` (m) is raised to the largest value of ``pre``.
+    """
+    bins = by_feature_counts.shape[1]
+    scaled = np.empty(pre.shape[1], np.float32)
+    bits = scaled.view(np.uint32)
+    for row in range(pre.shape[0]):
+        for j in range(pre.shape[1]):
+            scaled[j] = pre[row, j] / shape[j]
+        for j in range(pre.shape[1]):
+            if pre[row, j] > 0:
+                whole[bits[j] >> 12] += 1
+                at = np.int64(bits[j] >> fine) - first_bin
+                by_feature_counts[j, min(max(at, 0), bins - 1)] += 1
+                maximum[j] = max(maximum[j], pre[row, j])

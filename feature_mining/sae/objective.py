@@ -1,0 +1,74 @@
+"""Pieces of the training objective that architectures share."""
+
+from __future__ import annotations
+
+from typing import NamedTuple
+
+import torch
+from torch import Tensor
+
+AUX_WEIGHT = 1 / 32
+
+
+class Outcome(NamedTuple):
+    """Of one batch.
+
+    mse : squared error over the variance of the inputs (fraction of variance unexplained)
+    aux : the auxiliary loss, before its weight; 0 without dead features
+    l0 : active features a row
+    cut : smallest active value, training units; 0 without any
+    fired : bool (d_sae)
+    """
+
+    mse: float
+    aux: float
+    l0: float
+    cut: float
+    fired: Tensor
+
+
+class AuxGradients(NamedTuple):
+    """Loss, and gradients for the dead features: ``(n, d)``, ``(n, d)``, ``(n,)``."""
+
+    loss: float
+    decoder: Tensor
+    encoder: Tensor
+    bias: Tensor
+
+
+def auxiliary(
+    residual: Tensor, centred: Tensor, encoder: Tensor, bias: Tensor, decoder: Tensor
+) -> AuxGradients:
+    """Dead features learn to explain what is left over (Gao et al. 2024, arXiv 2406.04093).
+
+    Parameters
+    ----------
+    residual : Tensor
+        ``(B, d)``, input minus reconstruction; a constant here.
+    centred : Tensor
+        ``(B, d)``, input of the encoder.
+    encoder, bias, decoder : Tensor
+        ``(n, d)``, ``(n,)``, ``(n, d)``: rows of the dead features.
+
+    Notes
+    -----
+    The ``d / 2`` strongest dead features of a row take part. The loss is divided by the variance of the residual
+    and weighted ``1/32``, less when fewer than ``d / 2`` are dead.
+    """
+    count, width = encoder.shape
+    most = max(1, width // 2)
+    codes = torch.addmm(bias, centred, encoder.T).relu_()
+    if count > most:
+        best = codes.topk(most, dim=1, sorted=False)
+        codes = torch.zeros_like(codes).scatter_(1, best.indices, best.values)
+    spread = float((residual - residual.mean(dim=0)).square().sum())
+    if spread <= 0:
+        zero = torch.zeros_like(encoder)
+        return AuxGradients(0.0, zero, zero, torch.zeros_like(bias))
+    error = codes @ decoder - residual
+    weight = AUX_WEIGHT * min(1.0, count / most)
+    gradient = error * (2 * weight / spread)
+    back = (gradient @ decoder.T).mul_(codes > 0)
+    return AuxGradients(
+        float(error.square().sum()) / spread, codes.T @ gradient, back.T @ centred, back.sum(dim=0)
+    )
