@@ -10,6 +10,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pandas as pd
@@ -198,8 +199,15 @@ def _lift(histogram: Histogram) -> np.ndarray:
 
 def headline_features(study: Study) -> np.ndarray:
     """The feature of each column, picked on the whole select split; -1 where there is none."""
-    best = best_per_track(study.table("associations")).set_index(["track", "mode"])
-    return np.array([int(best.loc[c, "feature"]) if c in best.index else -1 for c in study_columns(study)])
+    best = _headlines(study)
+    return np.array([best[c]["feature"] if c in best else -1 for c in study_columns(study)], int)
+
+
+def _headlines(study: Study) -> dict[Column, dict[str, Any]]:
+    """Row of the associations of each column's best feature; a track absent from select has none."""
+    best = best_per_track(study.table("associations")).dropna(subset=["feature"])
+    rows = best.astype({"feature": int}).to_dict("records")
+    return {(row["track"], row["mode"]): row for row in rows}
 
 
 def _score(study: Study, progress: Progress) -> int:
@@ -285,12 +293,11 @@ def finish(study: Study) -> None:
     columns = study_columns(study)
     picked = read_arrays(_folder(study) / "picked.npz")
     scored = read_arrays(_folder(study) / "scored.npz")
-    best = best_per_track(study.table("associations")).set_index(["track", "mode"])
+    best = _headlines(study)
     rows = []
     for c, column in enumerate(columns):
-        row: dict[str, object] = {"track": column[0], "mode": column[1]}
-        if column in best.index:
-            row |= best.loc[column].to_dict()
+        row: dict[str, Any] = {"track": column[0], "mode": column[1]}
+        row |= best.get(column, {})
         row |= {
             "neuron": int(picked["neuron"][c]),
             "neuron_sign": -1 if picked["neuron_flipped"][c] else 1,

@@ -1,0 +1,132 @@
+"""Extraction next to the bare forward pass of the same model, in the same run.
+
+``python benchmarks/extraction.py [--quick] [--json]``. Bare: the model's pass to the tapped layer over
+windows already in memory. Whole: the ``encode`` path of a study, both strands, reading the genome, tap, SAE
+encode at the demo's width, zoom pyramid and HDF5 writing. Both count window bases a second, so the overlap of
+windows is in neither's favour; passes alternate and the medians are compared.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import statistics
+import tempfile
+import time
+from pathlib import Path
+
+import numpy as np
+import torch
+
+from feature_mining.feature_map import concatenate, keep_rows
+from feature_mining.sae.calibrate import calibrate
+from feature_mining.sae.model import SAEConfig, SparseAutoencoder
+from genomic_models import DNAModel, load
+from workbench.demo import samples_folder
+from workbench.feature_store import Origin, StrandMap, write_shard
+from workbench.genome import Genome
+from workbench.reading import STRANDS, read_cells
+from workbench.stages.plan import default_layer
+from workbench.windows import Cell, Grid, read_sequence
+
+
+def random_sae(model: DNAModel, layer: str, sample: np.ndarray, k: int) -> SparseAutoencoder:
+    """An SAE of the demo's width with random directions, calibrated to ``k``: timing needs no training."""
+    width = model.d_model(layer)
+    rows = torch.randn(8 * width, width, generator=torch.Generator().manual_seed(0))
+    rows /= rows.norm(dim=1, keepdim=True)
+    x = torch.from_numpy(sample)
+    tensors = {
+        "W_enc": rows.T.contiguous(),
+        "b_enc": torch.zeros(len(rows)),
+        "W_dec": rows,
+        "b_dec": x.mean(0),
+        "threshold": torch.zeros(len(rows)),
+    }
+    return calibrate(SparseAutoencoder(SAEConfig("random", width, len(rows), k), tensors), [x])[0]
+
+
+def bare(model: DNAModel, layer: str, batches: list[list[str]]) -> float:
+    """Window bases a second of the pass alone."""
+    began = time.perf_counter()
+    for batch in batches:
+        model.forward(batch, taps=[layer], until=layer)
+    return sum(len(s) for b in batches for s in b) / (time.perf_counter() - began)
+
+
+def whole(
+    model: DNAModel,
+    layer: str,
+    sae: SparseAutoencoder,
+    genome: Genome,
+    grid: Grid,
+    cells: list[Cell],
+    batch: int,
+    folder: Path,
+) -> float:
+    """Window bases a second of the whole path to disk."""
+    began = time.perf_counter()
+    parts: dict[str, list] = {s: [] for s in STRANDS}
+    masks: dict[str, list] = {s: [] for s in STRANDS}
+    for reading in read_cells(model, layer, genome, grid, cells, batch):
+        features = sae.encode_sparse(np.ascontiguousarray(reading.activations))
+        parts[reading.strand].append(keep_rows(features, reading.callable))
+        masks[reading.strand].append(reading.callable)
+    strands = {s: StrandMap(concatenate(parts[s]), np.concatenate(masks[s])) for s in STRANDS}
+    write_shard(folder / "shard.h5", cells[0].chrom, cells[0].start, Origin("", layer, ""), strands)
+    return 2 * len(cells) * grid.window / (time.perf_counter() - began)
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--quick", action="store_true", help="fewer windows and rounds")
+    parser.add_argument("--json", action="store_true", help="last line is one JSON object")
+    parser.add_argument("--model", default="mini")
+    args = parser.parse_args()
+    model = load(args.model)
+    layer = default_layer(model)
+    grid, batch, k = Grid(2048, 1024), 8, 16
+    chrom = "NC_000932.1"
+    rounds, count = (3, 16) if args.quick else (7, 48)
+    with tempfile.TemporaryDirectory() as name:
+        folder = Path(name)
+        genome = Genome(
+            samples_folder() / "arabidopsis_chloroplast.fa", circular=[chrom], cache=folder
+        )
+        cells = grid.cells(chrom, genome.lengths[chrom])[1 : count + 1]
+        sequences = [read_sequence(genome, grid, c, s).sequence for c in cells for s in STRANDS]
+        batches = [sequences[i : i + batch] for i in range(0, len(sequences), batch)]
+        sample = np.concatenate(
+            [r.activations for r in read_cells(model, layer, genome, grid, cells[:4], batch)]
+        )
+        sae = random_sae(model, layer, sample, k)
+        speeds: list[tuple[float, float]] = []
+        for turn in range(rounds + 1):
+            pair = (
+                bare(model, layer, batches),
+                whole(model, layer, sae, genome, grid, cells, batch, folder),
+            )
+            if turn:  # the first round warms caches and compiles the pyramid kernel
+                speeds.append(pair)
+    fraction = statistics.median(w / b for b, w in speeds)
+    bare_speed, whole_speed = (statistics.median(column) for column in zip(*speeds, strict=True))
+    print(f"model {model.name}, layer {layer}, SAE {sae.config.d_sae} features, k {k}, {count} cells")
+    print(f"bare forward   {bare_speed:>10,.0f} window bases/s (median of {rounds})")
+    print(f"whole to disk  {whole_speed:>10,.0f} window bases/s")
+    print(f"fraction       {fraction:>10.3f} (median of paired ratios)")
+    if args.json:
+        print(
+            json.dumps(
+                {
+                    "fraction_of_bare_forward": round(fraction, 4),
+                    "bare_bases_per_s": round(bare_speed),
+                    "whole_bases_per_s": round(whole_speed),
+                    "rounds": rounds,
+                    "threads": torch.get_num_threads(),
+                }
+            )
+        )
+
+
+if __name__ == "__main__":
+    main()
