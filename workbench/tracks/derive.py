@@ -2,60 +2,124 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+from itertools import pairwise
+from typing import NamedTuple
+
 import numpy as np
 import pandas as pd
 
-from workbench.tracks.track import Contigs, Track, frame, order
+from workbench.tracks.track import COLUMNS, Contigs, Row, Track, frame, order
 
 CODON = 3
+GENIC = frozenset(
+    {"CDS", "gene", "pseudogene", "mRNA", "transcript", "exon", "intron", "tRNA", "rRNA", "ncRNA"}
+    | {"tmRNA", "snRNA", "snoRNA", "antisense_RNA", "RNase_P_RNA", "SRP_RNA", "telomerase_RNA"}
+)
 
 
-def _codon_ends(cds: pd.DataFrame, first: bool) -> pd.DataFrame:
-    """The first (or last) codon of each group of CDS rows, in the direction of its strand."""
+class Part(NamedTuple):
+    """A row of a feature, as far as reading it needs."""
+
+    start: int
+    end: int
+    strand: str
+    phase: int
+    part: int
+
+
+def reading_order(parts: list[Part], length: int, circular: bool) -> list[Part]:
+    """Parts of one feature in the order in which they are read, 5' to 3'.
+
+    Where the file numbers the parts (trans-splicing), that order holds. Parts that meet at the origin of a
+    circular contig are read across it: the widest gap between parts is outside the feature.
+    """
+    if len(parts) == 1:
+        return parts
+    parts = sorted(parts)
+    if circular and parts[0].start == 0 and parts[-1].end == length:
+        gaps = [b.start - a.end for a, b in pairwise(parts)]
+        first = 1 + gaps.index(max(gaps))
+        parts = parts[first:] + parts[:first]
+    if parts[0].strand == "-":
+        parts.reverse()
+    return sorted(parts, key=lambda p: p.part)
+
+
+def _codon(parts: list[Part], first: bool) -> Iterator[tuple[int, int, str]]:
+    """The first (or last) codon of parts in reading order, in pieces where an intron cuts it."""
+    left = CODON
+    for p in parts if first else reversed(parts):
+        size = min(left, p.end - p.start)
+        # The 5' end of the first part, the 3' end of the last.
+        start = p.start if (p.strand == "+") == first else p.end - size
+        yield start, start + size, p.strand
+        left -= size
+        if not left:
+            return
+
+
+def features(
+    table: pd.DataFrame, contigs: Contigs
+) -> Iterator[tuple[str, str, str, bool, list[Part]]]:
+    """``(chrom, group, name, complete, parts in reading order)`` of each feature of a track."""
+    found: dict[tuple[str, str], tuple[str, list[bool], list[Part]]] = {}
+    for i, values in enumerate(zip(*(table[c].tolist() for c in COLUMNS), strict=True)):
+        row = Row(*values)
+        key = (row.chrom, row.group or f"row {i}")
+        _, complete, parts = found.setdefault(key, (row.name, [], []))
+        complete.append(row.complete)
+        parts.append(Part(row.start, row.end, row.strand, row.phase, row.part))
+    for (chrom, group), (name, complete, parts) in found.items():
+        parts = reading_order(parts, contigs.lengths[chrom], chrom in contigs.circular)
+        yield chrom, group, name, all(complete), parts
+
+
+def _codons(cds: pd.DataFrame, contigs: Contigs, first: bool) -> list[Row]:
+    """First (or last) codons of complete CDS; of those that share one, one."""
+    rows: dict[tuple[str, int, int, str], Row] = {}
+    for chrom, group, name, complete, parts in features(cds, contigs):
+        stranded = all(p.strand != "." for p in parts)
+        size = sum(p.end - p.start for p in parts)
+        if complete and stranded and parts[0].phase <= 0 and size >= 2 * CODON:
+            for start, end, strand in _codon(parts, first):
+                row = Row(chrom, start, end, name, strand=strand, group=group)
+                rows.setdefault((chrom, start, end, strand), row)
+    return list(rows.values())
+
+
+def _between(tables: list[pd.DataFrame], contigs: Contigs) -> list[Row]:
+    """Bases that no interval covers, on either strand, of the contigs that have any; unstranded."""
+    joined = pd.concat([t[["chrom", "start", "end"]] for t in tables]).sort_values("start")
     rows = []
-    groups = cds["group"].where(cds["group"] != "", cds.index.astype(str))
-    for _, parts in cds.groupby([cds["chrom"], groups, cds["strand"]], sort=False):
-        strand = parts["strand"].iloc[0]
-        if strand == ".":
-            continue
-        left = (strand == "+") == first
-        row = parts.loc[parts["start"].idxmin()] if left else parts.loc[parts["end"].idxmax()]
-        if row["end"] - row["start"] < CODON:
-            continue
-        start = row["start"] if left else row["end"] - CODON
-        rows.append(
-            (row["chrom"], start, start + CODON, row["name"], np.nan, strand, -1, row["group"])
-        )
-    return frame(rows)
-
-
-def _between(tables: list[pd.DataFrame], contigs: Contigs) -> pd.DataFrame:
-    """Bases that no interval of any table covers, on either strand; unstranded."""
-    joined = pd.concat(tables, ignore_index=True)
-    rows = []
-    for chrom, length in contigs.lengths.items():
-        spans = joined[joined["chrom"] == chrom].sort_values("start")
-        at = 0
-        for start, end in zip(spans["start"], spans["end"], strict=True):
-            if start > at:
-                rows.append((chrom, at, int(start), "", np.nan, ".", -1, ""))
-            at = max(at, int(end))
-        if spans.size and at < length:
-            rows.append((chrom, at, length, "", np.nan, ".", -1, ""))
-    return frame(rows)
+    for chrom, spans in joined.groupby("chrom", sort=False):
+        length = contigs.lengths[str(chrom)]
+        starts = np.append(spans["start"].to_numpy(), length)
+        covered = np.append(0, np.maximum.accumulate(spans["end"].to_numpy()))
+        rows += [
+            Row(str(chrom), int(covered[i]), int(starts[i]))
+            for i in np.flatnonzero(starts > covered)
+        ]
+    return rows
 
 
 def derive_tracks(tracks: list[Track], contigs: Contigs) -> list[Track]:
-    """``CDS_start``, ``CDS_stop`` (first and last codon) and ``intergenic``, where there is a CDS track."""
-    by_name = {t.name: t for t in tracks}
-    if "CDS" not in by_name:
-        return []
-    cds = by_name["CDS"]
-    made = [
-        Track("CDS_start", order(_codon_ends(cds.intervals, True), contigs), "CDS"),
-        Track("CDS_stop", order(_codon_ends(cds.intervals, False), contigs), "CDS"),
-    ]
-    genes = [t.intervals for t in tracks if t.name in ("CDS", "gene", "tRNA", "rRNA", "ncRNA")]
-    made.append(Track("intergenic", _between(genes, contigs), "CDS, gene, RNA genes"))
-    taken = set(by_name)
+    """Tracks that follow from others.
+
+    For each track of type CDS: ``CDS_start`` and ``CDS_stop``, the first and last codon of each complete CDS
+    (named after the track, so that a second CDS track gives its own). Where there are genes or CDS:
+    ``intergenic``, the bases of annotated contigs that no gene, transcript or CDS of any track covers.
+    """
+    made = []
+    for cds in (t for t in tracks if t.type == "CDS"):
+        for suffix, first in (("start", True), ("stop", False)):
+            rows = _codons(cds.intervals, contigs, first)
+            made.append(Track(f"{cds.name}_{suffix}", order(frame(rows), contigs), cds.name))
+    if any(t.type in ("CDS", "gene") for t in tracks):
+        genic = [t for t in tracks if t.type in GENIC]
+        rows = _between([t.intervals for t in genic], contigs)
+        made.append(
+            Track("intergenic", order(frame(rows), contigs), ", ".join(t.name for t in genic))
+        )
+    taken = {t.name for t in tracks}
     return [t for t in made if t.name not in taken and len(t.intervals)]

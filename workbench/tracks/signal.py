@@ -2,93 +2,146 @@
 
 from __future__ import annotations
 
+import os
 import warnings
+from collections import Counter
+from collections.abc import Mapping
 from pathlib import Path
+from typing import NamedTuple, Protocol
 
 import numpy as np
 import pybigtools
 
 from workbench.errors import InputError
-from workbench.genome import read_lines, suffix_of
-from workbench.tracks.track import Contigs, check_span
+from workbench.text import read_lines, stem_of, suffix_of
+from workbench.tracks.track import Contigs, Track, check_span, empty_intervals
 
-BIGWIG = (".bw", ".bigwig")
-BEDGRAPH = (".bedgraph", ".bdg", ".bg")
+_BIGWIG = (".bw", ".bigwig")
 
 
-class SignalTrack:
+class SignalTrack(Protocol):
     """Values of a signal over the genome.
 
-    Parameters
+    Attributes
     ----------
-    path : Path
-        bigWig, or bedGraph (plain or gzipped; kept in memory as intervals).
-    contigs : Contigs
-        Against which coordinates are checked.
-    rename : dict of str to str
-        Name in the file to name in the genome.
+    counts : mapping
+        Name in the file to how much is there: intervals of a bedGraph, 1 a contig of a bigWig.
     """
 
-    def __init__(self, path: Path, contigs: Contigs, rename: dict[str, str] | None = None) -> None:
+    @property
+    def counts(self) -> Mapping[str, int]: ...
+
+    def values(self, chrom: str, start: int, end: int) -> np.ndarray:
+        """float32 ``(end - start)`` of ``[start, end)``; NaN where the file says nothing."""
+        ...
+
+
+class BigWig:
+    """A bigWig file, read where asked."""
+
+    def __init__(self, path: Path, contigs: Contigs) -> None:
         self.path = path
-        self.name = path.name.removesuffix(".gz").rsplit(".", 1)[0]
-        back = {new: old for old, new in (rename or {}).items()}
-        if suffix_of(path) in BIGWIG:
-            try:
-                self._file = pybigtools.open(str(path))
-                self.lengths: dict[str, int] = dict(self._file.chroms())
-            except Exception as error:  # pybigtools raises classes of its own
-                raise InputError(f"{path}: not readable as bigWig ({error})") from None
-            self._intervals: dict[str, tuple[np.ndarray, np.ndarray, np.ndarray]] | None = None
-        else:
-            self._intervals = _read_bedgraph(path, contigs)
-            self.lengths = {c: int(e.max()) for c, (_, e, _) in self._intervals.items()}
-        self._back = back
+        self._open()
+        lengths = dict(self._file.chroms())
+        self.counts = dict.fromkeys(lengths, 1)
+        self._own: dict[str, str] = {}
+        for own, length in lengths.items():
+            target = contigs.target(own)
+            if target not in contigs.lengths:
+                continue
+            if length != contigs.lengths[target]:
+                raise InputError(
+                    f"{path}: {own} has {length} bases here, {contigs.lengths[target]} in the genome; is"
+                    " this the signal of another assembly?"
+                )
+            self._own[target] = own
+
+    def _open(self) -> None:
+        self._process = os.getpid()
+        if not self.path.exists():
+            raise InputError(f"{self.path}: no such file")
+        try:
+            self._file = pybigtools.open(str(self.path))
+            readable = self._file.is_bigwig
+        except Exception as error:  # pybigtools raises classes of its own
+            raise InputError(f"{self.path}: not readable as bigWig ({error})") from None
+        if not readable:
+            raise InputError(f"{self.path}: this is a bigBed; expected a bigWig")
 
     def values(self, chrom: str, start: int, end: int) -> np.ndarray:
         """float32 ``(end - start)``; NaN where the file says nothing."""
-        own = self._back.get(chrom, chrom)
+        if chrom not in self._own or start == end:
+            return np.full(end - start, np.nan, np.float32)
+        # A forked process must not share the parent's place in the file.
+        if self._process != os.getpid():
+            self._open()
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")
+            found = self._file.values(self._own[chrom], start, end, missing=np.nan, oob=np.nan)
+        return np.asarray(found, np.float32)
+
+
+class _Spans(NamedTuple):
+    start: np.ndarray
+    end: np.ndarray
+    value: np.ndarray
+
+
+class BedGraph:
+    """A bedGraph file, plain or gzipped, kept in memory as intervals."""
+
+    def __init__(self, path: Path, contigs: Contigs) -> None:
+        rows: dict[str, list[tuple[int, int, float]]] = {}
+        self.counts: Counter[str] = Counter()
+        for number, line in read_lines(path):
+            if not line.strip() or line.startswith(("#", "track", "browser")):
+                continue
+            where, fields = f"{path}: line {number:,}", line.split()
+            try:
+                chrom, start, end, value = fields
+                span = (int(start), int(end), float(value))
+            except ValueError:
+                raise InputError(
+                    f"{where}: {line[:60]!r}; expected chrom, start, end and a number (bedGraph)"
+                ) from None
+            check_span(where, chrom, span[0], span[1], contigs)
+            self.counts[chrom] += 1
+            target = contigs.target(chrom)
+            if target is not None:
+                rows.setdefault(target, []).append(span)
+        if not self.counts:
+            raise InputError(f"{path}: no value in it; expected bedGraph lines")
+        self._spans: dict[str, _Spans] = {}
+        for chrom, spans in rows.items():
+            start, end, value = (np.array(c) for c in zip(*sorted(spans), strict=True))
+            clash = np.flatnonzero(start[1:] < end[:-1])
+            if clash.size:
+                raise InputError(
+                    f"{path}: intervals of {chrom} overlap at {start[clash[0] + 1]}; bedGraph allows one"
+                    " value a base"
+                )
+            self._spans[chrom] = _Spans(start, end, value.astype(np.float32))
+
+    def values(self, chrom: str, start: int, end: int) -> np.ndarray:
+        """float32 ``(end - start)``; NaN where the file says nothing."""
         out = np.full(end - start, np.nan, np.float32)
-        if own not in self.lengths:
+        spans = self._spans.get(chrom)
+        if spans is None:
             return out
-        if self._intervals is None:
-            stop = min(end, self.lengths[own])
-            if start < stop:
-                with warnings.catch_warnings():
-                    warnings.simplefilter("ignore")
-                    got = self._file.values(own, start, stop, missing=np.nan)
-                out[: stop - start] = got
-            return out
-        starts, ends, values = self._intervals[own]
-        first, last = np.searchsorted(ends, start, "right"), np.searchsorted(starts, end, "left")
-        for i in range(first, last):
-            out[max(0, starts[i] - start) : max(0, ends[i] - start)] = values[i]
+        lo, hi = (
+            np.searchsorted(spans.end, start, "right"),
+            np.searchsorted(spans.start, end, "left"),
+        )
+        first = np.maximum(spans.start[lo:hi], start) - start
+        size = np.minimum(spans.end[lo:hi], end) - start - first
+        at = np.repeat(first - (np.cumsum(size) - size), size) + np.arange(size.sum())
+        out[at] = np.repeat(spans.value[lo:hi], size)
         return out
 
 
-def _read_bedgraph(
-    path: Path, contigs: Contigs
-) -> dict[str, tuple[np.ndarray, np.ndarray, np.ndarray]]:
-    rows: dict[str, list[tuple[int, int, float]]] = {}
-    for number, line in read_lines(path):
-        if not line.strip() or line.startswith(("#", "track", "browser")):
-            continue
-        where, fields = f"{path}: line {number:,}", line.split()
-        try:
-            chrom, start, end, value = fields[0], int(fields[1]), int(fields[2]), float(fields[3])
-        except (IndexError, ValueError):
-            raise InputError(
-                f"{where}: {line[:60]!r}; expected chrom, start, end and a number (bedGraph)"
-            ) from None
-        check_span(where, chrom, start, end, contigs)
-        rows.setdefault(chrom, []).append((start, end, value))
-    if not rows:
-        raise InputError(f"{path}: no value in it; expected bedGraph lines")
-    found = {}
-    for chrom, spans in rows.items():
-        spans.sort()
-        starts, ends, values = (np.array(column) for column in zip(*spans, strict=True))
-        if (starts[1:] < ends[:-1]).any():
-            raise InputError(f"{path}: intervals of {chrom} overlap; bedGraph allows one value a base")
-        found[chrom] = (starts, ends, values)
-    return found
+def read_signal(path: Path, contigs: Contigs) -> list[Track]:
+    """One track of kind ``signal`` from a bigWig or bedGraph; raises ``InputError``."""
+    kind = BigWig if suffix_of(path) in _BIGWIG else BedGraph
+    return [
+        Track(stem_of(path), empty_intervals(), str(path), "signal", signal=kind(path, contigs))
+    ]
