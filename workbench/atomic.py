@@ -5,6 +5,7 @@ from __future__ import annotations
 import errno
 import os
 import platform
+import re
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -18,6 +19,12 @@ _CAUSES = {
     errno.EACCES: "no permission to write there; choose another folder",
     errno.EPERM: "no permission to write there; choose another folder",
 }
+
+
+def _number(error: OSError) -> int:
+    """The system's error number; HDF5 gives it in the text alone."""
+    found = re.search(r"errno = (\d+)", str(error))
+    return error.errno or (int(found.group(1)) if found else 0)
 
 
 @contextmanager
@@ -35,9 +42,9 @@ def write_atomic(path: Path) -> Iterator[Path]:
         temporary.replace(path)
     except OSError as error:
         temporary.unlink(missing_ok=True)
-        if error.errno in _CAUSES:
-            text = f"{path}: cannot be written: {_CAUSES[error.errno]}, then run again"
-            raise InputError(text) from error
+        cause = _CAUSES.get(_number(error))
+        if cause:
+            raise InputError(f"{path}: cannot be written: {cause}, then run again") from error
         raise
     except BaseException:
         temporary.unlink(missing_ok=True)

@@ -1,13 +1,15 @@
 """Dividing the genome into train, select and report, so that choosing and reporting never share data.
 
-Six or more contigs of useful size are divided whole; otherwise each contig is cut into blocks with gaps of
-a window between them, aligned to the grid and dealt out in a pattern that spreads each kind evenly.
+Six or more contigs of useful size are divided whole, if that comes near the shares asked for; otherwise each
+contig is cut into blocks with gaps of a window between them, aligned to the grid and dealt out so that each
+kind is spread evenly.
 """
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
+from typing import NamedTuple
 
 import numpy as np
 import pandas as pd
@@ -19,7 +21,9 @@ TRAIN, SELECT, REPORT, UNUSED = 0, 1, 2, 255
 CODES = {"train": TRAIN, "select": SELECT, "report": REPORT}
 _BLOCK = 98_304
 _FEWEST_BLOCKS = 12
+_FEWEST_USEFUL = 4
 _WHOLE_CONTIGS = 6
+_TOLERANCE = 0.1
 
 
 @dataclass(frozen=True)
@@ -57,40 +61,72 @@ class Split:
         return found
 
 
-def _deal(count: int, shares: dict[str, float], rng: np.random.Generator) -> list[str]:
-    """Names for ``count`` blocks: each name as often as its share asks, spread evenly, ties by ``rng``."""
+class _Piece(NamedTuple):
+    chrom: str
+    start: int
+    end: int
+
+
+def _deal(sizes: Sequence[int], shares: Mapping[str, float], rng: np.random.Generator) -> list[str]:
+    """A name for each size: whoever is owed most of its share so far; ties by ``rng``."""
     names = list(shares)
     given = dict.fromkeys(names, 0.0)
-    dealt = []
-    for i in range(count):
-        jitter = rng.random(len(names)) * 1e-3
-        owed = [shares[n] * (i + 1) - given[n] + j for n, j in zip(names, jitter, strict=True)]
+    dealt, total = [], 0
+    for size in sizes:
+        total += size
+        jitter = rng.random(len(names)) * 1e-3 * size
+        owed = [shares[n] * total - given[n] + j for n, j in zip(names, jitter, strict=True)]
         name = names[int(np.argmax(owed))]
-        given[name] += 1
+        given[name] += size
         dealt.append(name)
     return dealt
+
+
+def _near(sizes: Sequence[int], dealt: Sequence[str], shares: Mapping[str, float]) -> bool:
+    """Whether every name got its share of the bases, give or take a tenth of the genome."""
+    got = {n: sum(s for s, d in zip(sizes, dealt, strict=True) if d == n) for n in shares}
+    return all(abs(got[n] / sum(sizes) - share) <= _TOLERANCE for n, share in shares.items())
+
+
+def _blocks(chrom: str, length: int, grid: Grid, block: int, gap: int, wraps: bool) -> list[_Piece]:
+    """Blocks of a contig, ``gap`` cells between them (over the origin too, where it ``wraps``)."""
+    stride = grid.stride
+    cells = -(-length // stride)
+    size = max(1, round((block or min(_BLOCK, length / 16)) / stride))
+    while not block and size > 1 and cells // (size + gap) < _FEWEST_BLOCKS:
+        size -= 1
+    last = cells - gap if wraps else cells
+    pieces = [
+        _Piece(chrom, first * stride, min(length, min(last, first + size) * stride))
+        for first in range(0, last, size + gap)
+    ]
+    return [p for p in pieces if p.end - p.start >= stride // 2]
 
 
 def make_split(
     lengths: Mapping[str, int],
     grid: Grid,
-    shares: dict[str, float],
+    shares: Mapping[str, float],
     seed: int,
     block: int = 0,
+    circular: Collection[str] = (),
 ) -> Split:
-    """Divide contigs.
+    """Divide contigs. The same arguments give the same split.
 
     Parameters
     ----------
     lengths : mapping
-        Contig to length.
+        Contig to length. Those shorter than two windows are not used.
     grid : Grid
-        Blocks begin and end on its cells; gaps are at least one window.
-    shares : dict
+        Blocks begin and end on its cells. Gaps are at least a window; where a genome is so small that fewer
+        than four blocks would be left, at least a warm-up, so that no reading sees another block.
+    shares : mapping
         ``train``, ``select``, ``report``, summing to 1.
     seed : int
     block : int
         Bases of a block; 0 for about 98 kb, or a sixteenth of a shorter contig.
+    circular : collection of str
+        Contigs whose last block must keep a gap from the first.
 
     Raises
     ------
@@ -98,35 +134,28 @@ def make_split(
         Where no contig is long enough to hold a block of each kind.
     """
     rng = np.random.default_rng([seed, 3])
-    usable = {c: n for c, n in lengths.items() if n >= 4 * grid.window}
-    rows: list[tuple[str, int, int, str]] = []
-    if len(usable) >= _WHOLE_CONTIGS and not block:
-        names = list(usable)
-        order = sorted(names, key=lambda c: -usable[c])
-        for chrom, name in zip(order, _deal(len(order), shares, rng), strict=True):
-            rows.append((chrom, 0, usable[chrom], name))
-    else:
-        gap = -(-grid.window // grid.stride)
-        for chrom, length in usable.items():
-            cells = -(-length // grid.stride)
-            size = max(1, round((block or min(_BLOCK, length / 16)) / grid.stride))
-            while size > 1 and cells // (size + gap) < _FEWEST_BLOCKS:
-                size -= 1
-            first = range(0, cells, size + gap)
-            for cell, name in zip(first, _deal(len(first), shares, rng), strict=True):
-                start, end = cell * grid.stride, min(length, (cell + size) * grid.stride)
-                if end - start >= grid.stride // 2:
-                    rows.append((chrom, start, end, name))
-    blocks = pd.DataFrame(rows, columns=["chrom", "start", "end", "split"])
-    missing = [name for name in shares if name not in set(blocks["split"])]
+    usable = {c: n for c, n in lengths.items() if n >= 2 * grid.window}
+    pieces = [_Piece(c, 0, n) for c, n in sorted(usable.items(), key=lambda item: -item[1])]
+    sizes = [p.end for p in pieces]
+    dealt = _deal(sizes, shares, rng)
+    whole = not block and len(pieces) >= _WHOLE_CONTIGS and _near(sizes, dealt, shares)
+    for context in () if whole else (grid.window, max(1, grid.warmup)):
+        gap = -(-context // grid.stride)
+        pieces = [
+            p for c, n in usable.items() for p in _blocks(c, n, grid, block, gap, c in circular)
+        ]
+        if len(pieces) >= _FEWEST_USEFUL:
+            break
+    if not whole:
+        dealt = _deal([p.end - p.start for p in pieces], shares, rng)
+    blocks = pd.DataFrame(pieces, columns=_Piece._fields).assign(split=dealt)
+    missing = [name for name in shares if name not in set(dealt)]
     if missing:
         longest = max(lengths.values(), default=0)
         raise InputError(
             f"the genome is too small to be split: no block left for {', '.join(missing)} (longest contig"
             f" {longest:,} bases, window {grid.window:,}); use a smaller window or more sequence"
         )
-    order = {c: i for i, c in enumerate(lengths)}
-    blocks = blocks.sort_values(
-        ["chrom", "start"], key=lambda s: s.map(order) if s.name == "chrom" else s, kind="stable"
-    )
-    return Split(blocks.reset_index(drop=True))
+    rank = {c: i for i, c in enumerate(lengths)}
+    order = np.lexsort((blocks["start"].to_numpy(), blocks["chrom"].map(rank).to_numpy()))
+    return Split(blocks.iloc[order].reset_index(drop=True))

@@ -10,6 +10,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
+from itertools import pairwise
 from typing import NamedTuple, Protocol
 
 import numpy as np
@@ -60,7 +61,9 @@ class Grid:
 
     def __post_init__(self) -> None:
         if not 0 <= self.warmup < self.window:
-            raise ValueError(f"warmup {self.warmup} must be at least 0, less than window {self.window}")
+            raise ValueError(
+                f"warmup {self.warmup} must be at least 0, less than window {self.window}"
+            )
 
     @property
     def stride(self) -> int:
@@ -71,23 +74,21 @@ class Grid:
         """All cells of a contig."""
         first = self.offset % self.stride
         cuts = [0, *range(first or self.stride, length, self.stride), length]
-        return [
-            Cell(chrom, a, b, i)
-            for i, (a, b) in enumerate(zip(cuts[:-1], cuts[1:], strict=True))
-            if b > a
-        ]
+        return [Cell(chrom, a, b, i) for i, (a, b) in enumerate(pairwise(cuts)) if b > a]
 
     def cells_of(self, regions: pd.DataFrame, lengths: Mapping[str, int]) -> list[Cell]:
         """Cells that meet any region (``chrom, start, end``), in order, each once."""
-        found = []
+        found: list[Cell] = []
         for chrom, length in lengths.items():
             rows = regions[regions["chrom"] == chrom]
-            starts, ends = rows["start"].to_numpy(), rows["end"].to_numpy()
-            found += [
-                cell
-                for cell in self.cells(chrom, length)
-                if ((starts < cell.end) & (ends > cell.start)).any()
-            ]
+            if rows.empty:
+                continue
+            cells = self.cells(chrom, length)
+            starts = np.array([c.start for c in cells])
+            first = np.searchsorted(starts, rows["start"].to_numpy(), "right") - 1
+            last = np.searchsorted(starts, rows["end"].to_numpy(), "left")
+            met = {i for a, b in zip(first, last, strict=True) for i in range(max(0, a), b)}
+            found += [cells[i] for i in sorted(met)]
         return found
 
 
