@@ -1,73 +1,115 @@
-"""The published Evo 2 layer-26 autoencoder (Goodfire/Arc): a tied BatchTopK.
+"""The published autoencoder of Evo 2 (layer 26, Goodfire, MIT licence), as published and in our inference form.
 
-Its recipe keeps the ``k N`` largest values of the whole window, so a value depends on what else is in the
-window. ``PublishedSAE`` repeats that exactly; ``to_inference`` gives our form with a calibrated threshold.
+Tied weights, nothing taken off the input, ``b_dec`` in the decoder only. The published recipe keeps the ``k * n`` largest
+values of whatever is passed in one call, so a base's features depend on its window; ``convert`` replaces that by a
+calibrated threshold.
 """
 
 from __future__ import annotations
 
 import pickle
 from collections.abc import Iterable
-from dataclasses import dataclass
 from pathlib import Path
+from typing import NamedTuple
 
+import numpy as np
 import torch
 from torch import Tensor
 
 from feature_mining.sae.calibrate import Calibration, calibrate
-from feature_mining.sae.model import SAEConfig, SparseAutoencoder
+from feature_mining.sae.model import SAEConfig, SparseAutoencoder, fold
 
 _PREFIXES = ("_orig_mod.", "module.")
-LAYER = "blocks.26"
-MODEL = "evo2_7b_262k"
+PUBLISHED_K = 64
+PUBLISHED_LAYER = "blocks.26"
+PUBLISHED_MODEL = "evo2_7b_262k"
 
 
-@dataclass(frozen=True)
-class PublishedSAE:
-    """Tied weights ``W (d_in, d_sae)``, ``b_enc``, ``b_dec``; the input is not centred."""
+class Evo2SAE(NamedTuple):
+    """Published tensors, float32: ``W`` (d_in, d_sae), ``b_enc`` (d_sae), ``b_dec`` (d_in)."""
 
     W: Tensor
     b_enc: Tensor
     b_dec: Tensor
-    k: int = 64
-
-    def encode_batch_topk(self, x: Tensor) -> Tensor:
-        """Features ``(N, d_sae)`` fp32 of one window ``(N, d_in)``, by the published batch-wide top k."""
-        f = (x @ self.W + self.b_enc).relu()
-        flat = f.flatten()
-        top = flat.topk(self.k * (f.numel() // f.shape[-1]), sorted=False)
-        kept = torch.zeros_like(flat).scatter(0, top.indices, top.values)
-        return kept.reshape(f.shape).float()
-
-    def decode(self, features: Tensor) -> Tensor:
-        """Activations of features."""
-        return features @ self.W.T + self.b_dec
-
-    def to_inference(self, activations: Iterable[Tensor]) -> tuple[SparseAutoencoder, Calibration]:
-        """Our form: unit decoder rows (norms folded into encoder and bias), threshold from a sample."""
-        norms = self.W.float().norm(dim=0)
-        tensors = {
-            "W_enc": self.W.float() * norms,
-            "b_enc": self.b_enc.float() * norms,
-            "W_dec": (self.W.float() / norms).T.contiguous(),
-            "b_dec": self.b_dec.float(),
-            "threshold": torch.zeros_like(norms),
-        }
-        config = SAEConfig("batch_topk", *self.W.shape, self.k, False, MODEL, LAYER, "")
-        return calibrate(SparseAutoencoder(config, tensors), activations)
 
 
-def load_published(path: Path, k: int = 64) -> PublishedSAE:
-    """Read the published ``.pt`` file. Raises ``ValueError`` for another layout or a file with code."""
+def load_published(path: Path) -> Evo2SAE:
+    """Read the published ``.pt`` file without running any code in it.
+
+    Raises
+    ------
+    ValueError
+        No such file, a pickle that is more than tensors, or tensors other than ``W``, ``b_enc``, ``b_dec`` in
+        matching shapes without NaN.
+    """
+    if not path.is_file():
+        raise ValueError(f"{path}: no such file")
     try:
-        state = torch.load(path, map_location="cpu", weights_only=True)
-    except (pickle.UnpicklingError, RuntimeError, EOFError, OSError) as error:
-        raise ValueError(f"{path}: not a plain file of tensors, refused ({error})") from error
+        stored = torch.load(path, map_location="cpu", weights_only=True)
+    except (pickle.UnpicklingError, RuntimeError, EOFError, ValueError) as error:
+        first = str(error).split("\n")[0][:120]
+        raise ValueError(f"{path}: not a file of tensors alone, so it was not read ({first})") from None
     tensors = {}
-    for name, tensor in state.items():
+    for name, value in stored.items() if isinstance(stored, dict) else []:
+        short = str(name)
         for prefix in _PREFIXES:
-            name = name.removeprefix(prefix)
-        tensors[name] = tensor
-    if set(tensors) != {"W", "b_enc", "b_dec"}:
-        raise ValueError(f"{path}: holds {sorted(tensors)}, expected W, b_enc and b_dec")
-    return PublishedSAE(**tensors, k=k)
+            short = short.removeprefix(prefix)
+        tensors[short] = value
+    if set(tensors) != set(Evo2SAE._fields) or not all(isinstance(t, Tensor) for t in tensors.values()):
+        raise ValueError(f"{path}: holds {', '.join(sorted(tensors)) or 'no tensors'}; expected W, b_enc, b_dec")
+    sae = Evo2SAE(*(tensors[name].float() for name in Evo2SAE._fields))
+    if sae.W.ndim != 2 or sae.b_enc.shape != sae.W.shape[1:] or sae.b_dec.shape != sae.W.shape[:1]:
+        shapes = [tuple(t.shape) for t in sae]
+        raise ValueError(f"{path}: shapes {shapes} of W, b_enc, b_dec do not fit together")
+    if not all(bool(torch.isfinite(t).all()) for t in sae):
+        raise ValueError(f"{path}: holds NaN or infinite values")
+    return sae
+
+
+def encode_batch_topk(sae: Evo2SAE, x: Tensor, k: int = PUBLISHED_K) -> Tensor:
+    """Features ``(..., d_sae)`` by the published recipe: the ``k * n`` largest of all ``n`` positions of ``x``.
+
+    The result for a position depends on the others in ``x`` ``(..., d_in)``; for figures as published only.
+    """
+    features = torch.relu(x @ sae.W + sae.b_enc)
+    flat = features.flatten()
+    best = flat.topk(k * (flat.numel() // features.shape[-1]), sorted=False)
+    return torch.zeros_like(flat).scatter_(0, best.indices, best.values).view_as(features)
+
+
+def decode_published(sae: Evo2SAE, features: Tensor) -> Tensor:
+    """Reconstruction ``(..., d_in)`` by the published recipe."""
+    return features @ sae.W.T + sae.b_dec
+
+
+def convert(
+    sae: Evo2SAE,
+    batches: Iterable[Tensor | np.ndarray],
+    k: int = PUBLISHED_K,
+    model: str = PUBLISHED_MODEL,
+    layer: str = PUBLISHED_LAYER,
+    weights_hash: str = "",
+    sample: str = "",
+) -> tuple[SparseAutoencoder, Calibration]:
+    """Our inference form, with a threshold that gives ``k`` features a position on a sample of activations.
+
+    Decoder norms are folded in, so a feature is the published one times the norm of its column of ``W``; the
+    thresholds are in those proportions, one value in published units. ``sample`` says in words what was
+    calibrated on.
+    """
+    zero = torch.zeros_like(sae.b_enc)
+    tensors = fold(sae.W, sae.b_enc, sae.W.T, sae.b_dec, zero, 1.0)
+    config = SAEConfig(
+        architecture="evo2_published",
+        d_in=sae.W.shape[0],
+        d_sae=sae.W.shape[1],
+        k=k,
+        apply_b_dec_to_input=False,
+        model=model,
+        layer=layer,
+        weights_hash=weights_hash,
+        provenance={"calibration_sample": sample},
+    )
+    norms = sae.W.norm(dim=0)
+    shape = torch.where(norms > 0, norms, 1.0)
+    return calibrate(SparseAutoencoder(**tensors, config=config), batches, shape)

@@ -1,12 +1,9 @@
-"""Streams of activations for training: shuffled in a bounded buffer, and resumable.
-
-A source's state says where it is, not what it holds: on resume the buffer is made again, bit for bit.
-"""
+"""Activations straight from a model, shuffled in bounded memory: no dense activations on disk."""
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from typing import NamedTuple, Protocol
+from collections.abc import Iterator, Sequence
+from typing import NamedTuple
 
 import numpy as np
 import torch
@@ -16,95 +13,82 @@ from genomic_models.contract import DNAModel
 
 
 class Window(NamedTuple):
-    """A sequence to read: letters, leading positions to skip, and which of the rest count (bool) or None."""
+    """A sequence for the model.
+
+    sequence : letters in the direction of the reading
+    skip : leading letters whose activations are thrown away
+    use : bool (len(sequence) - skip), in the direction of the reading, or None for all
+    """
 
     sequence: str
     skip: int
     use: np.ndarray | None
 
 
-class Source(Protocol):
-    """What a trainer draws from."""
+def read_activations(model: DNAModel, layer: str, sequences: Sequence[str]) -> list[Tensor]:
+    """Activations ``(bases, d)`` float32 on the model's device, one tensor a sequence, a row a base.
 
-    def next_batch(self) -> Tensor:
-        """``(batch, d_in)`` float32."""
-
-    def state(self) -> list[int]:
-        """Where the source is."""
-
-    def restore(self, state: list[int]) -> None:
-        """Go to where a state says."""
-
-
-class _Shuffled:
-    """Batches drawn from chunks of rows, each chunk shuffled whole; state is (epoch, chunk, batch)."""
-
-    def __init__(self, batch: int, chunks: int, seed: int) -> None:
-        self.batch, self.chunks, self.seed = batch, chunks, seed
-        self._epoch = self._chunk = self._next = 0
-        self._rows: Tensor | None = None
-        self._held = (-1, -1)
-
-    def _fill(self, epoch: int, chunk: int) -> Tensor:
-        raise TypeError("_Shuffled is abstract")
-
-    def next_batch(self) -> Tensor:
-        barren = 0
-        while True:
-            if self._held != (self._epoch, self._chunk):
-                rows = self._fill(self._epoch, self._chunk)
-                rng = np.random.default_rng([self.seed, self._epoch, self._chunk])
-                self._rows = rows[torch.from_numpy(rng.permutation(len(rows)))]
-                self._held = (self._epoch, self._chunk)
-            assert self._rows is not None
-            start = self._next * self.batch
-            if start + self.batch <= len(self._rows):
-                self._next += 1
-                return self._rows[start : start + self.batch]
-            barren = barren + 1 if not self._next else 0
-            if barren > self.chunks:
-                raise ValueError(
-                    f"no chunk holds a batch of {self.batch} positions: use a smaller batch or more sequence"
-                )
-            self._next, self._chunk = 0, self._chunk + 1
-            if self._chunk == self.chunks:
-                self._chunk, self._epoch = 0, self._epoch + 1
-
-    def state(self) -> list[int]:
-        return [self._epoch, self._chunk, self._next]
-
-    def restore(self, state: list[int]) -> None:
-        self._epoch, self._chunk, self._next = state
+    The pass ends at ``layer``. Sequences of one length run together, so nothing is padded; tokens of several
+    bases give their activation to each of them.
+    """
+    results: dict[int, Tensor] = {}
+    for size in sorted({len(s) for s in sequences}):
+        members = [i for i, s in enumerate(sequences) if len(s) == size]
+        with torch.no_grad():
+            forward = model.forward([sequences[i] for i in members], taps=[layer], until=layer)
+        values = forward.taps[layer].float()
+        spans = forward.tokens.spans
+        for row, i in enumerate(members):
+            if spans is None:
+                results[i] = values[row, :size]
+            else:
+                bases = (spans[row, :, 1] - spans[row, :, 0]).to(values.device)
+                results[i] = values[row].repeat_interleave(bases, dim=0)
+    return [results[i] for i in range(len(sequences))]
 
 
-class ArrayActivations(_Shuffled):
-    """Rows of an array ``(N, d_in)``, shuffled each epoch."""
+def window_rows(
+    model: DNAModel, layer: str, windows: Sequence[Window], together: int
+) -> Iterator[Tensor]:
+    """The usable rows ``(n, d)`` of each window, in order; ``together`` windows run at once."""
+    for start in range(0, len(windows), together):
+        group = [windows[i] for i in range(start, min(start + together, len(windows)))]
+        found = read_activations(model, layer, [w.sequence for w in group])
+        for window, rows in zip(group, found, strict=True):
+            own = rows[window.skip :]
+            yield own if window.use is None else own[torch.from_numpy(window.use).to(own.device)]
 
-    def __init__(self, rows: np.ndarray, batch: int, seed: int = 0) -> None:
-        super().__init__(batch, 1, seed)
-        self.rows = torch.from_numpy(np.ascontiguousarray(rows, np.float32))
 
-    def _fill(self, epoch: int, chunk: int) -> Tensor:
-        return self.rows
+class ShuffledActivations:
+    """An endless stream of batches ``(batch, d)`` float32, for ``Trainer``.
 
-
-class ModelActivations(_Shuffled):
-    """Activations straight from a model; no dense activations on disk.
+    Windows come in an order drawn anew for each epoch. Their rows fill a buffer, which is shuffled and given out
+    whole before the next is filled; rows that fill no batch are dropped. Where all windows fit into the buffer
+    they are read once and shuffled every epoch.
 
     Parameters
     ----------
-    model : DNAModel
-    layer : str
-        Tap; passes end there.
+    model, layer
+        Where activations are read; the pass ends there.
     windows : sequence of Window
-        Read in a fresh random order each epoch.
+        ``len`` and indexing suffice, so windows may be cut when they are asked for.
     batch : int
-        Positions of a training batch.
-    windows_per_pass : int
-        Windows run through the model together.
+        Rows of a batch.
+    together : int
+        Windows that run together.
     buffer : int
-        Windows whose rows are shuffled together: the memory bound.
+        Rows held for shuffling; at most one window's more.
     seed : int
+
+    Notes
+    -----
+    The state is which windows the buffer began with and how many batches were given out. After
+    ``load_state_dict`` the buffer is computed again from the same groups of windows: the same bytes.
+
+    Raises
+    ------
+    ValueError
+        No windows, or too few usable rows for one batch.
     """
 
     def __init__(
@@ -112,41 +96,113 @@ class ModelActivations(_Shuffled):
         model: DNAModel,
         layer: str,
         windows: Sequence[Window],
-        batch: int,
-        windows_per_pass: int = 8,
-        buffer: int = 64,
+        batch: int = 2048,
+        together: int = 8,
+        buffer: int = 131_072,
         seed: int = 0,
     ) -> None:
         if not len(windows):
-            raise ValueError("no window to train on")
-        super().__init__(batch, -(-len(windows) // buffer), seed)
+            raise ValueError("no training windows: the training part of the genome holds none")
         self.model, self.layer, self.windows = model, model.resolve(layer), windows
-        self.windows_per_pass, self.buffer = windows_per_pass, buffer
-        self._order: tuple[int, np.ndarray] = (-1, np.empty(0, int))
+        self.batch, self.together, self.seed = batch, together, seed
+        self.buffer = max(buffer, batch)
+        self._cursor = self._round = self._given = 0
+        self._next_cursor = 0
+        self._rows: Tensor | None = None
+        self._resident: Tensor | None = None
+        self._fits = _total_rows(windows, self.buffer) <= self.buffer
 
-    def _fill(self, epoch: int, chunk: int) -> Tensor:
-        if self._order[0] != epoch:
-            rng = np.random.default_rng([self.seed, 1, epoch])
-            self._order = (epoch, rng.permutation(len(self.windows)))
-        chosen = self._order[1][chunk * self.buffer : (chunk + 1) * self.buffer]
-        return window_activations(
-            self.model, self.layer, [self.windows[int(i)] for i in chosen], self.windows_per_pass
-        )
+    def __iter__(self) -> ShuffledActivations:
+        return self
+
+    def __next__(self) -> Tensor:
+        if self._rows is None:
+            self._fill()
+        assert self._rows is not None
+        if (self._given + 1) * self.batch > len(self._rows):
+            self._cursor, self._round, self._given = self._next_cursor, self._round + 1, 0
+            self._fill()
+        start = self._given * self.batch
+        self._given += 1
+        return self._rows[start : start + self.batch]
+
+    def state_dict(self) -> dict[str, int]:
+        """Where the stream is."""
+        return {"cursor": self._cursor, "round": self._round, "given": self._given}
+
+    def load_state_dict(self, state: dict[str, int]) -> None:
+        """Go on from ``state``."""
+        self._cursor, self._round, self._given = state["cursor"], state["round"], state["given"]
+        self._rows = None
+
+    def _fill(self) -> None:
+        rows = self._all_rows() if self._fits else self._next_rows()
+        if len(rows) < self.batch:
+            raise ValueError(
+                f"the training windows have {len(rows):,} usable positions, fewer than one batch of"
+                f" {self.batch:,}: use a smaller batch or more sequence"
+            )
+        generator = torch.Generator().manual_seed(_mixed(self.seed, 1, self._round))
+        self._rows = rows[torch.randperm(len(rows), generator=generator).to(rows.device)]
+
+    def _all_rows(self) -> Tensor:
+        if self._resident is None:
+            parts = window_rows(self.model, self.layer, self.windows, self.together)
+            self._resident = torch.cat(list(parts))
+        self._next_cursor = self._cursor + len(self.windows)
+        return self._resident
+
+    def _next_rows(self) -> Tensor:
+        """Rows of whole groups of windows, from the cursor on, until the buffer is full."""
+        parts: list[Tensor] = []
+        held, at = 0, self._cursor
+        while held < self.buffer:
+            group = _Picked(self.windows, [self._window(at + i) for i in range(self.together)])
+            for rows in window_rows(self.model, self.layer, group, self.together):
+                parts.append(rows)
+                held += len(rows)
+            at += self.together
+            if not held and at - self._cursor > 2 * len(self.windows):
+                break
+        self._next_cursor = at
+        # A copy in one piece frees the batches of the model.
+        return torch.cat(parts)
+
+    def _window(self, position: int) -> int:
+        """Index of the window at a position of the endless stream."""
+        epoch, at = divmod(position, len(self.windows))
+        return int(self._order(epoch)[at])
+
+    def _order(self, epoch: int) -> np.ndarray:
+        if getattr(self, "_ordered", (-1, None))[0] != epoch:
+            rng = np.random.default_rng([self.seed, 0, epoch])
+            self._ordered = (epoch, rng.permutation(len(self.windows)))
+        return self._ordered[1]
 
 
-def window_activations(
-    model: DNAModel, layer: str, windows: Sequence[Window], per_pass: int
-) -> Tensor:
-    """Rows ``(positions that count, d)`` float32 of windows, those of a length run together."""
-    parts: list[Tensor] = []
-    ordered = sorted(windows, key=lambda w: len(w.sequence))
-    start = 0
-    while start < len(ordered):
-        size = len(ordered[start].sequence)
-        group = [w for w in ordered[start : start + per_pass] if len(w.sequence) == size]
-        values = model.forward([w.sequence for w in group], taps=[layer], until=layer).taps[layer]
-        for window, rows in zip(group, values.float().cpu(), strict=True):
-            own = rows[window.skip : size]
-            parts.append(own if window.use is None else own[torch.from_numpy(window.use)])
-        start += len(group)
-    return torch.cat(parts)
+class _Picked(Sequence[Window]):
+    """Windows at some indices, cut when asked for."""
+
+    def __init__(self, windows: Sequence[Window], indices: list[int]) -> None:
+        self.windows, self.indices = windows, indices
+
+    def __len__(self) -> int:
+        return len(self.indices)
+
+    def __getitem__(self, at: int) -> Window:  # type: ignore[override]
+        return self.windows[self.indices[at]]
+
+
+def _total_rows(windows: Sequence[Window], enough: int) -> int:
+    """Rows of all windows, before masks; counting stops once there are more than ``enough``."""
+    total = 0
+    for i in range(len(windows)):
+        total += len(windows[i].sequence) - windows[i].skip
+        if total > enough:
+            break
+    return total
+
+
+def _mixed(*parts: int) -> int:
+    """One seed out of several numbers."""
+    return int(np.random.SeedSequence(parts).generate_state(1, np.uint64)[0] >> 1)
