@@ -1,0 +1,24 @@
+"""The report of a study: one HTML file with text, tables and inline SVG, nothing fetched from anywhere."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from workbench.study import Study
+
+__all__ = ["write_report"]
+
+
+def write_report(study: Study, path: Path) -> None:
+    """Write the report of a finished study, atomically.
+
+    The same study gives the same bytes. Raises ``InputError`` where a table of the study is missing.
+    """
+    from workbench.atomic import write_atomic
+    from workbench.report.render import render
+
+    page = render(study)
+    with write_atomic(path) as temporary:
+        temporary.write_text(page, encoding="utf-8")

@@ -1,0 +1,160 @@
+"""What a report is made from: the tables of a study, and the rows of them that are shown."""
+
+from __future__ import annotations
+
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import pandas as pd
+
+from workbench.config import InputConfig
+from workbench.manifest import Manifest
+
+if TYPE_CHECKING:
+    from workbench.study import Study
+
+VERDICTS = (
+    "learnt",
+    "raw neuron as good",
+    "random-weights too",
+    "composition",
+    "not distinguishable",
+)
+"""From best to worst."""
+
+CONTROLS = {"neuron": "raw neuron", "composition": "composition", "random": "random weights"}
+CARDS = 12
+CARD_EXAMPLES = 6
+CARD_TRACKS = 3
+
+
+@dataclass(frozen=True)
+class Evidence:
+    """Everything a report says, before it is put in words.
+
+    Attributes
+    ----------
+    name : str
+        Name of the study's folder.
+    manifest : Manifest
+    settings : str
+        ``study.toml``, paths cut down to file names.
+    sae : dict
+        Configuration of the autoencoder and its ``hash``.
+    tracks : DataFrame
+        All (track, mode) rows, with ``ap_select`` of the best feature.
+    shown : DataFrame
+        One row a track, in the mode that did best on the select split; best verdicts first.
+    associations, catalog, examples, logos : DataFrame
+    quality, training : dict
+    """
+
+    name: str
+    manifest: Manifest
+    settings: str
+    sae: dict[str, Any]
+    tracks: pd.DataFrame
+    shown: pd.DataFrame
+    associations: pd.DataFrame
+    catalog: pd.DataFrame
+    examples: pd.DataFrame
+    logos: pd.DataFrame
+    quality: dict[str, Any]
+    training: dict[str, Any]
+
+
+def gather(study: Study) -> Evidence:
+    """Read what the report needs. Raises ``InputError`` where a table is missing."""
+    associations = study.table("associations")
+    tracks = with_select(study.table("tracks"), associations)
+    return Evidence(
+        name=study.folder.name,
+        manifest=study.manifest,
+        settings=_settings(study),
+        sae={**asdict(study.sae.config), "hash": study.sae.hash},
+        tracks=tracks,
+        shown=one_mode_a_track(tracks),
+        associations=associations,
+        catalog=study.table("catalog").set_index("feature", drop=False),
+        examples=study.table("examples"),
+        logos=study.table("logos"),
+        quality=study.facts("quality"),
+        training=study.facts("training"),
+    )
+
+
+def _settings(study: Study) -> str:
+    text = (study.folder / "study.toml").read_text()
+    given: InputConfig = study.config.input
+    for path in (given.genome, given.regions, *given.tracks):
+        if path:
+            text = text.replace(path, Path(path).name)
+    return text.strip()
+
+
+def select_lift(table: pd.DataFrame) -> pd.Series:
+    """Average precision on the select split, from 0 at the base rate to 1."""
+    rate = table["base_rate"]
+    return (table["ap_select"] - rate) / (1 - rate).clip(lower=1e-9)
+
+
+def with_select(tracks: pd.DataFrame, associations: pd.DataFrame) -> pd.DataFrame:
+    """Tracks with the select score that their best feature was picked by (``ap_select``)."""
+    if "ap_select" in tracks:
+        return tracks
+    key = ["track", "mode", "feature"]
+    return tracks.merge(associations[[*key, "ap_select"]], on=key, how="left")
+
+
+def one_mode_a_track(tracks: pd.DataFrame) -> pd.DataFrame:
+    """One row a track: the mode with the best select score, so that no printed score chose it.
+
+    Ordered by verdict, then by average precision lift.
+    """
+    rank = {verdict: i for i, verdict in enumerate(VERDICTS)}
+    rows = tracks.assign(_select=select_lift(tracks)).sort_values(
+        "_select", ascending=False, kind="stable", na_position="last"
+    )
+    rows = rows.drop_duplicates("track")
+    rows = rows.assign(_rank=rows["verdict"].map(rank).fillna(len(rank)))
+    rows = rows.sort_values(["_rank", "ap_lift"], ascending=[True, False], kind="stable")
+    return rows.drop(columns=["_select", "_rank"]).reset_index(drop=True)
+
+
+def card_features(shown: pd.DataFrame, catalog: pd.DataFrame, most: int = CARDS) -> list[int]:
+    """Features worth a card: the best of each shown track, then those with the highest lift."""
+    tested = shown.loc[shown["feature"] >= 0, "feature"].astype(int).tolist()
+    alive = catalog[~catalog["dead"]].sort_values("best_ap_lift", ascending=False, kind="stable")
+    named = alive.loc[alive["best_ap_lift"].notna(), "feature"].astype(int).tolist()
+    fill = [f for f in named if f not in set(tested)]
+    unique = list(dict.fromkeys(tested))
+    return (unique + fill[: max(0, 6 - len(unique))])[:most]
+
+
+def best_associations(
+    associations: pd.DataFrame, feature: int, most: int = CARD_TRACKS
+) -> pd.DataFrame:
+    """A feature's rows of the table, its best mode on each track, by select score."""
+    rows = associations[associations["feature"] == feature]
+    rows = rows.assign(_select=select_lift(rows))
+    rows = rows.sort_values("_select", ascending=False, kind="stable")
+    return rows.drop_duplicates("track").head(most).drop(columns="_select")
+
+
+def split_sizes(manifest: Manifest) -> dict[str, tuple[int, int]]:
+    """Split name to (blocks, bases)."""
+    sizes = {name: (0, 0) for name in ("train", "select", "report")}
+    for block in manifest.split:
+        blocks, bases = sizes[block["split"]]
+        sizes[block["split"]] = (blocks + 1, bases + block["end"] - block["start"])
+    return sizes
+
+
+def shares_contigs(manifest: Manifest) -> bool:
+    """Whether training and report blocks lie on the same contigs."""
+    on = {
+        name: {block["chrom"] for block in manifest.split if block["split"] == name}
+        for name in ("train", "report")
+    }
+    return bool(on["train"] & on["report"])

@@ -1,0 +1,256 @@
+"""From evidence to one HTML page."""
+
+from __future__ import annotations
+
+import math
+import re
+from collections.abc import Iterator
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, NamedTuple
+
+import vl_convert
+from jinja2 import Environment, FileSystemLoader, StrictUndefined
+from markupsafe import Markup, escape
+
+from feature_mining.logo import logo_svg
+from workbench.report import charts, formats, loci, strips
+from workbench.report.context import (
+    CARD_EXAMPLES,
+    CONTROLS,
+    Evidence,
+    best_associations,
+    card_features,
+    gather,
+    split_sizes,
+)
+from workbench.report.sentences import SUMMARY_RULE, summary, weaknesses
+
+if TYPE_CHECKING:
+    from workbench.study import Study
+
+HERE = Path(__file__).parent
+
+
+class Figure(NamedTuple):
+    """A picture with its caption."""
+
+    svg: Markup
+    caption: str
+
+
+class Measure(NamedTuple):
+    """A number of the autoencoder's quality and what it means."""
+
+    name: str
+    value: str
+    meaning: str
+
+
+def figure(spec: charts.Spec, name: str, caption: str) -> Figure:
+    """A picture as inline SVG: its caption read out by screen readers, its ids made unique by ``name``."""
+    svg: str = vl_convert.vegalite_to_svg(spec)
+    svg = re.sub(r'\bid="([^"]+)"', rf'id="{name}-\1"', svg)
+    svg = re.sub(r"url\(#([^)]+)\)", rf"url(#{name}-\1)", svg)
+    svg = re.sub(r' (?:role|aria-[a-z]+)="[^"]*"', "", svg)
+    svg = svg.replace("<svg ", f'<svg role="img" aria-label="{escape(caption)}" ', 1)
+    return Figure(Markup(svg), caption)
+
+
+def _environment() -> Environment:
+    environment = Environment(
+        loader=FileSystemLoader(HERE), autoescape=True, undefined=StrictUndefined,
+        trim_blocks=True, lstrip_blocks=True,
+    )  # fmt: skip
+    for name in ("fixed", "signed", "count", "percent", "probability", "bases", "between", "plural"):
+        environment.filters[name] = getattr(formats, name)
+    environment.filters["mode"] = charts.mode_words
+    return environment
+
+
+def quality_measures(quality: dict[str, Any]) -> list[Measure]:
+    """The autoencoder's scores in the order in which they should be read."""
+    bits = quality.get("bits", {})
+    get = lambda name: bits.get(name, math.nan)  # noqa: E731
+    return [
+        Measure(
+            "explained variance",
+            formats.percent(quality["explained_variance"]),
+            "share of the activations' variance that the reconstruction keeps (pooled mean)",
+        ),
+        Measure(
+            "cosine",
+            formats.fixed(quality["cosine"]),
+            "mean cosine between an activation and its reconstruction",
+        ),
+        Measure(
+            "L0",
+            f"{formats.fixed(quality['l0'], 1)} features",
+            f"mean number of active features a reading; {quality['k']} were asked for",
+        ),
+        Measure(
+            "norm ratio",
+            formats.fixed(quality["l2_ratio"]),
+            "length of the reconstruction over length of the activation; below 1 is shrinkage",
+        ),
+        Measure(
+            "relative bias",
+            formats.fixed(quality["relative_bias"]),
+            "1 when reconstructions are neither too long nor too short along the activation",
+        ),
+        Measure(
+            "dead features",
+            formats.percent(quality["dead_fraction"]),
+            "share of features that never fired on this sample",
+        ),
+        Measure(
+            "over-dense features",
+            formats.percent(quality["over_dense_fraction"]),
+            "share of features that fire on more than 10 % of readings",
+        ),
+        Measure(
+            "bits, model untouched",
+            f"{formats.fixed(get('clean'))} bits a base",
+            "how well the model predicts the next base; 2 is chance",
+        ),
+        Measure(
+            "bits, reconstruction spliced in",
+            f"{formats.fixed(get('sae'))} bits a base",
+            "the same, with the layer's activations replaced by the reconstruction",
+        ),
+        Measure(
+            "bits, layer set to its mean / to zero",
+            f"{formats.fixed(get('mean'))} / {formats.fixed(get('zero'))} bits a base",
+            "references: what is lost when the layer says nothing",
+        ),
+        Measure(
+            "recovered (mean / zero ablation)",
+            f"{formats.percent(get('recovered_mean'))} / {formats.percent(get('recovered_zero'))}",
+            "share of that loss which the reconstruction gives back",
+        ),
+    ]
+
+
+def quality_figures(evidence: Evidence) -> Iterator[Figure]:
+    """Density, shift, lift against density, training."""
+    quality, training = evidence.quality, evidence.training
+    if quality.get("density"):
+        yield figure(
+            charts.density_histogram(quality["density"]),
+            "density",
+            "Histogram of the density of features that fire at all, report split. Right of the dashed"
+            " line: over-dense.",
+        )
+    yield figure(
+        charts.lift_against_density(evidence.catalog),
+        "lift",
+        "Every tested feature: density and average precision lift on its best track (report split).",
+    )
+    if quality.get("shift"):
+        yield figure(
+            charts.shift_curve(quality["shift"]),
+            "shift",
+            "Shift consistency: how much a base's activations and features change when its window begins"
+            f" {quality['shift']['offset']:,} bases elsewhere, by position in the window (report split).",
+        )
+    if training.get("history"):
+        yield figure(
+            charts.training_curve(training["history"]),
+            "training",
+            f"Training of the autoencoder: {training['steps']:,} steps, {training['tokens']:,} readings"
+            " of the train split.",
+        )
+
+
+def cards(evidence: Evidence) -> Iterator[dict[str, Any]]:
+    """What a card shows, feature by feature."""
+    for feature in card_features(evidence.shown, evidence.catalog):
+        examples = evidence.examples[evidence.examples["feature"] == feature]
+        logo = evidence.logos[evidence.logos["feature"] == feature].sort_values("position")
+        svg = ""
+        if len(logo):
+            svg = logo_svg(
+                logo[["A", "C", "G", "T"]].to_numpy(),
+                logo["information"].to_numpy(),
+                int(logo["position"].iloc[0]),
+                column_width=11,
+                height=72,
+            )
+        row = evidence.catalog.loc[feature]
+        best_of = evidence.shown.loc[evidence.shown["feature"] == feature, ["track", "verdict"]]
+        yield {
+            "row": row,
+            "logo": Markup(svg),
+            "windows": int(logo["n"].max()) if len(logo) else 0,
+            "best_of": best_of.to_dict("records"),
+            "examples": examples.sort_values("rank").head(CARD_EXAMPLES).to_dict("records"),
+            "tracks": best_associations(evidence.associations, feature).to_dict("records"),
+            "similar": list(zip(row["similar"], row["similar_cosine"], strict=True))[:4],
+        }
+
+
+def locus_figures(study: Study, evidence: Evidence) -> Iterator[Figure]:
+    """Loci of the report split where the best features fire, and a close-up of the first."""
+    features = card_features(evidence.shown, evidence.catalog)
+    shown = strips.strips_of(evidence.shown, evidence.catalog, features)
+    places = loci.best_loci(study, [s.feature for s in shown])
+    for i, locus in enumerate(places):
+        size = -(-(locus.end - locus.start) // strips.BINS)
+        place = f"{locus.chrom}:{locus.start:,}–{locus.end:,}"
+        yield figure(
+            strips.draw(study, locus, shown),
+            f"locus{i}",
+            f"{place}, maxima in bins of {formats.plural(size, 'base')}: annotation and"
+            f" {formats.plural(len(shown), 'feature')}.",
+        )
+    if places:
+        near = loci.close_up(study, places[0], shown[0].feature)
+        yield figure(
+            strips.draw(study, near, shown, letters=True),
+            "closeup",
+            f"Close-up, base by base: {near.chrom}:{near.start:,}–{near.end:,}, round the strongest base"
+            f" of feature {shown[0].feature} in the first locus.",
+        )
+
+
+def render(study: Study) -> str:
+    """The whole page. Raises ``InputError`` where a table of the study is missing."""
+    evidence = gather(study)
+    manifest = evidence.manifest
+    page = _environment().get_template("report.html.j2")
+    sizes = split_sizes(manifest)
+    overview = figure(
+        charts.split_overview(manifest.split, manifest.contigs),
+        "split",
+        "The split along the"
+        + (f" {charts.MOST_CONTIGS} longest" if len(manifest.contigs) > charts.MOST_CONTIGS else "")
+        + " contigs: train (autoencoder), select (features, thresholds), report (every printed score)."
+        " What no block covers is a gap.",
+    )
+    comparison = None
+    if len(evidence.shown):
+        left_out = max(0, len(evidence.shown) - charts.MOST_TRACKS)
+        comparison = figure(
+            charts.tracks_against_controls(evidence.shown),
+            "controls",
+            "Average precision lift (0 chance, 1 perfect) of each track's best feature next to the best raw"
+            " neuron, the composition model and the same recipe on random weights, on one sample of the"
+            " report split; right: margins with block-bootstrap intervals."
+            + (f" {left_out} more tracks are in the tables only." if left_out else ""),
+        )
+    return page.render(
+        evidence=evidence,
+        manifest=manifest,
+        style=Markup((HERE / "report.css").read_text()),
+        sizes=sizes,
+        inputs={what: (Path(f["path"]).name, f) for what, f in sorted(manifest.inputs.items())},
+        overview=overview,
+        comparison=comparison,
+        sentences=summary(evidence),
+        rule=SUMMARY_RULE,
+        weak=weaknesses(evidence),
+        controls=CONTROLS,
+        cards=list(cards(evidence)),
+        measures=quality_measures(evidence.quality),
+        quality_figures=list(quality_figures(evidence)),
+        loci=list(locus_figures(study, evidence)),
+    )

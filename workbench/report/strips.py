@@ -1,0 +1,242 @@
+"""Genome strips: annotation over features on both strands, one under another on one exact x axis.
+
+The pictures are written in the Vega-Lite language directly: they hold many small plots, and composing those
+from objects costs more than drawing them.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any, NamedTuple
+
+import numpy as np
+import pandas as pd
+
+from feature_mining.feature_map import column
+from workbench.report.charts import CONFIG, FAINT, TEXT, WIDTH, Spec
+
+if TYPE_CHECKING:
+    from workbench.report.loci import Locus
+    from workbench.study import Study
+
+BINS = 300
+MOST_FEATURES = 6
+MOST_TRACKS = 8
+MOST_INTERVALS = 60
+"""Intervals drawn of one track in one locus."""
+MOST_GAPS = 100
+LABELS = 190
+STRANDS = {"+": "#3b82c4", "-": "#d9822b", ".": "#8b949e"}
+TIPS = {"+": "triangle-right", "-": "triangle-left", ".": "circle"}
+LANE, STRIP, SEQUENCE = 18, 42, 16
+
+
+class Strip(NamedTuple):
+    """A feature, the track named beside its strip, and the value drawn at full height."""
+
+    feature: int
+    label: str
+    maximum: float
+
+
+def strips_of(shown: pd.DataFrame, catalog: pd.DataFrame, features: list[int]) -> list[Strip]:
+    """The first features, each with the track it is the best for."""
+    track = {int(r.feature): str(r.track) for r in shown[::-1].itertuples()}
+    return [
+        Strip(f, track.get(f, str(catalog.loc[f, "best_track"])), float(catalog.loc[f, "max"]))
+        for f in features[:MOST_FEATURES]
+        if float(catalog.loc[f, "max"]) > 0
+    ]
+
+
+# -- numbers --------------------------------------------------------------------------------------
+
+
+def binned(values: np.ndarray, start: int, bins: int) -> tuple[np.ndarray, np.ndarray]:
+    """Maxima of at most ``bins`` equal bins: edges int64 (n + 1), the last bin cut off, and floats (n)."""
+    size = -(-len(values) // bins)
+    edges = np.append(np.arange(0, len(values), size), len(values))
+    return start + edges, np.maximum.reduceat(values, edges[:-1])
+
+
+def outline(values: np.ndarray, start: int, strip: Strip, strand: str) -> list[dict[str, Any]]:
+    """Steps of one strand's reading as shares of the feature's maximum; below 0 for the minus strand."""
+    edges, top = binned(values, start, BINS)
+    share = np.append(top, top[-1]).astype(np.float64) / strip.maximum
+    signed = (share if strand == "+" else -share).round(4)
+    return [
+        {"start": int(at), "share": float(value), "strand": strand}
+        for at, value in zip(edges, signed, strict=True)
+    ]
+
+
+def missing(usable: np.ndarray, start: int, strand: str) -> list[dict[str, Any]]:
+    """Runs of bases without a value, as boxes in that strand's half of a strip."""
+    change = np.flatnonzero(np.diff(np.concatenate([[1], usable.astype(np.int8), [1]])))
+    low = 0 if strand == "+" else -1
+    return [
+        {"start": start + int(a), "end": start + int(b), "low": low, "high": low + 1}
+        for a, b in change.reshape(-1, 2)[:MOST_GAPS]
+    ]
+
+
+def spread(starts: np.ndarray, ends: np.ndarray, rows: int = 2) -> list[int]:
+    """Row of each interval (sorted by start), so that those that overlap lie apart where they can."""
+    free = [-1] * rows
+    out = []
+    for start, end in zip(starts.tolist(), ends.tolist(), strict=True):
+        row = next((i for i in range(rows) if free[i] <= start), free.index(min(free)))
+        free[row] = max(free[row], end)
+        out.append(row)
+    return out
+
+
+def annotation(study: Study, locus: Locus, first: list[str]) -> list[tuple[str, pd.DataFrame]]:
+    """Tracks that meet the locus, those named ``first`` before the others."""
+    order = {name: i for i, name in enumerate(first)}
+    found = []
+    for track in sorted(study.tracks, key=lambda t: order.get(t.name, len(order))):
+        rows = track.intervals
+        meets = (rows["chrom"] == locus.chrom) & (rows["start"] < locus.end)
+        rows = rows[meets & (rows["end"] > locus.start)].head(MOST_INTERVALS)
+        if len(rows):
+            found.append((track.name, rows.sort_values("start", kind="stable")))
+    return found[:MOST_TRACKS]
+
+
+# -- drawing --------------------------------------------------------------------------------------
+
+
+def _x(locus: Locus, axis: bool = False, field: str = "start") -> Spec:
+    shown = {"title": f"position on {locus.chrom} (0-based)", "format": ",d", "tickCount": 8}
+    return {
+        "field": field,
+        "type": "quantitative",
+        "scale": {"domain": [locus.start, locus.end], "nice": False, "zero": False},
+        "axis": {**shown, "grid": False} if axis else None,
+    }
+
+
+def _y(field: str, label: list[str], height: int, **scale: Any) -> Spec:
+    """A y channel whose axis only names its strip."""
+    bare = dict.fromkeys(("labels", "ticks", "grid", "domain"), False)
+    place = {"titleX": -8, "titleY": height / 2, "titleAlign": "right", "titleBaseline": "middle"}
+    return {
+        "field": field,
+        "type": "ordinal" if field == "row" else "quantitative",
+        "scale": scale,
+        "axis": {**bare, **place, "title": label, "titleAngle": 0, "titleLimit": LABELS},
+    }
+
+
+def _by_strand(values: dict[str, str]) -> Spec:
+    scale = {"domain": list(values), "range": list(values.values())}
+    return {"field": "strand", "type": "nominal", "scale": scale, "legend": None}
+
+
+def _layer(rows: list[dict[str, Any]], mark: Spec, **encoding: Spec) -> Spec:
+    return {"data": {"values": rows}, "mark": {"clip": True, **mark}, "encoding": encoding}
+
+
+def _strip(height: int, *layers: Spec) -> Spec:
+    return {"width": WIDTH, "height": height, "layer": [s for s in layers if s["data"]["values"]]}
+
+
+def _lane(name: str, intervals: pd.DataFrame, locus: Locus) -> Spec:
+    """One track: bars with strand and, where there is room, names."""
+    starts = intervals["start"].clip(lower=locus.start).to_numpy()
+    ends = intervals["end"].clip(upper=locus.end).to_numpy()
+    where = spread(starts, ends)
+    rows = [
+        {
+            "start": int(start),
+            "end": int(end),
+            "middle": float(start + end) / 2,
+            "tip": int(start) if strand == "-" else int(end),
+            "row": row,
+            "strand": strand,
+            "name": str(label),
+        }
+        for start, end, row, strand, label in zip(
+            starts, ends, where, intervals["strand"], intervals["name"], strict=True
+        )
+    ]
+    a_base = WIDTH / (locus.end - locus.start)
+    named = [
+        r
+        for r in rows
+        if r["name"] not in ("", ".") and (r["end"] - r["start"]) * a_base > 7 * len(r["name"]) + 16
+    ]
+    height = LANE * (max(where) + 1)
+    y = _y("row", [name], height, domain=list(range(max(where) + 1)), paddingInner=0.1)
+    colour = _by_strand(STRANDS)
+    bars = {"type": "bar", "opacity": 0.55}
+    tips = {"type": "point", "filled": True, "size": 60, "opacity": 1}
+    text = {"type": "text", "color": TEXT, "fontSize": 10}
+    end = {"field": "end"}
+    return _strip(
+        height,
+        _layer(rows, bars, x=_x(locus), x2=end, y=y, color=colour),
+        _layer(
+            [r for r in rows if r["strand"] != "."],
+            tips,
+            x=_x(locus, field="tip"),
+            y=y,
+            color=colour,
+            shape=_by_strand(TIPS),
+        ),
+        _layer(named, text, x=_x(locus, field="middle"), y=y, text={"field": "name"}),
+    )
+
+
+def _letters(study: Study, locus: Locus) -> Spec:
+    sequence = study.genome.fetch(locus.chrom, locus.start, locus.end)
+    rows = [
+        {"start": locus.start + i + 0.5, "share": 0, "letter": letter}
+        for i, letter in enumerate(sequence)
+    ]
+    mark = {"type": "text", "font": "monospace", "fontSize": 9.5, "color": TEXT}
+    y = _y("share", ["sequence (+)"], SEQUENCE, domain=[-1, 1])
+    return _strip(SEQUENCE, _layer(rows, mark, x=_x(locus), y=y, text={"field": "letter"}))
+
+
+def _feature_strips(study: Study, locus: Locus, strips: list[Strip]) -> list[Spec]:
+    readings = {
+        s: study.features.rows(locus.chrom, locus.start, locus.end, s) for s in ("+", "-")
+    }
+    gaps = [
+        box for s, reading in readings.items() for box in missing(reading.callable, locus.start, s)
+    ]
+    drawn = []
+    for strip in strips:
+        last = strip is strips[-1]
+        rows = [
+            row
+            for s, reading in readings.items()
+            for row in outline(column(reading.features, strip.feature), locus.start, strip, s)
+        ]
+        label = [f"feature {strip.feature}", strip.label]
+        y = _y("share", label, STRIP, domain=[-1, 1], nice=False)
+        x = _x(locus, last)
+        grey = {"type": "rect", "color": "#888888", "opacity": 0.3}
+        box = {"x2": {"field": "end"}, "y": {**y, "field": "low"}, "y2": {"field": "high"}}
+        area = {"type": "area", "interpolate": "step-after"}
+        drawn.append(
+            _strip(
+                STRIP,
+                _layer(gaps, grey, x=x, **box),
+                _layer([{"share": 0}], {"type": "rule", "color": FAINT}, y=y),
+                _layer(rows, area, x=x, y={**y, "stack": None}, color=_by_strand(STRANDS)),
+            )
+        )
+    return drawn
+
+
+def draw(study: Study, locus: Locus, strips: list[Strip], letters: bool = False) -> Spec:
+    """One picture of a locus: annotation, then a strip a feature, exactly one under another."""
+    first = list(dict.fromkeys(s.label for s in strips))
+    rows = [_lane(name, table, locus) for name, table in annotation(study, locus, first)]
+    if letters:
+        rows.append(_letters(study, locus))
+    rows += _feature_strips(study, locus, strips)
+    # flush: plots are placed by their own boxes, never by the width of what stands beside them
+    return {"vconcat": rows, "spacing": 5, "bounds": "flush", "config": CONFIG}
