@@ -7,10 +7,10 @@ from itertools import islice
 from typing import NamedTuple
 
 import numpy as np
-import torch
 
+from feature_mining.sae.source import read_activations
 from genomic_models import DNAModel
-from workbench.windows import Cell, CellSequence, Grid, Sequences, read_sequence
+from workbench.windows import Cell, Grid, Sequences, read_sequence
 
 STRANDS = ("+", "-")
 
@@ -44,36 +44,7 @@ def read_cells(
     jobs = ((cell, strand) for cell in cells for strand in strands)
     while group := list(islice(jobs, batch)):
         parts = [read_sequence(genome, grid, cell, strand) for cell, strand in group]
-        values = read_batch(model, layer, [p.sequence for p in parts])
+        values = read_activations(model, layer, [p.sequence for p in parts])
         for (cell, strand), part, rows in zip(group, parts, values, strict=True):
-            own = rows[part.skip :]
+            own = rows[part.skip :].cpu().numpy()
             yield CellReading(cell, strand, own if strand == "+" else own[::-1], part.callable)
-
-
-def read_batch(model: DNAModel, layer: str, sequences: Sequence[str]) -> list[np.ndarray]:
-    """Activations float32 (bases, d) of each sequence, a row a base; same lengths run together.
-
-    Tokens of several bases give their activations to each of their bases.
-    """
-    results: list[np.ndarray] = [np.empty(0)] * len(sequences)
-    for size in sorted({len(s) for s in sequences}):
-        rows = [i for i, s in enumerate(sequences) if len(s) == size]
-        forward = model.forward([sequences[i] for i in rows], taps=[layer], until=layer)
-        values = forward.taps[layer].to(torch.float32).cpu().numpy()
-        spans = forward.tokens.spans
-        for j, i in enumerate(rows):
-            if spans is None:
-                results[i] = values[j, :size]
-                continue
-            start, end = spans[j, :, 0].numpy(), spans[j, :, 1].numpy()
-            results[i] = np.repeat(values[j], end - start, axis=0)
-    return results
-
-
-def cell_sequences(
-    genome: Sequences, grid: Grid, cells: Sequence[Cell]
-) -> Iterator[CellSequence]:
-    """Sequences of both strands of each cell."""
-    for cell in cells:
-        for strand in STRANDS:
-            yield read_sequence(genome, grid, cell, strand)

@@ -6,12 +6,13 @@ from dataclasses import asdict, replace
 
 from genomic_models import DNAModel
 from workbench.errors import InputError
-from workbench.genome import Genome, suffix_of
+from workbench.genome import Genome
 from workbench.manifest import Manifest, hash_file, versions
 from workbench.progress import Progress
 from workbench.splits import make_split
 from workbench.stages.stage import Stage
 from workbench.study import Study
+from workbench.text import suffix_of
 from workbench.tracks import Contigs, Track, derive_tracks, read_tracks
 from workbench.tracks.bed import read_bed
 from workbench.tracks.gff import circular_contigs
@@ -109,7 +110,9 @@ def run(study: Study, shard: int, progress: Progress) -> int:
         )
     layer = model.resolve(config.model.layer or default_layer(model))
     shares = {name: getattr(config.split, name) for name in ("train", "select", "report")}
-    split = make_split(genome.lengths, grid, shares, config.run.seed, config.split.block)
+    split = make_split(
+        genome.lengths, grid, shares, config.run.seed, config.split.block, genome.circular
+    )
     inputs = {"genome": config.input.genome} | {f"track:{t}": t for t in config.input.tracks}
     if config.input.regions:
         inputs["regions"] = config.input.regions

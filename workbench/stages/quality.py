@@ -8,9 +8,11 @@ from dataclasses import replace
 import numpy as np
 import torch
 
-from feature_mining.sae.quality import Reconstruction, splice_bits
+from feature_mining.sae.quality import measure, summarise
+from feature_mining.sae.source import read_activations
+from feature_mining.sae.splice import splice_bits
 from workbench.progress import Progress
-from workbench.reading import read_batch, read_cells
+from workbench.reading import read_cells
 from workbench.stages.sae import StrandWindows, train_cells
 from workbench.stages.stage import Stage
 from workbench.study import Study
@@ -45,15 +47,6 @@ def _mean_activation(study: Study) -> torch.Tensor:
     return torch.from_numpy(rows.mean(axis=0))
 
 
-def _sequences(study: Study, cells: list[Cell]) -> Iterator[list[str]]:
-    """Both strands of whole windows, a batch at a time."""
-    windows = StrandWindows(study.genome, study.grid, cells)
-    whole = [w.sequence for w in windows if len(w.sequence) == study.grid.window]
-    batch = study.config.windows.batch
-    for start in range(0, len(whole), batch):
-        yield whole[start : start + batch]
-
-
 def shift_curve(study: Study, cells: list[Cell]) -> dict[str, object]:
     """Relative change of a base's activations and features when its window begins elsewhere.
 
@@ -72,9 +65,9 @@ def shift_curve(study: Study, cells: list[Cell]) -> dict[str, object]:
         near = Cell(cell.chrom, start, start + grid.window, 0)
         far = Cell(cell.chrom, start - offset, start + grid.window, 0)
         short, long = (
-            torch.from_numpy(
-                read_batch(study.model, study.layer, [read_sequence(study.genome, whole, c, "+").sequence])[0]
-            )
+            read_activations(
+                study.model, study.layer, [read_sequence(study.genome, whole, c, "+").sequence]
+            )[0].cpu()
             for c in (near, far)
         )
         long = long[offset:]
@@ -98,27 +91,35 @@ def shift_curve(study: Study, cells: list[Cell]) -> dict[str, object]:
 def run(study: Study, shard: int, progress: Progress) -> int:
     """Write the facts ``quality``."""
     cells = report_cells(study, BASES)
-    sums = Reconstruction(study.sae)
-    stream = read_cells(
-        study.model, study.layer, study.genome, study.grid, cells, study.config.windows.batch
-    )
-    for reading in stream:
-        sums.add(torch.from_numpy(np.ascontiguousarray(reading.activations[reading.callable])))
-        progress.advance(len(reading.callable) / 2)
-    facts: dict[str, object] = {**sums.summary(), "density": sums.density_histogram()}
+    together = study.config.windows.batch
+
+    def rows() -> Iterator[np.ndarray]:
+        stream = read_cells(study.model, study.layer, study.genome, study.grid, cells, together)
+        for reading in stream:
+            progress.advance(len(reading.callable) / 2)
+            yield reading.activations[reading.callable]
+
+    quality = summarise(measure(study.sae, rows()), study.sae.b_dec.numpy())
+    numbers = {k: v for k, v in quality._asdict().items() if isinstance(v, float | int)}
     few = cells[:: max(1, len(cells) // SPLICED_CELLS)][:SPLICED_CELLS]
-    facts["bits"] = splice_bits(
-        study.model,
-        study.layer,
-        study.sae,
-        _mean_activation(study),
-        _sequences(study, few),
-        max(1, study.grid.warmup),
+    windows = StrandWindows(study.genome, study.grid, few)
+    spliced = splice_bits(
+        study.model, study.layer, study.sae, windows, _mean_activation(study), together
     )
-    facts["shift"] = shift_curve(study, cells[:: max(1, len(cells) // SHIFTED_CELLS)][:SHIFTED_CELLS])
-    facts["split"] = "report"
+    facts = {
+        **numbers,
+        "k": study.sae.config.k,
+        "bases": quality.rows,
+        "split": "report",
+        "density": {
+            "edges": quality.density_edges.tolist(),
+            "counts": quality.density_counts.tolist(),
+        },
+        "bits": {**spliced.per_base(), "bases": spliced.bases},
+        "shift": shift_curve(study, cells[:: max(1, len(cells) // SHIFTED_CELLS)][:SHIFTED_CELLS]),
+    }
     study.write_facts("quality", facts)
-    return int(sums.count)
+    return quality.rows
 
 
 STAGE = Stage(

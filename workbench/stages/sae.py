@@ -2,13 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from pathlib import Path
 
-from torch import Tensor
-
 from feature_mining.sae.calibrate import calibrate
-from feature_mining.sae.source import ModelActivations, Window, window_activations
+from feature_mining.sae.source import ShuffledActivations, Window, window_rows
 from feature_mining.sae.trainer import Metrics, TrainConfig, Trainer
 from genomic_models import DNAModel
 from workbench.errors import InputError
@@ -52,64 +50,66 @@ def train_cells(study: Study) -> tuple[list[Cell], list[Cell]]:
     return [c for i, c in enumerate(cells) if i % step != step - 1], cells[step - 1 :: step]
 
 
-def train_config(study: Study) -> TrainConfig:
-    """Training settings of a study, the width filled in."""
+def train_config(study: Study, model: DNAModel | None = None) -> TrainConfig:
+    """Training settings of a study, the width filled in; the model only for provenance."""
     s = study.config.sae
     return TrainConfig(
         d_sae=s.width or 8 * study.manifest.model["d_model"],
         k=s.k,
-        tokens=s.tokens,
+        steps=max(1, s.tokens // s.batch),
         batch=s.batch,
         architecture=s.architecture,
         learning_rate=s.learning_rate,
         seed=study.config.run.seed,
-        checkpoint_every=s.checkpoint_every,
+        model=study.config.model.name if model else "",
+        layer=study.layer if model else "",
+        weights_hash=model.weights_hash if model else "",
     )
 
 
 def train_sae(study: Study, model: DNAModel, folder: Path, progress: Progress) -> int:
     """Train and calibrate an autoencoder of ``model`` into ``folder``; goes on from a checkpoint."""
-    layer = study.layer
-    batch = study.config.windows.batch
+    layer, together = study.layer, study.config.windows.batch
     cells, held_out = train_cells(study)
-    windows = StrandWindows(study.genome, study.grid, cells)
-    source = ModelActivations(
-        model, layer, windows, study.config.sae.batch, batch, seed=study.config.run.seed
+    config = train_config(study, model)
+    source = ShuffledActivations(
+        model,
+        layer,
+        StrandWindows(study.genome, study.grid, cells),
+        config.batch,
+        together,
+        seed=config.seed,
     )
-    config = train_config(study)
-    trainer = Trainer(config, source, folder / "training")
-    progress.advance(trainer.step * config.batch)
+    done = 0
 
-    def report(metrics: Metrics) -> None:
-        note = f"mse {metrics.mse:.3f}, L0 {metrics.l0:.1f}, dead {metrics.dead}"
-        progress.advance(config.batch, note)
+    def report(step: int, metrics: Metrics) -> None:
+        nonlocal done
+        note = f"mse {metrics['mse']:.3f}, L0 {metrics['l0']:.1f}, dead {metrics['dead']:.0f}"
+        progress.advance((step - done) * config.batch, note)
+        done = step
 
-    trainer.run(report)
-    sae = trainer.export(study.config.model.name, layer, model.weights_hash)
+    folder.mkdir(parents=True, exist_ok=True)
+    result = Trainer(config).fit(
+        source, report, folder / "training.safetensors", study.config.sae.checkpoint_every
+    )
     step = max(1, len(held_out) // CALIBRATION_CELLS)
     sample = StrandWindows(study.genome, study.grid, held_out[::step])
-
-    def blocks() -> Iterator[Tensor]:
-        for start in range(0, len(sample), batch):
-            yield window_activations(model, layer, sample[start : start + batch], batch)
-
-    sae, calibration = calibrate(sae, blocks())
+    sae, calibration = calibrate(result.sae, window_rows(model, layer, sample, together))
     calibration.save(folder)
     sae.save(folder)
     facts = {
-        "steps": trainer.step,
-        "tokens": trainer.step * config.batch,
-        "learning_rate": trainer.rate,
-        "clipped": trainer.clipped,
-        "calibration_positions": calibration.positions,
+        "steps": result.steps,
+        "tokens": result.tokens,
+        "learning_rate": result.learning_rate,
+        "final_mse": result.final_mse,
+        "clipped": result.clipped,
+        "dead_at_end": result.dead,
+        "calibration_rows": calibration.rows,
         "calibration_l0": calibration.l0,
-        "history": [
-            dict(zip(("step", "mse", "l0", "dead"), row, strict=True)) for row in trainer.history
-        ],
+        "history": result.history,
     }
-    facts |= {"final_mse": trainer.history[-1][1], "dead_at_end": int(trainer.history[-1][3])}
     study.write_facts("training" if folder.name == "sae" else "training_random", facts)
-    return trainer.step * config.batch
+    return result.tokens
 
 
 STAGE = Stage(

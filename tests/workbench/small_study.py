@@ -1,0 +1,46 @@
+"""A whole study small enough for a test: the plasmid pPCP1 and a random model."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+from safetensors.torch import save_file
+
+from genomic_models.striped_hyena.config import StripedHyenaConfig
+from genomic_models.striped_hyena.network import StripedHyena, initialise
+from workbench.config import (
+    ControlConfig,
+    InputConfig,
+    ModelConfig,
+    RunConfig,
+    SAEConfig,
+    StatisticsConfig,
+    StudyConfig,
+    WindowConfig,
+)
+
+
+def write_model(folder: Path, seed: int = 0) -> Path:
+    """A random network of 4 blocks and 16 channels, as a model folder."""
+    config = StripedHyenaConfig("evo2", "SDH*", 16, 2, 32, groups=4, context=256)
+    network = initialise(StripedHyena(config), seed)
+    folder.mkdir(parents=True)
+    (folder / "config.json").write_text(json.dumps(config.to_dict()))
+    save_file({k: v.contiguous() for k, v in network.state_dict().items()}, folder / "model.safetensors")
+    return folder
+
+
+def small_config(samples: Path, model: Path, seed: int = 0) -> StudyConfig:
+    """Settings under which the whole study takes seconds."""
+    return StudyConfig(
+        input=InputConfig(
+            genome=str(samples / "yersinia_pPCP1.fa"), tracks=[str(samples / "yersinia_pPCP1.gff3")]
+        ),
+        model=ModelConfig(name=str(model), layer="blocks.2"),
+        windows=WindowConfig(window=128, warmup=32, batch=8),
+        sae=SAEConfig(width=64, k=6, tokens=16_384, batch=256, checkpoint_every=8),
+        statistics=StatisticsConfig(min_intervals=2),
+        controls=ControlConfig(bases=4_000),
+        run=RunConfig(seed=seed, shard_bases=2_400),
+    )

@@ -1,0 +1,180 @@
+"""The main job, end to end, on a plasmid: results, resumption, provenance, refusals."""
+
+from __future__ import annotations
+
+import hashlib
+import os
+import signal
+import subprocess
+import sys
+import time
+from dataclasses import replace
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from tests.workbench.small_study import small_config, write_model
+from workbench import InputError, Study
+from workbench.engine import survey
+from workbench.stages import STAGES
+
+TABLES = ("associations", "tracks", "catalog", "examples", "logos")
+
+
+def hashes(study: Study) -> dict[str, str]:
+    """SHA-256 of every table and fact."""
+    files = sorted((study.folder / "tables").iterdir())
+    return {f.name: hashlib.sha256(f.read_bytes()).hexdigest() for f in files}
+
+
+@pytest.fixture(scope="module")
+def model(tmp_path_factory) -> Path:
+    return write_model(tmp_path_factory.mktemp("model") / "tiny")
+
+
+@pytest.fixture(scope="module")
+def done(tmp_path_factory, model) -> Study:
+    samples = Path(__file__).resolve().parents[2] / "data_samples"
+    study = Study.create(tmp_path_factory.mktemp("study") / "done", small_config(samples, model))
+    study.run()
+    return Study.open(study.folder)
+
+
+def test_every_table_is_there(done):
+    for name in TABLES:
+        assert len(done.table(name)), name
+    assert (done.folder / "report.html").stat().st_size > 10_000
+    assert done.facts("quality")["split"] == "report"
+    assert all(s.state == "done" for s in survey(done))
+
+
+def test_features_cover_both_strands_of_every_base(done):
+    length = done.manifest.contigs["NC_005816.1"]
+    for strand in "+-":
+        reading = done.features.rows("NC_005816.1", 0, length, strand)
+        assert reading.features.n_rows == length
+        assert reading.callable.all()  # circular, and the plasmid holds no ambiguous letter
+        assert reading.features.values.min() > 0
+    l0 = reading.features.indices.size / length
+    assert 3 < l0 < 12
+
+
+def test_a_stored_value_equals_model_and_autoencoder_run_by_hand(done):
+    cell = done.grid.cells("NC_005816.1", 9609)[20]
+    before = done.genome.fetch("NC_005816.1", cell.start - 32, cell.end)
+    x = done.model.forward([before], taps=[done.layer]).taps[done.layer][0, 32:]
+    expected = done.sae.encode(x).numpy()
+    stored = done.features.rows("NC_005816.1", cell.start, cell.end, "+").features.dense()
+    np.testing.assert_allclose(stored, expected, atol=1e-4)
+    after = done.genome.fetch("NC_005816.1", cell.start, cell.end + 32, "-")
+    x = done.model.forward([after], taps=[done.layer]).taps[done.layer][0, 32:]
+    expected = done.sae.encode(x).numpy()[::-1]
+    stored = done.features.rows("NC_005816.1", cell.start, cell.end, "-").features.dense()
+    np.testing.assert_allclose(stored, expected, atol=1e-4)
+
+
+def test_the_same_seed_gives_the_same_bytes(done, samples, model, tmp_path):
+    again = Study.create(tmp_path / "again", small_config(samples, model))
+    again.run()
+    assert hashes(again) == hashes(done)
+
+
+def test_a_second_run_repeats_nothing(done):
+    log = done.folder / "logs" / "run.log"
+    before = log.read_text()
+    Study.open(done.folder).run()
+    assert log.read_text() == before
+
+
+def test_two_workers_give_the_same_tables(done, samples, model, tmp_path):
+    parallel = Study.create(tmp_path / "parallel", small_config(samples, model))
+    parallel.run(workers=2)
+    for name in TABLES:
+        a, b = parallel.table(name), done.table(name)
+        numbers = a.select_dtypes("number").columns
+        np.testing.assert_allclose(a[numbers], b[numbers], rtol=1e-4, atol=1e-5)
+
+
+@pytest.mark.slow
+def test_killed_in_every_stage_and_continued_the_tables_are_the_same(
+    done, samples, model, tmp_path
+):
+    study = Study.create(tmp_path / "killed", small_config(samples, model))
+    command = [sys.executable, "-c", "from workbench.cli import main; main()", "run", str(study.folder)]
+    root = Path(__file__).resolve().parents[2]
+    environment = os.environ | {"PYTHONPATH": str(root)}
+    log = study.folder / "logs" / "run.log"
+    killed = 0
+    for stage in list(STAGES)[:-1]:
+        run = subprocess.Popen(
+            command, env=environment, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL
+        )
+        # Killed once the stage has begun: the one before is done, its own end is not yet written.
+        deadline = time.monotonic() + 120
+        while run.poll() is None and time.monotonic() < deadline:
+            text = log.read_text() if log.exists() else ""
+            if f" {stage} all done" in text:
+                break
+            if f" {stage} 0 done" in text or (stage == "sae" and " plan all done" in text):
+                break
+            time.sleep(0.005)
+        if stage == "sae":
+            time.sleep(0.3)
+        if run.poll() is None:
+            run.send_signal(signal.SIGKILL)
+            killed += 1
+        run.wait()
+    assert killed >= 6
+    subprocess.run(command, env=environment, check=True, capture_output=True)
+    assert hashes(Study.open(study.folder)) == hashes(done)
+
+
+def test_another_driver_is_refused(done):
+    import fcntl
+
+    with (done.folder / "run.lock").open("a+") as handle:
+        fcntl.flock(handle, fcntl.LOCK_EX)
+        with pytest.raises(InputError, match="another run holds this study"):
+            Study.open(done.folder).run()
+
+
+def test_a_changed_input_is_refused(done, samples, model, tmp_path):
+    genome = tmp_path / "g.fa"
+    genome.write_text((samples / "yersinia_pPCP1.fa").read_text())
+    config = small_config(samples, model)
+    config = replace(config, input=replace(config.input, genome=str(genome)))
+    study = Study.create(tmp_path / "changed", config)
+    study.run(until="plan")
+    genome.write_text(genome.read_text().replace("TGTAACG", "TGTAACC", 1))
+    with pytest.raises(InputError, match=r"input file .*g\.fa does not belong to this study"):
+        Study.open(study.folder).run(until="sae")
+
+
+def test_another_model_under_the_same_name_is_refused(samples, tmp_path):
+    model = write_model(tmp_path / "m")
+    study = Study.create(tmp_path / "locked", small_config(samples, model))
+    study.run(until="plan")
+    (model / "model.safetensors").unlink()
+    (model / "config.json").unlink()
+    model.rmdir()
+    write_model(model, seed=1)
+    with pytest.raises(InputError, match=r"weights hash of the model .* made with \w{64}, found \w{64}"):
+        Study.open(study.folder).run()
+
+
+def test_an_autoencoder_of_another_model_is_refused(done):
+    sae = done.sae
+    folder = done.folder / "sae"
+    config = (folder / "config.json").read_text()
+    try:
+        (folder / "config.json").write_text(config.replace(sae.config.weights_hash, "0" * 64))
+        with pytest.raises(InputError, match="autoencoder in sae/ does not belong"):
+            _ = Study.open(done.folder).sae
+    finally:
+        (folder / "config.json").write_text(config)
+
+
+def test_a_folder_that_holds_a_study_is_not_overwritten(done, samples, model):
+    with pytest.raises(InputError, match="holds a study already"):
+        Study.create(done.folder, small_config(samples, model))
