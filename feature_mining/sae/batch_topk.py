@@ -90,7 +90,11 @@ class BatchTopK:
         if dead.any():
             rows = dead.nonzero()[:, 0]
             part = auxiliary(
-                g.output / -factor, centred, self.encoder[rows], self.b_enc[rows], self.decoder[rows]
+                g.output / -factor,
+                centred,
+                self.encoder[rows],
+                self.b_enc[rows],
+                self.decoder[rows],
             )
             aux = part.loss
             g.decoder.index_add_(0, rows, part.decoder)

@@ -100,7 +100,9 @@ def calibrate(
         No positions, or not one positive value.
     """
     m = sae.config.d_sae
-    proportions = np.ones(m, np.float32) if shape is None else shape.cpu().numpy().astype(np.float32)
+    proportions = (
+        np.ones(m, np.float32) if shape is None else shape.cpu().numpy().astype(np.float32)
+    )
     whole = np.zeros(1 << (32 - _WHOLE_BITS), np.int64)
     steps = 1 << (23 - _FINE_BITS)
     fine = np.zeros((m, (_OCTAVES_BELOW + _OCTAVES_ABOVE) * steps), np.int32)
@@ -165,7 +167,9 @@ def _quantiles(
     edges = bounds.astype(np.uint32).view(np.float32).astype(np.float64)
     low = np.maximum(edges[:-1], max(cut, edges[0] / 2, math.ulp(0.0)))
     # The bin that the cut falls into counts by the share of it that lies above.
-    inside = np.clip(np.log(edges[1:] / low) / np.log(edges[1:] / np.maximum(edges[:-1], 1e-300)), 0, 1)
+    inside = np.clip(
+        np.log(edges[1:] / low) / np.log(edges[1:] / np.maximum(edges[:-1], 1e-300)), 0, 1
+    )
     out = np.full((len(maximum), len(LEVELS)), np.nan, np.float32)
     for feature in np.flatnonzero(maximum > 0):
         weights = fine[feature] * inside

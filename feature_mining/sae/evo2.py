@@ -48,15 +48,21 @@ def load_published(path: Path) -> Evo2SAE:
         stored = torch.load(path, map_location="cpu", weights_only=True)
     except (pickle.UnpicklingError, RuntimeError, EOFError, ValueError) as error:
         first = str(error).split("\n")[0][:120]
-        raise ValueError(f"{path}: not a file of tensors alone, so it was not read ({first})") from None
+        raise ValueError(
+            f"{path}: not a file of tensors alone, so it was not read ({first})"
+        ) from None
     tensors = {}
     for name, value in stored.items() if isinstance(stored, dict) else []:
         short = str(name)
         for prefix in _PREFIXES:
             short = short.removeprefix(prefix)
         tensors[short] = value
-    if set(tensors) != set(Evo2SAE._fields) or not all(isinstance(t, Tensor) for t in tensors.values()):
-        raise ValueError(f"{path}: holds {', '.join(sorted(tensors)) or 'no tensors'}; expected W, b_enc, b_dec")
+    if set(tensors) != set(Evo2SAE._fields) or not all(
+        isinstance(t, Tensor) for t in tensors.values()
+    ):
+        raise ValueError(
+            f"{path}: holds {', '.join(sorted(tensors)) or 'no tensors'}; expected W, b_enc, b_dec"
+        )
     sae = Evo2SAE(*(tensors[name].float() for name in Evo2SAE._fields))
     if sae.W.ndim != 2 or sae.b_enc.shape != sae.W.shape[1:] or sae.b_dec.shape != sae.W.shape[:1]:
         shapes = [tuple(t.shape) for t in sae]

@@ -95,7 +95,9 @@ class SparseAutoencoder:
         for name, shape in _shapes(self.config).items():
             tensor = getattr(self, name)
             if tuple(tensor.shape) != shape:
-                raise ValueError(f"SAE tensor {name} has shape {tuple(tensor.shape)}; expected {shape}")
+                raise ValueError(
+                    f"SAE tensor {name} has shape {tuple(tensor.shape)}; expected {shape}"
+                )
             if tensor.dtype != torch.float32:
                 raise ValueError(f"SAE tensor {name} is {tensor.dtype}; expected torch.float32")
             if not torch.isfinite(tensor).all():
@@ -165,9 +167,7 @@ class SparseAutoencoder:
             raise ValueError(f"{features.n_features} features; this SAE has {self.config.d_sae}")
         out = np.empty((features.n_rows, self.config.d_in), np.float32)
         decoder, bias = self.W_dec.cpu().numpy(), self.b_dec.cpu().numpy()
-        kernels.reconstruct(
-            features.indptr, features.indices, features.values, decoder, bias, out
-        )
+        kernels.reconstruct(features.indptr, features.indices, features.values, decoder, bias, out)
         return torch.from_numpy(out).to(self.W_dec.device)
 
     # -- changed copies -----------------------------------------------------------------------
@@ -280,7 +280,10 @@ def load_tensors(path: Path, expected: set[str]) -> dict[str, Tensor]:
         tensors = load_file(path)
     except (SafetensorError, OSError) as error:
         raise ValueError(f"{path}: not a whole safetensors file ({error})") from None
-    for problem, names in (("lacks", expected - set(tensors)), ("has extra", set(tensors) - expected)):
+    for problem, names in (
+        ("lacks", expected - set(tensors)),
+        ("has extra", set(tensors) - expected),
+    ):
         if names:
             raise ValueError(f"{path}: {problem} tensors {', '.join(sorted(names))}")
     return tensors

@@ -52,7 +52,9 @@ def measure_scaling(batches: Sequence[Tensor]) -> Scaling:
     together = torch.cat(norms)
     median = float(together.median())
     if not float(together.max()) > 0:
-        raise ValueError("the activations are all zero: the layer writes nothing for these sequences")
+        raise ValueError(
+            "the activations are all zero: the layer writes nothing for these sequences"
+        )
     longest = OUTLIER * median if median > 0 else float(together.max())
     count = len(together)
     total = torch.zeros(batches[0].shape[1], dtype=torch.float64, device=together.device)
@@ -67,6 +69,8 @@ def measure_scaling(batches: Sequence[Tensor]) -> Scaling:
         short = rows.double() * (longest / lengths.clamp_min(longest))[:, None]
         spread += float((short - mean).square().sum())
     if spread <= _CONSTANT * square:
-        raise ValueError("the activations are the same at every position: there is nothing to learn")
+        raise ValueError(
+            "the activations are the same at every position: there is nothing to learn"
+        )
     scale = (len(mean) * count / square) ** 0.5
     return Scaling(scale, longest, (mean * scale).float(), spread / count * scale**2)

@@ -130,7 +130,9 @@ def _group_bits(
         with torch.no_grad():
             forward = model.forward(sequences, edits={layer: edit} if edit else None)
         if forward.logits is None or forward.tokens.spans is not None or not model.causal:
-            raise ModelError(f"model {model.name} does not predict base after base: no bits to splice")
+            raise ModelError(
+                f"model {model.name} does not predict base after base: no bits to splice"
+            )
         targets = forward.tokens.ids[:, skip + 1 :].to(forward.logits.device)
         logits = forward.logits[:, skip : skip + targets.shape[1]].float()
         scores = logits.log_softmax(-1).gather(-1, targets[..., None])[..., 0]

@@ -203,7 +203,9 @@ class Trainer:
             look = min(_FIRST_LOOK, self.config.steps)
             waiting = [_tensor(b) for b in islice(source, look)]
             if len(waiting) < look:
-                raise ValueError(f"the source ended after {len(waiting)} of {self.config.steps} batches")
+                raise ValueError(
+                    f"the source ended after {len(waiting)} of {self.config.steps} batches"
+                )
             run = self._begin(measure_scaling(waiting))
         stopped = False
         with torch.no_grad(), _denormals_flushed():
