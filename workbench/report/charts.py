@@ -10,6 +10,7 @@ import numpy as np
 import pandas as pd
 
 from workbench.report.context import CONTROLS
+from workbench.report.formats import mode_words
 
 MOST_TRACKS = 30
 MOST_CONTIGS = 20
@@ -43,7 +44,13 @@ CONFIG: Spec = {
         "titleFontWeight": "normal",
         "labelLimit": 260,
     },
-    "legend": {"labelColor": TEXT, "titleColor": TEXT, "labelFontSize": 11, "titleFontSize": 11},
+    "legend": {
+        "labelLimit": 320,
+        "labelColor": TEXT,
+        "titleColor": TEXT,
+        "labelFontSize": 11,
+        "titleFontSize": 11,
+    },
     "title": {"color": TEXT, "fontSize": 12, "anchor": "start", "fontWeight": "normal"},
 }
 """Looks that suit light and dark pages."""
@@ -66,11 +73,6 @@ def _scale(names: list[str], of: dict[str, Any]) -> alt.Scale:
     return alt.Scale(domain=names, range=[of[n] for n in names])
 
 
-def mode_words(mode: str) -> str:
-    """A track mode in words."""
-    return "either strand" if mode == "any" else f"{mode} strand"
-
-
 def split_overview(split: list[dict[str, Any]], contigs: dict[str, int]) -> Spec:
     """Blocks of the split along the longest contigs."""
     longest = sorted(contigs, key=lambda name: -contigs[name])[:MOST_CONTIGS]
@@ -80,7 +82,12 @@ def split_overview(split: list[dict[str, Any]], contigs: dict[str, int]) -> Spec
     for table in (blocks, whole):
         table["from"], table["to"] = table["start"] / size, table["end"] / size
     y = alt.Y("chrom:N", sort=longest, title=None)
-    x = alt.X("from:Q", title=f"position ({unit})", scale=alt.Scale(domainMin=0, nice=False))
+    x = alt.X(
+        "from:Q",
+        title=f"position ({unit})",
+        axis=alt.Axis(tickCount=10),
+        scale=alt.Scale(domainMin=0, nice=False),
+    )
     line = alt.Chart(whole).mark_rule(color=FAINT, strokeWidth=2).encode(x=x, x2="to:Q", y=y)
     bars = (
         alt.Chart(blocks)
@@ -185,7 +192,9 @@ def shift_curve(shift: dict[str, Any]) -> Spec:
             x="position:Q",
             y=alt.Y("change:Q", title="relative change", axis=alt.Axis(format="%")),
             color=alt.Color(
-                "what:N", scale=_scale(list(colours), colours), legend=alt.Legend(title=None, orient="top")
+                "what:N",
+                scale=_scale(list(colours), colours),
+                legend=alt.Legend(title=None, orient="top"),
             ),
             strokeDash=alt.StrokeDash("what:N", legend=None),
         )
@@ -197,18 +206,18 @@ def training_curve(history: list[dict[str, float]]) -> Spec:
     """Reconstruction error and dead features over the steps of training."""
     table = pd.DataFrame(history)
     table = table.iloc[np.unique(np.linspace(0, len(table) - 1, min(len(table), 400)).astype(int))]
-    x = alt.X("step:Q", title="step")
+    x = alt.X("step:Q", title="step", axis=alt.Axis(tickCount=4))
     error = (
         alt.Chart(table)
         .mark_line(color=KINDS["SAE feature"][0])
         .encode(x=x, y=alt.Y("mse:Q", title="mean squared error (train split)"))
-        .properties(width=380, height=160)
+        .properties(width=175, height=200)
     )
     dead = (
         alt.Chart(table)
         .mark_line(color=KINDS["raw neuron"][0])
         .encode(x=x, y=alt.Y("dead:Q", title="dead features"))
-        .properties(width=380, height=160)
+        .properties(width=175, height=200)
     )
     return styled(alt.hconcat(error, dead, spacing=24))
 
@@ -239,7 +248,9 @@ def lift_against_density(catalog: pd.DataFrame) -> Spec:
             ),
             y=alt.Y("best_ap_lift:Q", title="average precision lift, best track (report split)"),
             color=alt.Color(
-                "kind:N", scale=_scale(list(colours), colours), legend=alt.Legend(title=None, orient="top")
+                "kind:N",
+                scale=_scale(list(colours), colours),
+                legend=alt.Legend(title=None, orient="top"),
             ),
         )
     )

@@ -24,6 +24,8 @@ VERDICTS = (
 """From best to worst."""
 
 CONTROLS = {"neuron": "raw neuron", "composition": "composition", "random": "random weights"}
+ASSOCIATION_COLUMNS = ("feature", "track", "mode", "base_rate", "ap_select")
+TRACK_COLUMNS = (*ASSOCIATION_COLUMNS[:-1], "n_intervals", "ap_lift", "margin", "verdict")
 CARDS = 12
 CARD_EXAMPLES = 6
 CARD_TRACKS = 3
@@ -66,8 +68,8 @@ class Evidence:
 
 def gather(study: Study) -> Evidence:
     """Read what the report needs. Raises ``InputError`` where a table is missing."""
-    associations = study.table("associations")
-    tracks = with_select(study.table("tracks"), associations)
+    associations = _with_columns(study.table("associations"), ASSOCIATION_COLUMNS)
+    tracks = with_select(_with_columns(study.table("tracks"), TRACK_COLUMNS), associations)
     return Evidence(
         name=study.folder.name,
         manifest=study.manifest,
@@ -82,6 +84,11 @@ def gather(study: Study) -> Evidence:
         quality=study.facts("quality"),
         training=study.facts("training"),
     )
+
+
+def _with_columns(table: pd.DataFrame, columns: tuple[str, ...]) -> pd.DataFrame:
+    """A table without rows (no annotation was given) has the columns all the same."""
+    return table if len(table) else table.reindex(columns=list(columns))
 
 
 def _settings(study: Study) -> str:
@@ -126,8 +133,7 @@ def card_features(shown: pd.DataFrame, catalog: pd.DataFrame, most: int = CARDS)
     """Features worth a card: the best of each shown track, then those with the highest lift."""
     tested = shown.loc[shown["feature"] >= 0, "feature"].astype(int).tolist()
     alive = catalog[~catalog["dead"]].sort_values("best_ap_lift", ascending=False, kind="stable")
-    named = alive.loc[alive["best_ap_lift"].notna(), "feature"].astype(int).tolist()
-    fill = [f for f in named if f not in set(tested)]
+    fill = [f for f in alive["feature"].astype(int).tolist() if f not in set(tested)]
     unique = list(dict.fromkeys(tested))
     return (unique + fill[: max(0, 6 - len(unique))])[:most]
 

@@ -6,10 +6,16 @@ import math
 
 NONE = "–"
 TRUE_MINUS = "\N{MINUS SIGN}"
+_RAISED = str.maketrans("0123456789", "⁰¹²³⁴⁵⁶⁷⁸⁹")
 
 
 def _missing(value: float | None) -> bool:
     return value is None or not math.isfinite(value)
+
+
+def _three(value: float) -> str:
+    """Three significant digits, never an exponent."""
+    return f"{value:.3g}" if abs(value) < 999.5 else f"{value:,.0f}"
 
 
 def fixed(value: float | None, digits: int = 3) -> str:
@@ -42,8 +48,7 @@ def percent(value: float | None) -> str:
         return "< 0.001 %"
     if 99.95 <= scaled < 100:
         return "> 99.9 %"
-    digits = 0 if scaled == round(scaled) else 1 if abs(scaled) >= 10 else 2 if abs(scaled) >= 1 else 3
-    return f"{scaled:.{digits}f} %".replace("-", TRUE_MINUS)
+    return f"{_three(scaled)} %".replace("-", TRUE_MINUS)
 
 
 def probability(value: float | None) -> str:
@@ -53,16 +58,16 @@ def probability(value: float | None) -> str:
     if value >= 0.001:
         return f"{value:.2g}"
     mantissa, exponent = f"{value:.0e}".split("e")
-    return f"{mantissa} × 10^{TRUE_MINUS}{abs(int(exponent))}" if value > 0 else "0"
+    return f"{mantissa} × 10⁻{exponent.lstrip('-0').translate(_RAISED)}" if value > 0 else "0"
 
 
 def bases(value: float | None) -> str:
-    """A length with its unit: bp, kb or Mb."""
+    """A length with its unit: bp, kb, Mb or Gb."""
     if value is None or _missing(value):
         return NONE
-    for size, unit in ((1e6, "Mb"), (1e3, "kb")):
+    for size, unit in ((1e9, "Gb"), (1e6, "Mb"), (1e3, "kb")):
         if value >= size:
-            return f"{value / size:.3g} {unit}" if value < 100 * size else f"{value / size:,.0f} {unit}"
+            return f"{_three(value / size)} {unit}"
     return f"{value:.0f} bp"
 
 
@@ -82,3 +87,8 @@ def listed(names: list[str], most: int = 12) -> str:
 def plural(number: int, noun: str, many: str = "") -> str:
     """A count with its noun: ``1 track``, ``2 tracks``."""
     return f"{number:,} {noun if number == 1 else many or noun + 's'}"
+
+
+def mode_words(mode: str) -> str:
+    """A track mode in words."""
+    return "either strand" if mode == "any" else f"{mode} strand"

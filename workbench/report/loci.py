@@ -2,12 +2,11 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 import numpy as np
 
-from feature_mining.feature_map import column
+from workbench.views import Locus, strip
 
 if TYPE_CHECKING:
     from workbench.study import Study
@@ -18,15 +17,6 @@ CLOSE = 120
 """Bases of a close-up with letters."""
 LOCI = 3
 ZOOM = 512
-
-
-@dataclass(frozen=True)
-class Locus:
-    """A stretch of a contig, 0-based half-open."""
-
-    chrom: str
-    start: int
-    end: int
 
 
 def _windows(study: Study) -> list[Locus]:
@@ -93,10 +83,9 @@ def best_loci(study: Study, features: list[int], count: int = LOCI) -> list[Locu
 
 def close_up(study: Study, locus: Locus, feature: int) -> Locus:
     """``CLOSE`` bases of the locus round the strongest base of a feature."""
-    peak = np.zeros(locus.end - locus.start)
-    for strand in "+-":
-        reading = study.features.rows(locus.chrom, locus.start, locus.end, strand)
-        peak = np.maximum(peak, column(reading.features, feature))
+    bins = locus.end - locus.start
+    reads = (strip(study, feature, *locus, s, bins)["value"].to_numpy() for s in "+-")
+    peak = np.nan_to_num(np.fmax(*reads))
     size = min(CLOSE, locus.end - locus.start)
     start = locus.start + int(np.argmax(peak)) - size // 2
     start = max(locus.start, min(start, locus.end - size))

@@ -49,8 +49,10 @@ class Measure(NamedTuple):
 def figure(spec: charts.Spec, name: str, caption: str) -> Figure:
     """A picture as inline SVG: its caption read out by screen readers, its ids made unique by ``name``."""
     svg: str = vl_convert.vegalite_to_svg(spec)
-    svg = re.sub(r'\bid="([^"]+)"', rf'id="{name}-\1"', svg)
-    svg = re.sub(r"url\(#([^)]+)\)", rf"url(#{name}-\1)", svg)
+    # numbered anew: the converter counts on from picture to picture
+    number = {old: i for i, old in enumerate(dict.fromkeys(re.findall(r'\bid="([^"]+)"', svg)))}
+    svg = re.sub(r'\bid="([^"]+)"', lambda m: f'id="{name}-{number[m[1]]}"', svg)
+    svg = re.sub(r"url\(#([^)]+)\)", lambda m: f"url(#{name}-{number[m[1]]})", svg)
     svg = re.sub(r' (?:role|aria-[a-z]+)="[^"]*"', "", svg)
     svg = svg.replace("<svg ", f'<svg role="img" aria-label="{escape(caption)}" ', 1)
     return Figure(Markup(svg), caption)
@@ -61,9 +63,18 @@ def _environment() -> Environment:
         loader=FileSystemLoader(HERE), autoescape=True, undefined=StrictUndefined,
         trim_blocks=True, lstrip_blocks=True,
     )  # fmt: skip
-    for name in ("fixed", "signed", "count", "percent", "probability", "bases", "between", "plural"):
+    for name in (
+        "fixed",
+        "signed",
+        "count",
+        "percent",
+        "probability",
+        "bases",
+        "between",
+        "plural",
+    ):
         environment.filters[name] = getattr(formats, name)
-    environment.filters["mode"] = charts.mode_words
+    environment.filters["mode"] = formats.mode_words
     return environment
 
 
@@ -140,11 +151,12 @@ def quality_figures(evidence: Evidence) -> Iterator[Figure]:
             "Histogram of the density of features that fire at all, report split. Right of the dashed"
             " line: over-dense.",
         )
-    yield figure(
-        charts.lift_against_density(evidence.catalog),
-        "lift",
-        "Every tested feature: density and average precision lift on its best track (report split).",
-    )
+    if len(evidence.associations):
+        yield figure(
+            charts.lift_against_density(evidence.catalog),
+            "lift",
+            "Tested features: density and average precision lift on their best track (report split).",
+        )
     if quality.get("shift"):
         yield figure(
             charts.shift_curve(quality["shift"]),

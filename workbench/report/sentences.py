@@ -13,6 +13,7 @@ from workbench.report.formats import (
     count,
     fixed,
     listed,
+    mode_words,
     percent,
     plural,
     probability,
@@ -54,12 +55,18 @@ def summary(evidence: Evidence) -> list[str]:
     shown, quality = evidence.shown, evidence.quality
     total, learnt = len(shown), _with_verdict(evidence, "learnt")
     held = "on held-out bases (report split)"
-    if learnt:
+    if not total:
+        sentences = ["No track was tested: features are described, not judged."]
+    elif learnt:
         have = "has" if len(learnt) == 1 else "have"
-        text = f"{len(learnt)} of {plural(total, 'track')} {have} a feature that beats every control"
+        text = (
+            f"{len(learnt)} of {plural(total, 'track')} {have} a feature that beats every control"
+        )
         sentences = [f"{text} {held}: {listed(learnt)}."]
     else:
-        sentences = [f"None of {plural(total, 'track')} has a feature that beats every control {held}."]
+        sentences = [
+            f"None of {plural(total, 'track')} has a feature that beats every control {held}."
+        ]
     others = {
         "raw neuron as good": "a single neuron of the model does as well as the best feature",
         "random-weights too": "the same recipe on a model with random weights does as well",
@@ -95,9 +102,9 @@ def _clearest(evidence: Evidence) -> str:
             f" {signed(row['margin'])} {range_}".rstrip()
         )
     return (
-        f"The clearest is {row['track']} ({row['mode']} strand): feature {int(row['feature'])} reaches an"
-        f" average precision of {fixed(row['average_precision'])} where chance is"
-        f" {fixed(row['base_rate'])} (q {probability(row['q'])}){over}."
+        f"The clearest is {row['track']} ({mode_words(row['mode'])}): feature {int(row['feature'])}"
+        f" reaches an average precision of {fixed(row['average_precision'])} on the report split,"
+        f" where chance is {fixed(row['base_rate'])} (q {probability(row['q'])}){over}."
     )
 
 
@@ -176,6 +183,8 @@ def _lost_tracks(evidence: Evidence) -> Iterator[Weakness]:
 
 
 def _controls(evidence: Evidence) -> Iterator[Weakness]:
+    if not len(evidence.shown):
+        return
     for key, name in CONTROLS.items():
         column = f"{key}_ap_lift"
         if column not in evidence.shown or evidence.shown[column].isna().all():
@@ -194,9 +203,7 @@ def _controls(evidence: Evidence) -> Iterator[Weakness]:
 def _intervals(evidence: Evidence) -> Iterator[Weakness]:
     few = evidence.shown[evidence.shown["n_intervals"] < FEW_INTERVALS]
     if len(few):
-        names = [
-            f"{row.track} ({count(float(str(row.n_intervals)))})" for row in few.itertuples()
-        ]
+        names = [f"{row.track} ({count(float(str(row.n_intervals)))})" for row in few.itertuples()]
         yield Weakness(
             f"Few intervals to judge by in the report split: {listed(names)}. Their scores can move a lot"
             " with one gene more or less.",

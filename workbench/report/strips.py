@@ -11,11 +11,11 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 import numpy as np
 import pandas as pd
 
-from feature_mining.feature_map import column
+from workbench import views
 from workbench.report.charts import CONFIG, FAINT, TEXT, WIDTH, Spec
+from workbench.views import Locus
 
 if TYPE_CHECKING:
-    from workbench.report.loci import Locus
     from workbench.study import Study
 
 BINS = 300
@@ -23,7 +23,6 @@ MOST_FEATURES = 6
 MOST_TRACKS = 8
 MOST_INTERVALS = 60
 """Intervals drawn of one track in one locus."""
-MOST_GAPS = 100
 LABELS = 190
 STRANDS = {"+": "#3b82c4", "-": "#d9822b", ".": "#8b949e"}
 TIPS = {"+": "triangle-right", "-": "triangle-left", ".": "circle"}
@@ -51,31 +50,29 @@ def strips_of(shown: pd.DataFrame, catalog: pd.DataFrame, features: list[int]) -
 # -- numbers --------------------------------------------------------------------------------------
 
 
-def binned(values: np.ndarray, start: int, bins: int) -> tuple[np.ndarray, np.ndarray]:
-    """Maxima of at most ``bins`` equal bins: edges int64 (n + 1), the last bin cut off, and floats (n)."""
-    size = -(-len(values) // bins)
-    edges = np.append(np.arange(0, len(values), size), len(values))
-    return start + edges, np.maximum.reduceat(values, edges[:-1])
+def outline(bins: pd.DataFrame, strip: Strip, strand: str) -> list[dict[str, Any]]:
+    """Steps of one strand's reading as shares of the feature's maximum; below 0 for the minus strand.
 
-
-def outline(values: np.ndarray, start: int, strip: Strip, strand: str) -> list[dict[str, Any]]:
-    """Steps of one strand's reading as shares of the feature's maximum; below 0 for the minus strand."""
-    edges, top = binned(values, start, BINS)
-    share = np.append(top, top[-1]).astype(np.float64) / strip.maximum
-    signed = (share if strand == "+" else -share).round(4)
+    ``bins`` as `views.strips` gives them; what has no value is drawn as 0 and marked by `missing`.
+    """
+    sign = 1 if strand == "+" else -1
+    share = (sign * bins["value"].fillna(0).astype(np.float64) / strip.maximum).round(4).tolist()
+    edges = [*bins["start"].tolist(), int(bins["end"].iloc[-1])]
     return [
-        {"start": int(at), "share": float(value), "strand": strand}
-        for at, value in zip(edges, signed, strict=True)
+        {"start": at, "share": value, "strand": strand}
+        for at, value in zip(edges, [*share, share[-1]], strict=True)
     ]
 
 
-def missing(usable: np.ndarray, start: int, strand: str) -> list[dict[str, Any]]:
-    """Runs of bases without a value, as boxes in that strand's half of a strip."""
-    change = np.flatnonzero(np.diff(np.concatenate([[1], usable.astype(np.int8), [1]])))
+def missing(bins: pd.DataFrame, strand: str) -> list[dict[str, Any]]:
+    """Runs of bins without a value, as boxes in that strand's half of a strip."""
+    none = bins["value"].isna().to_numpy().astype(np.int8)
+    change = np.flatnonzero(np.diff(np.concatenate([[0], none, [0]])))
+    starts, ends = bins["start"].to_numpy(), bins["end"].to_numpy()
     low = 0 if strand == "+" else -1
     return [
-        {"start": start + int(a), "end": start + int(b), "low": low, "high": low + 1}
-        for a, b in change.reshape(-1, 2)[:MOST_GAPS]
+        {"start": int(starts[a]), "end": int(ends[b - 1]), "low": low, "high": low + 1}
+        for a, b in change.reshape(-1, 2)
     ]
 
 
@@ -93,14 +90,10 @@ def spread(starts: np.ndarray, ends: np.ndarray, rows: int = 2) -> list[int]:
 def annotation(study: Study, locus: Locus, first: list[str]) -> list[tuple[str, pd.DataFrame]]:
     """Tracks that meet the locus, those named ``first`` before the others."""
     order = {name: i for i, name in enumerate(first)}
-    found = []
-    for track in sorted(study.tracks, key=lambda t: order.get(t.name, len(order))):
-        rows = track.intervals
-        meets = (rows["chrom"] == locus.chrom) & (rows["start"] < locus.end)
-        rows = rows[meets & (rows["end"] > locus.start)].head(MOST_INTERVALS)
-        if len(rows):
-            found.append((track.name, rows.sort_values("start", kind="stable")))
-    return found[:MOST_TRACKS]
+    tracks = [t for t in study.tracks if t.kind == "interval"]
+    tracks.sort(key=lambda t: order.get(t.name, len(order)))
+    found = [(t.name, views.annotation(t, locus, MOST_INTERVALS)) for t in tracks]
+    return [(name, rows) for name, rows in found if len(rows)][:MOST_TRACKS]
 
 
 # -- drawing --------------------------------------------------------------------------------------
@@ -141,17 +134,24 @@ def _strip(height: int, *layers: Spec) -> Spec:
     return {"width": WIDTH, "height": height, "layer": [s for s in layers if s["data"]["values"]]}
 
 
+def _tip(start: float, end: float, strand: str, inset: float) -> float:
+    """Where the arrow of a bar goes: inside its downstream end, in the middle of a short one."""
+    middle = (start + end) / 2
+    return min(middle, start + inset) if strand == "-" else max(middle, end - inset)
+
+
 def _lane(name: str, intervals: pd.DataFrame, locus: Locus) -> Spec:
     """One track: bars with strand and, where there is room, names."""
     starts = intervals["start"].clip(lower=locus.start).to_numpy()
     ends = intervals["end"].clip(upper=locus.end).to_numpy()
+    a_base = WIDTH / (locus.end - locus.start)
     where = spread(starts, ends)
     rows = [
         {
             "start": int(start),
             "end": int(end),
             "middle": float(start + end) / 2,
-            "tip": int(start) if strand == "-" else int(end),
+            "tip": _tip(float(start), float(end), strand, 5 / a_base),
             "row": row,
             "strand": strand,
             "name": str(label),
@@ -160,11 +160,8 @@ def _lane(name: str, intervals: pd.DataFrame, locus: Locus) -> Spec:
             starts, ends, where, intervals["strand"], intervals["name"], strict=True
         )
     ]
-    a_base = WIDTH / (locus.end - locus.start)
     named = [
-        r
-        for r in rows
-        if r["name"] not in ("", ".") and (r["end"] - r["start"]) * a_base > 7 * len(r["name"]) + 16
+        r for r in rows if r["name"] and (r["end"] - r["start"]) * a_base > 7 * len(r["name"]) + 16
     ]
     height = LANE * (max(where) + 1)
     y = _y("row", [name], height, domain=list(range(max(where) + 1)), paddingInner=0.1)
@@ -200,20 +197,13 @@ def _letters(study: Study, locus: Locus) -> Spec:
 
 
 def _feature_strips(study: Study, locus: Locus, strips: list[Strip]) -> list[Spec]:
-    readings = {
-        s: study.features.rows(locus.chrom, locus.start, locus.end, s) for s in ("+", "-")
-    }
-    gaps = [
-        box for s, reading in readings.items() for box in missing(reading.callable, locus.start, s)
-    ]
+    features = [strip.feature for strip in strips]
+    read = {s: views.strips(study, features, *locus, s, bins=BINS) for s in ("+", "-")}
     drawn = []
     for strip in strips:
         last = strip is strips[-1]
-        rows = [
-            row
-            for s, reading in readings.items()
-            for row in outline(column(reading.features, strip.feature), locus.start, strip, s)
-        ]
+        gaps = [box for s in read for box in missing(read[s][strip.feature], s)]
+        rows = [row for s in read for row in outline(read[s][strip.feature], strip, s)]
         label = [f"feature {strip.feature}", strip.label]
         y = _y("share", label, STRIP, domain=[-1, 1], nice=False)
         x = _x(locus, last)
