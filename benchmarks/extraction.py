@@ -85,7 +85,7 @@ def main() -> None:
     args = parser.parse_args()
     model = load(args.model)
     layer = default_layer(model)
-    grid, batch, k = Grid(2048, 1024), 8, 16
+    grid, batch, k = Grid(2048, 512), 4, 16
     chrom = "NC_000932.1"
     rounds, count = (3, 16) if args.quick else (7, 48)
     with tempfile.TemporaryDirectory() as name:

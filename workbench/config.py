@@ -43,7 +43,7 @@ class WindowConfig:
 
     window: int = 2048
     warmup: int = 512
-    batch: int = 8
+    batch: int = 4
 
 
 @dataclass(frozen=True)

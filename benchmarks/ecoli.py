@@ -1,0 +1,116 @@
+"""The main job on *E. coli* MG1655, both strands: time, throughput, memory and disk of each stage.
+
+``python benchmarks/ecoli.py [--quick] [--json] [--bases N] [--out DIR]``. Annotation: the RefSeq GFF3, and the
+promoters (40 bases around +1) and terminators of EcoCyc, from ../shared. ``--bases`` cuts the genome to its
+first N bases, to see that memory does not grow; ``--quick`` is 60 kb with a small autoencoder.
+"""
+
+from __future__ import annotations
+
+import argparse
+import csv
+import gzip
+import json
+import resource
+import subprocess
+import sys
+import tempfile
+import time
+from pathlib import Path
+
+from workbench.engine import survey
+from workbench.study import Study
+
+SHARED = Path(__file__).resolve().parents[2] / "shared" / "data" / "ecoli"
+CHROM = "NC_000913.3"
+HALF = 20
+
+
+def prepare(folder: Path, bases: int | None) -> list[Path]:
+    """Genome, GFF3 and two BED files, cut to the first ``bases`` bases."""
+    with gzip.open(SHARED / "NC_000913.3.fna.gz", "rt") as handle:
+        header, *lines = handle.read().split("\n")
+    sequence = "".join(lines)[:bases]
+    genome = folder / "genome.fa"
+    genome.write_text(f"{header}\n{sequence}\n")
+    end = len(sequence)
+    genes = folder / "genes.gff3"
+    with gzip.open(SHARED / "NC_000913.3.gff3.gz", "rt") as source, genes.open("w") as target:
+        for line in source:
+            fields = line.split("\t")
+            if line.startswith("#") or len(fields) != 9 or int(fields[4]) <= end:
+                whole = len(fields) == 9 and fields[2] == "region"
+                target.write("" if whole and bases else line)
+    beds = [folder / "promoter.bed", folder / "terminator.bed"]
+    with (SHARED / "ecocyc_promoters_U00096.3.tsv").open() as handle:
+        at = [row[1] for row in csv.reader(handle, delimiter="\t")][1:]
+        spans = sorted({max(0, int(p) - 1 - HALF) for p in at if p.isdigit() and int(p) < end - HALF})
+        beds[0].write_text("".join(f"{CHROM}\t{s}\t{s + 2 * HALF}\n" for s in spans))
+    with (SHARED / "ecocyc_terminators_U00096.3.tsv").open() as handle:
+        rows = [row for row in csv.reader(handle, delimiter="\t")][1:]
+        pairs = sorted(
+            {(int(r[1]) - 1, int(r[2])) for r in rows if r[1].isdigit() and r[2].isdigit()}
+        )
+        beds[1].write_text("".join(f"{CHROM}\t{a}\t{b}\n" for a, b in pairs if a < b <= end))
+    return [genome, genes, *beds]
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--quick", action="store_true", help="60 kb, a small autoencoder")
+    parser.add_argument("--json", action="store_true", help="last line is one JSON object")
+    parser.add_argument("--bases", type=int, help="only the first N bases")
+    parser.add_argument("--tokens", type=int, default=3_000_000, help="bases the SAE is trained on")
+    parser.add_argument("--until", help="stop after this stage")
+    parser.add_argument("--out", type=Path, help="keep the study here")
+    args = parser.parse_args()
+    if not SHARED.is_dir():
+        print("skipped: no ../shared/data/ecoli beside the checkout")
+        if args.json:
+            print(json.dumps({"skipped": True}))
+        return
+    bases = 60_000 if args.quick else args.bases
+    tokens = 100_000 if args.quick else args.tokens
+    workbench = [sys.executable, "-c", "from workbench.cli import main; main()"]
+    with tempfile.TemporaryDirectory() as name:
+        out = args.out or Path(name) / "study"
+        inputs = out.parent / f"{out.name}-inputs"
+        inputs.mkdir(parents=True, exist_ok=True)
+        genome, *tracks = prepare(inputs, bases)
+        command = [*workbench, "new", str(out), "--genome", str(genome), "--tokens", str(tokens)]
+        for track in tracks:
+            command += ["--tracks", str(track)]
+        subprocess.run([*command, "--circular", CHROM] if not bases else command, check=True)
+        until = ["--until", args.until] if args.until else []
+        began = time.monotonic()
+        subprocess.run([*workbench, "run", str(out), *until], check=True)
+        seconds = time.monotonic() - began
+        peak = resource.getrusage(resource.RUSAGE_CHILDREN).ru_maxrss / 1024
+        study = Study.open(out)
+        length = sum(study.manifest.contigs.values())
+        disk = {
+            p.name: sum(f.stat().st_size for f in p.rglob("*") if f.is_file()) / 1e6
+            for p in study.folder.iterdir()
+            if p.is_dir()
+        }
+        stages = {s.stage: s for s in survey(study) if s.done}
+        print(f"{length:,} bases, both strands; {seconds:,.0f} s; peak memory {peak:,.0f} MB")
+        for name, stage in stages.items():
+            print(f"  {name:10s} {stage.seconds:9.1f} s {stage.rate:12,.0f} bases/s")
+        print("  disk (MB): " + ", ".join(f"{k} {v:.1f}" for k, v in sorted(disk.items())))
+        if args.json:
+            print(
+                json.dumps(
+                    {
+                        "bases": length,
+                        "seconds": round(seconds, 1),
+                        "peak_memory_mb": round(peak),
+                        "disk_mb": {k: round(v, 1) for k, v in disk.items()},
+                        "stages": {k: round(s.seconds, 1) for k, s in stages.items()},
+                    }
+                )
+            )
+
+
+if __name__ == "__main__":
+    main()
