@@ -11,6 +11,7 @@ import json
 import multiprocessing
 import os
 import time
+import traceback
 from concurrent.futures import ProcessPoolExecutor, as_completed
 from dataclasses import asdict
 from pathlib import Path
@@ -43,7 +44,10 @@ def run_shard(study: Study, stage: Stage, shard: int, progress: Progress) -> Non
     try:
         bases = stage.run(study, shard, progress)
     except Exception as error:
-        study.ledger.fail(stage.name, shard, f"{type(error).__name__}: {error}")
+        cause = f"{type(error).__name__}: {error}"
+        study.ledger.fail(stage.name, shard, cause, traceback.format_exc())
+        if isinstance(error, ValueError):
+            raise InputError(f"{study.folder}: stage {stage.name}: {error}") from error
         raise
     study.ledger.mark(stage.name, shard, mark, time.monotonic() - began, bases)
 

@@ -58,29 +58,41 @@ def shard_path(folder: Path, chrom: str, index: int) -> Path:
 def write_shard(
     path: Path, chrom: str, start: int, origin: Origin, strands: dict[str, StrandMap]
 ) -> None:
-    """Write one shard, atomically."""
-    with write_atomic(path) as temporary, h5py.File(temporary, "w", track_order=False) as file:
-        length = len(next(iter(strands.values())).callable)
-        file.attrs.update(
-            chrom=chrom,
-            start=start,
-            end=start + length,
-            model_hash=origin.model_hash,
-            layer=origin.layer,
-            sae_hash=origin.sae_hash,
-        )
-        for strand, (features, mask) in strands.items():
-            group = file.create_group(STRANDS[strand])
-            file.attrs["n_features"] = features.n_features
-            narrow = np.uint16 if features.n_features <= 1 << 16 else np.int32
-            group["indptr"] = features.indptr
-            group["indices"] = features.indices.astype(narrow)
-            group["values"] = features.values
-            group["callable"] = np.packbits(mask)
-            for size, zoom in pyramid(features, ZOOMS).items():
-                level = group.create_group(f"zoom/{size}")
-                for name, array in zip(Zoom._fields, zoom, strict=True):
-                    level[name] = array
+    """Write one shard, atomically.
+
+    The file is made in memory and written in one piece: HDF5 itself does not survive a full disk.
+    """
+    with h5py.File(path.name, "w", driver="core", backing_store=False) as file:
+        _fill(file, chrom, start, origin, strands)
+        file.flush()
+        image = file.id.get_file_image()
+    with write_atomic(path) as temporary:
+        temporary.write_bytes(image)
+
+
+def _fill(
+    file: h5py.File, chrom: str, start: int, origin: Origin, strands: dict[str, StrandMap]
+) -> None:
+    file.attrs.update(
+        chrom=chrom,
+        start=start,
+        end=start + len(next(iter(strands.values())).callable),
+        model_hash=origin.model_hash,
+        layer=origin.layer,
+        sae_hash=origin.sae_hash,
+    )
+    for strand, (features, mask) in strands.items():
+        group = file.create_group(STRANDS[strand])
+        file.attrs["n_features"] = features.n_features
+        narrow = np.uint16 if features.n_features <= 1 << 16 else np.int32
+        group["indptr"] = features.indptr
+        group["indices"] = features.indices.astype(narrow)
+        group["values"] = features.values
+        group["callable"] = np.packbits(mask)
+        for size, zoom in pyramid(features, ZOOMS).items():
+            level = group.create_group(f"zoom/{size}")
+            for name, array in zip(Zoom._fields, zoom, strict=True):
+                level[name] = array
 
 
 class FeatureShard:

@@ -75,13 +75,13 @@ class Ledger:
         label = "all" if shard is None else f"{shard}"
         self.log(f"{stage} {label} done in {seconds:.1f} s{speed}")
 
-    def fail(self, stage: str, shard: int | None, cause: str) -> None:
-        """Record why a shard failed."""
+    def fail(self, stage: str, shard: int | None, cause: str, trace: str) -> None:
+        """Record why a shard failed; the traceback goes to the log."""
         path = self._path(stage, shard, "err")
         path.parent.mkdir(parents=True, exist_ok=True)
         with write_atomic(path) as temporary:
             temporary.write_text(json.dumps({"cause": cause, "time": time.time()}))
-        self.log(f"{stage} {'all' if shard is None else shard} failed: {cause}")
+        self.log(f"{stage} {'all' if shard is None else shard} failed: {cause}\n{trace.rstrip()}")
 
     def failures(self, stage: str) -> dict[str, str]:
         """Shard name to cause."""

@@ -210,7 +210,10 @@ class Study:
         """The trained autoencoder; refused if it was trained on another model or layer."""
         from feature_mining.sae.model import SparseAutoencoder
 
-        sae = SparseAutoencoder.load(self.folder / "sae")
+        try:
+            sae = SparseAutoencoder.load(self.folder / "sae")
+        except (ValueError, OSError) as error:
+            raise InputError(f"{error}; train it again with --force sae") from error
         made_with = (sae.config.model, sae.config.layer, sae.config.weights_hash)
         model = self.manifest.model
         expected = (model["name"], model["layer"], model["weights_hash"])

@@ -7,6 +7,7 @@ import sys
 
 import typer
 
+from workbench.cli import app as browser
 from workbench.cli import demo, export, models, pretrain, score, study
 from workbench.errors import InputError
 
@@ -31,6 +32,7 @@ app.command("export")(export.export)
 app.command("models")(models.models)
 app.command("score")(score.score)
 app.command("pretrain")(pretrain.pretrain)
+app.command("app")(browser.app)
 
 _FULL = {errno.ENOSPC: "the disk is full", errno.EDQUOT: "the disk quota is used up"}
 _FULL |= {errno.EROFS: "the folder is read-only", errno.EACCES: "permission denied"}

@@ -103,12 +103,12 @@ def run(study: Study, shard: int, progress: Progress) -> int:
             " give annotation with --tracks"
         )
     model = study.model
+    layer = model.resolve(config.model.layer or default_layer(model))
     if grid.window > model.context:
         raise InputError(
             f"{study.folder}/study.toml: window {grid.window} is longer than the context of model"
             f" {model.name}, {model.context}; choose a shorter window"
         )
-    layer = model.resolve(config.model.layer or default_layer(model))
     shares = {name: getattr(config.split, name) for name in ("train", "select", "report")}
     split = make_split(
         genome.lengths, grid, shares, config.run.seed, config.split.block, genome.circular
