@@ -67,7 +67,7 @@ def _along_strand(spans: list[tuple[int, int, int]]) -> bool:
 
 def gff3_lines(record: SeqRecord) -> Iterator[str]:
     """GFF3 lines of a record; parts of a compound location share an ID; phases follow the parts."""
-    length = len(record.seq)
+    length = len(record.seq or "")
     yield f"##sequence-region {record.id} 1 {length}"
     circular = ";Is_circular=true" if record.annotations.get("topology") == "circular" else ""
     yield f"{record.id}\tGenBank\tregion\t1\t{length}\t.\t+\t.\tID=region-{record.id}{circular}"

@@ -32,18 +32,15 @@ def annotated_records(path: Path, circular: set[str]) -> Iterator[tuple[str, Ite
 
     seen: set[str] = set()
     for record in parse_records(path):
-        if record.id in seen:
-            raise InputError(
-                f"{path}: the record {record.id} is there twice; give each its own name"
-            )
-        seen.add(record.id)
+        name = str(record.id)
+        if name in seen:
+            raise InputError(f"{path}: the record {name} is there twice; give each its own name")
+        seen.add(name)
         if not record.seq or not record.seq.defined:
-            raise InputError(
-                f"{path}: record {record.id} has no sequence; fetch it with its sequence"
-            )
+            raise InputError(f"{path}: record {name} has no sequence; fetch it with its sequence")
         if record.annotations.get("topology") == "circular":
-            circular.add(record.id)
-        yield record.id, iter([check_letters(f"{path}: record {record.id}", str(record.seq))])
+            circular.add(name)
+        yield name, iter([check_letters(f"{path}: record {name}", str(record.seq))])
     if not seen:
         raise InputError(f"{path}: empty: no record; expected GenBank or EMBL")
 

@@ -35,7 +35,7 @@ class Cell(NamedTuple):
     chrom: str
     start: int
     end: int
-    index: int
+    index: int  # type: ignore[assignment]  # hides tuple.index
 
 
 class CellSequence(NamedTuple):

@@ -74,6 +74,7 @@ def read_genbank(path: Path, contigs: Contigs) -> list[Track]:
     """One track a feature type; compound locations become rows of one group, fuzzy ends their bounds."""
     rows: dict[str, list[Row]] = {}
     for record in parse_records(path):
+        chrom = str(record.id)
         for i, feature in enumerate(record.features):
             kind, name = feature_type(feature), feature_name(feature)
             parts = real_parts(feature)
@@ -82,14 +83,10 @@ def read_genbank(path: Path, contigs: Contigs) -> list[Track]:
             complete = not ("<" in text or ">" in text or "pseudo" in feature.qualifiers)
             found = phases(feature, [end - start for start, end in spans])
             for j, (part, (start, end), phase) in enumerate(zip(parts, spans, found, strict=True)):
-                check_span(
-                    f"{path}: record {record.id}, {kind} {name}", record.id, start, end, contigs
-                )
+                check_span(f"{path}: record {chrom}, {kind} {name}", chrom, start, end, contigs)
                 strand = STRANDS.get(part.strand or 0, ".")
-                group = f"{record.id}:{i}"
-                row = Row(
-                    record.id, start, end, name, float("nan"), strand, phase, group, j, complete
-                )
+                group = f"{chrom}:{i}"
+                row = Row(chrom, start, end, name, float("nan"), strand, phase, group, j, complete)
                 rows.setdefault(kind, []).append(row)
     if not rows:
         raise InputError(f"{path}: no feature in it; expected GenBank or EMBL with a feature table")

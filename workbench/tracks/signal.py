@@ -47,7 +47,7 @@ class BigWig:
         self._own: dict[str, str] = {}
         for own, length in lengths.items():
             target = contigs.target(own)
-            if target not in contigs.lengths:
+            if target is None or target not in contigs.lengths:
                 continue
             if length != contigs.lengths[target]:
                 raise InputError(
@@ -113,14 +113,19 @@ class BedGraph:
             raise InputError(f"{path}: no value in it; expected bedGraph lines")
         self._spans: dict[str, _Spans] = {}
         for chrom, spans in rows.items():
-            start, end, value = (np.array(c) for c in zip(*sorted(spans), strict=True))
-            clash = np.flatnonzero(start[1:] < end[:-1])
+            ordered = sorted(spans)
+            own = _Spans(
+                np.array([s[0] for s in ordered]),
+                np.array([s[1] for s in ordered]),
+                np.array([s[2] for s in ordered], np.float32),
+            )
+            clash = np.flatnonzero(own.start[1:] < own.end[:-1])
             if clash.size:
                 raise InputError(
-                    f"{path}: intervals of {chrom} overlap at {start[clash[0] + 1]}; bedGraph allows one"
-                    " value a base"
+                    f"{path}: intervals of {chrom} overlap at {own.start[clash[0] + 1]}; bedGraph allows"
+                    " one value a base"
                 )
-            self._spans[chrom] = _Spans(start, end, value.astype(np.float32))
+            self._spans[chrom] = own
 
     def values(self, chrom: str, start: int, end: int) -> np.ndarray:
         """float32 ``(end - start)``; NaN where the file says nothing."""

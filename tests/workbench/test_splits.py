@@ -1,0 +1,60 @@
+"""Splits: shares, gaps, alignment, small genomes."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+
+from workbench.errors import InputError
+from workbench.splits import REPORT, SELECT, TRAIN, UNUSED, make_split
+from workbench.windows import Grid
+
+SHARES = {"train": 0.5, "select": 0.25, "report": 0.25}
+GRID = Grid(2048, 512)
+
+
+@pytest.mark.parametrize(
+    ("length", "blocks", "gap"), [(4_641_652, 46, 2048), (154_478, 13, 2048), (9_609, 3, 512)]
+)
+@pytest.mark.parametrize("circular", [False, True])
+def test_blocks(length, blocks, gap, circular):
+    rings = ["c"] if circular else []
+    table = make_split({"c": length}, GRID, SHARES, 0, circular=rings).blocks
+    assert abs(len(table) - blocks) <= 1
+    assert set(table["split"]) == set(SHARES)
+    assert (table["start"] % GRID.stride == 0).all()
+    assert ((table["end"] % GRID.stride == 0) | (table["end"] == length)).all()
+    assert (table["start"].to_numpy()[1:] - table["end"].to_numpy()[:-1] >= gap).all()
+    if circular:
+        assert length - table["end"].iloc[-1] + table["start"].iloc[0] >= gap
+
+
+def test_shares_and_determinism():
+    split = make_split({"c": 4_641_652}, GRID, SHARES, 3)
+    assert split.blocks.equals(make_split({"c": 4_641_652}, GRID, SHARES, 3).blocks)
+    assert not split.blocks.equals(make_split({"c": 4_641_652}, GRID, SHARES, 4).blocks)
+    codes = split.codes("c", 0, 4_641_652)
+    counts = np.bincount(codes, minlength=256)
+    used = counts[[TRAIN, SELECT, REPORT]]
+    assert used / used.sum() == pytest.approx([0.5, 0.25, 0.25], abs=0.03)
+    assert counts[UNUSED] / codes.size < 0.04
+    assert (split.codes("c", 100_000, 103_000) == codes[100_000:103_000]).all()
+    for cell in split.cells(GRID, {"c": 4_641_652}, "report"):
+        assert (codes[cell.start : cell.end] == REPORT).all()
+
+
+def test_whole_contigs_where_they_come_near_the_shares():
+    even = {f"c{i}": 900_000 - 30_000 * i for i in range(16)}
+    table = make_split(even, GRID, SHARES, 0).blocks
+    assert table["chrom"].tolist() == list(even)
+    assert (table["end"] == list(even.values())).all()
+    uneven = {"chromosome": 5_000_000} | {f"plasmid{i}": 10_000 for i in range(7)}
+    chromosome = make_split(uneven, GRID, SHARES, 0).blocks.query("chrom == 'chromosome'")
+    assert set(chromosome["split"]) == set(SHARES)
+
+
+def test_too_small():
+    with pytest.raises(
+        InputError, match=r"too small to be split.*longest contig 5,000 bases, window 2,048"
+    ):
+        make_split({"c": 5_000}, GRID, SHARES, 0)
