@@ -40,7 +40,7 @@ class Csr(NamedTuple):
 
 
 class ZoomLevel(NamedTuple):
-    """Binned features by feature: ``indptr`` int64 (n_features + 1), ``bins`` int32, ``max``, ``sum`` float32."""
+    """Bins by feature: ``indptr`` int64 (n_features + 1), ``bins`` int32, ``max`` and ``sum`` float32."""
 
     indptr: np.ndarray
     bins: np.ndarray
@@ -116,7 +116,7 @@ def pyramid(csr: Csr, sizes: Sequence[int]) -> dict[int, ZoomLevel]:
 
 
 @numba.njit(cache=True, nogil=True)
-def _bin_by_feature(indptr, indices, values, n_features, size):  # type: ignore[no-untyped-def]
+def _bin_by_feature(indptr, indices, values, n_features, size):
     n_rows = indptr.size - 1
     last = np.full(n_features, -1, np.int64)
     out_ptr = np.zeros(n_features + 1, np.int64)

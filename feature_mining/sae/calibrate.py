@@ -1,7 +1,7 @@
 """The final threshold of an autoencoder, and where the values of each feature lie, from held-out activations.
 
-One pass over any number of batches, in memory that does not grow with them. Whether a feature is active then depends
-on its own value alone, and on average ``k`` are.
+One pass over any number of batches, in memory that does not grow with them. Whether a feature is active
+then depends on its own value alone, and on average ``k`` are.
 """
 
 from __future__ import annotations
@@ -113,7 +113,7 @@ def calibrate(
         for block in sae.pre_activations(batch):
             pre = block.cpu().numpy()
             if first_bin is None:
-                top = max(float((pre / proportions).max()), np.finfo(np.float32).tiny)
+                top = max(float((pre / proportions).max()), float(np.finfo(np.float32).tiny))
                 bits = int(np.float32(top).view(np.uint32)) >> _FINE_BITS
                 first_bin = max(0, bits - _OCTAVES_BELOW * steps)
             kernels.count_values(pre, proportions, whole, _FINE_BITS, first_bin, fine, maximum)

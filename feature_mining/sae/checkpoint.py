@@ -1,4 +1,5 @@
-"""One file from which training goes on to the same bytes: tensors in safetensors, the rest as JSON in its header.
+"""One file from which training goes on to the same bytes: tensors in safetensors, the rest as JSON in its
+header.
 
 One file, so that one rename replaces all of it.
 """

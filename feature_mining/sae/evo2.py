@@ -1,8 +1,9 @@
-"""The published autoencoder of Evo 2 (layer 26, Goodfire, MIT licence), as published and in our inference form.
+"""The published autoencoder of Evo 2 (layer 26, Goodfire, MIT licence), as published and in our inference
+form.
 
-Tied weights, nothing taken off the input, ``b_dec`` in the decoder only. The published recipe keeps the ``k * n`` largest
-values of whatever is passed in one call, so a base's features depend on its window; ``convert`` replaces that by a
-calibrated threshold.
+Tied weights, nothing taken off the input, ``b_dec`` in the decoder only. The published recipe keeps the
+``k * n`` largest values of whatever is passed in one call, so a base's features depend on its window;
+``convert`` replaces that by a calibrated threshold.
 """
 
 from __future__ import annotations
@@ -73,7 +74,8 @@ def load_published(path: Path) -> Evo2SAE:
 
 
 def encode_batch_topk(sae: Evo2SAE, x: Tensor, k: int = PUBLISHED_K) -> Tensor:
-    """Features ``(..., d_sae)`` by the published recipe: the ``k * n`` largest of all ``n`` positions of ``x``.
+    """Features ``(..., d_sae)`` by the published recipe: the ``k * n`` largest of all ``n`` positions of
+    ``x``.
 
     The result for a position depends on the others in ``x`` ``(..., d_in)``; for figures as published only.
     """

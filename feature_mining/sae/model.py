@@ -1,9 +1,9 @@
 """The one inference form of every sparse autoencoder.
 
-``f = pre where pre > max(threshold, 0), else 0`` with ``pre = (x - b_dec) @ W_enc + b_enc`` (``b_dec`` is taken off the
-input only where the configuration says so) and ``x̂ = f @ W_dec + b_dec``, decoder rows of norm 1, any input scale
-folded in. A feature's value at a base depends on that base's activation alone: products run in blocks of a fixed
-shape, so not even rounding depends on what else is in a batch.
+``f = pre where pre > max(threshold, 0), else 0`` with ``pre = (x - b_dec) @ W_enc + b_enc`` and
+``x̂ = f @ W_dec + b_dec``. ``b_dec`` is taken off the input only where the configuration says so; decoder
+rows have norm 1; any input scale is folded in. A feature's value at a base depends on that base's activation
+alone: products run in blocks of a fixed shape, so not even rounding depends on the rest of a batch.
 """
 
 from __future__ import annotations

@@ -52,8 +52,8 @@ def auxiliary(
 
     Notes
     -----
-    The ``d / 2`` strongest dead features of a row take part. The loss is divided by the variance of the residual
-    and weighted ``1/32``, less when fewer than ``d / 2`` are dead.
+    The ``d / 2`` strongest dead features of a row take part. The loss is divided by the variance of the
+    residual and weighted ``1/32``, less when fewer than ``d / 2`` are dead.
     """
     count, width = encoder.shape
     most = max(1, width // 2)

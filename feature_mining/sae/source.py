@@ -62,9 +62,9 @@ def window_rows(
 class ShuffledActivations:
     """An endless stream of batches ``(batch, d)`` float32, for ``Trainer``.
 
-    Windows come in an order drawn anew for each epoch. Their rows fill a buffer, which is shuffled and given out
-    whole before the next is filled; rows that fill no batch are dropped. Where all windows fit into the buffer
-    they are read once and shuffled every epoch.
+    Windows come in an order drawn anew for each epoch. Their rows fill a buffer, which is shuffled and
+    given out whole before the next is filled; rows that fill no batch are dropped. Where all windows fit
+    into the buffer they are read once and shuffled every epoch.
 
     Parameters
     ----------

@@ -1,7 +1,7 @@
 """What the model loses when a layer is replaced by its reconstruction, in bits a base.
 
-The same positions are also replaced by zeros and by the mean activation: two references, because the share recovered
-depends on which one is taken.
+The same positions are also replaced by zeros and by the mean activation: two references, because the
+share recovered depends on which one is taken.
 """
 
 from __future__ import annotations
@@ -43,8 +43,8 @@ class SpliceBits:
     def per_base(self) -> dict[str, float]:
         """Bits a base by replacement, and the fractions recovered; nothing is clipped.
 
-        ``recovered_zero`` is (zero − sae) / (zero − clean), ``recovered_mean`` the same with the mean: 1 for a
-        perfect reconstruction, below 0 for one worse than the reference. NaN where undefined.
+        ``recovered_zero`` is (zero − sae) / (zero − clean), ``recovered_mean`` the same with the mean: 1
+        for a perfect reconstruction, below 0 for one worse than the reference. NaN where undefined.
         """
         bits = {
             name: getattr(self, name) / self.bases if self.bases else math.nan
@@ -125,7 +125,7 @@ def _group_bits(
         return replaced(values, context, mean.to(values))
 
     edits: list[Edit | None] = [None, reconstructed, at_zero, at_mean]
-    bits, bases = [], 0
+    bits: list[float] = []
     for edit in edits:
         with torch.no_grad():
             forward = model.forward(sequences, edits={layer: edit} if edit else None)
@@ -140,6 +140,6 @@ def _group_bits(
         for row, window in enumerate(group):
             if window.use is not None:
                 use[row] = torch.from_numpy(window.use[1:].copy())
-        bases = int(use.sum())
         bits.append(-float(scores[use.to(scores.device)].double().sum()) / math.log(2))
-    return SpliceBits(*bits, bases)
+    clean, spliced, zero, average = bits
+    return SpliceBits(clean, spliced, zero, average, int(use.sum()))

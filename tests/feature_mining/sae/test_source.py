@@ -89,5 +89,5 @@ def test_too_little_is_reported(model: FakeModel) -> None:
     none = [w._replace(use=np.zeros(32, bool)) for w in windows(20)]
     with pytest.raises(ValueError, match="have 0 usable positions"):
         next(ShuffledActivations(model, "blocks.0", none, 16, buffer=100))
-    with pytest.raises(ValueError, match="no layer 'blocks.9'"):
+    with pytest.raises(ValueError, match=r"no layer 'blocks\.9'"):
         ShuffledActivations(model, "blocks.9", windows(2))

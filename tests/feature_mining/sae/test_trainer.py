@@ -26,7 +26,7 @@ def test_a_planted_dictionary_is_found() -> None:
     assert float(best.mean()) > 0.95
     assert result.finished and result.steps == 400 and result.tokens == 400 * 256
     held_out = list(islice(Planted(seed=1), 8))
-    sae, calibration = calibrate(result.sae, held_out[:4])
+    sae, _ = calibrate(result.sae, held_out[:4])
     fresh = torch.cat(held_out[4:])
     assert sae.encode_sparse(fresh).indices.size / len(fresh) == pytest.approx(ACTIVE, rel=0.02)
     left = (fresh - sae.decode(sae.encode(fresh))).square().sum()
