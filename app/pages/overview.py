@@ -1,0 +1,105 @@
+"""What the study is, what was found, and how far to trust it."""
+
+from __future__ import annotations
+
+import pandas as pd
+import streamlit as st
+
+from app.charts import themed
+from app.data import Opened, current
+from app.tables import COLUMNS, CONTROLS, LED
+from app.words import MEANINGS, plain
+from workbench.report import charts
+from workbench.report.context import split_sizes
+from workbench.report.formats import bases, plural
+from workbench.report.render import quality_measures
+from workbench.report.sentences import SUMMARY_RULE, summary, weaknesses
+
+
+def head(opened: Opened) -> None:
+    """Model, genome, autoencoder, splits."""
+    evidence = opened.evidence
+    manifest, sae = evidence.manifest, evidence.sae
+    st.title(plain(evidence.name))
+    sizes = {name: bases(size) for name, (_, size) in split_sizes(manifest).items()}
+    total = sum(manifest.contigs.values())
+    st.write(
+        plain(
+            f"Layer {manifest.model['layer']} of the model {manifest.model['name']}, read on both strands of"
+            f" {bases(total)} ({plural(len(manifest.contigs), 'contig')}), taken apart into"
+            f" {sae['d_sae']:,} features by a sparse autoencoder (k = {sae['k']}). Trained on"
+            f" {sizes['train']}; features and thresholds chosen on {sizes['select']}; every score below is"
+            f" from the remaining {sizes['report']}."
+        )
+    )
+    report = opened.study.folder / "report.html"
+    if report.exists():
+        st.download_button(
+            "Download report.html",
+            report.read_bytes(),
+            file_name=f"{evidence.name}.report.html",
+            mime="text/html",
+            icon=":material/download:",
+            on_click="ignore",
+        )
+    else:
+        st.caption(plain(f"No report.html yet: run workbench run {opened.study.folder}"))
+
+
+def findings(opened: Opened) -> None:
+    """Sentences on what was found, and on what is weak."""
+    evidence = opened.evidence
+    found, weak = st.columns(2, gap="large")
+    with found:
+        st.subheader("What was found")
+        st.markdown("\n".join(f"- {plain(sentence)}" for sentence in summary(evidence)))
+    with weak:
+        st.subheader("What is weak")
+        doubts = weaknesses(evidence)
+        st.markdown("\n".join(f"- {plain(doubt.sentence)}" for doubt in doubts))
+        if not doubts:
+            st.write("None of the report's rules found a weakness.")
+
+
+def tracks(opened: Opened) -> None:
+    """The table of tracks with held-out scores, controls and verdicts."""
+    evidence = opened.evidence
+    st.subheader("Tracks and their best features")
+    st.caption(SUMMARY_RULE)
+    every = st.toggle("Every strand mode, not only the one that did best on the select split")
+    rows = evidence.tracks if every else evidence.shown
+    if rows.empty:
+        st.info("No track was tested. Add annotation to the study and run it again.")
+        return
+    scores, controls, picture = st.tabs(["Held-out scores", "Controls", "Picture"])
+    for tab, columns in ((scores, LED), (controls, CONTROLS)):
+        order = [c for c in columns if c in rows]
+        tab.dataframe(rows[order], hide_index=True, column_config=COLUMNS)
+    picture.vega_lite_chart(themed(charts.tracks_against_controls(rows)), width="content")
+    with st.expander("What the verdicts say of a track's best feature"):
+        meanings = {"verdict": list(MEANINGS), "meaning": list(MEANINGS.values())}
+        st.dataframe(pd.DataFrame(meanings), hide_index=True)
+
+
+def quality(opened: Opened) -> None:
+    """Figures of the autoencoder, a sentence each."""
+    evidence = opened.evidence
+    values = evidence.quality
+    st.subheader("Quality of the autoencoder")
+    table = pd.DataFrame(quality_measures(values))
+    st.dataframe(table, hide_index=True, height="content")
+    st.caption(f"Measured on {values['bases']:,} readings of the {values['split']} split.")
+    left, right = st.columns(2)
+    if values.get("density"):
+        left.markdown("How many features fire how often. Right of the dashed line: over-dense.")
+        left.vega_lite_chart(themed(charts.density_histogram(values["density"])), width="content")
+    if values.get("shift"):
+        right.markdown("How much values change when windows begin elsewhere. Shaded: thrown away.")
+        right.vega_lite_chart(themed(charts.shift_curve(values["shift"])), width="content")
+
+
+opened = current()
+head(opened)
+findings(opened)
+tracks(opened)
+quality(opened)

@@ -1,0 +1,179 @@
+"""Pages of the browser on a synthetic study, and the command that starts it."""
+
+from __future__ import annotations
+
+import json
+import subprocess
+import sys
+from pathlib import Path
+
+import pandas as pd
+import pytest
+from streamlit.testing.v1 import AppTest
+
+import app
+from app.charts import FeatureStrip, bins_for, browser, signed_bins, unread
+from app.words import plain
+from tests.workbench.study_factory import DEAD, Synthetic, make_study
+from workbench.cli import app as command
+from workbench.errors import InputError
+from workbench.report.charts import marks
+from workbench.views import Locus
+
+MAIN = Path(app.__file__).with_name("main.py")
+
+
+@pytest.fixture(scope="module")
+def made(tmp_path_factory: pytest.TempPathFactory) -> Synthetic:
+    return make_study(tmp_path_factory.mktemp("app"))
+
+
+@pytest.fixture
+def opened(made: Synthetic, monkeypatch: pytest.MonkeyPatch) -> AppTest:
+    monkeypatch.setenv("WORKBENCH_STUDY", str(made.study.folder))
+    return AppTest.from_file(str(MAIN), default_timeout=60)
+
+
+def visit(at: AppTest, page: str, **query: str) -> AppTest:
+    at.run()
+    at.switch_page(f"pages/{page}.py")
+    for key, value in query.items():
+        at.query_params[key] = value
+    return at.run()
+
+
+def texts(at: AppTest) -> str:
+    """All words of the page, as the reader sees them."""
+    found = [*at.markdown, *at.header, *at.error, *at.caption, *at.info]
+    return "\n".join(str(e.value) for e in found).replace("\\", "")
+
+
+def charts(at: AppTest) -> list[dict]:
+    return [json.loads(e.proto.spec) for e in at.get("vega_lite_chart")]
+
+
+def test_overview_shows_scores_controls_and_doubts(opened: AppTest) -> None:
+    opened.run()
+    assert not opened.exception and not opened.error
+    assert opened.title[0].value == "study"
+    scores, controls = opened.dataframe[0].value, opened.dataframe[1].value
+    assert {"verdict", "ap_lift", "q"} <= set(scores.columns)
+    assert {"neuron_ap_lift", "composition_ap_lift", "random_ap_lift"} <= set(controls.columns)
+    assert "report split" in texts(opened)
+    assert len(charts(opened)) == 3
+    opened.toggle[0].set_value(True).run()
+    assert len(opened.dataframe[0].value) == 6 and not opened.exception
+
+
+def test_a_feature_by_its_address(opened: AppTest) -> None:
+    visit(opened, "features", feature="7")
+    assert not opened.exception and not opened.error
+    assert "Feature 7: promoter" in opened.header[0].value
+    assert "beats every control" in texts(opened)
+
+
+def test_choosing_a_feature_shows_its_label(opened: AppTest) -> None:
+    visit(opened, "features")
+    opened.number_input[0].set_value(5).run()
+    assert "Feature 5: " in opened.header[0].value
+    assert "raw neuron as good" in texts(opened)
+    assert opened.query_params["feature"] in ("5", ["5"])
+    other = next(b for b in opened.button if b.key.startswith("similar"))
+    other.click().run()
+    assert f"Feature {other.key.removeprefix('similar')}: " in opened.header[0].value
+    assert not opened.exception
+
+
+def test_a_dead_feature_claims_nothing(opened: AppTest) -> None:
+    visit(opened, "features", feature=str(DEAD))
+    assert not opened.exception
+    assert "nothing is claimed" in texts(opened)
+
+
+@pytest.mark.parametrize("wrong", ["20", "-1", "x", "1e3"])
+def test_a_feature_that_is_not_there(opened: AppTest, wrong: str) -> None:
+    visit(opened, "features", feature=wrong)
+    assert not opened.exception
+    assert "expected a number from 0 to 19" in opened.error[0].value
+
+
+def test_filters(opened: AppTest) -> None:
+    visit(opened, "features")
+    before = len(opened.dataframe[0].value)
+    opened.selectbox[1].set_value("learnt").run()
+    table = opened.dataframe[0].value
+    assert 0 < len(table) < before and set(table["verdict"]) == {"learnt"}
+
+
+def test_browser_draws_within_its_limit(opened: AppTest) -> None:
+    visit(opened, "browse", at="chrA:100-2,900", features="3,7,5,11,12,0")
+    assert not opened.exception and not opened.error
+    assert opened.text_input[0].value == "chrA:100-2,900"
+    next(b for b in opened.button if b.key == "move_in").click().run()
+    assert opened.text_input[0].value == "chrA:1,033-1,966"
+    assert len(opened.get("vega_lite_chart")) == 1
+    assert not opened.exception
+
+
+@pytest.mark.parametrize(
+    ("query", "said"),
+    [
+        ({"at": "chrQ:1-5"}, "no contig chrQ"),
+        ({"at": "nowhere"}, "neither a place nor"),
+        ({"features": "3,99"}, "expected a number from 0 to 19"),
+    ],
+)
+def test_wrong_places_get_a_sentence(opened: AppTest, query: dict[str, str], said: str) -> None:
+    visit(opened, "browse", **query)
+    assert not opened.exception
+    assert said in opened.error[0].value.replace("\\", "")
+
+
+def test_no_study_asks_for_one(
+    made: Synthetic, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    monkeypatch.delenv("WORKBENCH_STUDY", raising=False)
+    at = AppTest.from_file(str(MAIN), default_timeout=60).run()
+    assert "no study is open" in at.info[0].value
+    at.text_input[0].set_value(str(tmp_path))
+    at.button[0].click().run()
+    assert "no study.toml here" in at.error[0].value.replace("\\", "") and not at.exception
+    at.text_input[0].set_value(str(made.study.folder))
+    at.button[0].click().run()
+    assert at.title[0].value == "study" and not at.error
+
+
+def test_strips_have_heights_by_strand_and_gaps() -> None:
+    bins = pd.DataFrame(
+        {"start": [0, 2, 4, 6], "end": [2, 4, 6, 8], "value": [float("nan"), 0.0, 1.5, 2.0]}
+    )
+    strip = FeatureStrip(1, "a", {"+": bins, "-": bins}, 2.0)
+    table = signed_bins(strip)
+    assert table["height"].tolist() == [1.5, 2.0, -1.5, -2.0]
+    assert unread(strip).to_numpy().tolist() == [[0, 2, 0, 2], [0, 2, -2, 0]]
+    spec = browser(Locus("c", 0, 8), [strip] * 6, []).to_dict()
+    assert marks(spec) < 5000
+    assert 2 * 6 * bins_for(6) <= 3600 and bins_for(1) == 800
+
+
+def test_text_of_files_is_shown_as_text() -> None:
+    assert plain("a_b*c <b> :red[x] $1$") == r"a\_b\*c \<b\> \:red\[x\] \$1\$"
+
+
+def test_command(made: Synthetic, monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    seen: list[list[str]] = []
+
+    def pretend(words: list[str], check: bool) -> subprocess.CompletedProcess[bytes]:
+        seen.append(words)
+        return subprocess.CompletedProcess(words, 0)
+
+    monkeypatch.setattr(subprocess, "run", pretend)
+    command.app(made.study.folder, 8600)
+    words = seen[0]
+    assert words[:5] == [sys.executable, "-m", "streamlit", "run", str(MAIN)]
+    assert words[-2:] == ["--", str(made.study.folder)]
+    assert words[words.index("--server.address") + 1] == "127.0.0.1"
+    with pytest.raises(InputError, match=r"no study\.toml here"):
+        command.app(tmp_path, 8600)
+    command.app(None, 8600)
+    assert "--" not in seen[-1]

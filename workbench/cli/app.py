@@ -1,0 +1,49 @@
+"""The browser."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+
+def app(
+    folder: Annotated[
+        Path | None, typer.Argument(help="Folder of the study.", metavar="DIR")
+    ] = None,
+    port: Annotated[int, typer.Option(help="Port on this machine.", min=1, max=65535)] = 8501,
+) -> None:
+    """Look at a study in the web browser. Ends with Ctrl-C; only this machine can reach it."""
+    import subprocess
+    import sys
+    from importlib.util import find_spec
+
+    from workbench.errors import InputError
+    from workbench.study import Study
+
+    if find_spec("streamlit") is None:
+        raise InputError("streamlit is not installed; install it with `pip install streamlit`")
+    # Looked up, not imported: the browser stands above this package.
+    package = find_spec("app")
+    places = list(package.submodule_search_locations or []) if package else []
+    main = next((p for p in (Path(place) / "main.py" for place in places) if p.exists()), None)
+    if main is None:
+        raise InputError(
+            "the package app is not installed beside workbench; install the project again"
+        )
+    command = [sys.executable, "-m", "streamlit", "run", str(main)]
+    command += ["--server.address", "127.0.0.1", "--server.port", str(port)]
+    command += ["--server.headless", "true", "--server.fileWatcherType", "none"]
+    command += ["--browser.gatherUsageStats", "false"]
+    if folder is not None:
+        command += ["--", str(Study.open(folder).folder)]
+    print(f"http://127.0.0.1:{port} (Ctrl-C ends it)")
+    try:
+        code = subprocess.run(command, check=False).returncode
+    except KeyboardInterrupt:
+        return
+    if code:
+        raise InputError(
+            f"streamlit ended with status {code}; is port {port} taken? try another --port"
+        )
