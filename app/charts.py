@@ -92,7 +92,7 @@ def unread(strip: FeatureStrip) -> pd.DataFrame:
     return pd.DataFrame(runs, columns=["start", "end", "low", "high"])
 
 
-def _strip(strip: FeatureStrip, locus: Locus, last: bool) -> alt.LayerChart:
+def _strip(strip: FeatureStrip, locus: Locus, last: bool) -> alt.LayerChart | alt.FacetChart:
     top = strip.maximum
     axis = _beside(
         [f"feature {strip.feature}", strip.label],
@@ -131,7 +131,7 @@ def _strip(strip: FeatureStrip, locus: Locus, last: bool) -> alt.LayerChart:
     ).properties(width=WIDTH, height=STRIP)
 
 
-def _lane(name: str, table: pd.DataFrame, locus: Locus, last: bool) -> alt.LayerChart:
+def _lane(name: str, table: pd.DataFrame, locus: Locus, last: bool) -> alt.LayerChart | alt.FacetChart:
     """A track: boxes with an arrow head for the strand, names where there is room."""
     table = table.assign(
         left=table["start"].clip(lower=locus.start), right=table["end"].clip(upper=locus.end)

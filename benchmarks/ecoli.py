@@ -1,8 +1,8 @@
 """The main job on *E. coli* MG1655, both strands: time, throughput, memory and disk of each stage.
 
-``python benchmarks/ecoli.py [--quick] [--json] [--bases N] [--out DIR]``. Annotation: the RefSeq GFF3, and the
-promoters (40 bases around +1) and terminators of EcoCyc, from ../shared. ``--bases`` cuts the genome to its
-first N bases, to see that memory does not grow; ``--quick`` is 60 kb with a small autoencoder.
+``python benchmarks/ecoli.py [--quick] [--json] [--bases N] [--out DIR]``. Annotation: the RefSeq GFF3, and
+the promoters (40 bases around +1) and terminators of EcoCyc, from ../shared. ``--bases`` cuts the genome to
+its first N bases, to see that memory does not grow; ``--quick`` is 60 kb with a small autoencoder.
 """
 
 from __future__ import annotations
@@ -44,7 +44,9 @@ def prepare(folder: Path, bases: int | None) -> list[Path]:
     beds = [folder / "promoter.bed", folder / "terminator.bed"]
     with (SHARED / "ecocyc_promoters_U00096.3.tsv").open() as handle:
         at = [row[1] for row in csv.reader(handle, delimiter="\t")][1:]
-        spans = sorted({max(0, int(p) - 1 - HALF) for p in at if p.isdigit() and int(p) < end - HALF})
+        spans = sorted(
+            {max(0, int(p) - 1 - HALF) for p in at if p.isdigit() and int(p) < end - HALF}
+        )
         beds[0].write_text("".join(f"{CHROM}\t{s}\t{s + 2 * HALF}\n" for s in spans))
     with (SHARED / "ecocyc_terminators_U00096.3.tsv").open() as handle:
         rows = [row for row in csv.reader(handle, delimiter="\t")][1:]

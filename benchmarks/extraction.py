@@ -110,7 +110,9 @@ def main() -> None:
                 speeds.append(pair)
     fraction = statistics.median(w / b for b, w in speeds)
     bare_speed, whole_speed = (statistics.median(column) for column in zip(*speeds, strict=True))
-    print(f"model {model.name}, layer {layer}, SAE {sae.config.d_sae} features, k {k}, {count} cells")
+    print(
+        f"model {model.name}, layer {layer}, SAE {sae.config.d_sae} features, k {k}, {count} cells"
+    )
     print(f"bare forward   {bare_speed:>10,.0f} window bases/s (median of {rounds})")
     print(f"whole to disk  {whole_speed:>10,.0f} window bases/s")
     print(f"fraction       {fraction:>10.3f} (median of paired ratios)")

@@ -87,9 +87,7 @@ def generate(
         for step in range(length):
             assert forward.logits is not None
             last = forward.logits[:, -1].float()
-            choice = sample(
-                last[:, bases.to(last.device)], top_k, top_p, temperature, generator
-            )
+            choice = sample(last[:, bases.to(last.device)], top_k, top_p, temperature, generator)
             token = bases.to(last.device)[choice][:, None]
             nats.append(last.log_softmax(-1).gather(-1, token)[:, 0].cpu())
             written.append(token[:, 0].cpu())

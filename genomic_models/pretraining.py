@@ -27,6 +27,7 @@ from torch.nn.utils import parametrize
 from genomic_models.contract import ModelError
 from genomic_models.corpus import Corpus
 from genomic_models.striped_hyena.config import StripedHyenaConfig
+from genomic_models.striped_hyena.layers import LongFilter
 from genomic_models.striped_hyena.network import StripedHyena, initialise
 
 WEIGHTS = "model.safetensors"
@@ -100,7 +101,9 @@ class _Decay(nn.Module):
 
 
 def _optimizers(network: nn.Module, config: PretrainConfig) -> list[torch.optim.Optimizer]:
-    matrices, plain, kept = [], [], []
+    matrices: list[nn.Parameter] = []
+    plain: list[nn.Parameter] = []
+    kept: list[nn.Parameter] = []
     for name, p in network.named_parameters():
         if p.ndim == 2 and name.startswith("blocks.") and name.endswith(".weight"):
             matrices.append(p)
@@ -157,8 +160,9 @@ class Pretrainer:
         self.device = torch.device(device)
         network = initialise(StripedHyena(architecture), config.seed).to(self.device)
         for block in network.blocks:
-            if hasattr(block, "filter") and hasattr(block.filter, "log_poles"):
-                parametrize.register_parametrization(block.filter, "log_poles", _Decay())
+            inner = getattr(block, "filter", None)
+            if isinstance(inner, LongFilter):
+                parametrize.register_parametrization(inner, "log_poles", _Decay())
         self.network = network
         self.optimizers = _optimizers(network, config)
         self.step = 0
@@ -184,7 +188,7 @@ class Pretrainer:
 
     def _batch(self, step: int) -> Tensor:
         c = self.config
-        rows = []
+        rows: list[int] = []
         done = step * c.batch
         epoch, size = 0, 0
         while len(rows) < c.batch:

@@ -8,6 +8,7 @@ the transformers library.
 from __future__ import annotations
 
 import json
+from collections.abc import Callable
 from pathlib import Path
 
 import torch
@@ -84,7 +85,7 @@ def with_random_weights(model: DNAModel, seed: int) -> DNAModel:
 
 def _check_device(device: str) -> None:
     kind = device.split(":")[0]
-    there = {
+    there: dict[str, Callable[[], bool]] = {
         "cpu": lambda: True,
         "cuda": torch.cuda.is_available,
         "mps": torch.backends.mps.is_available,

@@ -14,7 +14,9 @@ def shared() -> Path:
     """Folder of real genomes and golden outputs beside the checkout; skips where it is absent."""
     folder = ROOT.parent / "shared"
     if not folder.is_dir():
-        pytest.skip("no ../shared folder beside the checkout: golden fixtures and real genomes absent")
+        pytest.skip(
+            "no ../shared folder beside the checkout: golden fixtures and real genomes absent"
+        )
     return folder
 
 

@@ -151,7 +151,9 @@ def _require(holds: bool, text: str) -> None:
 
 def _check(config: StudyConfig) -> None:
     w, s, a, r = config.windows, config.split, config.sae, config.run
-    _require(bool(config.input.genome), "[input]: genome is empty, expected a FASTA or GenBank file")
+    _require(
+        bool(config.input.genome), "[input]: genome is empty, expected a FASTA or GenBank file"
+    )
     _require(
         0 <= w.warmup < w.window,
         f"[windows]: warmup {w.warmup} must be at least 0 and less than window {w.window}",

@@ -20,7 +20,8 @@ from typing import NamedTuple
 from workbench.errors import InputError
 from workbench.ledger import exclusive
 from workbench.progress import Progress, Silent
-from workbench.stages import STAGES, Stage
+from workbench.stages.registry import STAGES
+from workbench.stages.stage import Stage
 from workbench.study import Study
 
 PLAN = "plan"
@@ -74,9 +75,7 @@ def _worker_study(folder: Path) -> Study:
 def pending(study: Study, stage: Stage) -> list[int]:
     """Shards of a stage that are not done."""
     mark = fingerprint(study, stage)
-    return [
-        i for i in range(stage.count(study)) if study.ledger.done(stage.name, i, mark) is None
-    ]
+    return [i for i in range(stage.count(study)) if study.ledger.done(stage.name, i, mark) is None]
 
 
 def run_stage(study: Study, stage: Stage, workers: int, progress: Progress) -> None:
@@ -91,7 +90,7 @@ def run_stage(study: Study, stage: Stage, workers: int, progress: Progress) -> N
         mark, shards, total = fingerprint(study, stage), [0], 1
     began = time.monotonic()
     progress.begin(stage.title, total, stage.unit)
-    if workers > 1 and len(shards) > 1:
+    if workers > 1 and len(shards) > 1 and not stage.ordered:
         threads = max(1, (os.cpu_count() or 1) // workers)
         context = multiprocessing.get_context("spawn")
         with ProcessPoolExecutor(min(workers, len(shards)), mp_context=context) as pool:

@@ -1,8 +1,8 @@
 """Feature maps on disk: one HDF5 file a shard, sparse rows on coordinates and a zoom pyramid.
 
 A file ``features/CONTIG.K.h5`` holds a stretch of one contig. Groups ``plus`` and ``minus`` hold the reading
-of that strand: row ``r`` of the CSR arrays is base ``start + r`` on both. ``callable`` says which bases have a
-value (full left context, a letter of ACGT). ``zoom/N`` holds, feature by feature, the maximum and the sum
+of that strand: row ``r`` of the CSR arrays is base ``start + r`` on both. ``callable`` says which bases have
+a value (full left context, a letter of ACGT). ``zoom/N`` holds, feature by feature, the maximum and the sum
 in bins of N bases, for browsing. Files are written under a temporary name and renamed when whole.
 """
 
@@ -116,9 +116,7 @@ class FeatureShard:
         self.chrom = str(attrs["chrom"])
         self.start, self.end = int(attrs["start"]), int(attrs["end"])
         self.n_features = int(attrs["n_features"])
-        self.origin = Origin(
-            str(attrs["model_hash"]), str(attrs["layer"]), str(attrs["sae_hash"])
-        )
+        self.origin = Origin(str(attrs["model_hash"]), str(attrs["layer"]), str(attrs["sae_hash"]))
 
     def __enter__(self) -> FeatureShard:
         return self
@@ -172,7 +170,9 @@ class FeatureStore:
             )
         return shard
 
-    def stretches(self, chrom: str, start: int, end: int) -> Iterator[tuple[FeatureShard, int, int]]:
+    def stretches(
+        self, chrom: str, start: int, end: int
+    ) -> Iterator[tuple[FeatureShard, int, int]]:
         """Open shards that meet ``[start, end)``, with the part of it that each holds."""
         for path, name, lo, hi in self.shards:
             if name == chrom and lo < end and hi > start:

@@ -21,7 +21,7 @@ def list_models(folder: Path | None = None) -> list[tuple[str, ...]]:
     mini = load("mini")
     weights = MINI / "model.safetensors"
     parameters = parameter_count(mini.network.config)  # type: ignore[attr-defined]
-    rows = [
+    rows: list[tuple[str, ...]] = [
         (
             "mini",
             f"{parameters / 1e6:.1f} M",
@@ -57,10 +57,14 @@ def describe(name: str, folder: Path | None = None) -> list[str]:
         lines = [
             f"{name}: {model.parameters:,} parameters, width {config.width}, {config.depth} blocks"
             f" ({config.pattern}), context {config.context:,}",
-            f"memory for weights: {_size(2 * model.parameters)} in bf16, {_size(4 * model.parameters)} in fp32",
+            f"memory for weights: {_size(2 * model.parameters)} in bf16,"
+            f" {_size(4 * model.parameters)} in fp32",
             f"files: {', '.join(model.files)} from huggingface.co/{model.repository}",
             "looked for, in order:",
-            *(f"  {'found  ' if p.exists() else 'absent '} {p}" for p in where_to_look(name, folder)),
+            *(
+                f"  {'found  ' if p.exists() else 'absent '} {p}"
+                for p in where_to_look(name, folder)
+            ),
         ]
         if model.note:
             lines.append(f"note: {model.note}")
@@ -81,7 +85,9 @@ def describe(name: str, folder: Path | None = None) -> list[str]:
             f"unknown model {name!r}: expected mini, {', '.join(RELEASED)}, or a folder of weights"
         )
     taps = [tap for tap in network.tap_names() if tap.count(".") < 2]
-    parts = [tap.removeprefix("blocks.0.") for tap in network.tap_names() if tap.startswith("blocks.0.")]
+    parts = [
+        tap.removeprefix("blocks.0.") for tap in network.tap_names() if tap.startswith("blocks.0.")
+    ]
     return [*lines, f"layers: {', '.join(taps)}", f"parts of a block: {', '.join(parts)}"]
 
 

@@ -7,7 +7,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 from genomic_models.corpus import Corpus, write_corpus
-from genomic_models.pretraining import Pretrainer, PretrainConfig
+from genomic_models.pretraining import PretrainConfig, Pretrainer
 from genomic_models.pretraining import Progress as Step
 from genomic_models.striped_hyena.config import StripedHyenaConfig
 from workbench.errors import InputError
@@ -58,7 +58,9 @@ def train(
         note = f"{step.bits:.3f} bits"
         if step.heldout_bits is not None:
             note += f", held out {step.heldout_bits:.4f}"
-            progress.say(f"step {step.step} of {step.steps}: held out {step.heldout_bits:.4f} bits a base")
+            progress.say(
+                f"step {step.step} of {step.steps}: held out {step.heldout_bits:.4f} bits a base"
+            )
         progress.advance(size, note)
 
     trainer.run(report, lambda: bool(stopped))

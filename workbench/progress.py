@@ -9,9 +9,15 @@ from contextlib import contextmanager
 from typing import Protocol
 
 from rich.console import Console
-from rich.progress import BarColumn, MofNCompleteColumn, SpinnerColumn, TextColumn
+from rich.progress import (
+    BarColumn,
+    MofNCompleteColumn,
+    SpinnerColumn,
+    TextColumn,
+    TimeElapsedColumn,
+    TimeRemainingColumn,
+)
 from rich.progress import Progress as RichProgress
-from rich.progress import TimeElapsedColumn, TimeRemainingColumn
 
 
 class Progress(Protocol):
@@ -97,7 +103,13 @@ class Bar:
     def begin(self, title: str, total: float, unit: str) -> None:
         self.began, self.done, self.title = time.monotonic(), 0.0, title
         self.bar.reset(
-            self.task, total=int(total), description=title, unit=unit, rate="", note="", visible=True
+            self.task,
+            total=int(total),
+            description=title,
+            unit=unit,
+            rate="",
+            note="",
+            visible=True,
         )
 
     def advance(self, amount: float, note: str = "") -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Callable
 from contextlib import ExitStack
 from pathlib import Path
 from typing import NamedTuple
@@ -87,7 +88,7 @@ def score_file(
     return [rows[name] for name in names]
 
 
-def _writer(stack: ExitStack, out: Path):  # type: ignore[no-untyped-def]
+def _writer(stack: ExitStack, out: Path) -> Callable[[pd.DataFrame], None]:
     temporary = stack.enter_context(write_atomic(out))
     if out.suffix == ".tsv":
         handle = stack.enter_context(temporary.open("w"))

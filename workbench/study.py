@@ -116,7 +116,16 @@ class Study:
     def unlock(self) -> None:
         """Forget the manifest, so that the study is planned anew."""
         (self.folder / MANIFEST).unlink(missing_ok=True)
-        for name in ("manifest", "genome", "tracks", "model", "sae", "calibration", "split", "grid"):
+        for name in (
+            "manifest",
+            "genome",
+            "tracks",
+            "model",
+            "sae",
+            "calibration",
+            "split",
+            "grid",
+        ):
             self.__dict__.pop(name, None)
 
     def verify(self) -> None:
@@ -139,7 +148,9 @@ class Study:
         refuse_difference("list of inputs", sorted(manifest.inputs), sorted(named), self.folder)
         for what, path in named.items():
             found = hash_file(self.resolve(path)).sha256
-            refuse_difference(f"input file {path}", manifest.inputs[what]["sha256"], found, self.folder)
+            refuse_difference(
+                f"input file {path}", manifest.inputs[what]["sha256"], found, self.folder
+            )
         refuse_difference(
             "weights hash of the model",
             manifest.model["weights_hash"],
@@ -244,7 +255,9 @@ class Study:
         """A table by name (``associations``, ``tracks``, ``catalog``, ``examples``)."""
         path = self.folder / "tables" / f"{name}.parquet"
         if not path.exists():
-            raise InputError(f"{self.folder}: no table {name} yet; run `workbench run {self.folder}`")
+            raise InputError(
+                f"{self.folder}: no table {name} yet; run `workbench run {self.folder}`"
+            )
         return pd.read_parquet(path)
 
     def write_table(self, name: str, table: pd.DataFrame) -> None:

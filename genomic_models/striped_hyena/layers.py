@@ -201,8 +201,8 @@ class Attention(nn.Module):
 
     def _heads(self, qkv: Tensor) -> tuple[Tensor, Tensor, Tensor]:
         if self.head_major:
-            return qkv.unflatten(-1, (self.heads, 3, -1)).unbind(-2)  # type: ignore[return-value]
-        return qkv.unflatten(-1, (3, self.heads, -1)).unbind(-3)  # type: ignore[return-value]
+            return qkv.unflatten(-1, (self.heads, 3, -1)).unbind(-2)
+        return qkv.unflatten(-1, (3, self.heads, -1)).unbind(-3)
 
     def forward(
         self, x: Tensor, state: State | None, probe: Probe, name: str

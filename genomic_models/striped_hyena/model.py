@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import contextlib
 import hashlib
 from collections.abc import Iterator, Mapping, Sequence
 from functools import cached_property
+from typing import cast
 
 import torch
 from torch import Tensor
@@ -108,11 +110,8 @@ class StripedHyenaModel(DNAModel):
         ids = tokens.ids.to(self.device)
         probe = _Probe(ids, offset, taps, until, edits or {})
         logits, after = None, []
-        with torch.inference_mode():
-            try:
-                logits, after = self.network(ids, states, probe, keep)
-            except _Reached:
-                pass
+        with torch.inference_mode(), contextlib.suppress(_Reached):
+            logits, after = self.network(ids, states, probe, keep)
         missed = [name for name in taps if name not in probe.read]
         if missed:
             raise ModelError(f"the pass was to stop at {until}, before {', '.join(missed)}")
@@ -157,7 +156,7 @@ class StripedHyenaModel(DNAModel):
         until: str | None = None,
         edits: Mapping[str, Edit] | None = None,
     ) -> tuple[Forward, object]:
-        offset, states = (0, None) if state is None else state  # type: ignore[misc]
+        offset, states = (0, None) if state is None else cast(tuple[int, list], state)
         tokens = Tokens(ids, torch.full((ids.shape[0],), ids.shape[1]))
         result, after = self._run(tokens, states, offset, taps, until, edits, keep=True)
         return result, (offset + ids.shape[1], after)

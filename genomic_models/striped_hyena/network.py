@@ -44,9 +44,7 @@ class Block(nn.Module):
         gelu = config.generation == "evo1" or index == 0
         self.mlp = GatedMLP(config.width, config.inner, gelu)
 
-    def mix(
-        self, x: Tensor, state: State | None, probe: Probe, keep: bool
-    ) -> tuple[Tensor, State]:
+    def mix(self, x: Tensor, state: State | None, probe: Probe, keep: bool) -> tuple[Tensor, State]:
         """Mix along the sequence; subclasses say how."""
         raise TypeError("Block is abstract: use HyenaBlock or AttentionBlock")
 
@@ -69,9 +67,7 @@ class Block(nn.Module):
 class HyenaBlock(Block):
     """A Hyena operator of any filter kind."""
 
-    def __init__(
-        self, config: StripedHyenaConfig, index: int, kind: type[HyenaFilter]
-    ) -> None:
+    def __init__(self, config: StripedHyenaConfig, index: int, kind: type[HyenaFilter]) -> None:
         super().__init__(config, index)
         width = config.width
         self.projections = nn.Linear(width, 3 * width, bias=config.generation == "evo1")
@@ -81,9 +77,7 @@ class HyenaBlock(Block):
     def parts(self) -> tuple[str, ...]:
         return ("projections", "filter", "out_filter_dense")
 
-    def mix(
-        self, x: Tensor, state: State | None, probe: Probe, keep: bool
-    ) -> tuple[Tensor, State]:
+    def mix(self, x: Tensor, state: State | None, probe: Probe, keep: bool) -> tuple[Tensor, State]:
         z = probe(f"{self.name}.projections", self.projections(x))
         y, state = self.filter(z, state, keep)
         y = probe(f"{self.name}.filter", y)
@@ -100,9 +94,7 @@ class AttentionBlock(Block):
     def parts(self) -> tuple[str, ...]:
         return ("inner_mha_cls.Wqkv", "inner_mha_cls.out_proj", "inner_mha_cls")
 
-    def mix(
-        self, x: Tensor, state: State | None, probe: Probe, keep: bool
-    ) -> tuple[Tensor, State]:
+    def mix(self, x: Tensor, state: State | None, probe: Probe, keep: bool) -> tuple[Tensor, State]:
         name = f"{self.name}.inner_mha_cls"
         y, state = self.inner_mha_cls(x, state, probe, name)
         return probe(name, y), state
@@ -195,23 +187,24 @@ def initialise(network: StripedHyena, seed: int) -> StripedHyena:
             elif name.endswith((".l3.weight", "out_proj.weight", "out_filter_dense.weight")):
                 p.normal_(0, residual, generator=generator)
             elif name.endswith(".weight"):
-                p.normal_(0, 0.02 if "embedding" in name else p.shape[-1] ** -0.5, generator=generator)
-            elif leaf[-1] == "short_filter_weight":
-                p.normal_(0, 0.3, generator=generator)
-                p[..., -1] += 1
-            elif leaf[-1] == "h" and p.shape[-1] == config.short_filter:
+                p.normal_(
+                    0, 0.02 if "embedding" in name else p.shape[-1] ** -0.5, generator=generator
+                )
+            elif leaf[-1] == "short_filter_weight" or (
+                leaf[-1] == "h" and p.shape[-1] == config.short_filter
+            ):
                 p.normal_(0, 0.3, generator=generator)
                 p[..., -1] += 1
             elif leaf[-1] == "h":
                 decay = torch.logspace(0, 2, p.shape[0])[:, None, None]
                 p.normal_(0, 0.3, generator=generator)
-                p *= torch.exp(-torch.arange(p.shape[-1]) / decay)
+                p.mul_(torch.exp(-torch.arange(p.shape[-1]) / decay))
             elif leaf[-1] == "D":
                 p.normal_(0, 0.5, generator=generator)
             elif leaf[-1] == "log_poles":
                 spans = torch.logspace(0, 3, config.state)
                 p.copy_((-1 / spans)[None, :, None].expand_as(p))
-                p *= torch.empty_like(p).uniform_(0.7, 1.4, generator=generator)
+                p.mul_(torch.empty_like(p).uniform_(0.7, 1.4, generator=generator))
             elif leaf[-1] == "poles":
                 angle = torch.empty(p.shape[:-1]).uniform_(-3.1, 3.1, generator=generator)
                 radius = torch.exp(-1 / torch.logspace(0, 3, config.state))[None, :, None]

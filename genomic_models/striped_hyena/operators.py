@@ -105,9 +105,7 @@ def modal_state(log_poles: Tensor, x: Tensor, state: Tensor | None) -> Tensor:
     steps = torch.arange(length - 1, -1, -1, device=x.device, dtype=torch.float32)
     wide = x.to(log_poles.dtype)
     parts = [
-        torch.einsum(
-            "bdl,dml->bdm", wide[:, block], torch.exp(log_poles[block, :, None] * steps)
-        )
+        torch.einsum("bdl,dml->bdm", wide[:, block], torch.exp(log_poles[block, :, None] * steps))
         for block in _channel_blocks(log_poles, length)
     ]
     fresh = torch.cat(parts, dim=1)

@@ -78,7 +78,7 @@ def test_choosing_a_feature_shows_its_label(opened: AppTest) -> None:
     assert "Feature 5: " in opened.header[0].value
     assert "raw neuron as good" in texts(opened)
     assert opened.query_params["feature"] in ("5", ["5"])
-    other = next(b for b in opened.button if b.key.startswith("similar"))
+    other = next(b for b in opened.button if (b.key or "").startswith("similar"))
     other.click().run()
     assert f"Feature {other.key.removeprefix('similar')}: " in opened.header[0].value
     assert not opened.exception

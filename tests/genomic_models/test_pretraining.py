@@ -9,7 +9,7 @@ from safetensors.torch import load_file
 
 from genomic_models.contract import ModelError
 from genomic_models.corpus import Corpus, reverse_complement, write_corpus
-from genomic_models.pretraining import Pretrainer, PretrainConfig, learning_rate_at
+from genomic_models.pretraining import PretrainConfig, Pretrainer, learning_rate_at
 from genomic_models.striped_hyena.config import StripedHyenaConfig
 
 ARCHITECTURE = StripedHyenaConfig("evo2", "SDH*", 16, 2, 32, groups=4, context=64)

@@ -137,7 +137,9 @@ def test_chunked_pass_reports_offsets_and_equals_forward():
 
 
 def test_unknown_layer_names_those_that_are_there():
-    with pytest.raises(ModelError, match=r"no layer 'blocks\.9'; it has embedding_layer, blocks\.0"):
+    with pytest.raises(
+        ModelError, match=r"no layer 'blocks\.9'; it has embedding_layer, blocks\.0"
+    ):
         random_model().forward(["ACGT"], taps=["blocks.9"])
 
 

@@ -27,7 +27,9 @@ def write_model(folder: Path, seed: int = 0) -> Path:
     network = initialise(StripedHyena(config), seed)
     folder.mkdir(parents=True)
     (folder / "config.json").write_text(json.dumps(config.to_dict()))
-    save_file({k: v.contiguous() for k, v in network.state_dict().items()}, folder / "model.safetensors")
+    save_file(
+        {k: v.contiguous() for k, v in network.state_dict().items()}, folder / "model.safetensors"
+    )
     return folder
 
 

@@ -201,7 +201,9 @@ def test_no_study_there(refused, tmp_path):
 def mounted(options: str, folder: Path) -> None:
     """Mount a tmpfs or skip: only root can."""
     done = subprocess.run(
-        ["mount", "-t", "tmpfs", "-o", options, "tmpfs", str(folder)], capture_output=True, check=False
+        ["mount", "-t", "tmpfs", "-o", options, "tmpfs", str(folder)],
+        capture_output=True,
+        check=False,
     )
     if done.returncode:
         pytest.skip("cannot mount a tmpfs here (needs root)")

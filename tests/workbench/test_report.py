@@ -154,7 +154,6 @@ def test_summary_counts_tracks(written: Written) -> None:
 
 def test_weaknesses_follow_the_numbers(written: Written) -> None:
     rules = {w.rule: w.sentence for w in weaknesses(gather(written.study))}
-    assert "1 of 2" not in rules.get("verdict “not distinguishable”", "")
     few = rules["fewer than 20 intervals in the report split"]
     assert "CDS (4)" in few
     small = rules["report split under 100 kb"]
@@ -177,6 +176,7 @@ def test_weak_numbers_are_called_weak(tmp_path: Path) -> None:
     tracks = study.table("tracks")
     tracks["random_ap_lift"] = np.nan
     tracks["verdict"] = "not distinguishable"
+    tracks.loc[tracks["track"] == "CDS", "feature"] = 7
     study.write_table("tracks", tracks)
     evidence = gather(study)
     text = "\n".join(w.sentence for w in weaknesses(evidence))
@@ -186,8 +186,9 @@ def test_weak_numbers_are_called_weak(tmp_path: Path) -> None:
         "1.970 bits a base",
         "5 of 20 features (25 %) are dead",
         "1 of 20 features (5 %) are over-dense",
-        "2 of 2 tracks have no feature that can be told from chance",
+        "2 of 2 tracks have no feature that stands out from chance by enough",
         "control “random weights” did not run",
+        "fires on more than 10 % of bases for ",
     ):
         assert part in text, part
     assert summary(evidence)[0].startswith("None of 2 tracks has a feature that beats")
@@ -275,6 +276,8 @@ def test_missing_and_spread() -> None:
     ("text", "expected"),
     [
         (formats.fixed(-0.12345), "−0.123"),
+        (formats.fixed(-0.0001), "0.000"),
+        (formats.strength(9427.71), "9,428"),
         (formats.fixed(float("nan")), "–"),
         (formats.signed(0.2), "+0.200"),
         (formats.count(4641652), "4,641,652"),
@@ -307,3 +310,16 @@ def test_study_without_annotation(tmp_path: Path) -> None:
     page = (tmp_path / "report.html").read_text(encoding="utf-8")
     assert "no annotation with enough intervals" in page
     assert page.count('class="card"') == 6
+
+
+def test_track_without_a_score_is_called_untested(tmp_path: Path) -> None:
+    study, _ = make_study(tmp_path)
+    tracks = study.table("tracks")
+    lost = tracks["track"] == "promoter"
+    tracks.loc[lost, "feature"] = -1
+    tracks.loc[lost, ["n_intervals", "ap_lift", "average_precision", "z", "q"]] = np.nan
+    study.write_table("tracks", tracks.assign(verdict="not distinguishable"))
+    evidence = gather(study)
+    assert "1 of 2 could not be tested: promoter." in summary(evidence)
+    assert any(w.sentence.startswith("Not tested") for w in weaknesses(evidence))
+    assert all("promoter" not in s for s in summary(evidence)[:2])

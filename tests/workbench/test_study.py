@@ -17,7 +17,7 @@ import pytest
 from tests.workbench.small_study import small_config, write_model
 from workbench import InputError, Study
 from workbench.engine import survey
-from workbench.stages import STAGES
+from workbench.stages.registry import STAGES
 
 TABLES = ("associations", "tracks", "catalog", "examples", "logos")
 
@@ -101,7 +101,13 @@ def test_killed_in_every_stage_and_continued_the_tables_are_the_same(
     done, samples, model, tmp_path
 ):
     study = Study.create(tmp_path / "killed", small_config(samples, model))
-    command = [sys.executable, "-c", "from workbench.cli import main; main()", "run", str(study.folder)]
+    command = [
+        sys.executable,
+        "-c",
+        "from workbench.cli import main; main()",
+        "run",
+        str(study.folder),
+    ]
     root = Path(__file__).resolve().parents[2]
     environment = os.environ | {"PYTHONPATH": str(root)}
     log = study.folder / "logs" / "run.log"
@@ -159,7 +165,9 @@ def test_another_model_under_the_same_name_is_refused(samples, tmp_path):
     (model / "config.json").unlink()
     model.rmdir()
     write_model(model, seed=1)
-    with pytest.raises(InputError, match=r"weights hash of the model .* made with \w{64}, found \w{64}"):
+    with pytest.raises(
+        InputError, match=r"weights hash of the model .* made with \w{64}, found \w{64}"
+    ):
         Study.open(study.folder).run()
 
 

@@ -23,7 +23,9 @@ def pretrain(
     length: Annotated[int, typer.Option(help="Bases of a window; becomes the context.")] = 2048,
     batch: Annotated[int, typer.Option(help="Windows of a step.")] = 4,
     learning_rate: Annotated[float, typer.Option(help="Peak learning rate.")] = 4e-3,
-    holdout: Annotated[float, typer.Option(help="Share of each record held out, in blocks.")] = 0.01,
+    holdout: Annotated[
+        float, typer.Option(help="Share of each record held out, in blocks.")
+    ] = 0.01,
     seed: Annotated[int, typer.Option(help="Seed.")] = 0,
     device: Annotated[str, typer.Option(help="cpu, cuda, cuda:1.")] = "cpu",
     compile_network: Annotated[

@@ -17,7 +17,9 @@ def score(
     both_strands: Annotated[
         bool, typer.Option("--both-strands", help="Mean of both strands' readings.")
     ] = False,
-    bos: Annotated[bool, typer.Option("--bos", help="Start token in front (Evo 1's convention).")] = False,
+    bos: Annotated[
+        bool, typer.Option("--bos", help="Start token in front (Evo 1's convention).")
+    ] = False,
     device: Annotated[str, typer.Option(help="cpu, cuda, cuda:1, mps.")] = "cpu",
     dtype: Annotated[str, typer.Option(help="float32 or bfloat16.")] = "float32",
     as_json: Annotated[bool, typer.Option("--json", help="Summary as one JSON object.")] = False,
@@ -39,7 +41,9 @@ def score(
     if as_json:
         print(json.dumps([row._asdict() for row in rows]))
         return
-    table = Table("sequence", "bases", "scored", "log-likelihood (nats)", "bits a base", "entropy (bits)")
+    table = Table(
+        "sequence", "bases", "scored", "log-likelihood (nats)", "bits a base", "entropy (bits)"
+    )
     for row in rows:
         table.add_row(
             row.name,

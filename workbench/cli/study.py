@@ -72,9 +72,7 @@ def run(
     folder: Folder,
     workers: Annotated[int, typer.Option(help="Worker processes.", min=1)] = 1,
     until: Annotated[str | None, typer.Option(help="Stop after this stage.")] = None,
-    force: Annotated[
-        str | None, typer.Option(help="Run this stage and all after it anew.")
-    ] = None,
+    force: Annotated[str | None, typer.Option(help="Run this stage and all after it anew.")] = None,
 ) -> None:
     """Run a study to its end. Finished shards are kept: after a stop or a crash, run it again.
 
@@ -101,7 +99,7 @@ def shard(
     from workbench.engine import pending, run_shard
     from workbench.errors import InputError
     from workbench.progress import showing
-    from workbench.stages import STAGES
+    from workbench.stages.registry import STAGES
     from workbench.study import Study
 
     if stage not in STAGES:
@@ -114,13 +112,19 @@ def shard(
         raise InputError(f"--shard {shard}: I must be at least 0 and less than N")
     study = Study.open(folder)
     if not study.planned and stage != "plan":
-        raise InputError(f"{folder}: not planned yet; run `workbench run {folder} --until plan` first")
+        raise InputError(
+            f"{folder}: not planned yet; run `workbench run {folder} --until plan` first"
+        )
     if study.planned:
         study.verify()
     step = STAGES[stage]
     mine = [i for i in pending(study, step) if i % tasks == task]
     with showing() as progress:
-        progress.begin(f"{step.title}, task {task} of {tasks}", sum(step.size(study, i) for i in mine), step.unit)
+        progress.begin(
+            f"{step.title}, task {task} of {tasks}",
+            sum(step.size(study, i) for i in mine),
+            step.unit,
+        )
         for i in mine:
             run_shard(study, step, i, progress)
         progress.end()

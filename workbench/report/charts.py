@@ -136,7 +136,11 @@ def tracks_against_controls(shown: pd.DataFrame) -> Spec:
     bare = alt.Y("track:N", sort=labels, title=None, axis=alt.Axis(labels=False, grid=True))
     offset = alt.YOffset("kind:N", sort=list(CONTROLS.values()))
     base = alt.Chart(margin).encode(y=bare, yOffset=offset)
-    x = alt.X("margin:Q", title="margin of the feature over the control, 95 % interval")
+    x = alt.X(
+        "margin:Q",
+        title="margin of the feature over the control, 95 % interval",
+        axis=alt.Axis(tickCount=6),
+    )
     colour_of = alt.Color("kind:N", scale=colour, legend=None)
     right = (
         alt.Chart(pd.DataFrame({"zero": [0]})).mark_rule(color=TEXT).encode(x="zero:Q")

@@ -22,14 +22,19 @@ def fixed(value: float | None, digits: int = 3) -> str:
     """A fixed number of decimals, with a true minus sign."""
     if value is None or _missing(value):
         return NONE
-    return f"{value:.{digits}f}".replace("-", TRUE_MINUS)
+    return f"{round(value, digits) + 0.0:.{digits}f}".replace("-", TRUE_MINUS)
 
 
 def signed(value: float | None, digits: int = 3) -> str:
     """Like `fixed`, with a plus sign before what is above 0."""
     if value is None or _missing(value):
         return NONE
-    return f"{value:+.{digits}f}".replace("-", TRUE_MINUS)
+    return f"{round(value, digits) + 0.0:+.{digits}f}".replace("-", TRUE_MINUS)
+
+
+def strength(value: float | None) -> str:
+    """A feature's value: three significant digits."""
+    return NONE if value is None or _missing(value) else _three(value)
 
 
 def count(value: float | None) -> str:

@@ -66,6 +66,7 @@ def _environment() -> Environment:
     for name in (
         "fixed",
         "signed",
+        "strength",
         "count",
         "percent",
         "probability",

@@ -47,7 +47,12 @@ class Weakness(NamedTuple):
 
 def _with_verdict(evidence: Evidence, verdict: str) -> list[str]:
     shown = evidence.shown
-    return shown.loc[shown["verdict"] == verdict, "track"].tolist()
+    return shown.loc[(shown["verdict"] == verdict) & (shown["feature"] >= 0), "track"].tolist()
+
+
+def _untested(evidence: Evidence) -> list[str]:
+    """Tracks without a tested feature."""
+    return evidence.shown.loc[~(evidence.shown["feature"] >= 0), "track"].tolist()
 
 
 def summary(evidence: Evidence) -> list[str]:
@@ -71,12 +76,15 @@ def summary(evidence: Evidence) -> list[str]:
         "raw neuron as good": "a single neuron of the model does as well as the best feature",
         "random-weights too": "the same recipe on a model with random weights does as well",
         "composition": "local base composition does as well",
-        "not distinguishable": "no feature can be told from chance",
+        "not distinguishable": "no feature stands out from chance by enough",
     }
     for verdict, text in others.items():
         names = _with_verdict(evidence, verdict)
         if names:
             sentences.append(f"For {len(names)} of {total}, {text}: {listed(names)}.")
+    if _untested(evidence):
+        names = _untested(evidence)
+        sentences.append(f"{len(names)} of {total} could not be tested: {listed(names)}.")
     if learnt:
         sentences.append(_clearest(evidence))
     bits = quality.get("bits", {})
@@ -132,6 +140,11 @@ def _dead(evidence: Evidence) -> Iterator[Weakness]:
         )
 
 
+def _over_dense_features(evidence: Evidence) -> list[int]:
+    catalog = evidence.catalog
+    return catalog.loc[catalog["over_dense"], "feature"].tolist()
+
+
 def _over_dense(evidence: Evidence) -> Iterator[Weakness]:
     catalog = evidence.catalog
     number, share = int(catalog["over_dense"].sum()), float(catalog["over_dense"].mean())
@@ -168,8 +181,21 @@ def _lost_tracks(evidence: Evidence) -> Iterator[Weakness]:
     if names:
         yield Weakness(
             f"{len(names)} of {plural(total, 'track')} {'has' if len(names) == 1 else 'have'} no feature"
-            f" that can be told from chance: {listed(names)}.",
-            "verdict “not distinguishable”",
+            f" that stands out from chance by enough: {listed(names)}.",
+            "verdict “not distinguishable”: lift below 0.02 or q above 0.05",
+        )
+    names = _untested(evidence)
+    if names:
+        yield Weakness(
+            f"Not tested, for want of intervals in the select or the report split: {listed(names)}.",
+            "no feature with a score",
+        )
+    best = evidence.shown[evidence.shown["feature"].isin(_over_dense_features(evidence))]
+    if len(best):
+        yield Weakness(
+            f"The best feature fires on more than 10 % of bases for {listed(best['track'].tolist())}: it"
+            " may mark a broad bias of the sequence rather than the track.",
+            "best feature over-dense",
         )
     small = evidence.shown[
         (evidence.shown["verdict"] == "learnt") & (evidence.shown["ap_lift"] < SMALL_LIFT)

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from typing import NamedTuple
+from pathlib import Path
+from typing import Any, NamedTuple
 
 import numpy as np
 import pandas as pd
@@ -97,7 +98,7 @@ def add(a: Summary, b: Summary, count: int = 2 * STRONGEST) -> Summary:
     )
 
 
-def _path(study: Study, shard: int | None):  # type: ignore[no-untyped-def]
+def _path(study: Study, shard: int | None) -> Path:
     name = "total" if shard is None else f"{shard:05d}"
     return study.folder / "work" / "annotate" / f"{name}.npz"
 
@@ -111,13 +112,13 @@ def _pack(summary: Summary) -> dict[str, np.ndarray]:
 
 
 def _unpack(arrays: dict[str, np.ndarray]) -> Summary:
-    histograms = {}
+    values: dict[str, Any] = {}
     for name in ("select", "report"):
         prefix = f"{name}_"
         own = {k.removeprefix(prefix): v for k, v in arrays.items() if k.startswith(prefix)}
-        histograms[name] = Histogram.from_arrays(own)
-    rest = {k: v for k, v in arrays.items() if not k.startswith(("select_", "report_"))}
-    return Summary(**histograms, **rest)
+        values[name] = Histogram.from_arrays(own)
+    values |= {k: v for k, v in arrays.items() if not k.startswith(("select_", "report_"))}
+    return Summary(**values)
 
 
 def read_summary(study: Study) -> Summary:
@@ -159,9 +160,7 @@ def run(study: Study, shard: int, progress: Progress) -> int:
         for i in range(3)
     )
     where = np.full(position.shape, contig, np.int32)
-    summary = Summary(
-        select, report, active, usable, total, value, position, where, minus
-    )
+    summary = Summary(select, report, active, usable, total, value, position, where, minus)
     write_arrays(_path(study, shard), _pack(summary))
     progress.advance(end - start)
     return end - start

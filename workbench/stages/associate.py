@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import itertools
+from pathlib import Path
+
 import numpy as np
 
 from feature_mining.association.intervals import (
@@ -34,13 +37,11 @@ def stretches(study: Study) -> list[tuple[str, int, int]]:
             continue
         pieces = -(-(block["end"] - block["start"]) // LONGEST)
         cuts = np.linspace(block["start"], block["end"], pieces + 1).astype(int)
-        found += [
-            (block["chrom"], int(a), int(b)) for a, b in zip(cuts[:-1], cuts[1:], strict=True)
-        ]
+        found += [(block["chrom"], int(a), int(b)) for a, b in itertools.pairwise(cuts)]
     return found
 
 
-def _path(study: Study, shard: int):  # type: ignore[no-untyped-def]
+def _path(study: Study, shard: int) -> Path:
     return study.folder / "work" / "associate" / f"{shard:05d}.npz"
 
 

@@ -89,7 +89,9 @@ def _examples(study: Study, summary: Summary) -> tuple[pd.DataFrame, pd.DataFram
         bits = information(frequencies, len(windows))
         words.append(consensus(frequencies[FLANK - 12 : FLANK + 13]))
         for offset in range(2 * FLANK + 1):
-            logos.append((feature, offset - FLANK, *frequencies[offset], bits[offset], len(windows)))
+            logos.append(
+                (feature, offset - FLANK, *frequencies[offset], bits[offset], len(windows))
+            )
     columns = ["feature", "rank", "chrom", "position", "strand", "value", "sequence"]
     letters = ["feature", "position", "A", "C", "G", "T", "information", "n"]
     return pd.DataFrame(examples, columns=columns), pd.DataFrame(logos, columns=letters), words

@@ -155,7 +155,9 @@ def _pick(study: Study, progress: Progress) -> int:
         bases += len(reading.callable)
         progress.advance(len(reading.callable) * (2 if random is not None else 1) / 2)
     if edges is None:
-        raise ValueError("the select split holds no whole cell: use a smaller window or more sequence")
+        raise ValueError(
+            "the select split holds no whole cell: use a smaller window or more sequence"
+        )
     model = composition.CompositionModel.fit(readings, seed=study.config.run.seed)
     scores = np.concatenate(
         [model.score(r.codes)[r.use] for r in readings[:: max(1, len(readings) // 64)]]
@@ -345,4 +347,5 @@ STAGE = Stage(
     count=lambda study: len(_STEPS),
     size=_size,
     finish=finish,
+    ordered=True,
 )

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import asdict, replace
+from typing import Any
 
 from genomic_models import DNAModel
 from workbench.errors import InputError
@@ -66,15 +67,15 @@ def _cells(study: Study, genome: Genome, grid: Grid) -> list[Cell]:
     return grid.cells_of(regions, genome.lengths)
 
 
-def _shards(cells: list[Cell], size: int) -> list[dict[str, object]]:
+def _shards(cells: list[Cell], size: int) -> list[dict[str, Any]]:
     """Runs of neighbouring cells of at most ``size`` bases."""
-    shards: list[dict[str, object]] = []
+    shards: list[dict[str, Any]] = []
     for cell in cells:
         last = shards[-1] if shards else None
-        if last and last["chrom"] == cell.chrom and last["end"] == cell.start:
-            if cell.end - int(str(last["start"])) <= size:
-                last["end"] = cell.end
-                continue
+        next_to = last and last["chrom"] == cell.chrom and last["end"] == cell.start
+        if last and next_to and cell.end - last["start"] <= size:
+            last["end"] = cell.end
+            continue
         shards.append({"chrom": cell.chrom, "start": cell.start, "end": cell.end})
     return shards
 
@@ -149,4 +150,3 @@ STAGE = Stage(
     size=lambda study, shard: 1,
     unit="study",
 )
-

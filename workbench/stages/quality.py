@@ -78,7 +78,9 @@ def shift_curve(study: Study, cells: list[Cell]) -> dict[str, object]:
     step = max(1, grid.window // BINS)
     edges = np.arange(0, grid.window, step)
     with np.errstate(invalid="ignore", divide="ignore"):
-        curve = np.sqrt(np.add.reduceat(change, edges, axis=1) / np.add.reduceat(size, edges, axis=1))
+        curve = np.sqrt(
+            np.add.reduceat(change, edges, axis=1) / np.add.reduceat(size, edges, axis=1)
+        )
     return {
         "offset": offset,
         "position": edges.tolist(),

@@ -29,9 +29,7 @@ class StrandWindows(Sequence[Window]):
     def __len__(self) -> int:
         return 2 * len(self.cells)
 
-    def __getitem__(self, index):  # type: ignore[no-untyped-def, override]
-        if isinstance(index, slice):
-            return [self[i] for i in range(*index.indices(len(self)))]
+    def __getitem__(self, index: int) -> Window:  # type: ignore[override]
         cell, strand = self.cells[index // 2], "+-"[index % 2]
         part = read_sequence(self.genome, self.grid, cell, strand)
         use = part.callable if strand == "+" else part.callable[::-1].copy()

@@ -41,6 +41,8 @@ class Stage:
         Reduction over all shards, run once they are done.
     unit : str
         What ``run`` counts.
+    ordered : bool
+        Shards build on each other: they run one after another, whatever the engine.
     size : callable
         Expected units of one shard, for the bar.
     """
@@ -54,3 +56,4 @@ class Stage:
     count: Callable[[Study], int] = _one
     finish: Callable[[Study], None] = _nothing
     unit: str = "bases"
+    ordered: bool = False

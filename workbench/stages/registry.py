@@ -1,0 +1,31 @@
+"""All stages, in the order in which they run."""
+
+from __future__ import annotations
+
+from workbench.stages import (
+    annotate,
+    associate,
+    catalog,
+    controls,
+    encode,
+    plan,
+    quality,
+    report,
+    sae,
+)
+from workbench.stages.stage import Stage
+
+STAGES: dict[str, Stage] = {
+    stage.name: stage
+    for stage in (
+        plan.STAGE,
+        sae.STAGE,
+        quality.STAGE,
+        encode.STAGE,
+        annotate.STAGE,
+        associate.STAGE,
+        controls.STAGE,
+        catalog.STAGE,
+        report.STAGE,
+    )
+}
