@@ -131,7 +131,9 @@ def _strip(strip: FeatureStrip, locus: Locus, last: bool) -> alt.LayerChart | al
     ).properties(width=WIDTH, height=STRIP)
 
 
-def _lane(name: str, table: pd.DataFrame, locus: Locus, last: bool) -> alt.LayerChart | alt.FacetChart:
+def _lane(
+    name: str, table: pd.DataFrame, locus: Locus, last: bool
+) -> alt.LayerChart | alt.FacetChart:
     """A track: boxes with an arrow head for the strand, names where there is room."""
     table = table.assign(
         left=table["start"].clip(lower=locus.start), right=table["end"].clip(upper=locus.end)

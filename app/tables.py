@@ -18,11 +18,11 @@ COLUMNS: dict[str, ColumnConfig] = {
         "strand", help="Strand of the interval relative to the strand that the model read."
     ),
     "verdict": st.column_config.TextColumn(
-        "verdict", help="What the controls leave of the track's best feature."
+        "verdict", width="medium", help="What the controls leave of the track's best feature."
     ),
     "rule": st.column_config.TextColumn("rule", help="The rule that gave the verdict."),
     "ap_lift": _number("lift", f"(average precision − base rate) / (1 − base rate). {HELD_OUT}"),
-    "average_precision": _number("average precision", HELD_OUT),
+    "average_precision": _number("AP", f"Average precision. {HELD_OUT}"),
     "auroc": _number("AUROC", f"0.5 is chance. {HELD_OUT}"),
     "base_rate": _number("base rate", "Share of bases inside: average precision of chance."),
     "f1": _number("F1", f"At the threshold frozen on the select split. {HELD_OUT}"),

@@ -16,8 +16,7 @@ from workbench.report.formats import count, fixed, percent
 from workbench.views import Locus, move
 
 ANY = "any"
-AROUND = 3000
-"""Bases shown round a place in the browser."""
+AROUND = 3000  # bases shown round a place in the browser
 
 
 def choose(feature: int) -> None:
@@ -124,7 +123,8 @@ def motif(evidence: Evidence, feature: int) -> None:
         f"Logo of {int(logo['n'].max()):,} windows in bits, read on the strand on which the feature fired;"
         " 0 is the active base. Below, the strongest."
     )
-    st.html(f'<div style="overflow-x:auto">{svg}</div>')
+    # An image, since the page strips inline SVG; grey text reads on light and on dark.
+    st.image(svg.replace("currentColor", "#808495"))
     wide = max(len(f"{r.chrom}:{r.position:,}") for r in examples.itertuples())
     lines = []
     for r in examples.itertuples():
@@ -166,7 +166,7 @@ def similar(evidence: Evidence, feature: int) -> None:
         return
     st.markdown("**Similar features**")
     st.caption("By cosine of their decoder directions.")
-    for place, (other, cosine) in zip(st.columns(6), near, strict=False):
+    for place, (other, cosine) in zip(st.columns(3) * 2, near, strict=False):
         place.button(
             f"{other} · {plain(short_label(evidence, int(other)))} · {cosine:.2f}",
             key=f"similar{other}",

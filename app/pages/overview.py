@@ -68,6 +68,8 @@ def tracks(opened: Opened) -> None:
     st.caption(SUMMARY_RULE)
     every = st.toggle("Every strand mode, not only the one that did best on the select split")
     rows = evidence.tracks if every else evidence.shown
+    # Untested tracks have no feature.
+    rows = rows.assign(feature=rows["feature"].where(rows["feature"] >= 0))
     if rows.empty:
         st.info("No track was tested. Add annotation to the study and run it again.")
         return
@@ -92,10 +94,10 @@ def quality(opened: Opened) -> None:
     left, right = st.columns(2)
     if values.get("density"):
         left.markdown("How many features fire how often. Right of the dashed line: over-dense.")
-        left.vega_lite_chart(themed(charts.density_histogram(values["density"])), width="content")
+        left.vega_lite_chart(themed(charts.density_histogram(values["density"])), width="stretch")
     if values.get("shift"):
         right.markdown("How much values change when windows begin elsewhere. Shaded: thrown away.")
-        right.vega_lite_chart(themed(charts.shift_curve(values["shift"])), width="content")
+        right.vega_lite_chart(themed(charts.shift_curve(values["shift"])), width="stretch")
 
 
 opened = current()

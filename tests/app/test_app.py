@@ -15,7 +15,7 @@ import app
 from app.charts import FeatureStrip, bins_for, browser, signed_bins, unread
 from app.words import plain
 from tests.workbench.study_factory import DEAD, Synthetic, make_study
-from workbench.cli import app as command
+from workbench.cli.app import app as command
 from workbench.errors import InputError
 from workbench.report.charts import marks
 from workbench.views import Locus
@@ -34,12 +34,12 @@ def opened(made: Synthetic, monkeypatch: pytest.MonkeyPatch) -> AppTest:
     return AppTest.from_file(str(MAIN), default_timeout=60)
 
 
-def visit(at: AppTest, page: str, **query: str) -> AppTest:
-    at.run()
-    at.switch_page(f"pages/{page}.py")
+def visit(browser: AppTest, page: str, **query: str) -> None:
+    browser.run()
+    browser.switch_page(f"pages/{page}.py")
     for key, value in query.items():
-        at.query_params[key] = value
-    return at.run()
+        browser.query_params[key] = value
+    browser.run()
 
 
 def texts(at: AppTest) -> str:
@@ -168,12 +168,12 @@ def test_command(made: Synthetic, monkeypatch: pytest.MonkeyPatch, tmp_path: Pat
         return subprocess.CompletedProcess(words, 0)
 
     monkeypatch.setattr(subprocess, "run", pretend)
-    command.app(made.study.folder, 8600)
+    command(made.study.folder, 8600)
     words = seen[0]
     assert words[:5] == [sys.executable, "-m", "streamlit", "run", str(MAIN)]
     assert words[-2:] == ["--", str(made.study.folder)]
     assert words[words.index("--server.address") + 1] == "127.0.0.1"
     with pytest.raises(InputError, match=r"no study\.toml here"):
-        command.app(tmp_path, 8600)
-    command.app(None, 8600)
+        command(tmp_path, 8600)
+    command(None, 8600)
     assert "--" not in seen[-1]

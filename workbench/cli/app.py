@@ -35,7 +35,8 @@ def app(
     command = [sys.executable, "-m", "streamlit", "run", str(main)]
     command += ["--server.address", "127.0.0.1", "--server.port", str(port)]
     command += ["--server.headless", "true", "--server.fileWatcherType", "none"]
-    command += ["--browser.gatherUsageStats", "false"]
+    command += ["--browser.gatherUsageStats", "false", "--client.toolbarMode", "minimal"]
+    command += ["--theme.primaryColor", "#2f6fad"]
     if folder is not None:
         command += ["--", str(Study.open(folder).folder)]
     print(f"http://127.0.0.1:{port} (Ctrl-C ends it)")
