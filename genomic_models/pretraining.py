@@ -155,7 +155,6 @@ class Pretrainer:
         folder: Path,
         device: str = "cpu",
     ) -> None:
-        torch.set_flush_denormal(True)
         self.config, self.corpus, self.folder = config, corpus, folder
         self.device = torch.device(device)
         network = initialise(StripedHyena(architecture), config.seed).to(self.device)
@@ -239,6 +238,21 @@ class Pretrainer:
         """Train to the end, or until ``should_stop``; either way the folder holds the state."""
         c = self.config
         run = torch.compile(self.network) if c.compile else self.network
+        # Tiny filter values become denormal, which slows CPUs many times over.
+        torch.set_flush_denormal(True)
+        try:
+            self._run(run, report, should_stop)
+        finally:
+            torch.set_flush_denormal(False)
+        self.save()
+
+    def _run(
+        self,
+        run: Callable[[Tensor], tuple[Tensor, list]],
+        report: Callable[[Progress], None],
+        should_stop: Callable[[], bool],
+    ) -> None:
+        c = self.config
         began, first = time.monotonic(), self.step
         while self.step < c.steps and not should_stop():
             rate = c.learning_rate * learning_rate_at(self.step, c)
@@ -264,7 +278,6 @@ class Pretrainer:
             speed = (self.step - first) * c.batch * c.length / max(seconds, 1e-9)
             tokens = self.step * c.batch * c.length
             report(Progress(self.step, c.steps, tokens, loss.item() / math.log(2), heldout, speed))
-        self.save()
 
     # -- state --------------------------------------------------------------------------------
 

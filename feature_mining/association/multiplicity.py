@@ -9,8 +9,8 @@ from scipy.special import ndtr
 
 
 def enrichment_p(z: np.ndarray) -> np.ndarray:
-    """One-sided normal tail P(Z >= z), float64, NaN where z is."""
-    return ndtr(-np.asarray(z, np.float64))
+    """One-sided p of an excess, float64, NaN kept; never below the smallest normal float64, 2.2e-308."""
+    return np.maximum(ndtr(-np.asarray(z, np.float64)), np.finfo(np.float64).tiny)
 
 
 def benjamini_hochberg(p: np.ndarray) -> np.ndarray:

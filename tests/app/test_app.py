@@ -110,7 +110,7 @@ def test_browser_draws_within_its_limit(opened: AppTest) -> None:
     assert not opened.exception and not opened.error
     assert opened.text_input[0].value == "chrA:100-2,900"
     next(b for b in opened.button if b.key == "move_in").click().run()
-    assert opened.text_input[0].value == "chrA:1,033-1,966"
+    assert opened.text_input[0].value == "chrA:1,034-1,967"
     assert len(opened.get("vega_lite_chart")) == 1
     assert not opened.exception
 
