@@ -43,7 +43,8 @@ def random_sae(model: DNAModel, layer: str, sample: np.ndarray, k: int) -> Spars
         "b_dec": x.mean(0),
         "threshold": torch.zeros(len(rows)),
     }
-    return calibrate(SparseAutoencoder(SAEConfig("random", width, len(rows), k), tensors), [x])[0]
+    config = SAEConfig("random", width, len(rows), k)
+    return calibrate(SparseAutoencoder(**tensors, config=config), [x])[0]
 
 
 def bare(model: DNAModel, layer: str, batches: list[list[str]]) -> float:
