@@ -21,7 +21,7 @@ def models(
     Besides these: a folder written by `workbench pretrain`, and hf:OWNER/NAME for other families.
     """
     from rich.console import Console
-    from rich.table import Table
+    from rich.table import Column, Table
 
     from workbench.model_list import describe, list_models
 
@@ -30,7 +30,8 @@ def models(
         for line in describe(name, folder):
             console.print(line, markup=False, highlight=False)
         return
-    table = Table("model", "parameters", "weights", "memory bf16", "context", "FP8", "here")
+    name_column = Column("model", no_wrap=True)
+    table = Table(name_column, "size", "weights", "bf16", "context", "FP8", "here")
     for row in list_models(folder):
         table.add_row(*row)
     console.print(table)

@@ -137,6 +137,8 @@ def run(study: Study, shard: int, progress: Progress) -> int:
         versions=versions(),
     )
     study.lock(manifest)
+    for note in dict.fromkeys(note for track in tracks for note in track.notes):
+        progress.say(f"note: {note}")
     progress.advance(1)
     return 0
 
