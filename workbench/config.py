@@ -87,6 +87,44 @@ class ControlConfig:
 
 
 @dataclass(frozen=True)
+class CohortConfig:
+    """Samples with variants (VCF, BCF), sequences or a ready matrix, and their phenotypes; see the README."""
+
+    variants: str = ""
+    sequences: str = ""
+    matrix: str = ""
+    phenotypes: str = ""
+    phenotype: list[str] = field(default_factory=list)
+    covariates: list[str] = field(default_factory=list)
+    groups: list[str] = field(default_factory=list)
+    tree: str = ""
+    distances: str = ""
+    kinship: str = ""
+    mismatch: str = "refuse"
+    regions: str = ""
+    names: list[str] = field(default_factory=list)
+    flank: int = 0
+    unphased: str = "as_written"
+    max_missing: float = 0.1
+
+
+COHORT_FILES = (
+    "variants",
+    "sequences",
+    "matrix",
+    "phenotypes",
+    "tree",
+    "distances",
+    "kinship",
+)
+"""Keys of ``[cohort]`` that name files."""
+MISMATCH = ("refuse", "intersect")
+"""What to do with samples that only variants, or only phenotypes, have."""
+UNPHASED = ("as_written", "mask")
+"""Two or more unphased heterozygous sites in a window: alleles taken in the order written, or missing."""
+
+
+@dataclass(frozen=True)
 class RunConfig:
     """Seed of everything random; bases of a shard."""
 
@@ -105,6 +143,7 @@ class StudyConfig:
     sae: SAEConfig = field(default_factory=SAEConfig)
     statistics: StatisticsConfig = field(default_factory=StatisticsConfig)
     controls: ControlConfig = field(default_factory=ControlConfig)
+    cohort: CohortConfig = field(default_factory=CohortConfig)
     run: RunConfig = field(default_factory=RunConfig)
 
 
@@ -167,7 +206,25 @@ def _check(config: StudyConfig) -> None:
     _require(a.width >= 0, f"[sae]: width {a.width} must be positive, or 0 for 8 times the layer")
     _require(a.tokens >= a.batch >= 1, f"[sae]: tokens {a.tokens} must be at least batch {a.batch}")
     _require(r.shard_bases >= 1, f"[run]: shard_bases {r.shard_bases} must be at least 1")
+    _check_cohort(config.cohort)
     _require(config.controls.bases >= 1, "[controls]: bases must be at least 1")
+
+
+def _check_cohort(c: CohortConfig) -> None:
+    given = [name for name in ("variants", "sequences", "matrix") if getattr(c, name)]
+    others = [f.name for f in fields(c) if getattr(c, f.name) and f.name in COHORT_FILES]
+    _require(
+        len(given) == 1 or not others,
+        f"[cohort]: {' and '.join(given) or 'none of variants, sequences, matrix'} given; expected one of"
+        " variants (VCF or BCF), sequences (FASTA files) and matrix",
+    )
+    for key, allowed in (("mismatch", MISMATCH), ("unphased", UNPHASED)):
+        value = getattr(c, key)
+        _require(
+            value in allowed, f"[cohort]: {key} is {value!r}, expected one of {', '.join(allowed)}"
+        )
+    _require(0 <= c.max_missing < 1, f"[cohort]: max_missing {c.max_missing} must be in 0 to 1")
+    _require(c.flank >= 0, f"[cohort]: flank {c.flank} must be at least 0")
 
 
 def read_config(path: Path) -> StudyConfig:

@@ -32,7 +32,11 @@ def fingerprint(study: Study, stage: Stage) -> str:
     sections = {name: asdict(getattr(study.config, name)) for name in stage.sections}
     upstream = {name: fingerprint(study, STAGES[name]) for name in stage.needs}
     manifest = "" if stage.name == PLAN else study.manifest.hash
-    text = json.dumps([stage.name, sections, upstream, manifest], sort_keys=True)
+    facts = [stage.name, sections, upstream, manifest]
+    # Stages without further inputs keep the mark they always had.
+    if inputs := stage.inputs(study):
+        facts.append(inputs)
+    text = json.dumps(facts, sort_keys=True)
     return hashlib.sha256(text.encode()).hexdigest()[:16]
 
 
@@ -135,7 +139,7 @@ def run(
             study.verify()
         for name in names:
             done = name == PLAN and study.planned
-            if not done:
+            if not done and STAGES[name].wanted(study):
                 run_stage(study, STAGES[name], workers, progress or Silent())
             if name == until:
                 return
@@ -158,6 +162,8 @@ def survey(study: Study) -> list[Standing]:
     """Standing of every stage, read from the ledger's files alone."""
     standings = []
     for stage in STAGES.values():
+        if not stage.wanted(study):
+            continue
         if not study.planned:
             standings.append(Standing(stage.name, "waiting", 0, 0, 0.0, 0.0, 0.0, {}))
             continue

@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any
 import pandas as pd
 
 from workbench.atomic import write_atomic
-from workbench.config import StudyConfig, read_config, write_config
+from workbench.config import COHORT_FILES, StudyConfig, read_config, write_config
 from workbench.errors import InputError
 from workbench.ledger import Ledger
 from workbench.manifest import Manifest, hash_file, refuse_difference
@@ -22,6 +22,8 @@ if TYPE_CHECKING:
     from feature_mining.sae.calibrate import Calibration
     from feature_mining.sae.model import SparseAutoencoder
     from genomic_models import DNAModel
+    from workbench.cohort.cohort import Cohort
+    from workbench.cohort.store import BurdenStore
     from workbench.feature_store import FeatureStore
     from workbench.genome import Genome
     from workbench.progress import Progress
@@ -76,7 +78,10 @@ class Study:
             tracks=[_existing(t) for t in given.tracks],
             regions=_existing(given.regions) if given.regions else "",
         )
-        config = replace(config, input=absolute)
+        files: dict[str, Any] = {
+            key: _existing(getattr(config.cohort, key)) for key in COHORT_FILES
+        }
+        config = replace(config, input=absolute, cohort=replace(config.cohort, **files))
         try:
             path.mkdir(parents=True, exist_ok=True)
         except OSError as error:
@@ -125,6 +130,7 @@ class Study:
             "calibration",
             "split",
             "grid",
+            "cohort",
         ):
             self.__dict__.pop(name, None)
 
@@ -208,6 +214,13 @@ class Study:
         return Grid(self.config.windows.window, self.config.windows.warmup)
 
     @cached_property
+    def cohort(self) -> Cohort:
+        """Samples with phenotypes, covariates and groups, in the order of the variants."""
+        from workbench.cohort.source import read_study_cohort
+
+        return read_study_cohort(self)[0]
+
+    @cached_property
     def split(self) -> Split:
         """Which bases are for training, choosing and reporting."""
         from workbench.splits import Split
@@ -250,6 +263,13 @@ class Study:
         ]
         model = self.manifest.model
         return FeatureStore(shards, Origin(model["weights_hash"], self.layer, self.sae.hash))
+
+    @property
+    def burdens(self) -> BurdenStore:
+        """Burdens of every region, features x unique haplotypes."""
+        from workbench.cohort.burdens import open_burdens
+
+        return open_burdens(self)
 
     def table(self, name: str) -> pd.DataFrame:
         """A table by name (``associations``, ``tracks``, ``catalog``, ``examples``)."""

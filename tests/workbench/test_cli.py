@@ -138,7 +138,7 @@ def test_unknown_layer_model_and_stage(refused, cli, fasta, model, tmp_path):
     line = attempt(refused, cli, tmp_path / "b", fasta, tracks, "--model", "evo3")
     assert "unknown model 'evo3'" in line
     line = refused("run", tmp_path / "a", "--until", "supper")
-    assert "unknown stage 'supper'; expected one of plan, sae" in line
+    assert "unknown stage 'supper'; expected one of plan, cohort" in line
 
 
 def test_weights_that_are_missing_are_named(refused, cli, fasta, tmp_path):

@@ -30,6 +30,12 @@ def new(
     rename: Annotated[
         list[str] | None, typer.Option(help="OLD=NEW: a track's contig name. Repeatable.")
     ] = None,
+    variants: Annotated[
+        Path | None, typer.Option(help="VCF or BCF of many samples, called against the genome.")
+    ] = None,
+    phenotypes: Annotated[
+        Path | None, typer.Option(help="Table with a column sample and a column a phenotype.")
+    ] = None,
     model: Annotated[str, typer.Option(help="Model; see `workbench models`.")] = "mini",
     layer: Annotated[str, typer.Option(help="Tap to read; empty for the model's default.")] = "",
     device: Annotated[str, typer.Option(help="cpu, cuda, cuda:1, mps.")] = "cpu",
@@ -39,10 +45,21 @@ def new(
     tokens: Annotated[int, typer.Option(help="Bases the autoencoder is trained on.")] = 4_000_000,
     seed: Annotated[int, typer.Option(help="Seed of everything random.")] = 0,
 ) -> None:
-    """Make a study: a folder with study.toml, every setting written out. Nothing is computed yet."""
+    """Make a study: a folder with study.toml, every setting written out. Nothing is computed yet.
+
+    With --variants, each unique haplotype of the regions named under [cohort] (default: genes) is read, and
+    features are compared between samples. Covariates, groups, tree, kinship: [cohort] in study.toml.
+    """
     from dataclasses import replace
 
-    from workbench.config import InputConfig, ModelConfig, RunConfig, SAEConfig, StudyConfig
+    from workbench.config import (
+        CohortConfig,
+        InputConfig,
+        ModelConfig,
+        RunConfig,
+        SAEConfig,
+        StudyConfig,
+    )
     from workbench.errors import InputError
     from workbench.study import Study
 
@@ -61,6 +78,10 @@ def new(
             rename=names,
         ),
         model=ModelConfig(name=model, layer=layer, device=device, dtype=dtype),
+        cohort=CohortConfig(
+            variants=str(variants) if variants else "",
+            phenotypes=str(phenotypes) if phenotypes else "",
+        ),
         sae=replace(SAEConfig(), width=width, k=k, tokens=tokens),
         run=RunConfig(seed=seed),
     )
@@ -76,7 +97,8 @@ def run(
 ) -> None:
     """Run a study to its end. Finished shards are kept: after a stop or a crash, run it again.
 
-    Stages: plan, sae, quality, encode, annotate, associate, controls, catalog, report.
+    Stages: plan, cohort, sae, quality, encode, annotate, associate, controls, catalog, haplotypes, burdens,
+    report (cohort, haplotypes and burdens where the study has samples).
     """
     from workbench.progress import showing
     from workbench.study import Study

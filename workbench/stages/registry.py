@@ -6,6 +6,7 @@ from workbench.stages import (
     annotate,
     associate,
     catalog,
+    cohort,
     controls,
     encode,
     plan,
@@ -19,6 +20,7 @@ STAGES: dict[str, Stage] = {
     stage.name: stage
     for stage in (
         plan.STAGE,
+        cohort.STAGE,
         sae.STAGE,
         quality.STAGE,
         encode.STAGE,

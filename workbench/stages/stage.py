@@ -20,6 +20,14 @@ def _nothing(study: Study) -> None:
     return None
 
 
+def _always(study: Study) -> bool:
+    return True
+
+
+def _no_inputs(study: Study) -> dict[str, str]:
+    return {}
+
+
 @dataclass(frozen=True)
 class Stage:
     """A step of a study.
@@ -45,6 +53,11 @@ class Stage:
         Shards build on each other: they run one after another, whatever the engine.
     size : callable
         Expected units of one shard, for the bar.
+    wanted : callable
+        Whether the study asks for it at all; a stage that is not wanted is passed over.
+    inputs : callable
+        Further facts that its outputs depend on, by name, such as hashes of files that the manifest does not
+        lock: where they change the stage runs again.
     """
 
     name: str
@@ -57,3 +70,5 @@ class Stage:
     finish: Callable[[Study], None] = _nothing
     unit: str = "bases"
     ordered: bool = False
+    wanted: Callable[[Study], bool] = _always
+    inputs: Callable[[Study], dict[str, str]] = _no_inputs

@@ -1,0 +1,230 @@
+"""Burdens on disk: one HDF5 file a region, features x unique haplotypes.
+
+Arrays are stored feature by feature (``(2, m, U)``, readings plus and minus), so that a test streams blocks
+of features and never holds samples x features.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Mapping
+from pathlib import Path
+from typing import NamedTuple
+
+import h5py
+import numpy as np
+import pandas as pd
+
+from workbench.atomic import write_atomic
+from workbench.errors import InputError
+
+STATISTICS = ("max", "sum", "active", "gained", "lost")
+"""What is stored for each feature and haplotype, float32."""
+STRANDS = {"+": (0,), "-": (1,), "both": (0, 1)}
+BOTH: dict[str, Callable[[np.ndarray], np.ndarray]] = {
+    "max": lambda pair: pair.max(axis=0),
+    "sum": lambda pair: pair.sum(axis=0),
+    "active": lambda pair: pair.sum(axis=0),
+    "gained": lambda pair: pair.sum(axis=0),
+    "lost": lambda pair: pair.sum(axis=0),
+    "value": lambda pair: pair[0],
+}
+"""How the two readings of a statistic become one."""
+MISSING, ABSENT = -1, -2
+_FEATURES_A_CHUNK = 32
+
+
+class Block(NamedTuple):
+    """Some features of a region.
+
+    region : str
+    features : int32 (b)
+    values : float32 (b, U), a column a unique haplotype, column 0 the reference
+    sample_haplotype : int32 (n, ploidy)
+    """
+
+    region: str
+    features: np.ndarray
+    values: np.ndarray
+    sample_haplotype: np.ndarray
+
+    def per_sample(self) -> np.ndarray:
+        """``(b, n)`` float32: mean over a sample's haplotypes, NaN where one is missing."""
+        return spread(self.values, self.sample_haplotype)
+
+
+def spread(values: np.ndarray, sample_haplotype: np.ndarray) -> np.ndarray:
+    """Values of haplotypes ``(b, U)`` as values of samples ``(b, n)``: the mean over haplotypes.
+
+    Absent haplotypes do not count; a missing one makes the sample NaN.
+    """
+    present = sample_haplotype != ABSENT
+    total = np.zeros((len(values), len(sample_haplotype)), np.float32)
+    for column, there in zip(sample_haplotype.T, present.T, strict=True):
+        total += np.where(there, values[:, np.where(there, column, 0)], 0)
+    mean = total / np.maximum(present.sum(axis=1), 1).astype(np.float32)
+    unknown = (sample_haplotype == MISSING).any(axis=1) | ~present.any(axis=1)
+    mean[:, unknown] = np.nan
+    return mean
+
+
+class RegionBurdens:
+    """Burdens of one region, read from its file when asked for.
+
+    Attributes
+    ----------
+    region : str
+    features : int32 (m)
+        Indices of features; ``feature_names`` list of str (m).
+    sample_haplotype : int32 (n, ploidy)
+    n_haplotypes : int
+        U, the reference included.
+    statistics : tuple of str
+        What ``values`` gives.
+    """
+
+    def __init__(self, path: Path) -> None:
+        self.path = path
+        with self._open() as file:
+            self.region = str(file.attrs["region"])
+            self.origin = {k: str(v) for k, v in file.attrs.items() if k != "region"}
+            self.features = file["features"][:]
+            names = file["feature_names"].asstr()[:] if "feature_names" in file else self.features
+            self.feature_names = [str(n) for n in names]
+            self.sample_haplotype = file["sample_haplotype"][:]
+            self._stored = tuple(k for k in file if k in BOTH)
+            self.n_haplotypes = int(file[self._stored[0]].shape[2])
+        more = ("mean",) if "sum" in self._stored else ()
+        deltas = tuple(f"delta_{s}" for s in ("max", "sum", "mean", "active") if more)
+        self.statistics = (*self._stored, *more, *deltas)
+
+    def _open(self) -> h5py.File:
+        try:
+            return h5py.File(self.path, "r")
+        except OSError as error:
+            raise InputError(
+                f"{self.path}: not a readable burden file ({error}); run again with --force burdens"
+            ) from None
+
+    def values(self, statistic: str, strand: str = "both", rows: slice = slice(None)) -> np.ndarray:
+        """``(m, U)`` float32 of a statistic; ``rows`` chooses features by place in ``features``."""
+        if statistic not in self.statistics or strand not in STRANDS:
+            raise InputError(
+                f"{self.path}: no statistic {statistic!r} of strand {strand!r}; it has"
+                f" {', '.join(self.statistics)}, of {', '.join(STRANDS)}"
+            )
+        if statistic.startswith("delta_"):
+            own = self.values(statistic.removeprefix("delta_"), strand, rows)
+            return own - own[:, :1]
+        with self._open() as file:
+            if statistic == "mean":
+                total = _joined(file, "sum", strand, rows)
+                bases = file["bases"][:][list(STRANDS[strand])].sum(axis=0)
+                return np.asarray(total / np.maximum(bases, 1).astype(np.float32))
+            return _joined(file, statistic, strand, rows)
+
+    def per_sample(
+        self, statistic: str, strand: str = "both", rows: slice = slice(None)
+    ) -> np.ndarray:
+        """``(m, n)`` float32: mean over each sample's haplotypes, NaN where one is missing."""
+        return spread(self.values(statistic, strand, rows), self.sample_haplotype)
+
+    def blocks(self, statistic: str, strand: str = "both", size: int = 512) -> Iterator[Block]:
+        """The region's features in pieces of ``size``."""
+        for start in range(0, self.features.size, size):
+            rows = slice(start, start + size)
+            yield Block(
+                self.region,
+                self.features[rows],
+                self.values(statistic, strand, rows),
+                self.sample_haplotype,
+            )
+
+
+def _joined(file: h5py.File, statistic: str, strand: str, rows: slice) -> np.ndarray:
+    sides = STRANDS[strand]
+    if file[statistic].shape[0] == 1:
+        sides = (0,)
+    pair = np.stack([file[statistic][side, rows] for side in sides])
+    return np.asarray(BOTH[statistic](pair), np.float32)
+
+
+def write_region(
+    path: Path,
+    region: str,
+    origin: Mapping[str, str],
+    features: np.ndarray,
+    arrays: Mapping[str, np.ndarray],
+    sample_haplotype: np.ndarray,
+    bases: np.ndarray | None = None,
+    feature_names: list[str] | None = None,
+) -> None:
+    """Write a region, atomically.
+
+    ``arrays`` maps a statistic to float32 ``(strands, m, U)``; ``bases`` int64 ``(2, U)`` counts the bases of
+    each haplotype that have a value.
+    """
+    path.parent.mkdir(parents=True, exist_ok=True)
+    with write_atomic(path) as temporary, h5py.File(temporary, "w") as file:
+        file.attrs.update({**origin, "region": region})
+        file["features"] = features.astype(np.int32)
+        file["sample_haplotype"] = sample_haplotype.astype(np.int32)
+        if bases is not None:
+            file["bases"] = bases.astype(np.int64)
+        if feature_names is not None:
+            file["feature_names"] = feature_names
+        for name, values in arrays.items():
+            chunk = (1, min(_FEATURES_A_CHUNK, max(1, values.shape[1])), max(1, values.shape[2]))
+            file.create_dataset(
+                name, data=values, dtype=np.float32, chunks=chunk, compression="gzip", shuffle=True
+            )
+
+
+class BurdenStore:
+    """Burdens of all regions.
+
+    Attributes
+    ----------
+    regions : DataFrame
+        ``region, chrom, start, end, strand, haplotypes, features, missing`` (share of samples), ``state``.
+    samples : list of str
+        Order of the samples in every region.
+    """
+
+    def __init__(
+        self, folder: Path, regions: pd.DataFrame, samples: list[str], origin: Mapping[str, str]
+    ) -> None:
+        self.folder, self.regions, self.samples = folder, regions, samples
+        self.origin = dict(origin)
+
+    def path(self, region: str) -> Path:
+        """File of a region."""
+        found = np.flatnonzero((self.regions["region"] == region).to_numpy())
+        if not found.size:
+            known = ", ".join(self.regions["region"].head(8))
+            raise InputError(f"{self.folder}: no region {region}; it has {known}")
+        return region_path(self.folder, int(found[0]))
+
+    def open(self, region: str) -> RegionBurdens:
+        """One region; ``InputError`` where it was dropped, or made with another model or autoencoder."""
+        row = self.regions[self.regions["region"] == region]
+        if len(row) and row["state"].iloc[0] != "kept":
+            raise InputError(
+                f"{self.folder}: region {region} has no burdens: {row['state'].iloc[0]}"
+            )
+        burdens = RegionBurdens(self.path(region))
+        if burdens.origin != self.origin:
+            raise InputError(
+                f"{burdens.path}: made with {burdens.origin}, but the study has {self.origin}; run again"
+                " with --force burdens"
+            )
+        return burdens
+
+    def __iter__(self) -> Iterator[RegionBurdens]:
+        """Regions that were kept, in order."""
+        for region in self.regions.loc[self.regions["state"] == "kept", "region"]:
+            yield self.open(region)
+
+
+def region_path(folder: Path, index: int) -> Path:
+    """File of region ``index``."""
+    return folder / f"region.{index:05d}.h5"
