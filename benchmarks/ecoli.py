@@ -18,7 +18,7 @@ import tempfile
 import time
 from pathlib import Path
 
-from workbench.engine import survey
+from workbench.engines.survey import survey
 from workbench.study import Study
 
 SHARED = Path(__file__).resolve().parents[2] / "shared" / "data" / "ecoli"

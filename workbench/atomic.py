@@ -8,6 +8,7 @@ import platform
 import re
 from collections.abc import Iterator
 from contextlib import contextmanager
+from contextvars import ContextVar
 from pathlib import Path
 
 from workbench.errors import InputError
@@ -27,6 +28,27 @@ def _number(error: OSError) -> int:
     return error.errno or (int(found.group(1)) if found else 0)
 
 
+_written: ContextVar[list[Path] | None] = ContextVar("_written", default=None)
+
+
+@contextmanager
+def recording() -> Iterator[list[Path]]:
+    """Collect the paths that ``write_atomic`` (or ``note_written``) finishes inside the block."""
+    paths: list[Path] = []
+    token = _written.set(paths)
+    try:
+        yield paths
+    finally:
+        _written.reset(token)
+
+
+def note_written(path: Path) -> None:
+    """Tell ``recording`` of a file that was written whole by other means."""
+    paths = _written.get()
+    if paths is not None:
+        paths.append(path)
+
+
 @contextmanager
 def write_atomic(path: Path) -> Iterator[Path]:
     """Yield a temporary path beside ``path``; on success it is flushed to disk and renamed to ``path``.
@@ -40,6 +62,7 @@ def write_atomic(path: Path) -> Iterator[Path]:
         with temporary.open("rb+") as handle:
             os.fsync(handle.fileno())
         temporary.replace(path)
+        note_written(path)
     except OSError as error:
         temporary.unlink(missing_ok=True)
         cause = _CAUSES.get(_number(error))

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import tomllib
 from dataclasses import asdict, dataclass, field, fields, is_dataclass
 from pathlib import Path
@@ -133,6 +134,45 @@ class RunConfig:
 
 
 @dataclass(frozen=True)
+class JobConfig:
+    """Batch jobs: what `workbench submit` asks the scheduler for; empty leaves it to the site's defaults.
+
+    Attributes
+    ----------
+    scheduler : str
+        slurm, pbs, torque, lsf or sge; empty finds the one on this machine.
+    tasks, max_running : int
+        Tasks of a job array, and how many of them may run at once (0: all).
+    partition, account, time, memory : str
+        Queue, account, wall time ``H:MM:SS`` and memory ``32G`` of one task.
+    cpus, gpus : int
+        Cores and GPUs of one task; GPUs only where the model runs.
+    warning : int
+        Seconds before its end at which a task is told to save its state.
+    setup, extra : list of str
+        Shell lines run first (modules, environments); scheduler options passed on as they are.
+    python, container, scratch : str
+        Python of the workers (empty: this one), an Apptainer image, a folder for temporary files.
+    """
+
+    scheduler: str = ""
+    tasks: int = 16
+    max_running: int = 0
+    partition: str = ""
+    account: str = ""
+    time: str = ""
+    memory: str = ""
+    cpus: int = 2
+    gpus: int = 0
+    warning: int = 120
+    setup: list[str] = field(default_factory=list)
+    extra: list[str] = field(default_factory=list)
+    python: str = ""
+    container: str = ""
+    scratch: str = ""
+
+
+@dataclass(frozen=True)
 class StudyConfig:
     """The whole of ``study.toml``."""
 
@@ -145,6 +185,11 @@ class StudyConfig:
     controls: ControlConfig = field(default_factory=ControlConfig)
     cohort: CohortConfig = field(default_factory=CohortConfig)
     run: RunConfig = field(default_factory=RunConfig)
+    jobs: JobConfig = field(default_factory=JobConfig)
+
+    def check(self) -> None:
+        """Raise ``InputError`` for a value out of range."""
+        _check(self)
 
 
 def _fits(value: object, kind: Any) -> bool:
@@ -207,6 +252,21 @@ def _check(config: StudyConfig) -> None:
     _require(a.tokens >= a.batch >= 1, f"[sae]: tokens {a.tokens} must be at least batch {a.batch}")
     _require(r.shard_bases >= 1, f"[run]: shard_bases {r.shard_bases} must be at least 1")
     _check_cohort(config.cohort)
+    j = config.jobs
+    _require(j.tasks >= 1, f"[jobs]: tasks {j.tasks} must be at least 1")
+    _require(
+        min(j.max_running, j.gpus, j.warning) >= 0 < j.cpus,
+        f"[jobs]: max_running {j.max_running}, gpus {j.gpus}, warning {j.warning} must not be negative,"
+        f" cpus {j.cpus} must be at least 1",
+    )
+    for what, value, form, example in (
+        ("time", j.time, r"(\d+-)?\d+:\d\d(:\d\d)?", "4:00:00"),
+        ("memory", j.memory, r"\d+[KMGT]", "32G"),
+    ):
+        _require(
+            not value or re.fullmatch(form, value) is not None,
+            f"[jobs]: {what} is {value!r}, expected something like {example}",
+        )
     _require(config.controls.bases >= 1, "[controls]: bases must be at least 1")
 
 

@@ -46,12 +46,15 @@ class Study:
     config : StudyConfig
     ledger : Ledger
         Which shards are done.
+    batch : int
+        Windows that go through the model together; halved in this process when memory is too small.
     """
 
     def __init__(self, folder: Path, config: StudyConfig) -> None:
         self.folder = folder
         self.config = config
         self.ledger = Ledger(folder / "ledger")
+        self.batch = config.windows.batch
 
     @classmethod
     def open(cls, folder: str | Path) -> Study:
@@ -97,9 +100,16 @@ class Study:
         progress: Progress | None = None,
     ) -> None:
         """Run the study to its end (or to the stage ``until``); finished work is not repeated."""
-        from workbench.engine import run
+        from workbench.engines.local import run
 
         run(self, workers, until, force, progress)
+
+    def halve_batch(self) -> bool:
+        """Run fewer windows together from now on; False if there is one already."""
+        if self.batch == 1:
+            return False
+        self.batch //= 2
+        return True
 
     # -- provenance ---------------------------------------------------------------------------
 

@@ -16,7 +16,7 @@ import pytest
 
 from tests.workbench.small_study import small_config, write_model
 from workbench import InputError, Study
-from workbench.engine import survey
+from workbench.engines.survey import survey
 from workbench.stages.registry import STAGES
 
 TABLES = ("associations", "tracks", "catalog", "examples", "logos")
@@ -81,7 +81,7 @@ def test_the_same_seed_gives_the_same_bytes(done, samples, model, tmp_path):
 
 
 def test_a_second_run_repeats_nothing(done):
-    log = done.folder / "logs" / "run.log"
+    log = done.folder / "logs" / "run.jsonl"
     before = log.read_text()
     Study.open(done.folder).run()
     assert log.read_text() == before
@@ -110,7 +110,7 @@ def test_killed_in_every_stage_and_continued_the_tables_are_the_same(
     ]
     root = Path(__file__).resolve().parents[2]
     environment = os.environ | {"PYTHONPATH": str(root)}
-    log = study.folder / "logs" / "run.log"
+    log = study.folder / "logs" / "run.jsonl"
     killed = 0
     for stage in list(STAGES)[:-1]:
         run = subprocess.Popen(
@@ -120,9 +120,9 @@ def test_killed_in_every_stage_and_continued_the_tables_are_the_same(
         deadline = time.monotonic() + 120
         while run.poll() is None and time.monotonic() < deadline:
             text = log.read_text() if log.exists() else ""
-            if f" {stage} all done" in text:
+            if f'"done", "stage": "{stage}"' in text:
                 break
-            if f" {stage} 0 done" in text or (stage == "sae" and " plan all done" in text):
+            if stage == "sae" and '"done", "stage": "plan", "shard": null' in text:
                 break
             time.sleep(0.005)
         if stage == "sae":

@@ -8,7 +8,7 @@ import sys
 import typer
 
 from workbench.cli import app as browser
-from workbench.cli import demo, export, models, pretrain, score, study
+from workbench.cli import demo, export, jobs, models, pretrain, score, study
 from workbench.errors import InputError
 
 app = typer.Typer(
@@ -27,7 +27,13 @@ app.command("demo")(demo.demo)
 app.command("new")(study.new)
 app.command("run")(study.run)
 app.command("shard")(study.shard)
-app.command("status")(study.status)
+app.command("reduce")(study.reduce)
+app.command("status")(jobs.status)
+app.command("submit")(jobs.submit)
+app.command("retry")(jobs.retry)
+app.command("cancel")(jobs.cancel)
+app.command("logs")(jobs.logs)
+app.command("versions", hidden=True)(jobs.versions)
 app.command("export")(export.export)
 app.command("models")(models.models)
 app.command("score")(score.score)
@@ -54,6 +60,12 @@ def main() -> None:
         if type(error).__name__ != "ModelError":
             raise
         _stop(str(error))
+    except Exception as error:
+        # Looked up by name, as below: the module is not imported for `--help`.
+        if type(error).__name__ != "Stopped":
+            raise
+        print("stopped by a signal; run the same command again to go on", file=sys.stderr)
+        sys.exit(85)
     except KeyboardInterrupt:
         print("stopped; run the same command again to go on", file=sys.stderr)
         sys.exit(130)

@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
-import json
-import time
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
+
+if TYPE_CHECKING:
+    from workbench.engines.shards import Outcome
+    from workbench.stages.stage import Stage
+    from workbench.study import Study
 
 Folder = Annotated[Path, typer.Argument(help="Folder of the study.", metavar="DIR")]
 
@@ -118,14 +121,14 @@ def shard(
     ],
 ) -> None:
     """Run one task's shards of one stage, by hand or from any scheduler. Done shards are skipped."""
-    from workbench.engine import pending, run_shard
+    from workbench.engines.shards import pending, run_shards
+    from workbench.engines.survey import refuse_unready
     from workbench.errors import InputError
     from workbench.progress import showing
     from workbench.stages.registry import STAGES
+    from workbench.stop import listening
     from workbench.study import Study
 
-    if stage not in STAGES:
-        raise InputError(f"unknown stage {stage!r}; expected one of {', '.join(STAGES)}")
     try:
         task, tasks = (int(part) for part in shard.split("/"))
     except ValueError:
@@ -133,54 +136,49 @@ def shard(
     if not 0 <= task < tasks:
         raise InputError(f"--shard {shard}: I must be at least 0 and less than N")
     study = Study.open(folder)
-    if not study.planned and stage != "plan":
-        raise InputError(
-            f"{folder}: not planned yet; run `workbench run {folder} --until plan` first"
-        )
-    if study.planned:
-        study.verify()
+    refuse_unready(study, stage)
+    study.verify()
     step = STAGES[stage]
     mine = [i for i in pending(study, step) if i % tasks == task]
-    with showing() as progress:
+    with showing() as progress, listening():
         progress.begin(
             f"{step.title}, task {task} of {tasks}",
             sum(step.size(study, i) for i in mine),
             step.unit,
         )
-        for i in mine:
-            run_shard(study, step, i, progress)
+        outcome = run_shards(study, step, mine, progress)
+        _stop_if_unfinished(study, step, outcome)
         progress.end()
 
 
-def status(
+def reduce(
     folder: Folder,
-    watch: Annotated[bool, typer.Option("--watch", help="Refresh every 5 s until done.")] = False,
-    as_json: Annotated[bool, typer.Option("--json", help="One JSON object.")] = False,
+    stage: Annotated[str, typer.Option(help="Stage, as in `workbench run --help`.")],
 ) -> None:
-    """Show stages, shards done, throughput, time left, failures by cause."""
-    from rich.console import Console
-    from rich.table import Table
-
-    from workbench.engine import survey
+    """Finish a stage: check its shards' files, make what is missing, and merge. The last job of a stage."""
+    from workbench.engines.shards import reduce as reduce_stage
+    from workbench.engines.survey import refuse_unready
+    from workbench.progress import showing
+    from workbench.stages.registry import STAGES
+    from workbench.stop import listening
     from workbench.study import Study
 
-    while True:
-        stages = survey(Study.open(folder))
-        if as_json:
-            print(json.dumps({"study": str(folder), "stages": [s._asdict() for s in stages]}))
-        else:
-            table = Table("stage", "state", "shards", "seconds", "per s", "left", "failures")
-            for s in stages:
-                table.add_row(
-                    s.stage,
-                    s.state,
-                    f"{s.done}/{s.shards}" if s.shards else "",
-                    f"{s.seconds:,.1f}" if s.done else "",
-                    f"{s.rate:,.0f}" if s.rate else "",
-                    f"{s.seconds_left:,.0f} s" if s.seconds_left else "",
-                    "; ".join(f"{n} × {cause}" for cause, n in s.failures.items()),
-                )
-            Console().print(table)
-        if not watch or all(s.state == "done" for s in stages):
-            return
-        time.sleep(5)
+    study = Study.open(folder)
+    refuse_unready(study, stage)
+    study.verify()
+    with showing() as progress, listening():
+        progress.begin(STAGES[stage].title, 1, "stage")
+        _stop_if_unfinished(study, STAGES[stage], reduce_stage(study, STAGES[stage], progress))
+        progress.end()
+
+
+def _stop_if_unfinished(study: Study, stage: Stage, outcome: Outcome) -> None:
+    """End the process where shards are missing: status 85 after a warning signal, 2 where some failed."""
+    from workbench.engines.shards import describe_failure
+    from workbench.errors import InputError
+    from workbench.stop import EXIT
+
+    if outcome.stopped:
+        raise typer.Exit(EXIT)
+    if outcome.failed:
+        raise InputError(describe_failure(study, stage, outcome.failed))

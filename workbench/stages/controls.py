@@ -73,8 +73,7 @@ def _readings(
     if study.config.controls.random_weights:
         models.append(with_random_weights(study.model, study.config.run.seed))
     streams = [
-        read_cells(m, study.layer, study.genome, study.grid, cells, study.config.windows.batch)
-        for m in models
+        read_cells(m, study.layer, study.genome, study.grid, cells, study.batch) for m in models
     ]
     for readings in zip(*streams, strict=True):
         cell, strand = readings[0].cell, readings[0].strand
@@ -182,9 +181,7 @@ def _pick(study: Study, progress: Progress) -> int:
 def _first_values(study: Study, cells: list[Cell]) -> np.ndarray:
     """Activations of up to 16 cells spread over the sample, for the neurons' bin edges."""
     chosen = cells[:: max(1, len(cells) // 16)][:16]
-    stream = read_cells(
-        study.model, study.layer, study.genome, study.grid, chosen, study.config.windows.batch
-    )
+    stream = read_cells(study.model, study.layer, study.genome, study.grid, chosen, study.batch)
     return np.concatenate([r.activations[r.callable] for r in stream])
 
 
@@ -348,4 +345,5 @@ STAGE = Stage(
     size=_size,
     finish=finish,
     ordered=True,
+    model=True,
 )

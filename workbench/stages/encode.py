@@ -32,7 +32,7 @@ def run(study: Study, shard: int, progress: Progress) -> int:
         study.genome,
         study.grid,
         shard_cells(study, shard),
-        study.config.windows.batch,
+        study.batch,
     )
     for reading in stream:
         features = study.sae.encode_sparse(np.ascontiguousarray(reading.activations))
@@ -60,4 +60,5 @@ STAGE = Stage(
     size=lambda study, shard: (
         study.manifest.shards[shard]["end"] - study.manifest.shards[shard]["start"]
     ),
+    model=True,
 )

@@ -41,7 +41,7 @@ def _mean_activation(study: Study) -> torch.Tensor:
         study.genome,
         study.grid,
         held_out[::step],
-        study.config.windows.batch,
+        study.batch,
     )
     rows = np.concatenate([r.activations[r.callable] for r in stream])
     return torch.from_numpy(rows.mean(axis=0))
@@ -93,7 +93,7 @@ def shift_curve(study: Study, cells: list[Cell]) -> dict[str, object]:
 def run(study: Study, shard: int, progress: Progress) -> int:
     """Write the facts ``quality``."""
     cells = report_cells(study, BASES)
-    together = study.config.windows.batch
+    together = study.batch
 
     def rows() -> Iterator[np.ndarray]:
         stream = read_cells(study.model, study.layer, study.genome, study.grid, cells, together)
@@ -131,4 +131,5 @@ STAGE = Stage(
     sections=("windows",),
     run=run,
     size=lambda study, shard: sum(c.end - c.start for c in report_cells(study, BASES)),
+    model=True,
 )

@@ -9,6 +9,7 @@ from feature_mining.sae.calibrate import calibrate
 from feature_mining.sae.source import ShuffledActivations, Window, window_rows
 from feature_mining.sae.trainer import Metrics, TrainConfig, Trainer
 from genomic_models import DNAModel
+from workbench.atomic import note_written
 from workbench.errors import InputError
 from workbench.progress import Progress
 from workbench.stages.stage import Stage
@@ -67,7 +68,7 @@ def train_config(study: Study, model: DNAModel | None = None) -> TrainConfig:
 
 def train_sae(study: Study, model: DNAModel, folder: Path, progress: Progress) -> int:
     """Train and calibrate an autoencoder of ``model`` into ``folder``; goes on from a checkpoint."""
-    layer, together = study.layer, study.config.windows.batch
+    layer, together = study.layer, study.batch
     cells, held_out = train_cells(study)
     config = train_config(study, model)
     source = ShuffledActivations(
@@ -95,6 +96,8 @@ def train_sae(study: Study, model: DNAModel, folder: Path, progress: Progress) -
     sae, calibration = calibrate(result.sae, window_rows(model, layer, sample, together))
     calibration.save(folder)
     sae.save(folder)
+    for path in sorted(folder.iterdir()):
+        note_written(path)
     facts = {
         "steps": result.steps,
         "tokens": result.tokens,
@@ -119,4 +122,5 @@ STAGE = Stage(
         study, study.model, study.folder / "sae", progress
     ),
     size=lambda study, shard: train_config(study).steps * train_config(study).batch,
+    model=True,
 )

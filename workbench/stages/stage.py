@@ -51,6 +51,8 @@ class Stage:
         What ``run`` counts.
     ordered : bool
         Shards build on each other: they run one after another, whatever the engine.
+    model : bool
+        Shards run the DNA model, so that a GPU helps.
     size : callable
         Expected units of one shard, for the bar.
     wanted : callable
@@ -72,3 +74,4 @@ class Stage:
     ordered: bool = False
     wanted: Callable[[Study], bool] = _always
     inputs: Callable[[Study], dict[str, str]] = _no_inputs
+    model: bool = False

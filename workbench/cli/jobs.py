@@ -1,0 +1,271 @@
+"""Commands for batch jobs: submit, watch, retry, read logs, cancel."""
+
+from __future__ import annotations
+
+import json
+import time
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+
+if TYPE_CHECKING:
+    from workbench.engines.survey import Standing
+    from workbench.study import Study
+
+Folder = Annotated[Path, typer.Argument(help="Folder of the study.", metavar="DIR")]
+
+
+def submit(
+    folder: Folder,
+    scheduler: Annotated[
+        str | None, typer.Option(help="slurm, pbs, torque, lsf, sge; default: the one found here.")
+    ] = None,
+    tasks: Annotated[int | None, typer.Option(help="Tasks of each stage's array.")] = None,
+    max_running: Annotated[
+        int | None, typer.Option(help="Tasks that may run at once; 0: all.")
+    ] = None,
+    partition: Annotated[str | None, typer.Option(help="Partition or queue.")] = None,
+    account: Annotated[str | None, typer.Option(help="Account or project.")] = None,
+    time: Annotated[str | None, typer.Option(help="Wall time of a task, as 4:00:00.")] = None,
+    mem: Annotated[str | None, typer.Option(help="Memory of a task, as 32G.")] = None,
+    cpus: Annotated[int | None, typer.Option(help="Cores of a task.")] = None,
+    gpus: Annotated[
+        int | None, typer.Option(help="GPUs of a task, in stages that run the model.")
+    ] = None,
+    warning: Annotated[
+        int | None, typer.Option(help="Seconds before its end at which a task saves its state.")
+    ] = None,
+    setup: Annotated[
+        list[str] | None, typer.Option(help="Shell line run first in every job. Repeatable.")
+    ] = None,
+    extra: Annotated[
+        list[str] | None,
+        typer.Option(help="Option passed to the scheduler, as --constraint=a100. Repeatable."),
+    ] = None,
+    python: Annotated[
+        str | None, typer.Option(help="Python of the workers; default: this.")
+    ] = None,
+    container: Annotated[str | None, typer.Option(help="Apptainer image to run in.")] = None,
+    scratch: Annotated[str | None, typer.Option(help="Folder for temporary files.")] = None,
+    dry_run: Annotated[
+        bool, typer.Option("--dry-run", help="Print the scripts; queue nothing.")
+    ] = False,
+) -> None:
+    """Queue a study on a cluster: an array of jobs for each stage, and a job that merges it.
+
+    What is not given is taken from [jobs] in study.toml. Inputs are checked here first (stage plan). Run it
+    again after anything went wrong: only what is missing is queued.
+    """
+    from dataclasses import replace
+
+    from workbench import submission
+    from workbench.engines.local import run
+    from workbench.progress import showing
+    from workbench.study import Study
+
+    study = Study.open(folder)
+    given: dict[str, Any] = {
+        "scheduler": scheduler,
+        "tasks": tasks,
+        "max_running": max_running,
+        "partition": partition,
+        "account": account,
+        "time": time,
+        "memory": mem,
+        "cpus": cpus,
+        "gpus": gpus,
+        "warning": warning,
+        "setup": setup,
+        "extra": extra,
+        "python": python,
+        "container": container,
+        "scratch": scratch,
+    }
+    settings = replace(study.config.jobs, **{k: v for k, v in given.items() if v is not None})
+    replace(study.config, jobs=settings).check()
+    if not study.planned:
+        with showing() as progress:
+            run(study, until="plan", progress=progress)
+    if dry_run:
+        for name, script in submission.render(study, settings):
+            print(f"# ---- {name}\n{script}")
+        return
+    _announce(study, submission.submit(study, settings))
+
+
+def _announce(study: Study, made: Any) -> None:
+    if made is None:
+        print(f"nothing left to do; report: {study.folder / 'report.html'}")
+        return
+    for queued in made.jobs:
+        size = f", {queued.tasks} tasks" if queued.tasks else ""
+        print(f"{queued.job}  {queued.stage} {queued.kind}{size}")
+    print(f"watch: workbench status {study.folder} --watch")
+
+
+def retry(
+    folder: Folder,
+    only: Annotated[str, typer.Option(help="Kinds of failure, as oom,timeout; default: all.")] = "",
+) -> None:
+    """Queue shards that failed or were lost again, with the last settings."""
+    from workbench import submission
+    from workbench.errors import InputError
+    from workbench.failures import KINDS
+    from workbench.study import Study
+
+    kinds = [k.strip() for k in only.split(",") if k.strip()]
+    for kind in kinds:
+        if kind not in KINDS:
+            raise InputError(f"--only {kind}: expected kinds among {', '.join(KINDS)}")
+    study = Study.open(folder)
+    _announce(study, submission.retry(study, kinds))
+
+
+def cancel(folder: Folder) -> None:
+    """End all jobs of the study, waiting or running. Finished shards are kept."""
+    from workbench import submission
+    from workbench.study import Study
+
+    ended = submission.cancel(Study.open(folder))
+    print(f"cancelled {', '.join(ended)}" if ended else "no jobs of this study are in the queue")
+
+
+def logs(
+    folder: Folder,
+    stage: Annotated[str | None, typer.Option(help="Only this stage.")] = None,
+    failed: Annotated[
+        bool, typer.Option("--failed", help="Only failures, with their tracebacks.")
+    ] = False,
+    last: Annotated[int, typer.Option("--last", "-n", help="Lines from the end.", min=1)] = 30,
+) -> None:
+    """Show what happened: a line for each shard; failures with the last lines their jobs printed."""
+    from workbench.ledger import read_events
+    from workbench.study import Study
+
+    study = Study.open(folder)
+    events = [
+        e
+        for e in read_events(study.folder)
+        if (stage is None or e["stage"] == stage) and (not failed or e["event"] == "failed")
+    ]
+    for e in events[-last:]:
+        shard = "" if e["shard"] is None else f" {e['shard']}"
+        took = f" in {e['seconds']:.1f} s" if "seconds" in e else ""
+        cause = f": {e['kind']}: {e['cause']}" if "cause" in e and "kind" in e else ""
+        job = f" job {e['job']}" if e["job"] else ""
+        print(f"{e['time']} {e['host']}{job} {e['stage']}{shard} {e['event']}{took}{cause}")
+        if failed and e.get("trace"):
+            print("    " + e["trace"].rstrip().replace("\n", "\n    "))
+    if failed:
+        for path in _last_logs(study, stage):
+            lines = path.read_text(errors="replace").splitlines()[-8:]
+            print(f"{path}:")
+            print("".join(f"    {line}\n" for line in lines), end="")
+
+
+def _last_logs(study: Study, stage: str | None) -> list[Path]:
+    """Output of the newest few jobs."""
+    folder = study.folder / "logs" / "jobs"
+    found = [p for p in folder.glob("wb-*") if stage is None or p.name.startswith(f"wb-{stage}")]
+    return sorted(found, key=lambda p: p.stat().st_mtime)[-3:]
+
+
+def status(
+    folder: Folder,
+    watch: Annotated[bool, typer.Option("--watch", help="Refresh every 5 s until done.")] = False,
+    as_json: Annotated[bool, typer.Option("--json", help="One JSON object.")] = False,
+) -> None:
+    """Show stages, shards done, throughput, time left, failures by kind, and jobs in the queue.
+
+    Files are read first, then the queue, then accounting if there is any; works on any login node.
+    """
+    from rich.console import Console
+
+    from workbench import submission
+    from workbench.engines.survey import survey
+    from workbench.study import Study
+
+    console = Console()
+    while True:
+        study = Study.open(folder)
+        stages = survey(study)
+        queue = submission.live(study)
+        lost = submission.lost(study)
+        hours = gpu_hours(study, stages)
+        if as_json:
+            values = {
+                "study": str(folder),
+                "stages": [s._asdict() | {"lost": lost.get(s.stage, {})} for s in stages],
+                "queue": None if queue is None else [e._asdict() for e in queue],
+                "gpu_hours": hours,
+            }
+            print(json.dumps(values))
+        else:
+            console.print(_table(stages, lost))
+            for line in _queue_lines(study, queue, hours):
+                console.print(line)
+        if not watch or all(s.state == "done" for s in stages):
+            return
+        time.sleep(5)
+
+
+def gpu_hours(study: Study, stages: list[Standing]) -> float:
+    """Hours of GPUs that finished shards took, by the settings of the last submission."""
+    from workbench.stages.registry import STAGES
+    from workbench.submission import submissions
+
+    made = submissions(study)
+    gpus = made[-1].settings.gpus if made else 0
+    busy = sum(s.seconds for s in stages if STAGES[s.stage].model)
+    return round(gpus * busy / 3600, 3)
+
+
+def _table(stages: list[Standing], lost: dict[str, dict[int, str]]) -> Any:
+    from collections import Counter
+
+    from rich.table import Table
+
+    table = Table("stage", "state", "shards", "in work", "seconds", "per s", "left", "failures")
+    for s in stages:
+        gone = Counter(lost.get(s.stage, {}).values())
+        failures = [f"{n} × {cause}" for cause, n in s.failures.items()]
+        failures += [f"{n} × {kind}" for kind, n in gone.items()]
+        if s.repeated:
+            failures.append(f"{s.repeated} repeated")
+        working = len(s.begun) - sum(gone.values())
+        table.add_row(
+            s.stage,
+            s.state,
+            f"{s.done}/{s.shards}" if s.shards else "",
+            f"{working}" if working else "",
+            f"{s.seconds:,.1f}" if s.done else "",
+            f"{s.rate:,.0f}" if s.rate else "",
+            f"{s.seconds_left / max(1, working):,.0f} s" if s.seconds_left else "",
+            "; ".join(failures),
+        )
+    return table
+
+
+def _queue_lines(study: Study, queue: Any, hours: float) -> list[str]:
+    from collections import Counter
+
+    from workbench.submission import submissions
+
+    if not submissions(study):
+        return []
+    if queue is None:
+        return ["queue: the scheduler does not answer here; what the files say stands above"]
+    states = Counter(e.state for e in queue)
+    said = ", ".join(f"{n} {state}" for state, n in states.items()) or "empty"
+    reasons = Counter(e.reason for e in queue if e.state == "pending" and e.reason)
+    why = f" ({', '.join(reasons)})" if reasons else ""
+    spent = f"; {hours:,.2f} GPU hours" if hours else ""
+    return [f"queue: {said}{why}{spent}"]
+
+
+def versions() -> None:
+    """Print the versions that numbers depend on, as JSON."""
+    from workbench.submission import installed
+
+    print(json.dumps(installed()))

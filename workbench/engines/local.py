@@ -1,0 +1,140 @@
+"""Running stages here: in this process, or in several worker processes on this machine."""
+
+from __future__ import annotations
+
+import multiprocessing
+import os
+import time
+from collections.abc import Sequence
+from concurrent.futures import ProcessPoolExecutor, as_completed
+from concurrent.futures.process import BrokenProcessPool
+from pathlib import Path
+
+from workbench.engines.shards import (
+    ATTEMPTS,
+    PLAN,
+    Outcome,
+    check_outputs,
+    describe_failure,
+    fingerprint,
+    finish,
+    pending,
+    run_shards,
+)
+from workbench.errors import InputError
+from workbench.ledger import exclusive
+from workbench.progress import Progress, Silent
+from workbench.stages.registry import STAGES
+from workbench.stages.stage import Stage
+from workbench.stop import Stopped, listening
+from workbench.study import Study
+from workbench.submission import refuse_live
+
+_STUDIES: dict[Path, Study] = {}
+
+
+def opened(folder: Path) -> Study:
+    """The study of this worker process, opened (and its model loaded) once."""
+    if folder not in _STUDIES:
+        _STUDIES[folder] = Study.open(folder)
+    return _STUDIES[folder]
+
+
+def work(folder: Path, stage: str, shard: int, threads: int) -> tuple[int, Outcome]:
+    """One shard in a worker process: its size in units, and what came of it."""
+    import torch
+
+    torch.set_num_threads(threads)
+    study, step = opened(folder), STAGES[stage]
+    return step.size(study, shard), run_shards(study, step, [shard], Silent())
+
+
+def _in_processes(
+    study: Study, stage: Stage, shards: Sequence[int], workers: int, progress: Progress
+) -> Outcome:
+    """Shards in worker processes. A pool that breaks (a worker was killed) is made anew, for what is left."""
+    threads = max(1, (os.cpu_count() or 1) // workers)
+    context = multiprocessing.get_context("spawn")
+    made, failed = 0, dict[int, str]()
+    for _ in range(ATTEMPTS):
+        if not shards:
+            break
+        pool = ProcessPoolExecutor(min(workers, len(shards)), mp_context=context)
+        try:
+            waiting = {pool.submit(work, study.folder, stage.name, i, threads) for i in shards}
+            for finished in as_completed(waiting):
+                size, outcome = finished.result()
+                made += outcome.made
+                failed |= outcome.failed
+                progress.advance(size)
+        except BrokenProcessPool:
+            progress.say(f"{stage.name}: a worker process died; going on with what is left")
+        except BaseException:
+            pool.shutdown(wait=False, cancel_futures=True)
+            raise
+        pool.shutdown()
+        shards = [i for i in pending(study, stage) if i not in failed]
+    left = {i: "its worker process died again and again" for i in shards}
+    return Outcome(made, failed | left, False)
+
+
+def run_stage(study: Study, stage: Stage, workers: int, progress: Progress) -> None:
+    """Run what is missing of one stage, then its reduction.
+
+    Raises ``InputError`` that names the shards that failed, ``Stopped`` after a warning signal.
+    """
+    mark = fingerprint(study, stage)
+    if stage.name == PLAN:
+        shards, total = [0], 1
+    else:
+        if study.ledger.done(stage.name, None, mark):
+            return
+        check_outputs(study, stage)
+        shards = pending(study, stage)
+        total = sum(stage.size(study, i) for i in shards)
+    began = time.monotonic()
+    progress.begin(stage.title, total, stage.unit)
+    if workers > 1 and len(shards) > 1 and not stage.ordered:
+        outcome = _in_processes(study, stage, shards, workers, progress)
+    else:
+        outcome = run_shards(study, stage, shards, progress)
+    if outcome.stopped:
+        raise Stopped(0)
+    if outcome.failed:
+        raise InputError(describe_failure(study, stage, outcome.failed))
+    # The plan writes the manifest that its own mark depends on no longer.
+    finish(study, stage, mark, began)
+    progress.end()
+
+
+def run(
+    study: Study,
+    workers: int = 1,
+    until: str | None = None,
+    force: str | None = None,
+    progress: Progress | None = None,
+) -> None:
+    """Run a study to its end, or to the stage ``until``; ``force`` runs that stage and all after anew.
+
+    Raises ``InputError`` for an unknown stage, for inputs that do not belong to the study, for shards that
+    fail, and where another driver holds it.
+    """
+    for name in (until, force):
+        if name is not None and name not in STAGES:
+            raise InputError(f"unknown stage {name!r}; expected one of {', '.join(STAGES)}")
+    with exclusive(study.folder), listening():
+        refuse_live(study)
+        names = list(STAGES)
+        if force:
+            for name in names[names.index(force) :]:
+                study.ledger.forget(name)
+            if force == PLAN:
+                study.unlock()
+        if study.planned:
+            study.verify()
+        for name in names:
+            done = name == PLAN and study.planned
+            if not done and STAGES[name].wanted(study):
+                run_stage(study, STAGES[name], workers, progress or Silent())
+            if name == until:
+                return

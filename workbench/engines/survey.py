@@ -1,0 +1,106 @@
+"""Where a study stands, read from the ledger's files alone."""
+
+from __future__ import annotations
+
+from collections import Counter
+from typing import NamedTuple
+
+from workbench.engines.shards import PLAN, fingerprint
+from workbench.errors import InputError
+from workbench.ledger import Begun
+from workbench.stages.registry import STAGES
+from workbench.study import Study
+
+
+class Standing(NamedTuple):
+    """Where one stage stands.
+
+    Attributes
+    ----------
+    stage, state : str
+        ``state`` is waiting, running, failed or done.
+    done, shards : int
+        Finished shards, and all (0 while not yet known).
+    seconds : float
+        Work of the finished shards, added up over workers.
+    rate : float
+        Units a second of one worker.
+    seconds_left : float
+        Work that is left, for one worker.
+    failures : dict of str to int
+        Failed shards by kind (``failures.KINDS``) and cause.
+    begun : dict of int to Begun
+        Shards that were begun and have not ended: in work, or lost.
+    repeated : int
+        Starts beyond the first of shards that were finished since.
+    """
+
+    stage: str
+    state: str
+    done: int
+    shards: int
+    seconds: float
+    rate: float
+    seconds_left: float
+    failures: dict[str, int]
+    begun: dict[int, Begun]
+    repeated: int
+
+
+def survey(study: Study) -> list[Standing]:
+    """Standing of every stage."""
+    standings = []
+    for stage in STAGES.values():
+        if not stage.wanted(study):
+            continue
+        if not study.planned:
+            standings.append(Standing(stage.name, "waiting", 0, 0, 0.0, 0.0, 0.0, {}, {}, 0))
+            continue
+        mark = fingerprint(study, stage)
+        causes = Counter(f"{f.kind}: {f.cause}" for f in study.ledger.failures(stage.name).values())
+        try:
+            shards = stage.count(study)
+        except InputError:
+            shards = 0
+        records = study.ledger.done_shards(stage.name, mark).values()
+        seconds = sum(r.seconds for r in records)
+        bases = sum(r.bases for r in records)
+        begun = study.ledger.begun(stage.name)
+        whole = study.ledger.done(stage.name, None, mark) is not None
+        state = "done" if whole else "failed" if causes else "waiting"
+        if state == "waiting" and (records or begun):
+            state = "running"
+        left = 0.0 if whole or not records else seconds / len(records) * (shards - len(records))
+        standings.append(
+            Standing(
+                stage.name,
+                state,
+                len(records),
+                shards,
+                seconds,
+                bases / seconds if seconds else 0.0,
+                left,
+                dict(causes),
+                begun,
+                sum(r.attempts - 1 for r in records),
+            )
+        )
+    return standings
+
+
+def refuse_unready(study: Study, stage: str) -> None:
+    """Raise ``InputError`` for an unknown stage, and where a stage that it needs is not done."""
+    if stage not in STAGES:
+        raise InputError(f"unknown stage {stage!r}; expected one of {', '.join(STAGES)}")
+    if not study.planned:
+        raise InputError(
+            f"{study.folder}: not planned yet; run `workbench run {study.folder} --until plan` first"
+        )
+    for name in STAGES[stage].needs:
+        if name == PLAN or not STAGES[name].wanted(study):
+            continue
+        if not study.ledger.done(name, None, fingerprint(study, STAGES[name])):
+            raise InputError(
+                f"{study.folder}: stage {stage} needs stage {name}, which is not done; see `workbench status"
+                f" {study.folder}`"
+            )
