@@ -1,0 +1,175 @@
+"""One test over all features of a cohort: missing samples, rare and equal features, and multiplicity."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import NamedTuple
+
+import numpy as np
+import pandas as pd
+
+from feature_mining.phenotype.binary import logistic_ladder
+from feature_mining.phenotype.design import Phenotype, independent
+from feature_mining.phenotype.linear import ols
+from feature_mining.phenotype.mixed import Spectrum, decompose, fit_mixed, mixed_tests
+from feature_mining.phenotype.multiplicity import adjust, effective_tests
+from feature_mining.phenotype.patterns import by_missing, collapse, rarity
+
+Tester = Callable[[np.ndarray, np.ndarray, np.ndarray, np.ndarray], pd.DataFrame]
+"""``tester(values (k, n), y (n,), covariates (n, c), samples (n,))``: a table, one row a feature.
+
+`samples` are their places in the cohort.
+"""
+
+CELLS = 32_000_000
+"""Numbers (features x samples) that are held at a time."""
+
+FEWEST = 10
+"""Minor count below which a feature is not tested."""
+
+Z95 = 1.959963984540054
+
+
+class Scan(NamedTuple):
+    """Result of a scan.
+
+    Attributes
+    ----------
+    table : DataFrame
+        One row a feature, see `scan`.
+    patterns : int
+        Distinct sample vectors tested.
+    li_ji, galwey : float
+        Effective numbers of tests.
+    """
+
+    table: pd.DataFrame
+    patterns: int
+    li_ji: float
+    galwey: float
+
+
+def least_squares(
+    values: np.ndarray, y: np.ndarray, covariates: np.ndarray, samples: np.ndarray
+) -> pd.DataFrame:
+    """The `Tester` of quantitative traits without kinship."""
+    return ols(values, y, covariates)
+
+
+def logistic(
+    values: np.ndarray, y: np.ndarray, covariates: np.ndarray, samples: np.ndarray
+) -> pd.DataFrame:
+    """The `Tester` of binary traits without kinship."""
+    return logistic_ladder(values, y, covariates)
+
+
+def mixed(relatedness: np.ndarray, exact: bool = True) -> Tester:
+    """A `Tester` with the kinship of all samples; each set of samples is decomposed once."""
+    spectra: dict[bytes, Spectrum] = {}
+
+    def test(
+        values: np.ndarray, y: np.ndarray, covariates: np.ndarray, samples: np.ndarray
+    ) -> pd.DataFrame:
+        key = samples.tobytes()
+        if key not in spectra:
+            spectra.clear()  # an eigenbasis is n x n: one is enough to hold
+            spectra[key] = decompose(relatedness[np.ix_(samples, samples)])
+        return mixed_tests(values, fit_mixed(spectra[key], y, covariates), exact)
+
+    return test
+
+
+def scan(
+    values: np.ndarray,
+    phenotype: Phenotype,
+    covariates: np.ndarray,
+    tester: Tester,
+    fewest: int = FEWEST,
+) -> Scan:
+    """Test every feature against a trait.
+
+    Parameters
+    ----------
+    values : float (n_features, n_samples), NaN where missing
+        May be a memory map: rows are read in blocks of `CELLS` numbers.
+    phenotype : Phenotype of the same samples
+    covariates : float64 (n_samples, c), intercept included
+    tester : Tester
+    fewest : int
+        Minor count (`patterns.rarity`) below which a feature is not tested.
+
+    Returns
+    -------
+    Scan
+        Its table has, one row a feature: test ("too rare" where not tested), statistic, p (of that test),
+        minus_log10_p, beta, se, ci_low, ci_high (95 %, beta ± 1.96 se), odds_ratio (exp beta, binary
+        traits under a logistic or Firth test; NaN else), n, n_case (-1 for quantitative traits), mac,
+        converged, pattern, q, bonferroni, meff_p.
+
+    Notes
+    -----
+    A feature is tested in the samples in which it and the trait are known: nothing is filled in.
+    Features that are equal in all samples are tested once and reported each.
+    """
+    known = np.flatnonzero(phenotype.known)
+    y, design = phenotype.values[known], covariates[known]
+    patterns = collapse(values, known)
+    size = max(1, CELLS // max(len(known), 1))
+    parts, kept = [], []
+    for start in range(0, len(patterns.first), size):
+        rows = patterns.first[start : start + size]
+        chunk = np.ascontiguousarray(values[rows][:, known])
+        part = _test_chunk(chunk, y, design, known, tester, fewest)
+        kept.append(chunk[(part["test"] != "too rare").to_numpy()])
+        parts.append(part)
+    once = pd.concat(parts, ignore_index=True)
+    if not phenotype.binary:
+        once["n_case"] = -1
+    tested = np.concatenate(kept)
+    li_ji, galwey = effective_tests(tested) if len(tested) else (0.0, 0.0)
+    logistic_scale = once["test"].str.contains("logistic|firth").to_numpy()
+    with np.errstate(over="ignore"):
+        once["ci_low"] = once["beta"] - Z95 * once["se"]
+        once["ci_high"] = once["beta"] + Z95 * once["se"]
+        once["odds_ratio"] = np.where(logistic_scale, np.exp(once["beta"]), np.nan)
+    table = once.iloc[patterns.of].reset_index(drop=True)
+    table["pattern"] = patterns.of
+    table = pd.concat([table, adjust(table["p"].to_numpy(), patterns, li_ji)], axis=1)
+    return Scan(table, int(once["p"].notna().sum()), li_ji, galwey)
+
+
+def _test_chunk(
+    chunk: np.ndarray,
+    y: np.ndarray,
+    design: np.ndarray,
+    known: np.ndarray,
+    tester: Tester,
+    fewest: int,
+) -> pd.DataFrame:
+    found = rarity(chunk, y == 1)
+    table = pd.DataFrame(
+        {
+            "test": "too rare",
+            **{
+                name: np.full(len(chunk), np.nan)
+                for name in ("statistic", "p", "minus_log10_p", "beta", "se")
+            },
+            "n": (~np.isnan(chunk)).sum(axis=1),
+            "n_case": (~np.isnan(chunk) & (y == 1)).sum(axis=1),
+            "mac": found.carriers,
+            "converged": False,
+        }
+    )
+    common = np.flatnonzero(found.carriers >= fewest)
+    for features, samples in by_missing(chunk[common]):
+        here, target = common[features], y[samples]
+        matrix = design[samples]
+        # With samples gone a covariate may have become constant: it then says nothing any more.
+        matrix = matrix[:, independent(matrix)]
+        if np.ptp(target) == 0 or len(target) < matrix.shape[1] + 2:
+            continue
+        values = chunk[here] if samples.all() else np.ascontiguousarray(chunk[here][:, samples])
+        part = tester(values, target, matrix, known[samples])
+        for name in ("test", "statistic", "p", "minus_log10_p", "beta", "se", "converged"):
+            table.loc[here, name] = part[name].to_numpy()
+    return table
