@@ -1,4 +1,4 @@
-"""A binary trait: the score test for all features, the likelihood ratio for the promising, Firth's for the rare."""
+"""A binary trait: score test for all features, likelihood ratio for the promising, Firth for the rare."""
 
 from __future__ import annotations
 
