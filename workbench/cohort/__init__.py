@@ -15,8 +15,8 @@ What statistics take
 
 `BurdenStore` (``study.burdens``): features x samples, region by region, never held whole. Each *unique*
 haplotype of a region was read once. ``store.regions`` is a DataFrame (``region, chrom, start, end, strand,
-haplotypes, features, missing, state``), 0-based half-open; rows whose ``state`` is not ``kept`` have no
-burdens. ``store.open(region)`` is a `RegionBurdens`:
+bases_dropped, haplotypes, features, missing, state``), 0-based half-open; rows whose ``state``
+is not ``kept`` have no burdens. ``store.open(region)`` is a `RegionBurdens`:
 
 * ``features`` int32 (m): features active on any haplotype of the region, on either reading; all others are
   0 for every sample. ``feature_names`` gives their names;

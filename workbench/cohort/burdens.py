@@ -26,4 +26,4 @@ def origin_of(study: Study) -> dict[str, str]:
 def open_burdens(study: Study) -> BurdenStore:
     """The store of a study; ``InputError`` where there is none yet."""
     samples = list(study.table("samples")["sample"])
-    return BurdenStore(study.folder / FOLDER, study.table("regions"), samples, origin_of(study))
+    return BurdenStore(study.folder / FOLDER, study.table("burdens"), samples, origin_of(study))

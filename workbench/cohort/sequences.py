@@ -1,12 +1,19 @@
-"""FASTA per sample: which file belongs to whom."""
+"""FASTA per sample: which file belongs to whom, and where it differs from the reference."""
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from pathlib import Path
 
+import numpy as np
+
+from workbench.cohort.calls import Call, Calls, Gap, merged, unwrapped
 from workbench.cohort.cohort import read_sample_table
+from workbench.cohort.edits import Edit
 from workbench.errors import InputError
+from workbench.genome import Genome
 from workbench.text import stem_of, suffix_of
+from workbench.windows import Sequences
 
 _FASTA = (".fa", ".fasta", ".fna")
 
@@ -35,3 +42,48 @@ def sequence_files(path: Path) -> dict[str, Path]:
     if absent:
         raise InputError(f"{path}: {len(absent):,} files are absent, first {absent[0]}")
     return files
+
+
+def sequence_calls(
+    files: Mapping[str, Path],
+    reference: Sequences,
+    cache: Path,
+    chrom: str,
+    start: int,
+    end: int,
+) -> Calls:
+    """Differences of samples from the reference over a window that may wrap around a circular contig.
+
+    Sequences stand on the reference's coordinates, as ``bcftools consensus`` writes them for substitutions.
+    A letter other than A, C, G, T where the reference has one is not known. Haploid.
+
+    Raises ``InputError`` for a sample without the contig, or with one of another length.
+    """
+    found = Calls(len(files), 1)
+    length = reference.lengths[chrom]
+    for number, (sample, path) in enumerate(files.items()):
+        own = Genome(path, cache=cache)
+        if own.lengths.get(chrom) != length:
+            has = f"{own.lengths[chrom]:,} bases" if chrom in own.lengths else "is not there"
+            raise InputError(
+                f"{path}: sample {sample}: contig {chrom} {has}, the reference has {length:,}; expected a"
+                " sequence on the reference's coordinates; give insertions and deletions as a VCF"
+            )
+        carrier = np.array([number], np.int32)
+        for lo, hi, shift in unwrapped(start, end, length, chrom in reference.circular):
+            theirs, ours = (
+                np.frombuffer(source.fetch(chrom, lo, hi).encode(), np.uint8)
+                for source in (own, reference)
+            )
+            for at in np.flatnonzero(theirs != ours):
+                place, letter = lo + int(at), chr(theirs[at])
+                if chr(ours[at]) not in "ACGT":
+                    continue
+                if letter not in "ACGT":
+                    found.gaps.append(Gap(place + shift, place + shift + 1, carrier))
+                    continue
+                name = f"{chrom}:{place + 1}:{chr(ours[at])}:{letter}"
+                edit = Edit(place, place + 1, letter, name).shifted(shift)
+                found.calls.append(Call(edit, carrier))
+    found.calls = merged(found.calls)
+    return found

@@ -7,8 +7,9 @@ of features and never holds samples x features.
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping
+from contextlib import ExitStack
 from pathlib import Path
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import h5py
 import numpy as np
@@ -17,7 +18,7 @@ import pandas as pd
 from workbench.atomic import write_atomic
 from workbench.errors import InputError
 
-STATISTICS = ("max", "sum", "active", "gained", "lost")
+STATISTICS: tuple[str, ...] = ("max", "sum", "active", "gained", "lost")
 """What is stored for each feature and haplotype, float32."""
 STRANDS = {"+": (0,), "-": (1,), "both": (0, 1)}
 BOTH: dict[str, Callable[[np.ndarray], np.ndarray]] = {
@@ -148,35 +149,81 @@ def _joined(file: h5py.File, statistic: str, strand: str, rows: slice) -> np.nda
     return np.asarray(BOTH[statistic](pair), np.float32)
 
 
-def write_region(
-    path: Path,
-    region: str,
-    origin: Mapping[str, str],
-    features: np.ndarray,
-    arrays: Mapping[str, np.ndarray],
-    sample_haplotype: np.ndarray,
-    bases: np.ndarray | None = None,
-    feature_names: list[str] | None = None,
-) -> None:
-    """Write a region, atomically.
+class RegionWriter:
+    """Writes the file of a region, a block of features at a time; it appears under its name when whole.
 
-    ``arrays`` maps a statistic to float32 ``(strands, m, U)``; ``bases`` int64 ``(2, U)`` counts the bases of
-    each haplotype that have a value.
+    Parameters
+    ----------
+    path : Path
+    region : str
+    origin : mapping
+        What the burdens are made with; kept with them and compared when they are opened.
+    features : int32 (m)
+    shape : tuple of int
+        ``(strands, m, U)`` of every statistic.
     """
-    path.parent.mkdir(parents=True, exist_ok=True)
-    with write_atomic(path) as temporary, h5py.File(temporary, "w") as file:
-        file.attrs.update({**origin, "region": region})
-        file["features"] = features.astype(np.int32)
-        file["sample_haplotype"] = sample_haplotype.astype(np.int32)
-        if bases is not None:
-            file["bases"] = bases.astype(np.int64)
-        if feature_names is not None:
-            file["feature_names"] = feature_names
-        for name, values in arrays.items():
-            chunk = (1, min(_FEATURES_A_CHUNK, max(1, values.shape[1])), max(1, values.shape[2]))
-            file.create_dataset(
-                name, data=values, dtype=np.float32, chunks=chunk, compression="gzip", shuffle=True
+
+    def __init__(
+        self,
+        path: Path,
+        region: str,
+        origin: Mapping[str, str],
+        features: np.ndarray,
+        shape: tuple[int, int, int],
+    ) -> None:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        self._stack = ExitStack()
+        temporary = self._stack.enter_context(write_atomic(path))
+        self._file = self._stack.enter_context(h5py.File(temporary, "w"))
+        self._file.attrs.update({**origin, "region": region})
+        self._file["features"] = features.astype(np.int32)
+        self._shape = shape
+
+    def __enter__(self) -> RegionWriter:
+        return self
+
+    def __exit__(self, *exc: Any) -> None:
+        self._stack.__exit__(*exc)
+
+    def put(self, name: str, values: np.ndarray | list[str]) -> None:
+        """Write ``sample_haplotype``, ``bases`` or ``feature_names``."""
+        self._file[name] = values
+
+    def fill(self, statistic: str, at: slice, values: np.ndarray) -> None:
+        """Write float32 ``(strands, b, U)`` of a statistic for features ``at``."""
+        if statistic not in self._file:
+            strands, m, u = self._shape
+            chunk = (1, min(_FEATURES_A_CHUNK, max(1, m)), max(1, u))
+            self._file.create_dataset(
+                statistic,
+                (strands, m, u),
+                np.float32,
+                chunks=chunk,
+                compression="gzip",
+                shuffle=True,
             )
+        self._file[statistic][:, at] = values
+
+
+def write_matrix(
+    path: Path, origin: Mapping[str, str], features: list[str], values: np.ndarray
+) -> int:
+    """Write a ready table, float64 ``(n, m)``, NaN missing; returns the number of unique samples' rows.
+
+    Samples with the same values share a column, after the first, which stands for the reference and is all 0;
+    a sample with any missing value is missing.
+    """
+    known = ~np.isnan(values).any(axis=1)
+    unique, inverse = np.unique(values[known], axis=0, return_inverse=True)
+    columns = np.concatenate([np.zeros((1, values.shape[1])), unique]).astype(np.float32)
+    of_sample = np.full((len(values), 1), MISSING, np.int32)
+    of_sample[known, 0] = 1 + inverse.ravel()
+    shape = (1, len(features), len(columns))
+    with RegionWriter(path, "matrix", origin, np.arange(len(features)), shape) as out:
+        out.put("feature_names", features)
+        out.put("sample_haplotype", of_sample)
+        out.fill("value", slice(0, len(features)), columns.T[None])
+    return len(unique)
 
 
 class BurdenStore:
@@ -185,7 +232,8 @@ class BurdenStore:
     Attributes
     ----------
     regions : DataFrame
-        ``region, chrom, start, end, strand, haplotypes, features, missing`` (share of samples), ``state``.
+        ``region, chrom, start, end, strand, bases_dropped, haplotypes, features, missing`` (share of
+        samples), ``state``.
     samples : list of str
         Order of the samples in every region.
     """

@@ -5,7 +5,7 @@ Records are applied as they are written, each where it stands, as ``bcftools con
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -14,6 +14,7 @@ import numpy as np
 from workbench.cohort.cohort import listed, repeated
 from workbench.errors import InputError
 from workbench.text import read_lines, suffix_of
+from workbench.tracks.names import match_names
 from workbench.windows import Sequences
 
 FIXED = ("#CHROM", "POS", "ID", "REF", "ALT", "QUAL", "FILTER", "INFO", "FORMAT")
@@ -105,6 +106,18 @@ class VariantFile:
     ----------
     samples : list of str
         Those kept, in the order of the file.
+    ploidy : int
+        Alleles a sample in the first record that has genotypes.
+
+    Parameters
+    ----------
+    path : Path
+    keep : list of str, optional
+        Samples to read; default all.
+    contigs : mapping, optional
+        The genome's contigs; without them only the samples are known.
+    rename : mapping, optional
+        Name in the file to name in the genome.
 
     Raises
     ------
@@ -112,7 +125,13 @@ class VariantFile:
         A missing file, a malformed header, repeated samples, contigs that the genome does not have.
     """
 
-    def __init__(self, path: Path, keep: list[str] | None = None) -> None:
+    def __init__(
+        self,
+        path: Path,
+        keep: list[str] | None = None,
+        contigs: Mapping[str, int] | None = None,
+        rename: Mapping[str, str] | None = None,
+    ) -> None:
         self.path = path
         if suffix_of(path) not in SUFFIXES:
             raise InputError(f"{path}: unknown kind of variants; expected .vcf, .vcf.gz or .bcf")
@@ -122,7 +141,14 @@ class VariantFile:
         if header is not None:
             check_samples(path, header)
         self._keep = keep
-        self.samples = check_samples(path, list(self._open().samples))
+        file = self._open()
+        self.samples = check_samples(path, list(file.samples))
+        self.ploidy = self._ploidy(file)
+        self._names: dict[str, str] = {}
+        if contigs is not None:
+            counts = dict.fromkeys(self.contigs(), 1)
+            matched, _ = match_names(str(path), counts, list(contigs), rename or {})
+            self._names = {target: name for name, target in matched.items()}
 
     def _open(self) -> Any:
         from cyvcf2 import VCF
@@ -134,21 +160,31 @@ class VariantFile:
                 f"{self.path}: cannot be read as VCF or BCF ({error}); check it with bcftools view -h"
             ) from None
 
+    def _ploidy(self, file: Any) -> int:
+        try:
+            return next((row.genotype.array().shape[1] - 1 for row in file if row.genotype), 1)
+        except (OSError, ValueError) as error:
+            raise InputError(f"{self.path}: damaged in its first records ({error})") from None
+
     @property
     def indexed(self) -> bool:
         """Whether stretches can be fetched without reading the whole file."""
         return any(self.path.with_name(self.path.name + s).exists() for s in (".tbi", ".csi"))
 
     def read(self, chrom: str, start: int, end: int) -> Iterator[Record]:
-        """Records whose REF allele meets ``[start, end)``, in the order of the file."""
-        file = self._open()
-        if self.indexed and chrom not in file.seqnames:
+        """Records whose REF allele meets ``[start, end)``, in the order of the file.
+
+        ``chrom`` is the genome's name; so is that of the records.
+        """
+        name = self._names.get(chrom)
+        if name is None:
             return
-        rows = file(f"{chrom}:{start + 1}-{end}") if self.indexed else file
+        file = self._open()
+        rows = file(f"{name}:{start + 1}-{end}") if self.indexed else file
         try:
             for row in rows:
-                if str(row.CHROM) == chrom and row.start < end and row.end > start:
-                    yield self._record(row)
+                if str(row.CHROM) == name and row.start < end and row.end > start:
+                    yield self._record(row, chrom)
         except (OSError, ValueError) as error:
             if isinstance(error, InputError):
                 raise
@@ -157,31 +193,40 @@ class VariantFile:
             ) from None
 
     def contigs(self) -> list[str]:
-        """Contigs that have records."""
+        """Contigs by the file's own names: of its index, or of its records."""
         file = self._open()
         if self.indexed:
-            return [c for c in file.seqnames if next(iter(file(c)), None) is not None]
+            return list(file.seqnames)
         seen: dict[str, None] = {}
         for row in file:
             seen[row.CHROM] = None
         return list(seen)
 
-    def _record(self, row: Any) -> Record:
+    def _record(self, row: Any, chrom: str) -> Record:
         where = f"{self.path}: {row.CHROM}:{row.POS}"
         calls = row.genotype
         if calls is None:
             raise InputError(f"{where}: no GT field; expected a genotype for each sample")
         array = calls.array()
+        genotypes = array[:, :-1].astype(np.int16)
+        wider = genotypes.shape[1] - self.ploidy
+        if wider > 0:
+            raise InputError(
+                f"{where}: {genotypes.shape[1]} alleles a sample, {self.ploidy} in the first record; expected"
+                " one ploidy throughout (bcftools +fixploidy mends it)"
+            )
+        if wider < 0:
+            genotypes = np.pad(genotypes, ((0, 0), (0, -wider)), constant_values=NO_ALLELE)
         alleles = (row.REF.upper(), *(a.upper() for a in row.ALT))
         for allele in alleles:
             _check_allele(where, allele)
         return Record(
-            row.CHROM,
+            chrom,
             int(row.start),
             int(row.start) + len(row.REF),
             row.ID or "",
             alleles,
-            array[:, :-1].astype(np.int16),
+            genotypes,
             array[:, -1].astype(bool),
         )
 

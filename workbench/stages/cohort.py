@@ -38,11 +38,17 @@ def cohort_files(study: Study) -> dict[str, str]:
 
 
 def run(study: Study, shard: int, progress: Progress) -> int:
-    """Write ``tables/samples.parquet`` and the facts ``cohort``."""
+    """Write the tables ``samples`` and ``regions`` and the facts ``cohort``."""
+    from workbench.cohort.plan import open_variants
+    from workbench.cohort.regions import cohort_regions
     from workbench.cohort.source import read_study_cohort
 
     cohort, left_out = read_study_cohort(study)
     study.write_table("samples", cohort.samples)
+    study.write_table("regions", cohort_regions(study))
+    if study.config.cohort.variants:
+        # Contigs are compared with the genome here, before anything expensive runs.
+        open_variants(study)
     facts = {
         "samples": len(cohort.samples),
         "phenotypes": {

@@ -5,10 +5,12 @@ from __future__ import annotations
 from workbench.stages import (
     annotate,
     associate,
+    burdens,
     catalog,
     cohort,
     controls,
     encode,
+    haplotypes,
     plan,
     quality,
     report,
@@ -28,6 +30,8 @@ STAGES: dict[str, Stage] = {
         associate.STAGE,
         controls.STAGE,
         catalog.STAGE,
+        haplotypes.STAGE,
+        burdens.STAGE,
         report.STAGE,
     )
 }
