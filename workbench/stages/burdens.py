@@ -75,11 +75,10 @@ def run(study: Study, shard: int, progress: Progress) -> int:
         # The reference comes first: what each haplotype is compared with.
         chosen = sets if group.start == 0 else [(), *sets]
         readings = [make_reading(study.genome, study.grid, window, s) for s in chosen]
-        batch = study.config.windows.batch
         encoded = list(
             zip(
                 readings,
-                encode_readings(study.model, study.layer, study.sae, readings, batch),
+                encode_readings(study.model, study.layer, study.sae, readings, study.batch),
                 strict=True,
             )
         )
@@ -259,4 +258,5 @@ STAGE = Stage(
     finish=finish,
     unit="haplotypes",
     wanted=has_cohort,
+    model=True,
 )

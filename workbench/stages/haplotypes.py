@@ -9,6 +9,7 @@ from typing import Any
 
 import numpy as np
 
+from workbench.atomic import write_atomic
 from workbench.cohort.calls import Calls
 from workbench.cohort.haplotypes import Haplotypes, find_haplotypes
 from workbench.cohort.plan import (
@@ -73,8 +74,8 @@ def run(study: Study, shard: int, progress: Progress) -> int:
         facts["overlapping"] += max(f.ambiguous for f in found)
         facts["phase_matters"] += max(f.unphased for f in found)
         progress.advance(1)
-    path = _facts_path(study, shard)
-    path.write_text(json.dumps(facts | {"windows": windows}))
+    with write_atomic(_facts_path(study, shard)) as temporary:
+        temporary.write_text(json.dumps(facts | {"windows": windows}))
     return 0
 
 

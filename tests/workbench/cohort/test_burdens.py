@@ -13,7 +13,7 @@ from feature_mining.sae.source import read_activations
 from tests.workbench.cohort.test_haplotypes import row, write_vcf
 from tests.workbench.small_study import small_config, write_model
 from workbench.config import CohortConfig
-from workbench.engine import run, run_stage
+from workbench.engines.local import run, run_stage
 from workbench.errors import InputError
 from workbench.fasta import reverse_complement
 from workbench.progress import Silent
