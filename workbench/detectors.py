@@ -70,9 +70,7 @@ class Directions(NamedTuple):
         """Values float32 (n, m) of every detector."""
         return (activations - self.centre) @ self.axes if self.axes.size else activations
 
-    def bins(
-        self, activations: np.ndarray, chosen: np.ndarray, flipped: np.ndarray
-    ) -> np.ndarray:
+    def bins(self, activations: np.ndarray, chosen: np.ndarray, flipped: np.ndarray) -> np.ndarray:
         """Bins int64 (n, len(chosen)); a flipped detector counts from the other end."""
         values = self.project(activations)
         bins = np.empty((len(values), len(chosen)), np.int64)

@@ -15,8 +15,10 @@ MAX_Q = 0.05
 # Control column -> verdict where the feature does not beat it, in the order in which they are asked.
 CONTROLS = {
     "composition_ap_lift": "composition",
+    "shuffled_ap_lift": "composition",
     "random_ap_lift": "random-weights too",
     "neuron_ap_lift": "raw neuron as good",
+    "pca_ap_lift": "principal direction as good",
 }
 
 
@@ -34,19 +36,23 @@ def verdicts(tracks: pd.DataFrame) -> pd.DataFrame:
     Parameters
     ----------
     tracks : columns `ap_lift` and `q` (best feature, picked on select, scored on report) and, for
-        the controls that ran, `composition_ap_lift`, `random_ap_lift`, `neuron_ap_lift` (report);
+        the controls that ran, `composition_ap_lift`, `shuffled_ap_lift` (the same feature on the
+        dinucleotide-shuffled genome), `random_ap_lift`, `neuron_ap_lift`, `pca_ap_lift` (report);
         optionally `margin_low_*`, the lower ends of bootstrap intervals of the margins
 
     Returns
     -------
-    DataFrame with the same index: margin_composition, margin_random, margin_neuron (feature minus
-    control, NaN where the control did not run), margin (the smallest), verdict, rule
+    DataFrame with the same index: margin_composition, margin_shuffled, margin_random, margin_neuron,
+    margin_pca (feature minus control, NaN where the control did not run), margin (the smallest),
+    verdict, rule
 
     Notes
     -----
     Asked in order, the first yes decides: lift below 0.02 or q above 0.05 -> "not distinguishable";
-    not above the composition model -> "composition"; not above the same recipe on random weights ->
-    "random-weights too"; not above the best raw neuron -> "raw neuron as good"; else "learnt".
+    not above the composition model, or not above itself on the shuffled genome -> "composition";
+    not above the same recipe on random weights -> "random-weights too"; not above the best raw
+    neuron -> "raw neuron as good"; not above the best principal direction -> "principal direction
+    as good"; else "learnt".
     "Above" is a margin whose bootstrap interval lies above 0, or without an interval a margin of at
     least 0.02.
     """
@@ -98,8 +104,8 @@ def bootstrap_margin(
 
     Parameters
     ----------
-    feature, control : (positive, all), each int64 (n_blocks, n_bins): report counts by block of the
-        genome, the same blocks in the same order for both
+    feature, control : (positive, all), each (n_blocks, n_bins): report counts, weighted or not, by
+        block of the genome, the same blocks in the same order for both
 
     Notes
     -----

@@ -100,8 +100,9 @@ def run(
 ) -> None:
     """Run a study to its end. Finished shards are kept: after a stop or a crash, run it again.
 
-    Stages: plan, cohort, sae, quality, encode, annotate, associate, controls, catalog, haplotypes, burdens,
-    report (cohort, haplotypes and burdens where the study has samples).
+    Stages: plan, cohort, sae, quality, encode, annotate, associate, baselines, pick, controls, concepts,
+    audit, catalog, unexplained, haplotypes, burdens, report (cohort, haplotypes and burdens where the
+    study has samples).
     """
     from workbench.progress import showing
     from workbench.study import Study

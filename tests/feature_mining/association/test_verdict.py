@@ -29,7 +29,7 @@ def test_every_word_has_its_rule():
     out = verdicts(table)
     assert out["verdict"].tolist() == table["word"].tolist()
     assert out["margin"].iloc[0] == pytest.approx(0.2)
-    assert out["rule"].iloc[8] == "lift and q pass; not run: random, neuron"
+    assert out["rule"].iloc[8] == "lift and q pass; not run: shuffled, random, neuron, pca"
 
 
 def test_an_interval_overrules_the_fixed_margin():
