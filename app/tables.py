@@ -37,6 +37,10 @@ COLUMNS: dict[str, ColumnConfig] = {
     "neuron_ap_lift": _number("raw neuron", "Lift of the best single number of the layer."),
     "composition_ap_lift": _number("composition", "Lift of a model of local base composition."),
     "random_ap_lift": _number("random weights", "Lift of the same recipe, network untrained."),
+    "pca_ap_lift": _number("direction", "Lift of the best principal direction of the layer."),
+    "shuffled_ap_lift": _number("shuffled", "Lift of the feature on the shuffled genome."),
+    "layer_ap_lift": _number("whole layer", "Lift of a linear probe on all numbers of the layer."),
+    "sample_intervals": _number("in sample", "Intervals in the control sample.", "%d"),
     "margin": _number("margin", "Feature less the strongest control."),
     "best_track": st.column_config.TextColumn("closest track"),
     "best_mode": st.column_config.TextColumn("strand"),
@@ -51,8 +55,9 @@ COLUMNS: dict[str, ColumnConfig] = {
 
 LED = ["track", "mode", "feature", "verdict", "ap_lift", "average_precision", "base_rate", "auroc"]
 LED += ["f1", "f1_chance", "interval_f1", "n_intervals", "z", "q"]
-CONTROLS = ["track", "mode", "verdict", "sample_ap_lift", "neuron_ap_lift", "composition_ap_lift"]
-CONTROLS += ["random_ap_lift", "margin", "rule"]
+CONTROLS = ["track", "mode", "verdict", "sample_intervals", "sample_ap_lift", "neuron_ap_lift"]
+CONTROLS += ["pca_ap_lift", "composition_ap_lift", "random_ap_lift", "shuffled_ap_lift"]
+CONTROLS += ["layer_ap_lift", "margin", "rule"]
 SCORES = ["track", "mode", "ap_lift", "average_precision", "base_rate", "auroc", "precision"]
 SCORES += ["recall", "f1", "f1_chance", "n_intervals", "z", "q"]
 CATALOG = ["feature", "best_track", "best_mode", "verdict", "best_ap_lift", "best_auroc", "best_f1"]

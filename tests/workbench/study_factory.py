@@ -288,10 +288,15 @@ def _tracks(associations: pd.DataFrame, rng: np.random.Generator) -> pd.DataFram
             "neuron": int(rng.integers(D_MODEL)),
             "neuron_sign": 1,
             "random_feature": int(rng.integers(N_FEATURES)),
+            "pca": int(rng.integers(D_MODEL)),
+            "pca_sign": -1,
+            "sample_intervals": 3,
+            "layer_ap_lift": 0.9,
         }
         short = {"learnt": 0.2, "raw neuron as good": 0.0, "composition": -0.05}
         near = short.get(VERDICTS[column], 0.0)
         margins = {"neuron": near, "composition": near if near < 0 else 0.25, "random": 0.3}
+        margins |= {"pca": near + 0.01, "shuffled": 0.35}
         for name, margin in margins.items():
             row[f"{name}_ap_lift"] = mine["ap_lift"] - margin
             row[f"margin_{name}"] = margin

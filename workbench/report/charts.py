@@ -21,8 +21,10 @@ WIDTH = 860
 KINDS = {
     "SAE feature": ("#3b82c4", "circle"),
     "raw neuron": ("#d9822b", "square"),
+    "principal direction": ("#a8742f", "cross"),
     "composition": ("#2f9e73", "triangle-up"),
     "random weights": ("#b565b0", "diamond"),
+    "shuffled genome": ("#c4505f", "triangle-down"),
 }
 SPLITS = {"train": "#9aa5b1", "select": "#d9a441", "report": "#3b82c4"}
 TEXT = "currentColor"

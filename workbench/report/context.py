@@ -17,13 +17,20 @@ if TYPE_CHECKING:
 VERDICTS = (
     "learnt",
     "raw neuron as good",
+    "principal direction as good",
     "random-weights too",
     "composition",
     "not distinguishable",
 )
 """From best to worst."""
 
-CONTROLS = {"neuron": "raw neuron", "composition": "composition", "random": "random weights"}
+CONTROLS = {
+    "neuron": "raw neuron",
+    "pca": "principal direction",
+    "composition": "composition",
+    "random": "random weights",
+    "shuffled": "shuffled genome",
+}
 ASSOCIATION_COLUMNS = ("feature", "track", "mode", "base_rate", "ap_select")
 TRACK_COLUMNS = (*ASSOCIATION_COLUMNS[:-1], "n_intervals", "ap_lift", "margin", "verdict")
 CARDS = 12

@@ -246,8 +246,9 @@ def render(study: Study) -> str:
             charts.tracks_against_controls(evidence.shown),
             "controls",
             "Average precision lift (0 chance, 1 perfect) of each track's best feature next to the best raw"
-            " neuron, the composition model and the same recipe on random weights, on one sample of the"
-            " report split; right: margins with block-bootstrap intervals."
+            " neuron and principal direction, the composition model, the same recipe on random weights and"
+            " the feature itself on the shuffled genome, on one sample of the report split; right: margins"
+            " with block-bootstrap intervals."
             + (f" {left_out} more tracks are in the tables only." if left_out else ""),
         )
     return page.render(

@@ -74,8 +74,9 @@ def summary(evidence: Evidence) -> list[str]:
         ]
     others = {
         "raw neuron as good": "a single neuron of the model does as well as the best feature",
+        "principal direction as good": "one principal direction of the layer does as well",
         "random-weights too": "the same recipe on a model with random weights does as well",
-        "composition": "local base composition does as well",
+        "composition": "local base composition, fitted or kept in a shuffled genome, does as well",
         "not distinguishable": "no feature stands out from chance by enough",
     }
     for verdict, text in others.items():
