@@ -49,4 +49,5 @@ def kind_of(error: BaseException) -> str:
 
 def worth_retrying(error: BaseException) -> bool:
     """Whether the same work may succeed a little later."""
-    return kind_of(error) != "input"
+    passing = isinstance(error, OSError) and error.errno in (errno.EIO, errno.ESTALE)
+    return passing or kind_of(error) not in ("input", "disk")

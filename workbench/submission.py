@@ -102,6 +102,7 @@ def steps(
     settings: JobConfig,
     largest: int | None = None,
     only: dict[str, set[int]] | None = None,
+    until: str | None = None,
 ) -> list[Step]:
     """The jobs that are left to do, in order.
 
@@ -114,12 +115,18 @@ def steps(
         Largest array the scheduler takes.
     only : dict of str to set of int, optional
         By stage, the shards to make; what else is missing is left to the reduction.
+    until : str, optional
+        The last stage.
     """
+    if until is not None and until not in STAGES:
+        raise InputError(f"unknown stage {until!r}; expected one of {', '.join(STAGES)}")
+    names = list(STAGES)
+    wanted = names[: names.index(until) + 1] if until else names
     most = min(settings.tasks, largest or settings.tasks)
     logs = study.folder / "logs" / "jobs"
     found: list[Step] = []
     for stage in STAGES.values():
-        if stage.name == PLAN or not stage.wanted(study):
+        if stage.name == PLAN or stage.name not in wanted or not stage.wanted(study):
             continue
         if study.ledger.done(stage.name, None, fingerprint(study, stage)):
             continue
@@ -148,10 +155,12 @@ def steps(
     return found
 
 
-def render(study: Study, settings: JobConfig) -> list[tuple[str, str]]:
+def render(study: Study, settings: JobConfig, until: str | None = None) -> list[tuple[str, str]]:
     """Name and text of every script that ``submit`` would queue, in order; asks no scheduler."""
     scheduler = SCHEDULERS.get(settings.scheduler) or find_scheduler(settings.scheduler)
-    return [(s.job.name, scheduler.render(s.job)) for s in steps(study, filled(settings))]
+    return [
+        (s.job.name, scheduler.render(s.job)) for s in steps(study, filled(settings), until=until)
+    ]
 
 
 def filled(settings: JobConfig) -> JobConfig:
@@ -160,7 +169,10 @@ def filled(settings: JobConfig) -> JobConfig:
 
 
 def submit(
-    study: Study, settings: JobConfig, only: dict[str, set[int]] | None = None
+    study: Study,
+    settings: JobConfig,
+    only: dict[str, set[int]] | None = None,
+    until: str | None = None,
 ) -> Submission | None:
     """Queue what is left of a planned study; None if nothing is left.
 
@@ -173,7 +185,7 @@ def submit(
         refuse_live(study)
         check_scratch(settings)
         check_workers(settings)
-        todo = steps(study, settings, scheduler.limit(), only)
+        todo = steps(study, settings, scheduler.limit(), only, until)
         if not todo:
             return None
         _folder(study).mkdir(exist_ok=True)

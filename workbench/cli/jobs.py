@@ -48,6 +48,7 @@ def submit(
     ] = None,
     container: Annotated[str | None, typer.Option(help="Apptainer image to run in.")] = None,
     scratch: Annotated[str | None, typer.Option(help="Folder for temporary files.")] = None,
+    until: Annotated[str | None, typer.Option(help="Stop after this stage.")] = None,
     dry_run: Annotated[
         bool, typer.Option("--dry-run", help="Print the scripts; queue nothing.")
     ] = False,
@@ -88,10 +89,10 @@ def submit(
         with showing() as progress:
             run(study, until="plan", progress=progress)
     if dry_run:
-        for name, script in submission.render(study, settings):
+        for name, script in submission.render(study, settings, until):
             print(f"# ---- {name}\n{script}")
         return
-    _announce(study, submission.submit(study, settings))
+    _announce(study, submission.submit(study, settings, until=until))
 
 
 def _announce(study: Study, made: Any) -> None:

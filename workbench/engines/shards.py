@@ -147,7 +147,8 @@ def reduce(study: Study, stage: Stage, progress: Progress) -> Outcome:
         return Outcome(0, {}, False)
     began = time.monotonic()
     check_outputs(study, stage)
-    outcome = run_shards(study, stage, pending(study, stage), progress)
+    # What failed has been tried by its task already: once more, elsewhere, is enough.
+    outcome = run_shards(study, stage, pending(study, stage), progress, attempts=1)
     if outcome.stopped or outcome.failed:
         return outcome
     finish(study, stage, mark, began)
