@@ -12,7 +12,6 @@ from tests.workbench.cluster_faults import FAULTS, suffer
 from tests.workbench.small_study import small_config, write_model
 from workbench import Study
 
-
 REPEATED = {"hopeless_shard": 4, "full_disk": 15, "warned_task": 3, "preempted_task": 3}
 """Starts beyond the first that a fault may cost, where it is more than one."""
 
