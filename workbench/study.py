@@ -100,9 +100,9 @@ class Study:
         progress: Progress | None = None,
     ) -> None:
         """Run the study to its end (or to the stage ``until``); finished work is not repeated."""
-        from workbench.engines.local import run
+        from workbench.engines.local import here, processes, run
 
-        run(self, workers, until, force, progress)
+        run(self, processes(workers) if workers > 1 else here, until, force, progress)
 
     def halve_batch(self) -> bool:
         """Run fewer windows together from now on; False if there is one already."""

@@ -181,6 +181,10 @@ def submit(
     """
     scheduler = find_scheduler(settings.scheduler)
     settings = filled(settings)
+    if re.search(r"\s", str(study.folder)):
+        raise InputError(
+            f"{study.folder}: the path holds a space, at which schedulers cut their options; move the study"
+        )
     with exclusive(study.folder):
         refuse_live(study)
         check_scratch(settings)

@@ -97,6 +97,13 @@ def run(
     workers: Annotated[int, typer.Option(help="Worker processes.", min=1)] = 1,
     until: Annotated[str | None, typer.Option(help="Stop after this stage.")] = None,
     force: Annotated[str | None, typer.Option(help="Run this stage and all after it anew.")] = None,
+    dask: Annotated[
+        str,
+        typer.Option(
+            help="Run shards on a Dask cluster: its address, tcp://host:8786, or slurm, pbs, lsf, sge to"
+            " have one brought up with the settings of [jobs]."
+        ),
+    ] = "",
 ) -> None:
     """Run a study to its end. Finished shards are kept: after a stop or a crash, run it again.
 
@@ -109,7 +116,15 @@ def run(
 
     study = Study.open(folder)
     with showing() as progress:
-        study.run(workers, until, force, progress)
+        if dask:
+            from workbench.engines.cluster import connect, on
+            from workbench.engines.local import run as drive
+
+            settings = study.config.jobs
+            with connect(dask, settings) as client:
+                drive(study, on(client, settings.cpus), until, force, progress)
+        else:
+            study.run(workers, until, force, progress)
     if until is None:
         print(f"report: {study.folder / 'report.html'}")
 

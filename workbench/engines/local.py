@@ -1,11 +1,12 @@
-"""Running stages here: in this process, or in several worker processes on this machine."""
+"""Driving a study from this process: shards here, in worker processes, or where an executor has them."""
 
 from __future__ import annotations
 
 import multiprocessing
 import os
+import threading
 import time
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from concurrent.futures import ProcessPoolExecutor, as_completed
 from concurrent.futures.process import BrokenProcessPool
 from pathlib import Path
@@ -30,7 +31,11 @@ from workbench.stop import Stopped, listening
 from workbench.study import Study
 from workbench.submission import refuse_live
 
+Executor = Callable[[Study, Stage, Sequence[int], Progress], Outcome]
+"""Runs the given shards of a stage somewhere, and says what came of them."""
+
 _STUDIES: dict[Path, Study] = {}
+_ONE = threading.Lock()
 
 
 def opened(folder: Path) -> Study:
@@ -45,40 +50,49 @@ def work(folder: Path, stage: str, shard: int, threads: int) -> tuple[int, Outco
     import torch
 
     torch.set_num_threads(threads)
-    study, step = opened(folder), STAGES[stage]
-    return step.size(study, shard), run_shards(study, step, [shard], Silent())
+    # One shard at a time in a process: a Dask worker may have several threads.
+    with _ONE:
+        study, step = opened(folder), STAGES[stage]
+        return step.size(study, shard), run_shards(study, step, [shard], Silent())
 
 
-def _in_processes(
-    study: Study, stage: Stage, shards: Sequence[int], workers: int, progress: Progress
-) -> Outcome:
+def here(study: Study, stage: Stage, shards: Sequence[int], progress: Progress) -> Outcome:
+    """Shards one after another in this process."""
+    return run_shards(study, stage, shards, progress)
+
+
+def processes(workers: int) -> Executor:
     """Shards in worker processes. A pool that breaks (a worker was killed) is made anew, for what is left."""
     threads = max(1, (os.cpu_count() or 1) // workers)
-    context = multiprocessing.get_context("spawn")
-    made, failed = 0, dict[int, str]()
-    for _ in range(ATTEMPTS):
-        if not shards:
-            break
-        pool = ProcessPoolExecutor(min(workers, len(shards)), mp_context=context)
-        try:
-            waiting = {pool.submit(work, study.folder, stage.name, i, threads) for i in shards}
-            for finished in as_completed(waiting):
-                size, outcome = finished.result()
-                made += outcome.made
-                failed |= outcome.failed
-                progress.advance(size)
-        except BrokenProcessPool:
-            progress.say(f"{stage.name}: a worker process died; going on with what is left")
-        except BaseException:
-            pool.shutdown(wait=False, cancel_futures=True)
-            raise
-        pool.shutdown()
-        shards = [i for i in pending(study, stage) if i not in failed]
-    left = {i: "its worker process died again and again" for i in shards}
-    return Outcome(made, failed | left, False)
+
+    def execute(study: Study, stage: Stage, shards: Sequence[int], progress: Progress) -> Outcome:
+        context = multiprocessing.get_context("spawn")
+        made, failed = 0, dict[int, str]()
+        for _ in range(ATTEMPTS):
+            if not shards:
+                break
+            pool = ProcessPoolExecutor(min(workers, len(shards)), mp_context=context)
+            try:
+                waiting = [pool.submit(work, study.folder, stage.name, i, threads) for i in shards]
+                for finished in as_completed(waiting):
+                    size, outcome = finished.result()
+                    made += outcome.made
+                    failed |= outcome.failed
+                    progress.advance(size)
+            except BrokenProcessPool:
+                progress.say(f"{stage.name}: a worker process died; going on with what is left")
+            except BaseException:
+                pool.shutdown(wait=False, cancel_futures=True)
+                raise
+            pool.shutdown()
+            shards = [i for i in pending(study, stage) if i not in failed]
+        left = {i: "its worker process died again and again" for i in shards}
+        return Outcome(made, failed | left, False)
+
+    return execute
 
 
-def run_stage(study: Study, stage: Stage, workers: int, progress: Progress) -> None:
+def run_stage(study: Study, stage: Stage, execute: Executor, progress: Progress) -> None:
     """Run what is missing of one stage, then its reduction.
 
     Raises ``InputError`` that names the shards that failed, ``Stopped`` after a warning signal.
@@ -94,10 +108,8 @@ def run_stage(study: Study, stage: Stage, workers: int, progress: Progress) -> N
         total = sum(stage.size(study, i) for i in shards)
     began = time.monotonic()
     progress.begin(stage.title, total, stage.unit)
-    if workers > 1 and len(shards) > 1 and not stage.ordered:
-        outcome = _in_processes(study, stage, shards, workers, progress)
-    else:
-        outcome = run_shards(study, stage, shards, progress)
+    alone = len(shards) <= 1 or stage.ordered
+    outcome = (here if alone else execute)(study, stage, shards, progress)
     if outcome.stopped:
         raise Stopped(0)
     if outcome.failed:
@@ -109,12 +121,14 @@ def run_stage(study: Study, stage: Stage, workers: int, progress: Progress) -> N
 
 def run(
     study: Study,
-    workers: int = 1,
+    execute: Executor = here,
     until: str | None = None,
     force: str | None = None,
     progress: Progress | None = None,
 ) -> None:
     """Run a study to its end, or to the stage ``until``; ``force`` runs that stage and all after anew.
+
+    ``execute`` runs the shards of stages that have several; all else runs here.
 
     Raises ``InputError`` for an unknown stage, for inputs that do not belong to the study, for shards that
     fail, and where another driver holds it.
@@ -135,6 +149,6 @@ def run(
         for name in names:
             done = name == PLAN and study.planned
             if not done and STAGES[name].wanted(study):
-                run_stage(study, STAGES[name], workers, progress or Silent())
+                run_stage(study, STAGES[name], execute, progress or Silent())
             if name == until:
                 return
