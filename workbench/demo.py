@@ -4,12 +4,20 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from workbench.config import InputConfig, RunConfig, SAEConfig, StudyConfig, WindowConfig
+from workbench.config import (
+    CohortConfig,
+    InputConfig,
+    RunConfig,
+    SAEConfig,
+    StudyConfig,
+    WindowConfig,
+)
 from workbench.errors import InputError
 from workbench.progress import Progress
 from workbench.study import CONFIG, Study
 
 GENOME = "arabidopsis_chloroplast"
+COHORT = "simulated_cohort"
 
 
 def samples_folder() -> Path:
@@ -35,6 +43,15 @@ def run_demo(out: Path, seed: int, progress: Progress) -> Study:
             ),
             sae=SAEConfig(tokens=1_500_000),
             windows=WindowConfig(),
+            cohort=CohortConfig(
+                variants=str(samples / COHORT / "variants.vcf"),
+                phenotypes=str(samples / COHORT / "phenotypes.tsv"),
+                phenotype=["resistance", "growth"],
+                covariates=["depth"],
+                groups=["lineage", "site"],
+                tree=str(samples / COHORT / "tree.nwk"),
+                regions=str(samples / COHORT / "regions.bed"),
+            ),
             run=RunConfig(seed=seed, shard_bases=32_768),
         )
         study = Study.create(out, config)

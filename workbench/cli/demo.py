@@ -15,8 +15,9 @@ def demo(
     """Run the main job on the embedded sample: the Arabidopsis chloroplast genome, start to report.
 
     Reads 154 kb on both strands with the model that ships with the project, trains an autoencoder, tests
-    its features against the annotation with all controls, and writes OUT/report.html. A few minutes on
-    two cores. Run it again after a stop and it goes on.
+    its features against the annotation with all controls, reads the haplotypes of a simulated cohort of 240
+    samples over four genes, and writes OUT/report.html. A few minutes on two cores. Run it again after
+    a stop and it goes on.
     """
     from workbench.demo import run_demo
     from workbench.progress import showing

@@ -13,6 +13,9 @@ What statistics take
 ``cohort.relatedness`` holds ``kinship`` and ``distance``, each float64 (n, n) in the order of
 ``cohort.samples`` or None. A tree gives both.
 
+``study.facts("cohort")["simulated"]`` is not empty where the samples are simulated (``##simulated=TEXT`` in
+the VCF's header): whatever shows results of the cohort shows that text.
+
 `BurdenStore` (``study.burdens``): features x samples, region by region, never held whole. Each *unique*
 haplotype of a region was read once. ``store.regions`` is a DataFrame (``region, chrom, start, end, strand,
 bases_dropped, haplotypes, features, missing, state``), 0-based half-open; rows whose ``state``

@@ -73,6 +73,11 @@ def cell_spans(regions: pd.DataFrame, cell: Cell) -> list[Span]:
     ]
 
 
+def needed(spans: list[Span]) -> tuple[int, int]:
+    """From the first to the last base of a cell that any region holds."""
+    return min(s.start for s in spans), max(s.end for s in spans)
+
+
 def calls_of(study: Study, names: list[str], chrom: str, start: int, end: int) -> Calls:
     """What a stretch of the cohort's variants, or of its samples' sequences, says."""
     given = study.config.cohort

@@ -28,10 +28,15 @@ class Window(NamedTuple):
     right: int
 
 
-def cell_window(genome: Sequences, grid: Grid, cell: Cell, strand: str) -> Window:
-    """What of the reference one strand's reading of a cell sees; past the ends on a circular contig."""
-    left = cell.start - grid.warmup if strand == "+" else cell.start
-    right = cell.end if strand == "+" else cell.end + grid.warmup
+def cell_window(
+    genome: Sequences, grid: Grid, cell: Cell, strand: str, needed: tuple[int, int]
+) -> Window:
+    """What of the reference one strand's reading of a cell sees; past the ends on a circular contig.
+
+    The reading ends where the ``needed`` part of the cell does: what comes after it cannot change it.
+    """
+    left = cell.start - grid.warmup if strand == "+" else needed[0]
+    right = needed[1] if strand == "+" else cell.end + grid.warmup
     if cell.chrom not in genome.circular:
         left, right = max(0, left), min(genome.lengths[cell.chrom], right)
     return Window(cell, strand, left, right)

@@ -22,6 +22,7 @@ SUFFIXES = (".vcf", ".bcf")
 _LETTERS = frozenset("ACGTN")
 _KNOWN = frozenset("ACGT")
 NO_ALLELE, NO_CALL = -2, -1
+_SIMULATED = "##simulated="
 
 
 class Record(NamedTuple):
@@ -108,6 +109,8 @@ class VariantFile:
         Those kept, in the order of the file.
     ploidy : int
         Alleles a sample in the first record that has genotypes.
+    simulated : str
+        What the header says after ``##simulated=``; empty for real samples.
 
     Parameters
     ----------
@@ -143,6 +146,9 @@ class VariantFile:
         self._keep = keep
         file = self._open()
         self.samples = check_samples(path, list(file.samples))
+        header_lines = str(file.raw_header).splitlines()
+        marks = [h.removeprefix(_SIMULATED) for h in header_lines if h.startswith(_SIMULATED)]
+        self.simulated = marks[0] if marks else ""
         self.ploidy = self._ploidy(file)
         self._names: dict[str, str] = {}
         if contigs is not None:

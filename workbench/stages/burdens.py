@@ -25,6 +25,7 @@ from workbench.cohort.plan import (
     Group,
     cell_spans,
     cohort_cells,
+    needed,
     read_cell,
     read_counts,
     reading_shards,
@@ -70,7 +71,8 @@ def run(study: Study, shard: int, progress: Progress) -> int:
     bases = 0
     for i, group in enumerate(shards(study)[shard]):
         cell = cells[group.cell]
-        window = cell_window(study.genome, study.grid, cell, SIDES[group.side])
+        spans = cell_spans(regions, cell)
+        window = cell_window(study.genome, study.grid, cell, SIDES[group.side], needed(spans))
         sets = read_cell(study, group.cell).edits[group.side][group.start : group.end]
         # The reference comes first: what each haplotype is compared with.
         chosen = sets if group.start == 0 else [(), *sets]
@@ -83,8 +85,7 @@ def run(study: Study, shard: int, progress: Progress) -> int:
             )
         )
         own = encoded if group.start == 0 else encoded[1:]
-        spans = [(s.start, s.end) for s in cell_spans(regions, cell)]
-        sums = sum_spans(own, encoded[0], spans)
+        sums = sum_spans(own, encoded[0], [(s.start, s.end) for s in spans])
         arrays |= {f"{i}_{k}": v for k, v in sums._asdict().items()}
         bases += sum(len(r.sequence) for r in readings)
         progress.advance(len(own))

@@ -46,9 +46,10 @@ def run(study: Study, shard: int, progress: Progress) -> int:
     cohort, left_out = read_study_cohort(study)
     study.write_table("samples", cohort.samples)
     study.write_table("regions", cohort_regions(study))
+    simulated = ""
     if study.config.cohort.variants:
         # Contigs are compared with the genome here, before anything expensive runs.
-        open_variants(study)
+        simulated = open_variants(study).simulated
     facts = {
         "samples": len(cohort.samples),
         "phenotypes": {
@@ -63,9 +64,12 @@ def run(study: Study, shard: int, progress: Progress) -> int:
         "groups": {g: int(cohort.samples[g].nunique()) for g in cohort.groups},
         "relatedness": cohort.relatedness.source if cohort.relatedness else "",
         "files": cohort_files(study),
+        "simulated": simulated,
         **left_out._asdict(),
     }
     study.write_facts("cohort", facts)
+    if simulated:
+        progress.say(f"note: {simulated}")
     for what, names in left_out._asdict().items():
         if names:
             progress.say(

@@ -17,7 +17,9 @@ from workbench.cohort.plan import (
     CellHaplotypes,
     calls_of,
     cell_runs,
+    cell_spans,
     cohort_cells,
+    needed,
     samples_hash,
     write_cell,
     write_counts,
@@ -38,9 +40,10 @@ def _names(study: Study) -> list[str]:
 
 
 def _cell(study: Study, calls: Calls, cell: Cell) -> tuple[CellHaplotypes, list[Haplotypes]]:
+    part = needed(cell_spans(study.table("regions"), cell))
     found = []
     for strand in SIDES:
-        window = cell_window(study.genome, study.grid, cell, strand)
+        window = cell_window(study.genome, study.grid, cell, strand, part)
         letters = study.genome.fetch(cell.chrom, window.left, window.right)
         found.append(find_haplotypes(calls, letters, window.left, study.config.cohort.unphased))
     plus, minus = found
@@ -51,8 +54,8 @@ def run(study: Study, shard: int, progress: Progress) -> int:
     """Find the haplotypes of a run of neighbouring cells."""
     cells, members = cohort_cells(study), cell_runs(study)[shard]
     first, last = cells[members[0]], cells[members[-1]]
-    left = cell_window(study.genome, study.grid, first, "+").left
-    right = cell_window(study.genome, study.grid, last, "-").right
+    left = cell_window(study.genome, study.grid, first, "+", first[1:3]).left
+    right = cell_window(study.genome, study.grid, last, "-", last[1:3]).right
     names = _names(study)
     calls = calls_of(study, names, first.chrom, left, right)
     facts: dict[str, Any] = {"starred": calls.starred, "overlapping": 0, "phase_matters": 0}

@@ -12,6 +12,10 @@ import pytest
 from feature_mining.sae.source import read_activations
 from tests.workbench.cohort.test_haplotypes import row, write_vcf
 from tests.workbench.small_study import small_config, write_model
+from workbench.cohort.drivers import find_drivers
+from workbench.cohort.genotypes import read_genotypes
+from workbench.cohort.haplotypes import find_haplotypes
+from workbench.cohort.sequences import sequence_calls, sequence_files
 from workbench.config import CohortConfig
 from workbench.engines.local import run, run_stage
 from workbench.errors import InputError
@@ -97,9 +101,14 @@ def direct(study: Study, edits: dict[int, tuple[str, str]], strand: str) -> np.n
     return np.concatenate(out)
 
 
-def cases(study: Study) -> dict[str, dict[int, tuple[str, str]]]:
+def parts(study: Study) -> list[dict[int, tuple[str, str]]]:
+    """Each variant by itself."""
     rows = [r.split() for r in variant_rows(study.genome.fetch(CONTIG, 0, 9609))]
-    a, b, c = ({int(r[1]): (r[3], r[4])} for r in rows)
+    return [{int(r[1]): (r[3], r[4])} for r in rows]
+
+
+def cases(study: Study) -> dict[str, dict[int, tuple[str, str]]]:
+    a, b, c = parts(study)
     return {"s1": a, "s2": b, "s3": a | c, "s4": b}
 
 
@@ -200,3 +209,47 @@ def test_a_ready_matrix(study: Study, tmp_path: Path) -> None:
         burdens.per_sample("value"), [[1, 2, 1, 2, np.nan], [0, 1, 0, 1, np.nan]]
     )
     assert burdens.n_haplotypes == 3  # two rows, and a column of zeros in the reference's place
+
+
+def test_drivers_are_what_taking_a_variant_out_does(study: Study) -> None:
+    a, c = study.table("haplotypes").query("region == 'pim'")["variants"].iloc[3]
+    both, only_a, only_c, none = (
+        direct(study, edits, "+").max(axis=0)
+        for edits in (cases(study)["s3"], cases(study)["s1"], parts(study)[2], {})
+    )
+    feature = int(np.argmax(np.abs(both - only_c)))
+    table = find_drivers(study, "pim", [feature], "max", "+").set_index("variant")
+    # s1 carries a alone, s3 carries a and c: one carrier each.
+    expected = ((both - only_c)[feature] + (only_a - none)[feature]) / 2
+    assert table.loc[a, "effect"] == pytest.approx(expected, abs=2e-5)
+    assert table.loc[a, "carriers"] == 2
+    assert table.loc[c, "effect"] == pytest.approx((both - only_a)[feature], abs=2e-5)
+    assert table.loc[c, "alone"] == pytest.approx((only_c - none)[feature], abs=2e-5)
+    assert table["share"].sum() == pytest.approx(1)
+
+
+def test_genotypes_are_the_plain_variants(study: Study) -> None:
+    genotypes = read_genotypes(study)
+    assert genotypes.variants["regions"].tolist() == ["pim"] * 3
+    expected = [[1, 0, 0], [0, 1, 0], [1, 0, 1], [0, 1, 0], [0, 0, np.nan]]
+    np.testing.assert_array_equal(genotypes.dense(), expected)
+
+
+def test_sequences_of_samples_give_what_their_variants_give(study: Study, tmp_path: Path) -> None:
+    reference = study.genome.fetch(CONTIG, 0, 9609)
+    for sample in ("s1", "s5"):
+        letters = list(reference)
+        if sample == "s1":
+            letters[4399] = cases(study)["s1"][4400][1]
+        (tmp_path / f"{sample}.fa").write_text(f">{CONTIG}\n{''.join(letters)}\n")
+    (tmp_path / "n.fa").write_text(f">{CONTIG}\n{reference[:4500]}N{reference[4501:]}\n")
+    calls = sequence_calls(
+        sequence_files(tmp_path), study.genome, tmp_path / "cache", CONTIG, 4300, 4800
+    )
+    found = find_haplotypes(calls, reference[4300:4800], 4300)
+    assert found.of_sample.tolist() == [-1, 1, 0]  # n, s1, s5
+    (tmp_path / "short.fa").write_text(f">{CONTIG}\n{reference[:9000]}\n")
+    with pytest.raises(
+        InputError, match=r"sample short: contig .* 9,000 bases, the reference has 9,609"
+    ):
+        sequence_calls(sequence_files(tmp_path), study.genome, tmp_path, CONTIG, 4300, 4800)

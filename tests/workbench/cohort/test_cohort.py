@@ -1,0 +1,100 @@
+"""Phenotype tables, relatedness and bringing samples together; one sentence for each mistake."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from workbench.cohort.cohort import Cohort, read_cohort
+from workbench.cohort.relatedness import read_matrix, read_tree
+from workbench.cohort.source import read_feature_matrix
+from workbench.errors import InputError
+
+
+def write(folder: Path, text: str, name: str = "p.tsv") -> Path:
+    path = folder / name
+    path.write_text(text)
+    return path
+
+
+def test_a_table_is_read(tmp_path: Path) -> None:
+    text = (
+        "sample,mic,resistant,age,batch,lineage\na,0.5,1,30,x,L1\nb,NA,0,41.5,y,\nc,2,1,NA,x,L2\n"
+    )
+    cohort = read_cohort(write(tmp_path, text, "p.csv"), (), ["age", "batch"], ["lineage"])
+    assert [tuple(p) for p in cohort.phenotypes] == [
+        ("mic", "quantitative"),
+        ("resistant", "binary"),
+    ]
+    np.testing.assert_array_equal(cohort.samples["mic"], [0.5, np.nan, 2])
+    np.testing.assert_array_equal(cohort.samples["age"], [30, 41.5, np.nan])
+    assert cohort.samples["batch"].tolist() == ["x", "y", "x"]
+    assert cohort.samples["lineage"].tolist() == ["L1", "", "L2"]
+
+
+@pytest.mark.parametrize(
+    ("text", "said"),
+    [
+        ("sample\tr\na\tR\nb\tS\n", r"line 2: phenotype r is 'R'; expected a number"),
+        ("sample\tr\na\t1\nb\t1\nc\tNA\n", r"phenotype r is constant \(1 in every sample\)"),
+        ("sample\tr\na\tNA\nb\t\n", r"phenotype r is constant \(no value\)"),
+        ("sample\tr\na\t1\nb\t0\na\t1\n", r"1 samples are there twice: a; keep one line"),
+        ("sample\tr\na\t1\nb\t2\n", "looks like PLINK's coding"),
+        ("id\tr\na\t1\nb\t2\n", "no column sample; found id, r"),
+        ("sample\tr\na\t1\t3\n", "line 2: 3 columns, the header has 2"),
+        ("sample\tr\tr\na\t1\t3\n", "column r is there twice"),
+        ("sample\na\n", "no phenotype"),
+        ("sample\tr\n", "no samples"),
+        ("", "empty"),
+    ],
+)
+def test_tables_that_cannot_be_used(tmp_path: Path, text: str, said: str) -> None:
+    with pytest.raises(InputError, match=said) as caught:
+        read_cohort(write(tmp_path, text))
+    assert "\n" not in str(caught.value)
+
+
+def test_a_phenotype_constant_among_the_samples_kept(tmp_path: Path) -> None:
+    cohort = read_cohort(write(tmp_path, "sample\tr\na\t1\nb\t0\nc\t1\n"))
+    assert cohort.take(["b", "a"]).names == ["b", "a"]
+    with pytest.raises(InputError, match="the samples kept: phenotype r is constant"):
+        cohort.take(["a", "c"])
+
+
+def test_a_tree_as_kinship_and_distance(tmp_path: Path) -> None:
+    tree = write(tmp_path, "((a:1,b:2):0.5,(c:1,'d e':3):0);\n", "t.nwk")
+    found = read_tree(tree, ["d e", "a", "b"])
+    assert found.kinship is not None and found.distance is not None
+    assert found.kinship.tolist() == [[3, 0, 0], [0, 1.5, 0.5], [0, 0.5, 2.5]]
+    assert found.distance.tolist() == [[0, 4.5, 5.5], [4.5, 0, 3], [5.5, 3, 0]]
+    with pytest.raises(InputError, match="1 samples of the cohort are not in it: x"):
+        read_tree(tree, ["a", "x"])
+    with pytest.raises(InputError, match="a branch without length"):
+        read_tree(write(tmp_path, "(a,b);", "u.nwk"), ["a"])
+
+
+def test_a_matrix_in_the_order_of_the_samples(tmp_path: Path) -> None:
+    path = write(tmp_path, "\ta\tb\tc\na\t1\t2\t3\nb\t2\t4\t5\nc\t3\t5\t6\n", "k.tsv")
+    assert read_matrix(path, ["c", "a"]).tolist() == [[6, 3], [3, 1]]
+    path.write_text("\ta\tb\na\t1\t2\nb\t0\t4\n")
+    with pytest.raises(InputError, match="not symmetric: a, b is 2 one way and 0 the other"):
+        read_matrix(path, ["a"])
+    path.write_text("\ta\tb\na\t1\tx\nb\t0\t4\n")
+    with pytest.raises(InputError, match=r"line 2: .*expected numbers"):
+        read_matrix(path, ["a"])
+
+
+def test_a_matrix_of_features(tmp_path: Path) -> None:
+    matrix = read_feature_matrix(write(tmp_path, "sample\tf\tg\na\t1\tNA\nb\t2.5\t0\n"))
+    assert matrix.features == ["f", "g"]
+    np.testing.assert_array_equal(matrix.values, [[1, np.nan], [2.5, 0]])
+    with pytest.raises(InputError, match="line 3: feature f is 'high'; expected a number"):
+        read_feature_matrix(write(tmp_path, "sample\tf\na\t1\nb\thigh\n"))
+
+
+def test_a_cohort_without_phenotypes_is_one() -> None:
+    import pandas as pd
+
+    assert Cohort(pd.DataFrame({"sample": ["a"]}), ()).names == ["a"]
