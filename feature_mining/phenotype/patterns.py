@@ -19,10 +19,13 @@ class Patterns(NamedTuple):
         A feature that stands for each pattern, in ascending order.
     of : int64 (n_features,)
         Pattern of each feature.
+    key : str (n_patterns,)
+        Hash of the vector, the same in every block of features.
     """
 
     first: np.ndarray
     of: np.ndarray
+    key: np.ndarray
 
 
 class Rarity(NamedTuple):
@@ -55,7 +58,8 @@ def collapse(values: np.ndarray, samples: np.ndarray) -> Patterns:
             seen[key] = len(first)
             first.append(feature)
         of[feature] = seen[key]
-    return Patterns(np.array(first, np.int64), of)
+    keys = np.array([key.hex() for key in seen])
+    return Patterns(np.array(first, np.int64), of, keys)
 
 
 def by_missing(values: np.ndarray) -> Iterator[tuple[np.ndarray, np.ndarray]]:

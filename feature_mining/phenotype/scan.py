@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from typing import NamedTuple
 
 import numpy as np
@@ -12,7 +12,7 @@ from feature_mining.phenotype.binary import logistic_ladder
 from feature_mining.phenotype.design import Phenotype, independent
 from feature_mining.phenotype.linear import ols
 from feature_mining.phenotype.mixed import Spectrum, decompose, fit_mixed, mixed_tests
-from feature_mining.phenotype.multiplicity import adjust, effective_tests
+from feature_mining.phenotype.multiplicity import Effective, EffectiveTests, adjust
 from feature_mining.phenotype.patterns import by_missing, collapse, rarity
 
 Tester = Callable[[np.ndarray, np.ndarray, np.ndarray, np.ndarray], pd.DataFrame]
@@ -39,14 +39,13 @@ class Scan(NamedTuple):
         One row a feature, see `scan`.
     patterns : int
         Distinct sample vectors tested.
-    li_ji, galwey : float
+    effective : Effective
         Effective numbers of tests.
     """
 
     table: pd.DataFrame
     patterns: int
-    li_ji: float
-    galwey: float
+    effective: Effective
 
 
 def least_squares(
@@ -80,7 +79,7 @@ def mixed(relatedness: np.ndarray, exact: bool = True) -> Tester:
 
 
 def scan(
-    values: np.ndarray,
+    blocks: Iterable[np.ndarray],
     phenotype: Phenotype,
     covariates: np.ndarray,
     tester: Tester,
@@ -90,8 +89,8 @@ def scan(
 
     Parameters
     ----------
-    values : float (n_features, n_samples), NaN where missing
-        May be a memory map: rows are read in blocks of `CELLS` numbers.
+    blocks : iterable of float (k, n_samples), NaN where missing
+        Consecutive features; only one block is held at a time.
     phenotype : Phenotype of the same samples
     covariates : float64 (n_samples, c), intercept included
     tester : Tester
@@ -104,38 +103,67 @@ def scan(
         Its table has, one row a feature: test ("too rare" where not tested), statistic, p (of that test),
         minus_log10_p, beta, se, ci_low, ci_high (95 %, beta ± 1.96 se), odds_ratio (exp beta, binary
         traits under a logistic or Firth test; NaN else), n, n_case (-1 for quantitative traits), mac,
-        converged, pattern, q, bonferroni, meff_p.
+        converged, pattern (hash of the sample vector), q, bonferroni, meff_p.
 
     Notes
     -----
     A feature is tested in the samples in which it and the trait are known: nothing is filled in.
-    Features that are equal in all samples are tested once and reported each.
+    Features that are equal in all samples are tested once a block and counted once in all.
     """
     known = np.flatnonzero(phenotype.known)
+    counter = EffectiveTests(len(known))
+    seen: set[str] = set()
+    parts = []
+    for block in blocks:
+        part, fresh = _test_block(block, phenotype, covariates, known, tester, fewest, seen)
+        counter.add(fresh)
+        parts.append(part)
+    return conclude(pd.concat(parts, ignore_index=True), counter.counts())
+
+
+def conclude(table: pd.DataFrame, effective: Effective) -> Scan:
+    """Add intervals, odds ratios and adjusted p to tested blocks that belong together."""
+    logistic_scale = table["test"].str.contains("logistic|firth").to_numpy()
+    more = pd.DataFrame(
+        {
+            "ci_low": table["beta"] - Z95 * table["se"],
+            "ci_high": table["beta"] + Z95 * table["se"],
+            "odds_ratio": np.where(logistic_scale, np.exp(table["beta"].clip(-700, 700)), np.nan),
+        }
+    )
+    adjusted = adjust(table["p"].to_numpy(), table["pattern"].to_numpy(str), effective.li_ji)
+    patterns = table.loc[table["p"].notna(), "pattern"].nunique()
+    return Scan(pd.concat([table, more, adjusted], axis=1), int(patterns), effective)
+
+
+def _test_block(
+    block: np.ndarray,
+    phenotype: Phenotype,
+    covariates: np.ndarray,
+    known: np.ndarray,
+    tester: Tester,
+    fewest: int,
+    seen: set[str],
+) -> tuple[pd.DataFrame, np.ndarray]:
+    """Table of a block, and those of its tested patterns that no block had before; adds them to `seen`."""
+    patterns = collapse(block, known)
     y, design = phenotype.values[known], covariates[known]
-    patterns = collapse(values, known)
+    parts, fresh = [], []
     size = max(1, CELLS // max(len(known), 1))
-    parts, kept = [], []
     for start in range(0, len(patterns.first), size):
-        rows = patterns.first[start : start + size]
-        chunk = np.ascontiguousarray(values[rows][:, known])
+        here = slice(start, start + size)
+        chunk = np.ascontiguousarray(block[patterns.first[here]][:, known])
         part = _test_chunk(chunk, y, design, known, tester, fewest)
-        kept.append(chunk[(part["test"] != "too rare").to_numpy()])
+        new = ~np.isin(patterns.key[here], list(seen)) & part["p"].notna().to_numpy()
+        fresh.append(chunk[new])
         parts.append(part)
     once = pd.concat(parts, ignore_index=True)
+    seen.update(patterns.key[once["p"].notna().to_numpy()])
     if not phenotype.binary:
         once["n_case"] = -1
-    tested = np.concatenate(kept)
-    li_ji, galwey = effective_tests(tested) if len(tested) else (0.0, 0.0)
-    logistic_scale = once["test"].str.contains("logistic|firth").to_numpy()
-    with np.errstate(over="ignore"):
-        once["ci_low"] = once["beta"] - Z95 * once["se"]
-        once["ci_high"] = once["beta"] + Z95 * once["se"]
-        once["odds_ratio"] = np.where(logistic_scale, np.exp(once["beta"]), np.nan)
     table = once.iloc[patterns.of].reset_index(drop=True)
-    table["pattern"] = patterns.of
-    table = pd.concat([table, adjust(table["p"].to_numpy(), patterns, li_ji)], axis=1)
-    return Scan(table, int(once["p"].notna().sum()), li_ji, galwey)
+    table["pattern"] = patterns.key[patterns.of]
+    return table, np.concatenate(fresh)
 
 
 def _test_chunk(

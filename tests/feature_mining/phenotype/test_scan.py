@@ -13,7 +13,7 @@ from feature_mining.phenotype.design import Phenotype
 from feature_mining.phenotype.kinship import kinship
 from feature_mining.phenotype.lineage import indicators, lineage_share, locus_or_lineage
 from feature_mining.phenotype.linear import ols
-from feature_mining.phenotype.multiplicity import effective_tests
+from feature_mining.phenotype.multiplicity import EffectiveTests, effective_tests
 from feature_mining.phenotype.patterns import by_missing, collapse, rarity
 from feature_mining.phenotype.permutation import permute_scores, shuffle_within
 from feature_mining.phenotype.regions import acat, region_tests
@@ -45,7 +45,7 @@ def test_missing_samples_are_left_out_feature_by_feature(cohort):
     holed[1, 20:60] = holed[2, 20:60] = np.nan
     holed[4, 5:30] = np.nan
     covariates = np.column_stack([np.ones(400), random.normal(size=400)])
-    table = scan(holed, Phenotype("y", y, False), covariates, least_squares).table
+    table = scan([holed], Phenotype("y", y, False), covariates, least_squares).table
     for i in range(6):
         known = ~np.isnan(y) & ~np.isnan(holed[i])
         alone = ols(holed[i : i + 1, known], y[known], covariates[known])
@@ -57,8 +57,8 @@ def test_missing_samples_are_left_out_feature_by_feature(cohort):
 def test_equal_features_are_tested_once_and_reported_each(cohort):
     values, trait, _ = cohort
     doubled = np.vstack([values, values[200:201], values[:3]])
-    found = scan(doubled, trait, np.ones((400, 1)), logistic)
-    single = scan(values, trait, np.ones((400, 1)), logistic)
+    found = scan([doubled], trait, np.ones((400, 1)), logistic)
+    single = scan([values], trait, np.ones((400, 1)), logistic)
     assert found.patterns == single.patterns == 201
     assert found.table["p"][200] == found.table["p"][202]
     assert found.table["bonferroni"][202] == pytest.approx(201 * found.table["p"][202])
@@ -80,9 +80,9 @@ def test_rarity_counts_what_is_not_the_majority():
 def test_lineage_markers_fall_and_the_locus_stays(cohort):
     values, trait, groups = cohort
     lineages = indicators(groups)
-    naive = scan(values, trait, np.ones((400, 1)), logistic)
+    naive = scan([values], trait, np.ones((400, 1)), logistic)
     design = np.column_stack([np.ones(400), lineages])
-    adjusted = scan(values, trait, design, logistic)
+    adjusted = scan([values], trait, design, logistic)
     words = locus_or_lineage(
         naive.table["p"].to_numpy(), adjusted.table["p"].to_numpy(), adjusted.patterns
     )
@@ -91,7 +91,7 @@ def test_lineage_markers_fall_and_the_locus_stays(cohort):
     assert inflation(naive.table["p"].to_numpy()) > 3
     assert inflation(adjusted.table["p"].to_numpy()) < 1.4
     model = scan(
-        values,
+        [values],
         Phenotype("drug", trait.values, False),
         np.ones((400, 1)),
         mixed(kinship(values[:200])),
@@ -122,7 +122,7 @@ def test_null_traits_give_uniform_p(cohort):
     p = []
     for order in shuffle_within(groups, 20, seed=4):
         shuffled = Phenotype("null", trait.values[order], True)
-        p.append(scan(values[:200], shuffled, design, logistic).table["p"].dropna())
+        p.append(scan([values[:200]], shuffled, design, logistic).table["p"].dropna())
     p = np.concatenate(p)
     assert inflation(p) == pytest.approx(1.0, abs=0.12)
     assert np.mean(p <= 0.05) == pytest.approx(0.05, abs=0.012)
@@ -136,6 +136,11 @@ def test_effective_tests():
     assert 9.5 < galwey <= 10 and 9 <= li_ji <= 10
     assert effective_tests(np.vstack([independent, independent]))[1] == pytest.approx(galwey)
     assert max(effective_tests(random.normal(size=(50, 12)))) <= 11
+    counter = EffectiveTests(12)
+    few = random.normal(size=(20, 12))
+    counter.add(few[:6])
+    counter.add(few[6:])
+    assert counter.counts() == pytest.approx(effective_tests(few))
 
 
 def test_acat_against_scipy_free_formula():
@@ -188,7 +193,7 @@ def test_replication_is_asked_in_the_other_part(cohort):
     design = np.column_stack([np.ones(400), indicators(groups)])
     first = split_samples(cohorts, "first")
     parts = [
-        scan(values[:, s], Phenotype("drug", trait.values[s], True), design[s], logistic).table
+        scan([values[:, s]], Phenotype("drug", trait.values[s], True), design[s], logistic).table
         for s in (first, ~first)
     ]
     found = compare(*parts)
