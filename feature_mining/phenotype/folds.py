@@ -58,7 +58,7 @@ def outer_folds(
         names = np.unique(groups)
         if names.size < 2:
             raise ValueError(
-                f"all {n} samples are of group {names[0]!r}, expected at least two groups; without them"
+                f"all {n} samples are of group {str(names[0])!r}, expected at least two groups; without them"
                 " nothing can be said of a lineage or site never seen"
             )
         if names.size <= SINGLE:

@@ -10,14 +10,20 @@ from feature_mining.phenotype.moments import moments
 LEVEL = 0.05
 
 
+SMALLEST = 10
+"""Samples below which lineages are put together as "other"."""
+
+
 def indicators(groups: np.ndarray) -> pd.DataFrame:
     """One column of 0 and 1 for each lineage, the largest left out (it is what the others are held against).
 
     Parameters
     ----------
     groups : str (n_samples,)
+        Lineages of fewer than `SMALLEST` samples become one, "other".
     """
     names = pd.Series(np.asarray(groups, dtype=str))
+    names = names.where(names.map(names.value_counts()) >= SMALLEST, "other")
     columns = names.value_counts().index[1:]
     return pd.DataFrame({f"lineage {c}": (names == c).astype(np.float64) for c in sorted(columns)})
 

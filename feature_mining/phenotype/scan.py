@@ -79,21 +79,19 @@ def mixed(relatedness: np.ndarray, exact: bool = True) -> Tester:
 
 
 def scan(
-    blocks: Iterable[np.ndarray],
+    blocks: Iterable[tuple[np.ndarray, Tester]],
     phenotype: Phenotype,
     covariates: np.ndarray,
-    tester: Tester,
     fewest: int = FEWEST,
 ) -> Scan:
     """Test every feature against a trait.
 
     Parameters
     ----------
-    blocks : iterable of float (k, n_samples), NaN where missing
-        Consecutive features; only one block is held at a time.
+    blocks : iterable of (float (k, n_samples), NaN where missing; Tester)
+        Consecutive features, and the test for them; only one block is held at a time.
     phenotype : Phenotype of the same samples
     covariates : float64 (n_samples, c), intercept included
-    tester : Tester
     fewest : int
         Minor count (`patterns.rarity`) below which a feature is not tested.
 
@@ -114,7 +112,7 @@ def scan(
     counter = EffectiveTests(len(known))
     seen: set[str] = set()
     parts = []
-    for block in blocks:
+    for block, tester in blocks:
         part, fresh = _test_block(block, phenotype, covariates, known, tester, fewest, seen)
         counter.add(fresh)
         parts.append(part)

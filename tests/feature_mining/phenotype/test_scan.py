@@ -15,7 +15,7 @@ from feature_mining.phenotype.lineage import indicators, lineage_share, locus_or
 from feature_mining.phenotype.linear import ols
 from feature_mining.phenotype.multiplicity import EffectiveTests, effective_tests
 from feature_mining.phenotype.patterns import by_missing, collapse, rarity
-from feature_mining.phenotype.permutation import permute_scores, shuffle_within
+from feature_mining.phenotype.permutation import Permutation, shuffle_within
 from feature_mining.phenotype.regions import acat, region_tests
 from feature_mining.phenotype.replication import compare, split_samples
 from feature_mining.phenotype.scan import least_squares, logistic, mixed, scan
@@ -45,7 +45,7 @@ def test_missing_samples_are_left_out_feature_by_feature(cohort):
     holed[1, 20:60] = holed[2, 20:60] = np.nan
     holed[4, 5:30] = np.nan
     covariates = np.column_stack([np.ones(400), random.normal(size=400)])
-    table = scan([holed], Phenotype("y", y, False), covariates, least_squares).table
+    table = scan([(holed, least_squares)], Phenotype("y", y, False), covariates).table
     for i in range(6):
         known = ~np.isnan(y) & ~np.isnan(holed[i])
         alone = ols(holed[i : i + 1, known], y[known], covariates[known])
@@ -57,8 +57,8 @@ def test_missing_samples_are_left_out_feature_by_feature(cohort):
 def test_equal_features_are_tested_once_and_reported_each(cohort):
     values, trait, _ = cohort
     doubled = np.vstack([values, values[200:201], values[:3]])
-    found = scan([doubled], trait, np.ones((400, 1)), logistic)
-    single = scan([values], trait, np.ones((400, 1)), logistic)
+    found = scan([(doubled, logistic)], trait, np.ones((400, 1)))
+    single = scan([(values, logistic)], trait, np.ones((400, 1)))
     assert found.patterns == single.patterns == 201
     assert found.table["p"][200] == found.table["p"][202]
     assert found.table["bonferroni"][202] == pytest.approx(201 * found.table["p"][202])
@@ -80,9 +80,9 @@ def test_rarity_counts_what_is_not_the_majority():
 def test_lineage_markers_fall_and_the_locus_stays(cohort):
     values, trait, groups = cohort
     lineages = indicators(groups)
-    naive = scan([values], trait, np.ones((400, 1)), logistic)
+    naive = scan([(values, logistic)], trait, np.ones((400, 1)))
     design = np.column_stack([np.ones(400), lineages])
-    adjusted = scan([values], trait, design, logistic)
+    adjusted = scan([(values, logistic)], trait, design)
     words = locus_or_lineage(
         naive.table["p"].to_numpy(), adjusted.table["p"].to_numpy(), adjusted.patterns
     )
@@ -91,10 +91,9 @@ def test_lineage_markers_fall_and_the_locus_stays(cohort):
     assert inflation(naive.table["p"].to_numpy()) > 3
     assert inflation(adjusted.table["p"].to_numpy()) < 1.4
     model = scan(
-        [values],
+        [(values, mixed(kinship(values[:200])))],
         Phenotype("drug", trait.values, False),
         np.ones((400, 1)),
-        mixed(kinship(values[:200])),
     )
     assert model.table["p"].idxmin() == 200 and inflation(model.table["p"].to_numpy()) < 1.5
     share = lineage_share(values, lineages)
@@ -108,12 +107,14 @@ def test_permutation_within_lineage_is_uniform_and_keeps_groups(cohort):
     for order in shuffle_within(groups, 3):
         assert (groups[order] == groups).all() and (np.sort(order) == np.arange(400)).all()
     design = np.column_stack([np.ones(400), indicators(groups)])
-    found = permute_scores(values[:200], trait, design, groups, count=400)
+    found = Permutation(trait, design, groups, count=400).scores(values[:200])
     p = 2 * stats.norm.sf(np.abs(found.null))
     assert np.mean(p <= 0.05) == pytest.approx(0.05, abs=0.005)
     assert inflation(p.ravel()) == pytest.approx(1.0, abs=0.05)
-    observed = permute_scores(values[[200, 3]], trait, design, groups, count=400)
-    assert observed.p[0] == observed.family_p[0] == pytest.approx(1 / 401)
+    observed = Permutation(trait, design, groups, count=400).scores(values[[200, 3]])
+    largest = np.maximum(found.largest, observed.largest)
+    assert observed.p[0] == observed.family_p(largest)[0] == pytest.approx(1 / 401)
+    assert (found.family_p(found.largest) >= found.p).all()
 
 
 def test_null_traits_give_uniform_p(cohort):
@@ -122,7 +123,7 @@ def test_null_traits_give_uniform_p(cohort):
     p = []
     for order in shuffle_within(groups, 20, seed=4):
         shuffled = Phenotype("null", trait.values[order], True)
-        p.append(scan([values[:200]], shuffled, design, logistic).table["p"].dropna())
+        p.append(scan([(values[:200], logistic)], shuffled, design).table["p"].dropna())
     p = np.concatenate(p)
     assert inflation(p) == pytest.approx(1.0, abs=0.12)
     assert np.mean(p <= 0.05) == pytest.approx(0.05, abs=0.012)
@@ -193,7 +194,7 @@ def test_replication_is_asked_in_the_other_part(cohort):
     design = np.column_stack([np.ones(400), indicators(groups)])
     first = split_samples(cohorts, "first")
     parts = [
-        scan([values[:, s]], Phenotype("drug", trait.values[s], True), design[s], logistic).table
+        scan([(values[:, s], logistic)], Phenotype("drug", trait.values[s], True), design[s]).table
         for s in (first, ~first)
     ]
     found = compare(*parts)
