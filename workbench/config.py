@@ -109,6 +109,46 @@ class CohortConfig:
     max_missing: float = 0.1
 
 
+@dataclass(frozen=True)
+class PhenotypeConfig:
+    """Which burdens are tested, how lineages are held fixed, and how hits are asked again; see the README.
+
+    Attributes
+    ----------
+    burdens : list of str
+        Statistics of a region's features, as `BurdenStore` names them.
+    strand : str
+        Reading: +, - or both.
+    lineage : str
+        Column of [cohort] groups that is held fixed, permuted within and left out in folds; empty: the first.
+    model : str
+        fixed (least squares, logistic) or mixed (linear mixed model with kinship).
+    components : int
+        Principal components of the kinship among the covariates.
+    fewest : int
+        Minor count below which a feature is not tested.
+    permutations : int
+        Of the phenotype within lineage.
+    discovery : str
+        COLUMN=VALUE, a column of [cohort] groups: samples with it are searched, the others asked again.
+    catalogue : str
+        Table with columns variant (CHROM:POS:REF:ALT) and phenotype: known variants, as a baseline.
+    predict : bool
+        Cross-validate predictions.
+    """
+
+    burdens: list[str] = field(default_factory=lambda: ["sum", "max"])
+    strand: str = "both"
+    lineage: str = ""
+    model: str = "fixed"
+    components: int = 0
+    fewest: int = 10
+    permutations: int = 999
+    discovery: str = ""
+    catalogue: str = ""
+    predict: bool = True
+
+
 COHORT_FILES = (
     "variants",
     "sequences",
@@ -184,6 +224,7 @@ class StudyConfig:
     statistics: StatisticsConfig = field(default_factory=StatisticsConfig)
     controls: ControlConfig = field(default_factory=ControlConfig)
     cohort: CohortConfig = field(default_factory=CohortConfig)
+    phenotype: PhenotypeConfig = field(default_factory=PhenotypeConfig)
     run: RunConfig = field(default_factory=RunConfig)
     jobs: JobConfig = field(default_factory=JobConfig)
 
@@ -252,6 +293,7 @@ def _check(config: StudyConfig) -> None:
     _require(a.tokens >= a.batch >= 1, f"[sae]: tokens {a.tokens} must be at least batch {a.batch}")
     _require(r.shard_bases >= 1, f"[run]: shard_bases {r.shard_bases} must be at least 1")
     _check_cohort(config.cohort)
+    _check_phenotype(config.phenotype)
     j = config.jobs
     _require(j.tasks >= 1, f"[jobs]: tasks {j.tasks} must be at least 1")
     _require(
@@ -285,6 +327,27 @@ def _check_cohort(c: CohortConfig) -> None:
         )
     _require(0 <= c.max_missing < 1, f"[cohort]: max_missing {c.max_missing} must be in 0 to 1")
     _require(c.flank >= 0, f"[cohort]: flank {c.flank} must be at least 0")
+
+
+def _check_phenotype(p: PhenotypeConfig) -> None:
+    for key, value, allowed in (
+        ("model", p.model, ("fixed", "mixed")),
+        ("strand", p.strand, ("+", "-", "both")),
+    ):
+        _require(
+            value in allowed,
+            f"[phenotype]: {key} is {value!r}, expected one of {', '.join(allowed)}",
+        )
+    _require(bool(p.burdens), "[phenotype]: burdens is empty, expected names such as sum or max")
+    _require(
+        p.fewest >= 1 and p.components >= 0 and p.permutations >= 0,
+        f"[phenotype]: fewest {p.fewest} must be at least 1, components {p.components} and permutations"
+        f" {p.permutations} must not be negative",
+    )
+    _require(
+        not p.discovery or "=" in p.discovery,
+        f"[phenotype]: discovery is {p.discovery!r}, expected COLUMN=VALUE",
+    )
 
 
 def read_config(path: Path) -> StudyConfig:

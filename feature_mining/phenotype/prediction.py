@@ -51,7 +51,8 @@ def cross_validate(
     DataFrame, one row for each set of predictors and group ("all" for all samples): predictors, folds, group,
     n, n_case, and for a binary trait auroc, auroc_low, auroc_high, average_precision (with _low, _high),
     brier, calibration_slope, calibration_intercept, auroc_over_lineage (with _low, _high; paired
-    bootstrap), for a quantitative one r2, r2_low, r2_high; auroc_folds or r2_folds (mean over outer folds), note
+    bootstrap), for a quantitative one r2, r2_low, r2_high; auroc_folds or r2_folds (mean over outer folds),
+    note
 
     Raises
     ------

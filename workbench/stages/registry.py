@@ -12,6 +12,7 @@ from workbench.stages import (
     controls,
     encode,
     haplotypes,
+    phenotype,
     pick,
     plan,
     quality,
@@ -36,6 +37,8 @@ STAGES: dict[str, Stage] = {
         catalog.STAGE,
         haplotypes.STAGE,
         burdens.STAGE,
+        phenotype.STAGE,
+        phenotype.PREDICTION,
         report.STAGE,
     )
 }
