@@ -108,8 +108,8 @@ def run(
     """Run a study to its end. Finished shards are kept: after a stop or a crash, run it again.
 
     Stages: plan, cohort, sae, quality, encode, annotate, associate, baselines, pick, controls, concepts,
-    audit, catalog, unexplained, haplotypes, burdens, report (cohort, haplotypes and burdens where the
-    study has samples).
+    audit, catalog, unexplained, haplotypes, burdens, phenotype, predict, report (cohort and
+    haplotypes to predict where the study has samples).
     """
     from workbench.progress import showing
     from workbench.study import Study
