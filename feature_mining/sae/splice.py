@@ -7,15 +7,20 @@ share recovered depends on which one is taken.
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, fields
+from functools import reduce
+from operator import add
 
+import numpy as np
 import torch
 from torch import Tensor
 
 from feature_mining.sae.model import SparseAutoencoder
 from feature_mining.sae.source import Window
 from genomic_models.contract import DNAModel, Edit, ModelError, TapContext
+
+REPLACEMENTS = ("sae", "zero", "mean")
 
 
 @dataclass(frozen=True)
@@ -27,6 +32,9 @@ class SpliceBits:
     clean, sae, zero, mean : float
         Bits over all ``bases`` predictions.
     bases : int
+    kl_sae, kl_zero, kl_mean : float
+        Summed Kullback-Leibler divergence, bits, from the untouched prediction to the one under each
+        replacement, over the whole vocabulary.
     """
 
     clean: float
@@ -34,6 +42,9 @@ class SpliceBits:
     zero: float
     mean: float
     bases: int
+    kl_sae: float = 0.0
+    kl_zero: float = 0.0
+    kl_mean: float = 0.0
 
     def __add__(self, other: SpliceBits) -> SpliceBits:
         return SpliceBits(
@@ -44,16 +55,22 @@ class SpliceBits:
         """Bits a base by replacement, and the fractions recovered; nothing is clipped.
 
         ``recovered_zero`` is (zero − sae) / (zero − clean), ``recovered_mean`` the same with the mean: 1
-        for a perfect reconstruction, below 0 for one worse than the reference. NaN where undefined.
+        for a perfect reconstruction, below 0 for one worse than the reference. ``kl_recovered_zero`` and
+        ``kl_recovered_mean`` are the same of the divergences. NaN where undefined.
         """
-        bits = {
-            name: getattr(self, name) / self.bases if self.bases else math.nan
-            for name in ("clean", "sae", "zero", "mean")
-        }
+        names = [f.name for f in fields(SpliceBits) if f.name != "bases"]
+        bits = {n: getattr(self, n) / self.bases if self.bases else math.nan for n in names}
         for name in ("zero", "mean"):
             lost = bits[name] - bits["clean"]
             bits[f"recovered_{name}"] = (bits[name] - bits["sae"]) / lost if lost else math.nan
+            away = bits[f"kl_{name}"]
+            bits[f"kl_recovered_{name}"] = (away - bits["kl_sae"]) / away if away else math.nan
         return bits
+
+
+NOTHING = SpliceBits(0.0, 0.0, 0.0, 0.0, 0)
+Classes = Callable[[int], np.ndarray]
+"""Of window ``i``: int class of every used position, ``len(sequence) - skip``, in reading direction."""
 
 
 def splice_bits(
@@ -85,26 +102,68 @@ def splice_bits(
     ModelError
         A model that does not predict base after base.
     """
+
+    def one(index: int) -> np.ndarray:
+        return np.zeros(len(windows[index].sequence) - windows[index].skip, np.int64)
+
+    return splice_by_class(model, layer, sae, windows, mean, one, 1, together)[0]
+
+
+def splice_by_class(
+    model: DNAModel,
+    layer: str,
+    sae: SparseAutoencoder,
+    windows: Sequence[Window],
+    mean: Tensor,
+    classes: Classes,
+    n_classes: int,
+    together: int = 8,
+) -> list[SpliceBits]:
+    """As ``splice_bits``, apart for each class of the base that is predicted; they add up to the whole."""
     model.resolve(layer)
-    total = SpliceBits(0.0, 0.0, 0.0, 0.0, 0)
-    groups: dict[tuple[int, int], list[Window]] = {}
+    total = [NOTHING] * n_classes
+    groups: dict[tuple[int, int], list[int]] = {}
+
+    def flush(group: list[int]) -> None:
+        part = _group_bits(
+            model,
+            layer,
+            sae,
+            [windows[i] for i in group],
+            mean,
+            [classes(i) for i in group],
+            n_classes,
+        )
+        total[:] = [a + b for a, b in zip(total, part, strict=True)]
+        group.clear()
+
     for i in range(len(windows)):
         window = windows[i]
         # One length and one skip in a batch: nothing padded, one cut for all rows.
         group = groups.setdefault((len(window.sequence), window.skip), [])
-        group.append(window)
+        group.append(i)
         if len(group) == together:
-            total += _group_bits(model, layer, sae, group, mean)
-            group.clear()
+            flush(group)
     for group in groups.values():
         if group:
-            total += _group_bits(model, layer, sae, group, mean)
+            flush(group)
     return total
 
 
+def merged(parts: Sequence[SpliceBits]) -> SpliceBits:
+    """All classes together."""
+    return reduce(add, parts, NOTHING)
+
+
 def _group_bits(
-    model: DNAModel, layer: str, sae: SparseAutoencoder, group: list[Window], mean: Tensor
-) -> SpliceBits:
+    model: DNAModel,
+    layer: str,
+    sae: SparseAutoencoder,
+    group: list[Window],
+    mean: Tensor,
+    classes: list[np.ndarray],
+    n_classes: int,
+) -> list[SpliceBits]:
     sequences, skip = [w.sequence for w in group], group[0].skip
 
     def replaced(values: Tensor, context: TapContext, new: Tensor | float) -> Tensor:
@@ -124,9 +183,24 @@ def _group_bits(
     def at_mean(values: Tensor, context: TapContext) -> Tensor:
         return replaced(values, context, mean.to(values))
 
-    edits: list[Edit | None] = [None, reconstructed, at_zero, at_mean]
-    bits: list[float] = []
-    for edit in edits:
+    size = len(sequences[0]) - skip - 1
+    use = np.stack([np.ones(size, bool) if w.use is None else w.use[1:] for w in group])
+    of = np.stack([c[1:] for c in classes])[use]
+
+    def summed(scores: Tensor) -> np.ndarray:
+        """Bits by class from nats ``(B, size)``."""
+        picked = scores.double().cpu().numpy()[use] / math.log(2)
+        return np.bincount(of, picked, minlength=n_classes)
+
+    edits: dict[str, Edit | None] = {
+        "clean": None,
+        "sae": reconstructed,
+        "zero": at_zero,
+        "mean": at_mean,
+    }
+    bits: dict[str, np.ndarray] = {}
+    untouched: Tensor | None = None
+    for name, edit in edits.items():
         with torch.no_grad():
             forward = model.forward(sequences, edits={layer: edit} if edit else None)
         if forward.logits is None or forward.tokens.spans is not None or not model.causal:
@@ -134,12 +208,20 @@ def _group_bits(
                 f"model {model.name} does not predict base after base: no bits to splice"
             )
         targets = forward.tokens.ids[:, skip + 1 :].to(forward.logits.device)
-        logits = forward.logits[:, skip : skip + targets.shape[1]].float()
-        scores = logits.log_softmax(-1).gather(-1, targets[..., None])[..., 0]
-        use = torch.ones(scores.shape, dtype=torch.bool)
-        for row, window in enumerate(group):
-            if window.use is not None:
-                use[row] = torch.from_numpy(window.use[1:].copy())
-        bits.append(-float(scores[use.to(scores.device)].double().sum()) / math.log(2))
-    clean, spliced, zero, average = bits
-    return SpliceBits(clean, spliced, zero, average, int(use.sum()))
+        logs = forward.logits[:, skip : skip + targets.shape[1]].float().log_softmax(-1)
+        bits[name] = summed(-logs.gather(-1, targets[..., None])[..., 0])
+        if untouched is None:
+            untouched = logs
+            continue
+        # Tokens that both rule out (-inf) add nothing.
+        difference = torch.where(untouched == logs, 0.0, untouched - logs)
+        chance = untouched.exp()
+        bits[f"kl_{name}"] = summed(torch.where(chance > 0, chance * difference, 0.0).sum(-1))
+    counts = np.bincount(of, minlength=n_classes)
+    return [
+        SpliceBits(
+            bases=int(counts[c]),
+            **{name: float(values[c]) for name, values in bits.items()},
+        )
+        for c in range(n_classes)
+    ]

@@ -13,7 +13,7 @@ from sklearn.metrics import r2_score
 from feature_mining.sae.model import SAEConfig, SparseAutoencoder
 from feature_mining.sae.quality import measure, measure_batch, summarise
 from feature_mining.sae.source import Window
-from feature_mining.sae.splice import SpliceBits, splice_bits
+from feature_mining.sae.splice import SpliceBits, merged, splice_bits, splice_by_class
 
 from .conftest import FakeModel
 
@@ -120,3 +120,61 @@ def test_what_was_read_before_the_skip_stays(model: FakeModel) -> None:
     window = Window("ACGTACGTAC", 8, None)
     own = splice_bits(model, "blocks.0", perfect(6), [window], torch.zeros(6))
     assert own.bases == 1 and own.mean == own.zero
+
+
+def zero(d: int) -> SparseAutoencoder:
+    """Never fires and writes nothing."""
+    return replace(perfect(d), threshold=torch.full((2 * d,), 1e9))
+
+
+def test_perfect_and_silent_autoencoders_have_known_figures() -> None:
+    x = torch.randn(500, 6, generator=torch.Generator().manual_seed(4)) + 1
+    best = summarise(measure(perfect(6), [x]), np.zeros(6))
+    for name in ("explained_variance", "cosine", "l2_ratio", "relative_bias"):
+        assert getattr(best, name) == pytest.approx(1, abs=1e-6)
+    # Exactly one of the two signs of each axis is on.
+    assert best.l0 == pytest.approx(6)
+    assert best.dead_fraction == 0
+    none = summarise(measure(zero(6), [x]), np.zeros(6))
+    assert none.dead_fraction == 1 and none.l0 == 0 and none.l2_ratio == 0
+    # Against the pooled mean: a reconstruction of zero is worse than the mean, and E[x²] is not var(x).
+    expected = 1 - float((x**2).sum() / (x - x.mean(0)).square().sum())
+    assert none.explained_variance == pytest.approx(expected, rel=1e-5)
+    assert none.explained_variance < -0.8
+    at_mean = replace(zero(6), b_dec=x.mean(0))
+    average = summarise(measure(at_mean, [x]), at_mean.b_dec.numpy())
+    assert average.explained_variance == pytest.approx(0, abs=1e-6)
+
+
+def test_splicing_by_class_adds_up_and_knows_its_limits(model: FakeModel) -> None:
+    given, mean = some_windows(), torch.full((6,), 0.25)
+    rng = np.random.default_rng(1)
+    kinds = [rng.integers(0, 3, len(w.sequence) - w.skip) for w in given]
+    parts = splice_by_class(
+        model, "blocks.0", zero(6), given, mean, lambda i: kinds[i], 3, together=2
+    )
+    whole = splice_bits(model, "blocks.0", zero(6), given, mean)
+    assert merged(parts).bases == whole.bases
+    for name in ("clean", "sae", "mean", "kl_sae", "kl_mean"):
+        assert getattr(merged(parts), name) == pytest.approx(getattr(whole, name), rel=1e-6)
+    for kind, part in enumerate(parts):
+        used = [
+            k[1:] if w.use is None else k[1:][w.use[1:]] for w, k in zip(given, kinds, strict=True)
+        ]
+        assert part.bases == sum(int((k == kind).sum()) for k in used)
+    # An autoencoder that writes nothing is the ablation by zero; a perfect one is no change.
+    assert whole.sae == whole.zero and whole.kl_sae == whole.kl_zero
+    assert whole.per_base()["recovered_zero"] == pytest.approx(0)
+    best = splice_bits(model, "blocks.0", perfect(6), given, mean).per_base()
+    assert best["kl_sae"] == pytest.approx(0, abs=1e-5)
+    assert best["kl_recovered_zero"] == pytest.approx(1, abs=1e-4)
+
+
+def test_divergence_equals_torch(model: FakeModel) -> None:
+    window = Window("ACGTACGGTTAC", 4, None)
+    hidden = model.forward([window.sequence], until="blocks.0").taps["blocks.0"][0, 4:-1]
+    p = (hidden @ model.head).log_softmax(-1)
+    q = (torch.full_like(hidden, 0.25) @ model.head).log_softmax(-1)
+    expected = torch.nn.functional.kl_div(q, p, reduction="sum", log_target=True) / math.log(2)
+    own = splice_bits(model, "blocks.0", perfect(6), [window], torch.full((6,), 0.25))
+    assert own.kl_mean == pytest.approx(float(expected), rel=1e-5)
