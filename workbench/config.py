@@ -167,7 +167,7 @@ UNPHASED = ("as_written", "mask")
 
 @dataclass(frozen=True)
 class RunConfig:
-    """Seed of everything random; bases of a shard."""
+    """Seed of everything random; bases of a shard, 0 for what this machine reads in ten minutes."""
 
     seed: int = 0
     shard_bases: int = 98_304
@@ -291,7 +291,10 @@ def _check(config: StudyConfig) -> None:
     _require(a.k >= 1, f"[sae]: k {a.k} must be at least 1")
     _require(a.width >= 0, f"[sae]: width {a.width} must be positive, or 0 for 8 times the layer")
     _require(a.tokens >= a.batch >= 1, f"[sae]: tokens {a.tokens} must be at least batch {a.batch}")
-    _require(r.shard_bases >= 1, f"[run]: shard_bases {r.shard_bases} must be at least 1")
+    _require(
+        r.shard_bases >= 0,
+        f"[run]: shard_bases {r.shard_bases} must be positive, or 0 for shards of about ten minutes",
+    )
     _check_cohort(config.cohort)
     _check_phenotype(config.phenotype)
     j = config.jobs

@@ -52,6 +52,12 @@ def submit(
     dry_run: Annotated[
         bool, typer.Option("--dry-run", help="Print the scripts; queue nothing.")
     ] = False,
+    estimate: Annotated[
+        bool,
+        typer.Option(
+            "--estimate", help="Measure a probe here; print hours, memory, disk; queue nothing."
+        ),
+    ] = False,
 ) -> None:
     """Queue a study on a cluster: an array of jobs for each stage, and a job that merges it.
 
@@ -88,11 +94,84 @@ def submit(
     if not study.planned:
         with showing() as progress:
             run(study, until="plan", progress=progress)
+    if estimate:
+        _estimate(study, settings.tasks, settings.gpus)
+        return
     if dry_run:
         for name, script in submission.render(study, settings, until):
             print(f"# ---- {name}\n{script}")
         return
     _announce(study, submission.submit(study, settings, until=until))
+
+
+def _estimate(study: Study, tasks: int, gpus: int) -> None:
+    """Print what the whole study would cost, from a probe on this machine."""
+    from rich.console import Console
+    from rich.table import Table
+
+    from workbench.cost import estimate
+    from workbench.progress import showing
+
+    with showing() as progress:
+        cost = estimate(study, progress)
+    table = Table("stage", "units", "units/s, one worker", "hours, one worker")
+    for s in cost.stages:
+        table.add_row(
+            s.stage,
+            f"{s.units:,} {s.unit}" if s.units else "",
+            f"{s.rate:,.0f}" if s.rate else "",
+            f"{s.seconds / 3600:,.3f}",
+        )
+    Console().print(table)
+    print(
+        f"one worker: {cost.seconds / 3600:,.2f} h; {tasks} tasks: {cost.hours(tasks):,.2f} h, queue apart"
+    )
+    if gpus:
+        busy = sum(s.seconds for s in cost.stages if s.model) / 3600
+        print(f"GPU hours: {busy * gpus:,.2f}")
+    memory = f"memory of a worker {cost.memory / 1e9:.1f} GB"
+    memory += f", of its GPU {cost.gpu_memory / 1e9:.1f} GB" if cost.gpu_memory else ""
+    print(
+        f"{memory}; disk {cost.disk / 1e9:.2f} GB (measured by a probe of {cost.probe_seconds:.0f} s here)"
+    )
+
+
+def doctor(
+    folder: Annotated[
+        Path, typer.Argument(help="A study, or the folder where studies will be.", metavar="[DIR]")
+    ] = Path(),
+    scheduler: Annotated[str, typer.Option(help="Scheduler to look for.")] = "",
+    model: Annotated[str, typer.Option(help="Model to load; default: the study's, or mini.")] = "",
+    device: Annotated[str, typer.Option(help="Device to load it to.")] = "",
+    as_json: Annotated[bool, typer.Option("--json", help="One JSON object a check.")] = False,
+) -> None:
+    """Check environment, scheduler, GPU, disk, locking and model before hours are spent.
+
+    Exit status 1 if a check failed.
+    """
+    from dataclasses import asdict, replace
+
+    from rich.console import Console
+
+    from workbench.config import ModelConfig
+    from workbench.doctor import examine
+    from workbench.study import CONFIG, Study
+
+    settings = Study.open(folder).config.model if (folder / CONFIG).exists() else ModelConfig()
+    settings = replace(settings, name=model or settings.name, device=device or settings.device)
+    marks = {"ok": "[green]✓[/]", "warning": "[yellow]![/]", "failed": "[red]✗[/]"}
+    failed = False
+    for finding in examine(folder, settings, scheduler):
+        failed |= finding.state == "failed"
+        if as_json:
+            print(json.dumps(asdict(finding)))
+            continue
+        advice = f"; {finding.advice}" if finding.advice else ""
+        Console(soft_wrap=True).print(
+            f"{marks[finding.state]} {finding.check}: {finding.found}{advice}", highlight=False
+        )
+    if failed:
+        raise typer.Exit(1)
 
 
 def _announce(study: Study, made: Any) -> None:

@@ -9,6 +9,7 @@ from genomic_models import DNAModel
 from workbench.errors import InputError
 from workbench.genome import Genome
 from workbench.manifest import Manifest, hash_file, versions
+from workbench.pace import shard_bases
 from workbench.progress import Progress
 from workbench.splits import make_split
 from workbench.stages.stage import Stage
@@ -117,6 +118,9 @@ def run(study: Study, shard: int, progress: Progress) -> int:
     inputs = {"genome": config.input.genome} | {f"track:{t}": t for t in config.input.tracks}
     if config.input.regions:
         inputs["regions"] = config.input.regions
+    cells = _cells(study, genome, grid)
+    read = sum(cell.end - cell.start for cell in cells)
+    size = config.run.shard_bases or shard_bases(study, layer, read)
     manifest = Manifest(
         model={
             "name": config.model.name,
@@ -132,7 +136,7 @@ def run(study: Study, shard: int, progress: Progress) -> int:
         circular=sorted(genome.circular),
         inputs={k: asdict(hash_file(study.resolve(v))) for k, v in inputs.items()},
         split=split.blocks.to_dict("records"),
-        shards=_shards(_cells(study, genome, grid), config.run.shard_bases),
+        shards=_shards(cells, size),
         seeds={"seed": config.run.seed},
         versions=versions(),
     )
