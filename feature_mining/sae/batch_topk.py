@@ -15,6 +15,8 @@ from torch import Tensor
 from feature_mining.sae import kernels
 from feature_mining.sae.model import BLOCK, fold
 from feature_mining.sae.objective import Outcome, auxiliary
+from feature_mining.sae.selection import keep_largest
+from feature_mining.sae.start import Start, require_k, unit_rows
 
 _MARGIN = 0.85
 """Candidates are values above this share of the last cut."""
@@ -61,17 +63,14 @@ class BatchTopK:
         Mean squared distance of inputs from their mean, which the loss is measured in.
     """
 
-    def __init__(
-        self, d_sae: int, k: int, mean: Tensor, variance: float, generator: torch.Generator
-    ) -> None:
-        if not 1 <= k <= d_sae:
-            raise ValueError(f"k {k} must lie between 1 and the {d_sae} features")
-        rows = torch.randn(d_sae, len(mean), generator=generator)
-        rows = (rows / rows.norm(dim=1, keepdim=True)).to(mean.device)
-        self.k, self.variance = k, variance
+    def __init__(self, given: Start) -> None:
+        require_k(given.k, given.d_sae)
+        mean, self.ranks = given.mean, given.ranks
+        rows = unit_rows(given.d_sae, len(mean), given.generator).to(mean.device)
+        self.k, self.variance = given.k, given.variance
         self.decoder = rows
         self.encoder = rows.clone()
-        self.b_enc = torch.zeros(d_sae, device=mean.device)
+        self.b_enc = torch.zeros(given.d_sae, device=mean.device)
         self.b_dec = mean.float().clone()
         self._last_cut = 0.0
 
@@ -80,32 +79,38 @@ class BatchTopK:
         names = ("encoder", "decoder", "b_enc", "b_dec")
         return {name: getattr(self, name) for name in names}
 
+    def buffers(self) -> dict[str, Tensor]:
+        """Nothing changes beside the parameters: the last cut is a guess that no result depends on."""
+        return {}
+
     def gradients(self, x: Tensor, dead: Tensor) -> Outcome:
         """Set ``.grad`` of all parameters for a batch ``(B, d_in)``; ``dead`` is bool ``(d_sae,)``."""
-        factor = 2 / (len(x) * self.variance)
+        factor = 2 / (len(x) * self.ranks.count * self.variance)
         centred = x - self.b_dec
         compute = self._sparse if x.device.type == "cpu" else self._dense
         g = compute(x, centred, factor)
         aux = 0.0
         if dead.any():
-            rows = dead.nonzero()[:, 0]
+            who = dead.nonzero()[:, 0]
             part = auxiliary(
                 g.output / -factor,
                 centred,
-                self.encoder[rows],
-                self.b_enc[rows],
-                self.decoder[rows],
+                self.encoder[who],
+                self.b_enc[who],
+                self.decoder[who],
+                self.ranks,
             )
             aux = part.loss
-            g.decoder.index_add_(0, rows, part.decoder)
-            g.encoder.index_add_(0, rows, part.encoder)
-            g.bias.index_add_(0, rows, part.bias)
+            g.decoder.index_add_(0, who, part.decoder)
+            g.encoder.index_add_(0, who, part.encoder)
+            g.bias.index_add_(0, who, part.bias)
         along = (g.decoder * self.decoder).sum(dim=1, keepdim=True)
         self.decoder.grad = g.decoder.addcmul_(along, self.decoder, value=-1)
         self.encoder.grad, self.b_enc.grad = g.encoder, g.bias
         self.b_dec.grad = g.output.sum(dim=0) - g.bias @ self.encoder
-        mse = g.squared_error / (len(x) * self.variance)
-        return Outcome(mse, aux, g.active / len(x), g.cut, g.fired)
+        rows = len(x) * self.ranks.count
+        mse = g.squared_error / (rows * self.variance)
+        return Outcome(mse, aux, g.active / rows, g.cut, g.fired)
 
     def constrain(self) -> None:
         """Bring decoder rows back to norm 1."""
@@ -162,8 +167,11 @@ class BatchTopK:
         """The ``B * k`` largest positive values; of equal ones at the cut, the first."""
         wanted = len(centred) * self.k
         indptr, indices, values = self._above(centred, self._last_cut * _MARGIN)
-        if values.size < wanted and self._last_cut > 0:
+        enough = self.ranks.total(values.size) >= wanted * self.ranks.count
+        if not enough and self._last_cut > 0:
             indptr, indices, values = self._above(centred, 0.0)
+        if self.ranks.count > 1:
+            return self._select_together(indptr, indices, values, wanted * self.ranks.count)
         if values.size > wanted:
             cut = np.partition(values, values.size - wanted)[values.size - wanted]
             keep = values > cut
@@ -173,6 +181,20 @@ class BatchTopK:
             indptr, indices, values = before[indptr], indices[keep], values[keep]
         self._last_cut = float(values.min()) if values.size == wanted else 0.0
         return Pairs(indptr, indices, values)
+
+    def _select_together(
+        self, indptr: np.ndarray, indices: np.ndarray, values: np.ndarray, wanted: int
+    ) -> Pairs:
+        """The share of this process in the ``wanted`` largest values of all processes."""
+        keep = self.ranks.largest(values, wanted)
+        before = np.concatenate([np.zeros(1, np.int64), np.cumsum(keep)])
+        pairs = Pairs(before[indptr], indices[keep], values[keep])
+        # Every process starts its next search at a level that all share.
+        lowest = float(pairs.values.min()) if pairs.values.size else np.inf
+        lowest = self.ranks.least(lowest)
+        full = self.ranks.total(pairs.values.size) == wanted
+        self._last_cut = lowest if full else 0.0
+        return pairs
 
     def _above(self, centred: Tensor, level: float) -> Pairs:
         width = len(self.b_enc)
@@ -196,14 +218,12 @@ class BatchTopK:
 
     def _dense(self, x: Tensor, centred: Tensor, factor: float) -> Gradients:
         codes = torch.addmm(self.b_enc, centred, self.encoder.T).relu_()
-        best = codes.flatten().topk(len(x) * self.k, sorted=False)
-        flat = torch.zeros_like(codes).flatten().scatter_(0, best.indices, best.values)
-        codes = flat.view_as(codes)
+        codes, values = keep_largest(codes, self.k, self.ranks)
         error = torch.addmm(self.b_dec, codes, self.decoder) - x
         output = error * factor
         active = codes > 0
         back = (output @ self.decoder.T).mul_(active)
-        kept = best.values[best.values > 0]
+        kept = values[values > 0]
         return Gradients(
             codes.T @ output,
             back.T @ centred,

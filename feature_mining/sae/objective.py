@@ -7,6 +7,8 @@ from typing import NamedTuple
 import torch
 from torch import Tensor
 
+from feature_mining.sae.ranks import Ranks
+
 AUX_WEIGHT = 1 / 32
 
 
@@ -37,7 +39,12 @@ class AuxGradients(NamedTuple):
 
 
 def auxiliary(
-    residual: Tensor, centred: Tensor, encoder: Tensor, bias: Tensor, decoder: Tensor
+    residual: Tensor,
+    centred: Tensor,
+    encoder: Tensor,
+    bias: Tensor,
+    decoder: Tensor,
+    ranks: Ranks | None = None,
 ) -> AuxGradients:
     """Dead features learn to explain what is left over (Gao et al. 2024, arXiv 2406.04093).
 
@@ -49,6 +56,8 @@ def auxiliary(
         ``(B, d)``, input of the encoder.
     encoder, bias, decoder : Tensor
         ``(n, d)``, ``(n,)``, ``(n, d)``: rows of the dead features.
+    ranks : Ranks, optional
+        Processes that hold a part of the batch each; gradients are of the part, to be summed.
 
     Notes
     -----
@@ -61,7 +70,7 @@ def auxiliary(
     if count > most:
         best = codes.topk(most, dim=1, sorted=False)
         codes = torch.zeros_like(codes).scatter_(1, best.indices, best.values)
-    spread = float((residual - residual.mean(dim=0)).square().sum())
+    spread = _spread(residual, ranks or Ranks())
     if spread <= 0:
         zero = torch.zeros_like(encoder)
         return AuxGradients(0.0, zero, zero, torch.zeros_like(bias))
@@ -72,3 +81,9 @@ def auxiliary(
     return AuxGradients(
         float(error.square().sum()) / spread, codes.T @ gradient, back.T @ centred, back.sum(dim=0)
     )
+
+
+def _spread(residual: Tensor, ranks: Ranks) -> float:
+    """Squared distance of all rows from their mean, summed."""
+    mean = ranks.sum(residual.sum(dim=0)) / (len(residual) * ranks.count)
+    return ranks.total(float((residual - mean).square().sum()))

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-from typing import NamedTuple, Protocol
+from collections.abc import Callable
+from typing import Protocol
 
-import torch
 from torch import Tensor
 
 from feature_mining.sae.batch_topk import BatchTopK
 from feature_mining.sae.objective import Outcome
+from feature_mining.sae.start import Start
 
 
 class Architecture(Protocol):
@@ -17,8 +18,16 @@ class Architecture(Protocol):
     def parameters(self) -> dict[str, Tensor]:
         """Trained tensors by name."""
 
+    def buffers(self) -> dict[str, Tensor]:
+        """Tensors that change while training without being trained; a checkpoint holds them."""
+
     def gradients(self, x: Tensor, dead: Tensor) -> Outcome:
-        """Set ``.grad`` of all parameters for a batch ``(B, d_in)``; ``dead`` is bool ``(d_sae,)``."""
+        """Set ``.grad`` of all parameters for a batch ``(B, d_in)``; ``dead`` is bool ``(d_sae,)``.
+
+        Where several processes train together, gradients and the figures of the outcome are of this
+        process's part of the batch, in units of the whole batch, so that their sums are those of one process
+        with all of it.
+        """
 
     def constrain(self) -> None:
         """Bring parameters back to where they must lie, after a step of the optimiser."""
@@ -27,17 +36,7 @@ class Architecture(Protocol):
         """Tensors of the inference form for raw inputs; ``threshold`` is in training units."""
 
 
-class Start(NamedTuple):
-    """What a fresh one is made from: ``mean`` (d_in) and ``variance`` (summed over d_in) of scaled inputs."""
-
-    d_sae: int
-    k: int
-    mean: Tensor
-    variance: float
-    generator: torch.Generator
-
-
-ARCHITECTURES = {"batch_topk": BatchTopK}
+ARCHITECTURES: dict[str, Callable[[Start], Architecture]] = {"batch_topk": BatchTopK}
 
 
 def start(architecture: str, given: Start) -> Architecture:
@@ -45,4 +44,4 @@ def start(architecture: str, given: Start) -> Architecture:
     if architecture not in ARCHITECTURES:
         known = ", ".join(sorted(ARCHITECTURES))
         raise ValueError(f"unknown SAE architecture {architecture!r}; expected one of {known}")
-    return ARCHITECTURES[architecture](*given)
+    return ARCHITECTURES[architecture](given)

@@ -19,8 +19,9 @@ from torch import Tensor
 
 from feature_mining.sae import checkpoint as checkpoints
 from feature_mining.sae.model import SAEConfig, SparseAutoencoder, require_finite
-from feature_mining.sae.registry import Architecture, Start, start
+from feature_mining.sae.registry import Architecture, start
 from feature_mining.sae.scaling import Scaling, measure_scaling
+from feature_mining.sae.start import Start
 
 Metrics = dict[str, float]
 Batch = Tensor | np.ndarray

@@ -8,13 +8,14 @@ import torch
 
 from feature_mining.sae.batch_topk import BatchTopK
 from feature_mining.sae.objective import AUX_WEIGHT, auxiliary
-from feature_mining.sae.registry import Start, start
+from feature_mining.sae.registry import start
+from feature_mining.sae.start import Start
 
 
 def fresh(seed: int = 0, d: int = 12, m: int = 50, k: int = 4) -> tuple[BatchTopK, torch.Tensor]:
     g = torch.Generator().manual_seed(seed)
     x = torch.randn(300, d, generator=g) + 0.3
-    weights = BatchTopK(m, k, x.mean(0), 11.0, g)
+    weights = BatchTopK(Start(m, k, x.mean(0), 11.0, g))
     weights.b_enc += 0.1 * torch.randn(m, generator=g)
     weights.encoder += 0.1 * torch.randn(m, d, generator=g)
     return weights, x
