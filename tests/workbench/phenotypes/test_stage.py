@@ -12,7 +12,7 @@ import pytest
 from feature_mining.phenotype.linear import ols
 from tests.workbench.small_study import small_config, write_model
 from workbench.config import CohortConfig, PhenotypeConfig
-from workbench.engines.local import run, run_stage
+from workbench.engines.local import here, run, run_stage
 from workbench.errors import InputError
 from workbench.phenotypes.associations import associate
 from workbench.phenotypes.blocks import variant_counts
@@ -77,7 +77,7 @@ def study(tmp_path_factory: pytest.TempPathFactory, samples: Path) -> Study:
     folder = tmp_path_factory.mktemp("phenotype") / "a"
     made = make(folder, samples, tables()[1], discovery="collection=first")
     for name in STAGE_NAMES:
-        run_stage(made, STAGES[name], 1, Silent())
+        run_stage(made, STAGES[name], here, Silent())
     return made
 
 
@@ -149,7 +149,7 @@ def test_prediction_beside_its_baselines(study):
 def test_refusals(tmp_path, samples, change, settings, sentence):
     study = make(tmp_path / "a", samples, tables()[1].assign(**change), **settings)
     for name in STAGE_NAMES[:2]:
-        run_stage(study, STAGES[name], 1, Silent())
+        run_stage(study, STAGES[name], here, Silent())
     with pytest.raises(InputError, match=sentence):
         associate(study, "drug", "value")
 
