@@ -6,7 +6,7 @@ import numpy as np
 import pandas as pd
 
 from feature_mining.phenotype.firth import fit_firth
-from feature_mining.phenotype.logistic import fit_features, fit_null, score_test
+from feature_mining.phenotype.logistic import fit_features, fit_null, informative, score_test
 from feature_mining.phenotype.patterns import Rarity, rarity
 from feature_mining.phenotype.tails import chi2_tail
 
@@ -50,9 +50,11 @@ def logistic_ladder(values: np.ndarray, y: np.ndarray, covariates: np.ndarray) -
     Score p above `PROMISING`: the score test stands. Else the likelihood ratio, unless a cell of the
     table is thin (`few_in_a_cell`), the fit does not converge, or its standard error is above `WIDE`:
     then Firth's penalised likelihood ratio. Where that does not converge either, the score test stands
-    with ``converged`` False.
+    with ``converged`` False. Samples of groups that hold one class only carry no weight (`informative`).
     """
-    null = fit_null(y, covariates)
+    null, kept = informative(fit_null(y, covariates))
+    if not kept.all():
+        values = np.ascontiguousarray(values[:, kept])
     score = score_test(values, null)
     tail = chi2_tail(score.statistic)
     table = pd.DataFrame(
@@ -71,7 +73,7 @@ def logistic_ladder(values: np.ndarray, y: np.ndarray, covariates: np.ndarray) -
     if not promising.size:
         return table
     chosen = values[promising]
-    thin = few_in_a_cell(rarity(chosen, y == 1), len(y), int(y.sum()))
+    thin = few_in_a_cell(rarity(chosen, null.y == 1), len(null.y), int(null.y.sum()))
     ordinary = promising[~thin]
     fits = fit_features(values[ordinary], null)
     span = np.ptp(values[ordinary], axis=1)

@@ -9,6 +9,7 @@ from typing import NamedTuple
 import numpy as np
 from scipy.special import expit
 
+from feature_mining.phenotype.design import independent
 from feature_mining.phenotype.moments import moments
 
 CELLS = 2_000_000
@@ -16,6 +17,9 @@ CELLS = 2_000_000
 
 STEPS = 50
 TOLERANCE = 1e-12
+
+WEIGHTLESS = 1e-7
+"""Variance of a fitted outcome below which a sample counts as fitted exactly."""
 
 
 @dataclass(frozen=True)
@@ -107,6 +111,19 @@ def fit_null(y: np.ndarray, covariates: np.ndarray, offset: np.ndarray | None = 
         f"the covariates alone tell the {int(y.sum())} cases from the {int(len(y) - y.sum())} controls (no"
         " finite logistic fit); leave out the covariate or group that holds cases only or controls only"
     )
+
+
+def informative(null: NullModel) -> tuple[NullModel, np.ndarray]:
+    """The null model without samples that the covariates fit exactly, and which samples are kept, bool.
+
+    Samples of a lineage or site that holds cases only, or controls only, say nothing about any feature:
+    the likelihood is the same without them, and free of effects that grow without end.
+    """
+    kept = null.mean * (1 - null.mean) > WEIGHTLESS
+    if kept.all():
+        return null, kept
+    matrix = null.covariates[kept]
+    return fit_null(null.y[kept], matrix[:, independent(matrix)]), kept
 
 
 def score_test(values: np.ndarray, null: NullModel) -> Score:

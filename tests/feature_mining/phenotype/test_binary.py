@@ -115,6 +115,22 @@ def test_ladder_names_the_test_that_p_is_of(cohort):
     assert dull.any() and (table.loc[dull, "test"] == "logistic score").all()
 
 
+def test_lineages_of_one_class_change_nothing(cohort):
+    values, y, covariates = cohort
+    # Two more lineages, one of cases and one of controls: the others are tested as without them.
+    more = np.zeros((60, covariates.shape[1] + 2))
+    more[:, 0], more[:30, -2], more[30:, -1] = 1, 1, 1
+    wide = np.vstack([np.pad(covariates, ((0, 0), (0, 2))), more])
+    random = np.random.default_rng(0)
+    extra = (random.random((len(values), 60)) < 0.4).astype(np.float32)
+    longer = np.hstack([values, extra])
+    outcome = np.concatenate([y, np.ones(30), np.zeros(30)])
+    alone, together = logistic_ladder(values, y, covariates), logistic_ladder(longer, outcome, wide)
+    assert (alone["test"] == together["test"]).all() and together["converged"].all()
+    assert np.allclose(alone["beta"], together["beta"], rtol=1e-5, atol=1e-7)
+    assert np.allclose(alone["p"], together["p"], rtol=1e-5)
+
+
 def test_covariates_that_separate_are_one_sentence():
     y = np.repeat([0.0, 1.0], 20)
     with pytest.raises(ValueError, match="covariates alone tell the 20 cases from the 20 controls"):
