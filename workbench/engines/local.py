@@ -61,9 +61,12 @@ def here(study: Study, stage: Stage, shards: Sequence[int], progress: Progress) 
     return run_shards(study, stage, shards, progress)
 
 
-def processes(workers: int) -> Executor:
-    """Shards in worker processes. A pool that breaks (a worker was killed) is made anew, for what is left."""
-    threads = max(1, (os.cpu_count() or 1) // workers)
+def processes(workers: int, threads: int = 0) -> Executor:
+    """Shards in worker processes of ``threads`` threads each; 0 shares the cores out.
+
+    A pool that breaks (a worker was killed) is made anew, for what is left.
+    """
+    threads = threads or max(1, (os.cpu_count() or 1) // workers)
 
     def execute(study: Study, stage: Stage, shards: Sequence[int], progress: Progress) -> Outcome:
         context = multiprocessing.get_context("spawn")
