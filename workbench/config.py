@@ -88,6 +88,13 @@ class ControlConfig:
 
 
 @dataclass(frozen=True)
+class AuditConfig:
+    """Shortcut audit: sequence files that the model was trained on, where they are at hand."""
+
+    corpus: list[str] = field(default_factory=list)
+
+
+@dataclass(frozen=True)
 class CohortConfig:
     """Samples with variants (VCF, BCF), sequences or a ready matrix, and their phenotypes; see the README."""
 
@@ -223,6 +230,7 @@ class StudyConfig:
     sae: SAEConfig = field(default_factory=SAEConfig)
     statistics: StatisticsConfig = field(default_factory=StatisticsConfig)
     controls: ControlConfig = field(default_factory=ControlConfig)
+    audit: AuditConfig = field(default_factory=AuditConfig)
     cohort: CohortConfig = field(default_factory=CohortConfig)
     phenotype: PhenotypeConfig = field(default_factory=PhenotypeConfig)
     run: RunConfig = field(default_factory=RunConfig)

@@ -82,7 +82,7 @@ class CompositionModel:
         l1 : penalty on a weight, in units of the summed log-loss of a sample of mean weight 1
         """
         random = np.random.default_rng(seed)
-        chosen = _draw(readings, max_bases, random)
+        chosen = draw_bases(readings, max_bases, random)
         hot, dense, labels, weight = [], [], [], []
         for reading, (rows, chance) in zip(readings, chosen, strict=True):
             for first in range(0, reading.codes.size, CHUNK):
@@ -180,10 +180,14 @@ def _running(word: np.ndarray, size: int, stride: int) -> np.ndarray:
     return np.cumsum(one_hot.reshape(-1, stride, size), axis=0).reshape(-1, size)
 
 
-def _draw(
+def draw_bases(
     readings: Sequence[Reading], max_bases: int, random: np.random.Generator
 ) -> list[tuple[np.ndarray, np.ndarray]]:
-    """Rows drawn from every reading and their chances, float64."""
+    """Rows drawn from every reading and the chance, float64, that each had.
+
+    About `max_bases` in all: half evenly, half in equal parts from the labelled bases of the columns, so that
+    rare labels are there. Only `states`, `table` and `use` of the readings are looked at.
+    """
     bases = sum(int(reading.use.sum()) for reading in readings)
     columns = readings[0].table.shape[1] if readings else 0
     positives = np.zeros(columns)

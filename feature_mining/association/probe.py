@@ -86,13 +86,22 @@ def sparse_probes(
     int), weights (list of float), ap_select, and the fields of `ProbeScores` on report. A column
     without positives or without negatives in one of the splits has no row.
     """
+    return score_probes(fit_probes(select, sizes, pool), report, sizes)
+
+
+Fitted = list[list[tuple["Probe", ProbeScores]]]
+"""Probes by column and size, each with its scores on the bases it was fitted on."""
+
+
+def score_probes(fitted: Fitted, report: Sample, sizes: Sequence[int] = SIZES) -> pd.DataFrame:
+    """The table of `sparse_probes` for probes fitted before; `report` need only hold chosen features."""
     held = _matrix(report.features).tocsc()
     rows = []
-    for column, probes in enumerate(fit_probes(select, sizes, pool)):
+    for column, probes in enumerate(fitted):
         labels = report.labels[:, column]
         if not probes or labels.all() or not labels.any():
             continue
-        for size, (probe, fitted) in zip(sizes, probes, strict=True):
+        for size, (probe, on_select) in zip(sizes, probes, strict=True):
             x, y, w = _design(held, probe.features, labels, report.weight)
             scores = score_detector(x @ probe.weights + probe.intercept, y, w, probe.threshold)
             rows.append(
@@ -101,7 +110,7 @@ def sparse_probes(
                     "size": size,
                     "features": probe.features.tolist(),
                     "weights": probe.weights.tolist(),
-                    "ap_select": fitted.average_precision,
+                    "ap_select": on_select.average_precision,
                     **scores._asdict(),
                 }
             )
@@ -109,16 +118,14 @@ def sparse_probes(
     return pd.DataFrame(rows, columns=names)
 
 
-def fit_probes(
-    select: Sample, sizes: Sequence[int] = SIZES, pool: int = POOL
-) -> list[list[tuple[Probe, ProbeScores]]]:
+def fit_probes(select: Sample, sizes: Sequence[int] = SIZES, pool: int = POOL) -> Fitted:
     """Probes by column and size, each with its scores on the bases it was fitted on.
 
     Empty for a column without positives or negatives, or where no feature fires.
     """
     matrix = _matrix(select.features).tocsc()
     gradient = _correlations(matrix, select)
-    found: list[list[tuple[Probe, ProbeScores]]] = []
+    found: Fitted = []
     for column in range(select.labels.shape[1]):
         labels = select.labels[:, column]
         probes: list[tuple[Probe, ProbeScores]] = []

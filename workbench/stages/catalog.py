@@ -142,7 +142,8 @@ def run(study: Study, shard: int, progress: Progress) -> int:
             "similar_cosine": list(cosines),
         }
     ).merge(_best_tracks(study), on="feature", how="left")
-    for column in ("best_track", "best_mode", "verdict"):
+    catalog = catalog.merge(study.table("audit")[["feature", "flags"]], on="feature", how="left")
+    for column in ("best_track", "best_mode", "verdict", "flags"):
         catalog[column] = catalog[column].fillna("")
     study.write_table("examples", examples)
     study.write_table("logos", logos)
@@ -154,7 +155,7 @@ def run(study: Study, shard: int, progress: Progress) -> int:
 STAGE = Stage(
     name="catalog",
     title="writing the catalog",
-    needs=("associate", "controls"),
+    needs=("associate", "controls", "audit"),
     sections=(),
     run=run,
     size=lambda study, shard: study.sae.config.d_sae,

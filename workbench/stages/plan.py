@@ -6,6 +6,7 @@ from dataclasses import asdict, replace
 from typing import Any
 
 from genomic_models import DNAModel
+from genomic_models.corpora import corpus_of
 from workbench.errors import InputError
 from workbench.genome import Genome
 from workbench.manifest import Manifest, hash_file, versions
@@ -19,10 +20,6 @@ from workbench.tracks import Contigs, Track, derive_tracks, read_tracks
 from workbench.tracks.bed import read_bed
 from workbench.tracks.gff import circular_contigs
 from workbench.windows import Cell, Grid
-
-CORPORA = {
-    "mini": "twelve bacterial genomes, no Escherichia or Shigella, no organelle; see its card",
-}
 
 
 def read_study_tracks(study: Study) -> list[Track]:
@@ -129,7 +126,7 @@ def run(study: Study, shard: int, progress: Progress) -> int:
             "d_model": model.d_model(layer),
             "dtype": config.model.dtype,
             "context": model.context,
-            "pretraining": CORPORA.get(model.name, "not declared"),
+            "pretraining": corpus_of(model.name).statement,
         },
         windows=asdict(config.windows),
         contigs=dict(genome.lengths),

@@ -1,0 +1,197 @@
+"""The shortcut audit: what else could explain a feature or a score. Labels are only read for copies."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pandas as pd
+
+from feature_mining.association.histogram import Histogram, add_sparse
+from feature_mining.association.scores import average_precision
+from feature_mining.association.sparse import Csc, bin_values, by_feature
+from workbench.arrays import read_arrays, write_arrays
+from workbench.audit.explained import Explained, explained_shares
+from workbench.audit.flags import FLAGS, flag_features
+from workbench.audit.homology import COPIED, TILE, find_copies
+from workbench.audit.maps import MapCounts, count_maps, map_table
+from workbench.audit.overlap import corpus_overlap
+from workbench.audit.windows import CELLS, WindowEffects, measure_windows
+from workbench.progress import Progress
+from workbench.splits import REPORT
+from workbench.stages.annotate import labels_of, study_columns
+from workbench.stages.associate import stretches
+from workbench.stages.cohort import file_hash
+from workbench.stages.controls import headline_features
+from workbench.stages.stage import Stage
+from workbench.study import Study
+
+
+def _path(study: Study, name: str) -> Path:
+    return study.folder / "work" / "audit" / f"{name}.npz"
+
+
+def _windows(study: Study, progress: Progress) -> None:
+    effects = measure_windows(study, progress)
+    arrays = {k: np.asarray(v) for k, v in effects._asdict().items()}
+    write_arrays(_path(study, "windows"), arrays)
+
+
+def _explained(study: Study, progress: Progress) -> None:
+    write_arrays(_path(study, "explained"), explained_shares(study)._asdict())
+
+
+def take_features(features: Csc, chosen: np.ndarray) -> Csc:
+    """Only these features, in this order; -1 stands for one that never fires."""
+    starts, ends = features.indptr[chosen], features.indptr[chosen + 1]
+    starts, ends = np.where(chosen < 0, 0, starts), np.where(chosen < 0, 0, ends)
+    at = np.concatenate([np.arange(a, b) for a, b in zip(starts, ends, strict=True)])
+    indptr = np.concatenate([[0], np.cumsum(ends - starts)]).astype(np.int64)
+    return Csc(indptr, features.rows[at], features.values[at], features.n_rows)
+
+
+def _homology(study: Study, progress: Progress) -> None:
+    """Near copies, what share of each feature's report firings lies in them, and scores without them."""
+    copies = find_copies(study)
+    columns, headline = study_columns(study), headline_features(study)
+    edges = study.calibration.bin_edges
+    n_bins = edges.shape[1] + 2
+    width = int(study.sae.config.d_sae)
+    fired = np.zeros((2, width), np.int64)
+    counts = [Histogram.empty(len(headline), n_bins, len(columns)) for _ in range(2)]
+    for chrom, start, end in stretches(study):
+        split = study.split.codes(chrom, start, end)
+        mask = copies.masks[chrom][start:end]
+        for strand in "+-":
+            reading = study.features.rows(chrom, start, end, strand)
+            use = reading.callable & (split == REPORT)
+            rows = np.repeat(np.arange(end - start), np.diff(reading.features.indptr))
+            for i, kept in enumerate((use, use & mask)):
+                own = reading.features.indices[kept[rows]]
+                fired[i] += np.bincount(own, minlength=width)
+            few = take_features(by_feature(*reading.features), headline)
+            bins = bin_values(few, edges[np.maximum(headline, 0)])
+            labels = labels_of(study, columns, chrom, start, end, strand)
+            for histogram, kept in zip(counts, (use, use & ~mask), strict=True):
+                add_sparse(histogram, few, bins, labels, kept)
+        progress.advance(end - start)
+    rows_out: list[dict[str, Any]] = []
+    for c, (track, mode) in enumerate(columns):
+        row: dict[str, Any] = {"track": track, "mode": mode, "feature": int(headline[c])}
+        for name, histogram in zip(("all", "without"), counts, strict=True):
+            positive, all_ = histogram.positive[c : c + 1, :, c : c + 1], histogram.all[c : c + 1]
+            bases = int(positive.sum())
+            rate = bases / max(1, int(all_.sum()))
+            lift = float("nan")
+            if bases and headline[c] >= 0:
+                lift = float((average_precision(positive, all_)[0, 0] - rate) / (1 - rate))
+            row |= {f"lift_{name}": lift, f"bases_{name}": bases}
+        rows_out.append(row)
+    table = pd.DataFrame(rows_out).merge(copies.tracks, on="track", how="left")
+    study.write_table("homology", table)
+    write_arrays(_path(study, "homology"), {"report_fired": fired[0], "copied": fired[1]})
+    study.write_facts(
+        "audit_copies",
+        {
+            "k": copies.k,
+            "identity": copies.identity,
+            "share": copies.share,
+            "tile": TILE,
+            "copied": COPIED,
+        },
+    )
+
+
+_PARTS = (_windows, _explained, _homology)
+
+
+def run(study: Study, shard: int, progress: Progress) -> int:
+    """Windows (0), explained shares (1), near copies (2), then one stretch of the maps each."""
+    if shard < len(_PARTS):
+        _PARTS[shard](study, progress)
+        return 0
+    spec = study.manifest.shards[shard - len(_PARTS)]
+    chrom, start, end = spec["chrom"], spec["start"], spec["end"]
+    arrays = count_maps(study, chrom, start, end)._asdict()
+    write_arrays(_path(study, f"map{shard - len(_PARTS):05d}"), arrays)
+    progress.advance(end - start)
+    return int(end - start)
+
+
+def finish(study: Study) -> None:
+    """Write the table ``audit``, a row a feature with its flags, and the facts ``audit``."""
+    windows = WindowEffects(**read_arrays(_path(study, "windows")))
+    explained = Explained(**read_arrays(_path(study, "explained")))
+    homology = read_arrays(_path(study, "homology"))
+    maps = [
+        MapCounts(**read_arrays(_path(study, f"map{i:05d}")))
+        for i in range(len(study.manifest.shards))
+    ]
+    table = map_table(maps)
+    table.insert(0, "feature", np.arange(len(table)))
+    table["early_fired"] = windows.early
+    table["early_rate"] = windows.early / max(1, int(windows.early_bases))
+    table["late_rate"] = windows.late / max(1, int(windows.late_bases))
+    table["shift_fired"] = windows.fired
+    change = np.full(len(table), np.nan)
+    np.divide(windows.change, windows.size, out=change, where=windows.size > 0)
+    table["shift_change"] = np.sqrt(change)
+    table["gc_share"], table["phase_share"] = explained.gc, explained.phase
+    table["kmer_share"] = explained.kmer
+    fired, copied = homology["report_fired"], homology["copied"]
+    table["report_fired"] = fired
+    table["copied_share"] = np.where(fired > 0, copied / np.maximum(fired, 1), np.nan)
+    table["flags"] = flag_features(table)
+    study.write_table("audit", table)
+    words = [word for row in table["flags"] for word in row.split(",")]
+    carried = {name: words.count(name) for name in FLAGS}
+    place = np.sum([m.place.sum(axis=0) for m in maps], axis=0)
+    bases = np.sum([m.place_bases for m in maps], axis=0)
+    study.write_facts(
+        "audit",
+        {
+            "windows": int(windows.late_bases) // study.grid.stride,
+            "warmup": study.grid.warmup,
+            "window": study.grid.window,
+            "profile": windows.profile.tolist(),
+            "kept_profile": (place / np.maximum(bases, 1)).tolist(),
+            "copies": study.facts("audit_copies"),
+            "corpus": corpus_overlap(study),
+            "flags": {
+                name: {
+                    "rule": flag.rule,
+                    "meaning": flag.meaning,
+                    "features": carried[name],
+                }
+                for name, flag in FLAGS.items()
+            },
+        },
+    )
+
+
+def _size(study: Study, shard: int) -> int:
+    if shard < len(_PARTS):
+        report = sum(end - start for _, start, end in stretches(study))
+        return (round(2.5 * CELLS * study.grid.window), 0, report)[shard]
+    spec = study.manifest.shards[shard - len(_PARTS)]
+    return int(spec["end"] - spec["start"])
+
+
+def corpus_files(study: Study) -> dict[str, str]:
+    """Hashes of the sequence files that the model was trained on, as far as given."""
+    return {path: file_hash(study.resolve(path)) for path in study.config.audit.corpus}
+
+
+STAGE = Stage(
+    name="audit",
+    title="looking for shortcuts",
+    needs=("controls", "encode"),
+    sections=("audit",),
+    run=run,
+    count=lambda study: len(_PARTS) + len(study.manifest.shards),
+    size=_size,
+    finish=finish,
+    inputs=corpus_files,
+    model=True,
+)
