@@ -20,6 +20,7 @@ from genomic_models.contract import DNAModel, ModelError
 from genomic_models.striped_hyena.config import StripedHyenaConfig
 from genomic_models.striped_hyena.model import StripedHyenaModel
 from genomic_models.striped_hyena.network import StripedHyena, initialise
+from genomic_models.striped_hyena.placement import place
 
 WEIGHTS = "model.safetensors"
 CONFIG = "config.json"
@@ -42,7 +43,7 @@ def load(
     name : str
         See the module's text.
     device : str
-        ``cpu``, ``cuda``, ``cuda:1``, ``mps``.
+        ``cpu``, ``cuda``, ``cuda:1``, ``mps``; ``cuda:0,cuda:1`` spreads the blocks of an Evo model.
     dtype : {"float32", "bfloat16"}
         Of weights and activations (poles and residues stay fp32).
     model_dir : Path, optional
@@ -61,6 +62,8 @@ def load(
         raise ModelError(f"dtype {dtype!r}: expected one of {', '.join(DTYPES)}")
     _check_device(device)
     if name.startswith("hf:"):
+        if "," in device:
+            raise ModelError(f"device {device!r}: only Evo models are spread over several devices")
         from genomic_models.hf import HFModel
 
         return HFModel.load(name, device, DTYPES[dtype], trust_remote_code)
@@ -79,11 +82,18 @@ def with_random_weights(model: DNAModel, seed: int) -> DNAModel:
     if not isinstance(model, StripedHyenaModel):
         raise ModelError(f"model {model.name}: a random-weights copy needs a StripedHyena network")
     config = model.network.config
-    fresh = initialise(StripedHyena(config), seed).cast(model.dtype).to(model.device)
+    places = model.network.places or [model.device]
+    devices = list(dict.fromkeys([model.device, *places]))
+    fresh = place(initialise(StripedHyena(config), seed), model.dtype, devices)
     return StripedHyenaModel(fresh, f"{model.name} (random weights, seed {seed})")
 
 
 def _check_device(device: str) -> None:
+    for each in device.split(","):
+        _check_one(each)
+
+
+def _check_one(device: str) -> None:
     kind = device.split(":")[0]
     there: dict[str, Callable[[], bool]] = {
         "cpu": lambda: True,
@@ -105,7 +115,8 @@ def _build(
         state.setdefault(key, _frequencies(config, len(buffer)))
         state[key] = state[key].float()
     network.load_state_dict(state, assign=True)
-    return StripedHyenaModel(network.cast(DTYPES[dtype]).to(device), name)
+    devices = [torch.device(each) for each in device.split(",")]
+    return StripedHyenaModel(place(network, DTYPES[dtype], devices), name)
 
 
 def _frequencies(config: StripedHyenaConfig, half: int) -> Tensor:

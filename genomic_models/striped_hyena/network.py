@@ -123,6 +123,7 @@ class StripedHyena(nn.Module):
         self.embedding_layer = nn.Embedding(VOCABULARY, config.width)
         self.blocks = nn.ModuleList(_block(config, i) for i in range(config.depth))
         self.norm = RMSNorm(config.width)
+        self.places: list[torch.device] | None = None
 
     def tap_names(self) -> tuple[str, ...]:
         """Every tap, in the order in which a pass meets them."""
@@ -155,18 +156,13 @@ class StripedHyena(nn.Module):
         x = probe("embedding_layer", self.embedding_layer(ids))
         after: list[State] = []
         for i, block in enumerate(self.blocks):
+            if self.places is not None:
+                x = x.to(self.places[i])
             x, state = block(x, None if states is None else states[i], probe, keep)
             if keep:
                 after.append(state)
-        x = probe("norm", self.norm(x))
+        x = probe("norm", self.norm(x.to(self.norm.scale.device)))
         return probe("unembed", F.linear(x, self.embedding_layer.weight)), after
-
-    def cast(self, dtype: torch.dtype) -> StripedHyena:
-        """Bring the parameters to ``dtype``, poles and residues to fp32; buffers stay as they are."""
-        for name, parameter in self.named_parameters():
-            kept = name.rsplit(".", 1)[-1] in FP32_PARAMETERS
-            parameter.data = parameter.data.to(torch.float32 if kept else dtype)
-        return self
 
 
 def initialise(network: StripedHyena, seed: int) -> StripedHyena:

@@ -8,6 +8,7 @@ import torch
 from genomic_models.contract import ModelError
 from genomic_models.striped_hyena import operators
 from genomic_models.striped_hyena.network import StripedHyena
+from genomic_models.striped_hyena.placement import place
 from tests.genomic_models.tiny import EVO2, golden, official, random_model
 
 GENERATIONS = ["evo1", "evo2"]
@@ -148,8 +149,8 @@ def test_empty_sequence_is_refused():
         random_model().forward(["ACGT", ""])
 
 
-def test_cast_keeps_poles_in_fp32():
-    network = StripedHyena(EVO2).cast(torch.bfloat16)
+def test_placing_keeps_poles_in_fp32():
+    network = place(StripedHyena(EVO2), torch.bfloat16, [torch.device("cpu")])
     kinds = {n.rsplit(".", 1)[-1]: p.dtype for n, p in network.named_parameters()}
     assert kinds["log_poles"] == kinds["residues"] == torch.float32
     assert kinds["scale"] == torch.bfloat16

@@ -10,6 +10,7 @@ from safetensors.torch import load_file
 from genomic_models.striped_hyena.config import StripedHyenaConfig
 from genomic_models.striped_hyena.model import StripedHyenaModel
 from genomic_models.striped_hyena.network import StripedHyena, initialise
+from genomic_models.striped_hyena.placement import place
 
 EVO2 = StripedHyenaConfig(
     "evo2", "SDH*SDH*", 64, 4, 176, groups=8, medium_groups=16, position_scale=4, context=1024
@@ -35,7 +36,7 @@ def official(generation: str, shared: Path, dtype: torch.dtype) -> StripedHyenaM
     if generation == "evo1":  # the reference recomputes these frequencies
         state |= {k: v for k, v in wanted.items() if k.endswith("inv_freq")}
     network.load_state_dict({k: v for k, v in state.items() if k in wanted})
-    return StripedHyenaModel(network.cast(dtype), generation)
+    return StripedHyenaModel(place(network, dtype, [torch.device("cpu")]), generation)
 
 
 def random_model(seed: int = 0, pattern: str = "SDH*") -> StripedHyenaModel:
