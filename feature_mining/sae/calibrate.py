@@ -16,7 +16,7 @@ import torch
 from torch import Tensor
 
 from feature_mining.sae import kernels
-from feature_mining.sae.model import SparseAutoencoder, load_tensors, save_tensors
+from feature_mining.sae.model import BLOCK, SparseAutoencoder, load_tensors, save_tensors
 
 CALIBRATION_FILE = "calibration.safetensors"
 N_EDGES = 31
@@ -136,6 +136,60 @@ def calibrate(
     )
     facts: dict[str, str | int | float] = {"calibration_rows": rows, "calibration_l0": l0}
     return sae.with_threshold(torch.from_numpy(threshold), facts), calibration
+
+
+def describe(
+    sae: SparseAutoencoder, batches: Iterable[Tensor | np.ndarray]
+) -> tuple[SparseAutoencoder, Calibration]:
+    """Where the values of each feature lie at the thresholds the autoencoder came with.
+
+    Parameters
+    ----------
+    sae : SparseAutoencoder
+        Its threshold stays as it is.
+    batches : iterable of ``(n, d_in)`` float32
+        Held-out activations.
+
+    Raises
+    ------
+    ValueError
+        No positions, or not one active feature.
+    """
+    m, steps = sae.config.d_sae, 1 << (23 - _FINE_BITS)
+    same = np.ones(m, np.float32)
+    whole = np.zeros(1 << (32 - _WHOLE_BITS), np.int64)
+    fine = np.zeros((m, (_OCTAVES_BELOW + _OCTAVES_ABOVE) * steps), np.int32)
+    maximum = np.zeros(m, np.float32)
+    first_bin: int | None = None
+    rows = 0
+    for batch in batches:
+        for start in range(0, len(batch), BLOCK):
+            values = sae.encode(batch[start : start + BLOCK]).cpu().numpy()
+            if first_bin is None:
+                if not values.any():
+                    rows += len(values)
+                    continue
+                bits = int(np.float32(values.max()).view(np.uint32)) >> _FINE_BITS
+                first_bin = max(0, bits - _OCTAVES_BELOW * steps)
+            kernels.count_values(values, same, whole, _FINE_BITS, first_bin, fine, maximum)
+            rows += len(values)
+    if not rows:
+        raise ValueError("no held-out activations to try the SAE on")
+    if first_bin is None:
+        raise ValueError(
+            "no feature is active on the calibration sample: the SAE belongs to other activations"
+        )
+    l0 = int(whole.sum()) / rows
+    calibration = Calibration(
+        _edges(sae.threshold.cpu().clamp_min(0).numpy(), maximum),
+        maximum,
+        np.array(LEVELS, np.float32),
+        _quantiles(fine, first_bin, 0.0, maximum, same),
+        rows,
+        l0,
+    )
+    facts: dict[str, str | int | float] = {"calibration_rows": rows, "calibration_l0": l0}
+    return sae.with_threshold(sae.threshold, facts), calibration
 
 
 def _cut(whole: np.ndarray, wanted: int) -> tuple[float, int]:

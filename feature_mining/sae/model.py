@@ -42,7 +42,9 @@ class SAEConfig:
     d_in, d_sae : int
         Widths of the layer and of the features.
     k : int
-        Features meant to be active at a base, on average.
+        Features meant to be active at a base, on average; 0 where unknown.
+    row_topk : bool
+        Whether only the ``k`` largest values of a base count; the threshold holds for these as well.
     apply_b_dec_to_input : bool
         Whether ``b_dec`` is taken off the input before the encoder.
     model, layer, weights_hash : str
@@ -60,6 +62,7 @@ class SAEConfig:
     layer: str = ""
     weights_hash: str = ""
     provenance: dict[str, str | int | float] = field(default_factory=dict)
+    row_topk: bool = False
 
 
 @dataclass(frozen=True, eq=False)
@@ -102,6 +105,8 @@ class SparseAutoencoder:
                 raise ValueError(f"SAE tensor {name} is {tensor.dtype}; expected torch.float32")
             if not torch.isfinite(tensor).all():
                 raise ValueError(f"SAE tensor {name} holds NaN or infinite values")
+        if self.config.row_topk and not 1 <= self.config.k <= self.config.d_sae:
+            raise ValueError(f"k is {self.config.k}; expected 1 to {self.config.d_sae}")
         norms = self.W_dec.norm(dim=1)
         wrong = ((norms - 1).abs() > _NORM_TOLERANCE) & (norms > 0)
         if wrong.any():
@@ -132,7 +137,7 @@ class SparseAutoencoder:
         out = torch.zeros(len(x), self.config.d_sae, device=self.W_enc.device)
         start = 0
         for pre in self.pre_activations(x):
-            out[start : start + len(pre)] = torch.where(pre > self._floor, pre, 0.0)
+            out[start : start + len(pre)] = torch.where(pre > self._floor, self._largest(pre), 0.0)
             start += len(pre)
         return out
 
@@ -149,7 +154,9 @@ class SparseAutoencoder:
         start = 0
         for pre in self.pre_activations(x):
             stop = start + len(pre)
-            n = kernels.compact(pre.cpu().numpy(), floor, counts[start:stop], indices, values)
+            n = kernels.compact(
+                self._largest(pre).cpu().numpy(), floor, counts[start:stop], indices, values
+            )
             parts.append((indices[:n].copy(), values[:n].copy()))
             start = stop
         return Csr(
@@ -218,6 +225,13 @@ class SparseAutoencoder:
     @cached_property
     def _floor(self) -> Tensor:
         return self.threshold.clamp_min(0)
+
+    def _largest(self, pre: Tensor) -> Tensor:
+        """The ``k`` largest of each row of ``pre``, zeros elsewhere; all of it without ``row_topk``."""
+        if not self.config.row_topk:
+            return pre
+        best = pre.topk(self.config.k, dim=1, sorted=False)
+        return torch.zeros_like(pre).scatter_(1, best.indices, best.values)
 
     def _checked(self, x: Tensor | np.ndarray) -> Tensor:
         rows = torch.from_numpy(np.ascontiguousarray(x)) if isinstance(x, np.ndarray) else x
@@ -302,7 +316,8 @@ def _read_config(path: Path) -> SAEConfig:
     except ValueError as error:
         raise ValueError(f"{path}: not JSON ({error})") from None
     known = {f.name for f in fields(SAEConfig)}
-    if not isinstance(values, dict) or set(values) != known:
+    # Files written before there was a choice lack it.
+    if not isinstance(values, dict) or {"row_topk", *values} != known:
         found = ", ".join(sorted(values)) if isinstance(values, dict) else type(values).__name__
         raise ValueError(f"{path}: found {found}; expected exactly {', '.join(sorted(known))}")
     return SAEConfig(**values)

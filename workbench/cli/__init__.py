@@ -8,7 +8,7 @@ import sys
 import typer
 
 from workbench.cli import app as browser
-from workbench.cli import demo, export, jobs, models, pretrain, score, study
+from workbench.cli import demo, export, formats, jobs, models, pretrain, score, study
 from workbench.errors import InputError
 
 app = typer.Typer(
@@ -36,6 +36,8 @@ app.command("logs")(jobs.logs)
 app.command("doctor")(jobs.doctor)
 app.command("versions", hidden=True)(jobs.versions)
 app.command("export")(export.export)
+app.command("import-sae")(formats.import_sae)
+app.command("export-sae")(formats.export_sae)
 app.command("models")(models.models)
 app.command("score")(score.score)
 app.command("pretrain")(pretrain.pretrain)

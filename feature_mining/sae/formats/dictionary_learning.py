@@ -1,0 +1,159 @@
+"""dictionary_learning: ``ae.pt`` (a dictionary of tensors) and ``config.json`` with the class's name."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from pathlib import Path
+
+import torch
+from torch import Tensor
+
+from feature_mining.sae.formats.imported import (
+    Imported,
+    Parts,
+    assemble,
+    centred,
+    json_of,
+    pickled_tensors,
+    take,
+    write_json,
+)
+from feature_mining.sae.formats.saelens import gated
+from feature_mining.sae.model import SparseAutoencoder
+
+CONFIG, WEIGHTS = "config.json", "ae.pt"
+
+_Reader = Callable[[Path, dict[str, Tensor]], Parts]
+
+
+def found(folder: Path) -> bool:
+    """Whether a folder is of this format."""
+    return (folder / CONFIG).is_file() and (folder / WEIGHTS).is_file()
+
+
+def read(folder: Path) -> Imported:
+    """Read a folder; raises ``ValueError`` for what is damaged or cannot be represented."""
+    path, weights = folder / CONFIG, folder / WEIGHTS
+    trainer = json_of(path).get("trainer")
+    kind = trainer.get("dict_class") if isinstance(trainer, dict) else None
+    if not isinstance(trainer, dict) or kind not in READERS:
+        raise ValueError(
+            f"{path}: dict_class {kind!r} cannot be represented; readable are"
+            f" {', '.join(sorted(map(str, READERS)))}"
+        )
+    parts = READERS[kind](weights, pickled_tensors(weights))
+    model, layer = trainer.get("lm_name") or "", trainer.get("submodule_name") or ""
+    return assemble(weights, str(kind), parts, "dictionary_learning", str(model), str(layer))
+
+
+def write(sae: SparseAutoencoder, folder: Path) -> None:
+    """Write what ``load_dictionary`` reads, in the class that computes the same features."""
+    floor = sae.threshold.cpu().clamp_min(0)
+    one = float(floor[0])
+    k = torch.tensor(max(sae.config.k, 1), dtype=torch.int)
+    if sae.config.row_topk:
+        if bool((floor > 0).any()):
+            raise ValueError("dictionary_learning has no TopK with thresholds; this one has both")
+        kind = "AutoEncoderTopK"
+        tensors = linear(sae) | {"k": k, "threshold": torch.tensor(-1.0)}
+    elif not bool((floor > 0).any()):
+        kind = "AutoEncoder"
+        tensors = linear(sae)
+        tensors["bias"] = tensors.pop("b_dec")
+    elif bool((floor == one).all()):
+        kind = "BatchTopKSAE"
+        tensors = linear(sae) | {"k": k, "threshold": torch.tensor(one)}
+    else:
+        kind = "JumpReluAutoEncoder"
+        plain = centred(sae, False)
+        tensors = {n: getattr(plain, n) for n in ("W_enc", "b_enc", "W_dec", "b_dec")}
+        tensors["threshold"] = floor
+    trainer = {
+        "dict_class": kind,
+        "trainer_class": sae.config.architecture,
+        "activation_dim": sae.config.d_in,
+        "dict_size": sae.config.d_sae,
+        "k": int(k),
+        "layer": 0,
+        "lm_name": sae.config.model,
+        "submodule_name": sae.config.layer,
+    }
+    torch.save({n: t.cpu().contiguous() for n, t in tensors.items()}, folder / WEIGHTS)
+    write_json(folder / CONFIG, {"trainer": trainer, "buffer": {}})
+
+
+def linear(sae: SparseAutoencoder) -> dict[str, Tensor]:
+    """Tensors by the names of linear layers, ``b_dec`` taken off the input."""
+    plain = centred(sae, True)
+    return {
+        "encoder.weight": plain.W_enc.T,
+        "encoder.bias": plain.b_enc,
+        "decoder.weight": plain.W_dec.T,
+        "b_dec": plain.b_dec,
+    }
+
+
+def _with_bias(bias: str, off_input: bool) -> _Reader:
+    def parts(path: Path, tensors: dict[str, Tensor]) -> Parts:
+        W_enc, b_enc, W_dec, b_dec = take(
+            path, tensors, "encoder.weight", "encoder.bias", "decoder.weight", bias
+        )
+        return Parts(W_enc.T, b_enc, W_dec.T, b_dec, off_input)
+
+    return parts
+
+
+def topk(path: Path, tensors: dict[str, Tensor]) -> Parts:
+    """The ``k`` largest of a row."""
+    (k,) = take(path, tensors, "k")
+    return _with_bias("b_dec", True)(path, tensors)._replace(k=_count(path, k), row_topk=True)
+
+
+def batch_topk(path: Path, tensors: dict[str, Tensor]) -> Parts:
+    """One threshold; -1, never set in training, keeps all that is above 0, as the library does."""
+    k, threshold = take(path, tensors, "k", "threshold")
+    whole = _count(path, k)
+    return _with_bias("b_dec", True)(path, tensors)._replace(k=whole, threshold=threshold)
+
+
+def _matryoshka(path: Path, tensors: dict[str, Tensor]) -> Parts:
+    *four, k, threshold = take(
+        path, tensors, "W_enc", "b_enc", "W_dec", "b_dec", "k", "threshold"
+    )
+    return Parts(*four, centred=True, threshold=threshold, k=_count(path, k))
+
+
+def _jumprelu(path: Path, tensors: dict[str, Tensor]) -> Parts:
+    *four, threshold = take(path, tensors, "W_enc", "b_enc", "W_dec", "b_dec", "threshold")
+    return Parts(*four, centred=False, threshold=threshold)
+
+
+def _gated(path: Path, tensors: dict[str, Tensor]) -> Parts:
+    W_enc, b_gate, b_mag, r_mag, W_dec, b_dec = take(
+        path,
+        tensors,
+        "encoder.weight",
+        "gate_bias",
+        "mag_bias",
+        "r_mag",
+        "decoder.weight",
+        "decoder_bias",
+    )
+    return gated(W_enc.T, b_gate, b_mag, r_mag, W_dec.T, b_dec, True)
+
+
+def _count(path: Path, k: Tensor) -> int:
+    if k.numel() != 1 or not float(k) >= 1:
+        raise ValueError(f"{path}: k is {k.tolist()}; expected one whole number of at least 1")
+    return int(k)
+
+
+READERS: dict[object, _Reader] = {
+    "AutoEncoder": _with_bias("bias", True),
+    "AutoEncoderNew": _with_bias("decoder.bias", False),
+    "AutoEncoderTopK": topk,
+    "BatchTopKSAE": batch_topk,
+    "MatryoshkaBatchTopKSAE": _matryoshka,
+    "JumpReluAutoEncoder": _jumprelu,
+    "GatedAutoEncoder": _gated,
+}

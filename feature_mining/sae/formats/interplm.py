@@ -1,0 +1,143 @@
+"""InterPLM: ``ae.pt`` (or ``ae_normalized.pt``, ``ae_unnormalized.pt``) and ``config.yaml``.
+
+Its YAML carries Python tags that its own loader runs. Here a tag is a name and what it holds is plain data:
+nothing is imported and nothing called.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from pathlib import Path
+
+import torch
+import yaml
+from torch import Tensor
+
+from feature_mining.sae.formats import dictionary_learning
+from feature_mining.sae.formats.imported import Imported, Parts, assemble, pickled_tensors, take
+from feature_mining.sae.model import SparseAutoencoder
+
+CONFIG = "config.yaml"
+WEIGHTS = ("ae.pt", "ae_unnormalized.pt", "ae_normalized.pt")
+_CLASS = "class"
+
+
+def found(folder: Path) -> bool:
+    """Whether a folder is of this format."""
+    return _weights(folder) is not None and not (folder / dictionary_learning.CONFIG).is_file()
+
+
+def read(folder: Path) -> Imported:
+    """Read a folder; raises ``ValueError`` for what is damaged or cannot be represented."""
+    weights = _weights(folder)
+    assert weights is not None
+    tensors = pickled_tensors(weights)
+    root = tensors.get("normalize_to_sqrt_d")
+    if root is not None and bool(root.any()):
+        raise ValueError(
+            f"{weights}: brings every activation to one norm (normalize_to_sqrt_d), which no weights"
+            " can stand for"
+        )
+    names = set(_classes(folder / CONFIG)) if (folder / CONFIG).is_file() else set()
+    kind, parts = _parts(weights, tensors, names)
+    return assemble(weights, kind, parts, "InterPLM")
+
+
+def write(sae: SparseAutoencoder, folder: Path) -> None:
+    """Write weights and a plain YAML that any safe loader reads."""
+    floor = sae.threshold.cpu().clamp_min(0)
+    positive = bool((floor > 0).any())
+    ones = torch.ones(sae.config.d_sae)
+    common = {"activation_rescale_factor": ones, "normalize_to_sqrt_d": torch.tensor(False)}
+    tensors = dictionary_learning.linear(sae)
+    k = torch.tensor(max(sae.config.k, 1), dtype=torch.int)
+    if sae.config.row_topk and positive:
+        raise ValueError("InterPLM has no TopK with thresholds; this autoencoder has both")
+    if sae.config.row_topk:
+        kind = "TopKSAE"
+        tensors |= {"k": k, "threshold": torch.tensor(-1.0)}
+    elif not positive:
+        kind = "ReLUSAE"
+        tensors["bias"] = tensors.pop("b_dec")
+    elif bool((floor == floor[0]).all()):
+        kind = "BatchTopKSAE"
+        tensors |= {"k": k, "threshold": floor[0].clone()}
+    else:
+        kind = "JumpReLUSAE"
+        plain = dictionary_learning.centred(sae, False)
+        tensors["encoder.bias"], tensors["threshold"] = plain.b_enc, floor
+        tensors["decoder.bias"] = tensors.pop("b_dec")
+    whole = {n: t.cpu().contiguous() for n, t in (tensors | common).items()}
+    torch.save(whole, folder / WEIGHTS[0])
+    facts = {
+        _CLASS: kind,
+        "activation_dim": sae.config.d_in,
+        "dictionary_size": sae.config.d_sae,
+        "k": int(k),
+        "model": sae.config.model,
+        "layer": sae.config.layer,
+    }
+    (folder / CONFIG).write_text(yaml.safe_dump(facts, sort_keys=False))
+
+
+def _weights(folder: Path) -> Path | None:
+    return next((folder / name for name in WEIGHTS if (folder / name).is_file()), None)
+
+
+def _parts(path: Path, tensors: dict[str, Tensor], names: set[str]) -> tuple[str, Parts]:
+    if "k" in tensors:
+        batch = any("BatchTopK" in name for name in names)
+        if not batch and not any("TopK" in name for name in names):
+            raise ValueError(
+                f"{path}: TopK and BatchTopK store the same tensors, and no {CONFIG} beside it says which"
+            )
+        if batch:
+            return "batch_topk", dictionary_learning.batch_topk(path, tensors)
+        return "topk", dictionary_learning.topk(path, tensors)
+    bias = "bias" if "bias" in tensors else "decoder.bias"
+    W_enc, b_enc, W_dec, b_dec = take(
+        path, tensors, "encoder.weight", "encoder.bias", "decoder.weight", bias
+    )
+    threshold = tensors.get("threshold")
+    kind = "relu" if threshold is None else "jumprelu"
+    return kind, Parts(W_enc.T, b_enc, W_dec.T, b_dec, bias == "bias", threshold)
+
+
+class _PlainLoader(yaml.SafeLoader):
+    """Safe loader for which a Python tag is a name."""
+
+
+def _plain(loader: yaml.SafeLoader, suffix: str, node: yaml.Node) -> object:
+    held: object
+    if isinstance(node, yaml.MappingNode):
+        held = loader.construct_mapping(node, deep=True)
+    elif isinstance(node, yaml.SequenceNode):
+        held = loader.construct_sequence(node, deep=True)
+    else:
+        held = None if node.value == "" else node.value
+    return {_CLASS: suffix.rsplit(":", 1)[-1].rsplit(".", 1)[-1], "value": held}
+
+
+_PlainLoader.add_multi_constructor("tag:yaml.org,2002:python/", _plain)
+
+
+def _classes(path: Path) -> Iterator[str]:
+    """Names of classes anywhere in the file."""
+    try:
+        # A safe loader: what it builds are mappings, lists, text and numbers.
+        values = yaml.load(path.read_text(), Loader=_PlainLoader)  # noqa: S506
+    except (yaml.YAMLError, UnicodeDecodeError, TypeError) as error:
+        first = " ".join(str(error).split())[:120]
+        raise ValueError(f"{path}: not YAML that can be read safely ({first})") from None
+    yield from _names(values)
+
+
+def _names(value: object) -> Iterator[str]:
+    if isinstance(value, dict):
+        if isinstance(value.get(_CLASS), str):
+            yield value[_CLASS]
+        for held in value.values():
+            yield from _names(held)
+    elif isinstance(value, list):
+        for held in value:
+            yield from _names(held)

@@ -1,0 +1,93 @@
+"""Which formats there are; which one a path holds is told from its content."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from pathlib import Path
+from typing import NamedTuple
+
+from feature_mining.sae.formats import (
+    dictionary_learning,
+    interplm,
+    published,
+    saelens,
+    sparsify,
+)
+from feature_mining.sae.formats.imported import Imported
+from feature_mining.sae.model import CONFIG_FILE, WEIGHTS_FILE, SparseAutoencoder
+
+
+class Format(NamedTuple):
+    """How to tell, read and (where its library loads it again) write a format.
+
+    ``read`` and ``write`` raise ``ValueError`` for what cannot be represented.
+    """
+
+    found: Callable[[Path], bool]
+    read: Callable[[Path], Imported]
+    write: Callable[[SparseAutoencoder, Path], None] | None
+
+
+def _own_found(folder: Path) -> bool:
+    return (folder / CONFIG_FILE).is_file() and (folder / WEIGHTS_FILE).is_file()
+
+
+FORMATS = {
+    "workbench": Format(_own_found, lambda p: Imported(SparseAutoencoder.load(p)), None),
+    "saelens": Format(saelens.found, saelens.read, saelens.write),
+    "sparsify": Format(sparsify.found, sparsify.read, sparsify.write),
+    "dictionary_learning": Format(
+        dictionary_learning.found, dictionary_learning.read, dictionary_learning.write
+    ),
+    "interplm": Format(interplm.found, interplm.read, interplm.write),
+    "evo2": Format(published.evo2_found, published.read_evo2, None),
+    "interprot": Format(published.interprot_found, published.read_interprot, None),
+}
+WRITABLE = tuple(name for name, form in FORMATS.items() if form.write)
+
+
+def detect(path: Path) -> str:
+    """Name of the format at ``path``, a folder or a ``.pt`` file.
+
+    Raises ``ValueError`` that names what was found where it is none.
+    """
+    if not path.exists():
+        raise ValueError(f"{path}: no such file or folder")
+    for name, form in FORMATS.items():
+        if form.found(path):
+            return name
+    if path.is_dir():
+        inside = sorted(p.name + "/" * p.is_dir() for p in path.iterdir())
+        shown = ", ".join(inside[:8]) + (" ..." if len(inside) > 8 else "")
+        held = f"holds {shown}" if inside else "is empty"
+    else:
+        held = "is a file of another kind"
+    raise ValueError(
+        f"{path}: {held}; expected the folder of one autoencoder ({', '.join(FORMATS)}) or a .pt file"
+        " of Evo 2's published tensors"
+    )
+
+
+def read(path: Path) -> Imported:
+    """Read an autoencoder of any format; raises ``ValueError`` with the path and the reason."""
+    return FORMATS[detect(path)].read(path)
+
+
+def write(sae: SparseAutoencoder, name: str, folder: Path) -> None:
+    """Write the files of a format into an empty or new folder.
+
+    Raises ``ValueError`` for an unknown format, a folder with something in it, or an autoencoder that the
+    format cannot hold.
+    """
+    writer = FORMATS[name].write if name in FORMATS else None
+    if writer is None:
+        raise ValueError(f"format {name!r} cannot be written; expected {', '.join(WRITABLE)}")
+    if folder.exists() and (not folder.is_dir() or any(folder.iterdir())):
+        raise ValueError(f"{folder}: exists and is not an empty folder; choose another")
+    folder.mkdir(parents=True, exist_ok=True)
+    try:
+        writer(sae, folder)
+    except ValueError:
+        if not any(folder.iterdir()):
+            folder.rmdir()
+        raise

@@ -1,0 +1,81 @@
+"""Autoencoders of other libraries in, and ours out."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+
+def import_sae(
+    path: Annotated[
+        Path, typer.Argument(help="Folder of an autoencoder, or a .pt file.", metavar="PATH")
+    ],
+    to: Annotated[
+        list[Path], typer.Option(help="New folder, or a study. Repeatable; none only looks.")
+    ] = [],  # noqa: B006
+) -> None:
+    """Read an autoencoder of SAELens, dictionary_learning, sparsify, InterPLM or Evo 2.
+
+    Look at it, write it in this program's form, or use it in a study in place of training:
+    workbench import-sae saes/layer_3
+    workbench import-sae saes/layer_3 --to converted
+    workbench import-sae sae-layer26-mixed-expansion_8-k_64.pt --to STUDY, then workbench run STUDY
+
+    The format is told from the content. Norms of decoder rows and constant scales of the input are folded
+    in exactly; what cannot be represented is refused. No code stored in a file is run.
+    """
+    from feature_mining.sae.formats import detect, read
+    from workbench.errors import InputError
+    from workbench.stages.imported import use_in_study
+    from workbench.study import CONFIG
+
+    try:
+        name, imported = detect(path), read(path)
+    except ValueError as error:
+        raise InputError(str(error)) from None
+    config = imported.sae.config
+    k = f", k {config.k}" if config.k else ""
+    print(f"{path}: {name}, {config.architecture}, {config.d_in} to {config.d_sae}{k}")
+    for target in to:
+        if (target / CONFIG).is_file():
+            use_in_study(target, path)
+            print(f"{target}: [sae] source = {str(path.resolve())!r}; go on with workbench run")
+            continue
+        if imported.shape is not None:
+            raise InputError(
+                f"{path}: has no threshold of its own; give it --to a study, which calibrates it on its"
+                " sequence"
+            )
+        if target.exists() and (not target.is_dir() or any(target.iterdir())):
+            raise InputError(f"{target}: neither a study nor an empty folder; choose another")
+        imported.sae.save(target)
+        print(target)
+
+
+def export_sae(
+    folder: Annotated[
+        Path, typer.Argument(help="Study, or folder of an autoencoder.", metavar="DIR")
+    ],
+    format: Annotated[
+        str, typer.Option(help="saelens, dictionary_learning, sparsify, interplm.")
+    ],
+    out: Annotated[Path, typer.Option(help="New folder to write.")],
+) -> None:
+    """Write an autoencoder for another library, with the same features.
+
+    workbench export-sae STUDY --format saelens --out for_saelens
+    """
+    from feature_mining.sae.formats import read, write
+    from workbench.errors import InputError
+
+    source = folder / "sae" if (folder / "sae").is_dir() else folder
+    try:
+        imported = read(source)
+        if imported.shape is not None:
+            raise ValueError(f"{source}: has no threshold yet; use it in a study first")
+        write(imported.sae, format, out)
+    except ValueError as error:
+        raise InputError(str(error)) from None
+    print(out)
