@@ -59,8 +59,9 @@ class SplitConfig:
 
 @dataclass(frozen=True)
 class SAEConfig:
-    """The sparse autoencoder: ``width`` features, ``k`` active a base on average."""
+    """The sparse autoencoder: ``width`` features, ``k`` active a base, or one that exists (``source``)."""
 
+    source: str = ""
     architecture: str = "batch_topk"
     width: int = 0
     k: int = 16

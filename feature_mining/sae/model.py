@@ -252,7 +252,8 @@ def fold(
     the features are in units of the raw activations. A decoder row of zeros stays one.
     """
     norms = W_dec.double().norm(dim=1)
-    norms = torch.where(norms > 0, norms, 1.0)
+    # A row that is of norm 1 to the precision of float32 stays as it is: folding twice changes nothing.
+    norms = torch.where((norms > 0) & ((norms - 1).abs() > 4e-7), norms, 1.0)
     return {
         "W_enc": (W_enc.double() * norms).float().contiguous(),
         "b_enc": (b_enc.double() * norms / scale).float(),

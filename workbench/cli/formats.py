@@ -58,9 +58,7 @@ def export_sae(
     folder: Annotated[
         Path, typer.Argument(help="Study, or folder of an autoencoder.", metavar="DIR")
     ],
-    format: Annotated[
-        str, typer.Option(help="saelens, dictionary_learning, sparsify, interplm.")
-    ],
+    format: Annotated[str, typer.Option(help="saelens, dictionary_learning, sparsify, interplm.")],
     out: Annotated[Path, typer.Option(help="New folder to write.")],
 ) -> None:
     """Write an autoencoder for another library, with the same features.

@@ -22,7 +22,7 @@ def use_in_study(folder: Path, path: Path) -> None:
     document = tomlkit.parse((folder / CONFIG).read_text())
     if "sae" not in document:
         document.add("sae", tomlkit.table())
-    document["sae"]["source"] = str(path.resolve())  # type: ignore[index]
+    document["sae"]["source"] = str(path.resolve())
     with write_atomic(folder / CONFIG) as temporary:
         temporary.write_text(tomlkit.dumps(document))
 

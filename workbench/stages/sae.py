@@ -12,6 +12,7 @@ from genomic_models import DNAModel
 from workbench.atomic import note_written
 from workbench.errors import InputError
 from workbench.progress import Progress
+from workbench.stages.imported import import_for
 from workbench.stages.stage import Stage
 from workbench.study import Study
 from workbench.windows import Cell, Grid, Sequences, read_sequence
@@ -70,6 +71,10 @@ def train_sae(study: Study, model: DNAModel, folder: Path, progress: Progress) -
     """Train and calibrate an autoencoder of ``model`` into ``folder``; goes on from a checkpoint."""
     layer, together = study.layer, study.batch
     cells, held_out = train_cells(study)
+    step = max(1, len(held_out) // CALIBRATION_CELLS)
+    sample = StrandWindows(study.genome, study.grid, held_out[::step])
+    if study.config.sae.source and folder.name == "sae":
+        return _take_over(study, model, folder, sample)
     config = train_config(study, model)
     source = ShuffledActivations(
         model,
@@ -91,8 +96,6 @@ def train_sae(study: Study, model: DNAModel, folder: Path, progress: Progress) -
     result = Trainer(config).fit(
         source, report, folder / "training.safetensors", study.config.sae.checkpoint_every
     )
-    step = max(1, len(held_out) // CALIBRATION_CELLS)
-    sample = StrandWindows(study.genome, study.grid, held_out[::step])
     sae, calibration = calibrate(result.sae, window_rows(model, layer, sample, together))
     calibration.save(folder)
     sae.save(folder)
@@ -111,6 +114,31 @@ def train_sae(study: Study, model: DNAModel, folder: Path, progress: Progress) -
     }
     study.write_facts("training" if folder.name == "sae" else "training_random", facts)
     return result.tokens
+
+
+def _take_over(study: Study, model: DNAModel, folder: Path, sample: StrandWindows) -> int:
+    """Put the autoencoder that the configuration names into ``folder``, its values measured here."""
+    source = study.resolve(study.config.sae.source)
+    sae, calibration = import_for(
+        source,
+        study.manifest.model,
+        model.weights_hash,
+        window_rows(model, study.layer, sample, study.batch),
+    )
+    folder.mkdir(parents=True, exist_ok=True)
+    calibration.save(folder)
+    sae.save(folder)
+    for path in sorted(folder.iterdir()):
+        note_written(path)
+    facts = {
+        "source": str(source),
+        "sae_hash": sae.hash,
+        "imported_from": sae.config.provenance.get("imported_from", "workbench"),
+        "calibration_rows": calibration.rows,
+        "calibration_l0": calibration.l0,
+    }
+    study.write_facts("training", facts)
+    return calibration.rows
 
 
 STAGE = Stage(

@@ -18,7 +18,7 @@ from feature_mining.sae.formats.imported import (
     take,
     write_json,
 )
-from feature_mining.sae.formats.saelens import gated
+from feature_mining.sae.formats.saelens import four, gated
 from feature_mining.sae.model import SparseAutoencoder
 
 CONFIG, WEIGHTS = "config.json", "ae.pt"
@@ -35,15 +35,15 @@ def read(folder: Path) -> Imported:
     """Read a folder; raises ``ValueError`` for what is damaged or cannot be represented."""
     path, weights = folder / CONFIG, folder / WEIGHTS
     trainer = json_of(path).get("trainer")
-    kind = trainer.get("dict_class") if isinstance(trainer, dict) else None
+    kind = str(trainer.get("dict_class")) if isinstance(trainer, dict) else ""
     if not isinstance(trainer, dict) or kind not in READERS:
         raise ValueError(
             f"{path}: dict_class {kind!r} cannot be represented; readable are"
-            f" {', '.join(sorted(map(str, READERS)))}"
+            f" {', '.join(sorted(READERS))}"
         )
     parts = READERS[kind](weights, pickled_tensors(weights))
     model, layer = trainer.get("lm_name") or "", trainer.get("submodule_name") or ""
-    return assemble(weights, str(kind), parts, "dictionary_learning", str(model), str(layer))
+    return assemble(weights, kind, parts, "dictionary_learning", str(model), str(layer))
 
 
 def write(sae: SparseAutoencoder, folder: Path) -> None:
@@ -117,15 +117,13 @@ def batch_topk(path: Path, tensors: dict[str, Tensor]) -> Parts:
 
 
 def _matryoshka(path: Path, tensors: dict[str, Tensor]) -> Parts:
-    *four, k, threshold = take(
-        path, tensors, "W_enc", "b_enc", "W_dec", "b_dec", "k", "threshold"
-    )
-    return Parts(*four, centred=True, threshold=threshold, k=_count(path, k))
+    k, threshold = take(path, tensors, "k", "threshold")
+    return Parts(*four(path, tensors), True, threshold, _count(path, k))
 
 
 def _jumprelu(path: Path, tensors: dict[str, Tensor]) -> Parts:
-    *four, threshold = take(path, tensors, "W_enc", "b_enc", "W_dec", "b_dec", "threshold")
-    return Parts(*four, centred=False, threshold=threshold)
+    (threshold,) = take(path, tensors, "threshold")
+    return Parts(*four(path, tensors), False, threshold)
 
 
 def _gated(path: Path, tensors: dict[str, Tensor]) -> Parts:
@@ -148,7 +146,7 @@ def _count(path: Path, k: Tensor) -> int:
     return int(k)
 
 
-READERS: dict[object, _Reader] = {
+READERS: dict[str, _Reader] = {
     "AutoEncoder": _with_bias("bias", True),
     "AutoEncoderNew": _with_bias("decoder.bias", False),
     "AutoEncoderTopK": topk,

@@ -125,7 +125,7 @@ def _classes(path: Path) -> Iterator[str]:
     """Names of classes anywhere in the file."""
     try:
         # A safe loader: what it builds are mappings, lists, text and numbers.
-        values = yaml.load(path.read_text(), Loader=_PlainLoader)  # noqa: S506
+        values = yaml.load(path.read_text(), Loader=_PlainLoader)
     except (yaml.YAMLError, UnicodeDecodeError, TypeError) as error:
         first = " ".join(str(error).split())[:120]
         raise ValueError(f"{path}: not YAML that can be read safely ({first})") from None

@@ -44,7 +44,7 @@ def read(folder: Path) -> Imported:
     """Read a folder; raises ``ValueError`` for what is damaged or cannot be represented."""
     path = folder / CONFIG
     config = _modern(path, json_of(path))
-    architecture = config.get("architecture")
+    architecture = str(config.get("architecture"))
     if architecture not in _READERS:
         raise ValueError(
             f"{path}: architecture {architecture!r} cannot be represented; readable are"
@@ -57,7 +57,7 @@ def read(folder: Path) -> Imported:
     metadata = config.get("metadata") or {}
     return assemble(
         folder / WEIGHTS,
-        str(architecture),
+        architecture,
         parts._replace(scale=_scale(folder, config)),
         "SAELens",
         str(metadata.get("model_name") or ""),
@@ -159,8 +159,14 @@ def _scale(folder: Path, config: dict[str, Any]) -> float:
     return float(factor)
 
 
-def _four(path: Path, tensors: dict[str, Tensor]) -> list[Tensor]:
-    return take(path.with_name(WEIGHTS), tensors, "W_enc", "b_enc", "W_dec", "b_dec")
+def _four(path: Path, tensors: dict[str, Tensor]) -> tuple[Tensor, Tensor, Tensor, Tensor]:
+    return four(path.with_name(WEIGHTS), tensors)
+
+
+def four(path: Path, tensors: dict[str, Tensor]) -> tuple[Tensor, Tensor, Tensor, Tensor]:
+    """Encoder and decoder with their biases, by the names that libraries without linear layers use."""
+    W_enc, b_enc, W_dec, b_dec = take(path, tensors, "W_enc", "b_enc", "W_dec", "b_dec")
+    return W_enc, b_enc, W_dec, b_dec
 
 
 def _standard(
@@ -217,7 +223,7 @@ def gated(
     return Parts((W_enc.double() * gain).float(), b_mag, W_dec, b_dec, centred, threshold)
 
 
-_READERS: dict[object, _Reader] = {
+_READERS: dict[str, _Reader] = {
     "standard": _standard,
     "jumprelu": _jumprelu,
     "topk": _topk,

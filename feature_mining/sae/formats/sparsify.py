@@ -31,7 +31,9 @@ def read(folder: Path) -> Imported:
     config = json_of(path)
     activation = config.get("activation", "topk")
     if activation != "topk":
-        raise ValueError(f"{path}: activation {activation!r} cannot be represented; readable is topk")
+        raise ValueError(
+            f"{path}: activation {activation!r} cannot be represented; readable is topk"
+        )
     if config.get("transcode") or config.get("skip_connection"):
         raise ValueError(
             f"{path}: a transcoder (transcode or skip_connection); only autoencoders, which write what"
