@@ -1,0 +1,276 @@
+"""Tests of features against phenotypes: speed, memory, agreement with other programs, and real isolates.
+
+    python benchmarks/phenotype.py [speed] [oracles] [memory] [tb] [--study FOLDER] [--features 32768]
+
+speed: 32,768 features x 4,000 samples x 10 covariates. ``ols_over_gemm`` is the time of all least-squares
+tests over that of the one float32 matrix product features x (covariates and trait);
+``logistic_speedup_over_plink2`` compares the time of a score test with that of one of plink2's
+``--glm no-firth`` tests; ``lmm_speedup_over_gemma`` that of an exact mixed-model test with GEMMA's (rotation and
+optimisation, the eigendecomposition left out on both sides). oracles: ``max_abs_z_difference`` by oracle.
+memory: peak of a scan over 50,000 samples. tb: ``tb_ranks`` and ``tb_auroc`` on the isolates in ``shared/data``
+beside the checkout; with ``--study``, a study whose burdens are theirs, features beside variants. Needs plink2
+and gemma.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import os
+import resource
+import subprocess
+import sys
+import tempfile
+import time
+from collections.abc import Callable
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+import statsmodels.api as sm
+from phenotype_peers import gemma_lmm, plink_glm, write_bed
+from phenotype_tb import auroc, feature_ranks, open_study, read_isolates, variant_ranks
+
+from feature_mining.phenotype.design import Phenotype
+from feature_mining.phenotype.firth import fit_firth
+from feature_mining.phenotype.kinship import kinship
+from feature_mining.phenotype.linear import ols
+from feature_mining.phenotype.logistic import fit_features, fit_null, score_test
+from feature_mining.phenotype.mixed import decompose, fit_mixed, mixed_tests
+from feature_mining.phenotype.scan import logistic, scan
+
+ORACLES = Path(__file__).resolve().parents[1] / ".." / "shared" / "data" / "oracles"
+SAMPLES, COVARIATES = 4000, 10
+PLINK_TESTS, GEMMA_TESTS = 2000, 100
+THREADS = int(os.environ.get("OMP_NUM_THREADS", "2"))
+
+
+def say(name: str, value: object) -> None:
+    """One figure a line."""
+    print(f"{name}: {json.dumps(value)}", flush=True)
+
+
+def simulate(
+    features: int, samples: int, seed: int = 0
+) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    """Features of 0 and 1 that follow eight lineages, covariates with intercept, a binary trait."""
+    random = np.random.default_rng(seed)
+    lineage = random.integers(0, 8, samples)
+    values = np.empty((features, samples), np.float32)
+    for start in range(0, features, 512):
+        stop = min(start + 512, features)
+        rate = random.beta(0.4, 1.6, (stop - start, 8))[:, lineage]
+        values[start:stop] = random.random((stop - start, samples), dtype=np.float32) < rate
+    covariates = np.column_stack([np.ones(samples), random.normal(size=(samples, COVARIATES))])
+    eta = -0.8 + 0.7 * values[3] + 0.4 * covariates[:, 1] + 0.2 * (lineage == 2)
+    return values, covariates, (random.random(samples) < 1 / (1 + np.exp(-eta))).astype(float)
+
+
+def best(task: Callable[[], object], times: int = 3) -> float:
+    """Least seconds of some runs, after one that compiles."""
+    task()
+    seconds = []
+    for _ in range(times):
+        began = time.perf_counter()
+        task()
+        seconds.append(time.perf_counter() - began)
+    return min(seconds)
+
+
+def speed(features: int) -> None:
+    values, covariates, y = simulate(features, SAMPLES)
+    trait = covariates @ np.linspace(0, 1, COVARIATES + 1) + np.random.default_rng(1).normal(
+        size=SAMPLES
+    )
+    columns = np.column_stack([covariates, trait]).astype(np.float32)
+    gemm = best(lambda: values @ columns)
+    tested = best(lambda: ols(values, trait, covariates))
+    say("ols_seconds", round(tested, 3))
+    say("ols_over_gemm", round(tested / gemm, 2))
+    null = fit_null(y, covariates)
+    score = best(lambda: score_test(values, null)) / features
+    say("score_microseconds_a_test", round(score * 1e6, 2))
+    with tempfile.TemporaryDirectory() as name:
+        folder = Path(name)
+        write_bed(folder, values[:PLINK_TESTS], y, covariates)
+        few = plink_glm(folder, "no-firth", 100, THREADS)[1]
+        table, many = plink_glm(folder, "no-firth", PLINK_TESTS, THREADS)
+        theirs = (many - few) / (PLINK_TESTS - 100)
+        say("plink2_microseconds_a_test", round(theirs * 1e6, 1))
+        say("logistic_speedup_over_plink2", round(theirs / score, 1))
+        fits = fit_features(values[:PLINK_TESTS], null)
+        enough = (
+            np.minimum(values[:PLINK_TESTS].sum(1), SAMPLES - values[:PLINK_TESTS].sum(1)) >= 20
+        )
+        z = np.abs(table["BETA"] / table["SE"] - fits.beta / fits.se)[enough]
+        say("max_abs_z_difference plink2 no-firth, 4,000 samples", float(f"{z.max():.2g}"))
+        lrt = best(lambda: fit_features(values[:PLINK_TESTS], null), 1) / PLINK_TESTS
+        say("full_fit_microseconds_a_test", round(lrt * 1e6, 1))
+        relatedness = kinship(values[:4000])
+        began = time.perf_counter()
+        spectrum = decompose(relatedness)
+        say("eigendecomposition_seconds", round(time.perf_counter() - began, 1))
+        model = fit_mixed(spectrum, trait, covariates)
+        some = values[:4096]
+        exact = best(lambda: mixed_tests(some, model), 1) / len(some)
+        null_ratio = best(lambda: mixed_tests(some, model, exact=False), 1) / len(some)
+        say(
+            "lmm_microseconds_a_test",
+            {"exact": round(exact * 1e6), "null": round(null_ratio * 1e6)},
+        )
+        chosen = np.flatnonzero(enough)[:GEMMA_TESTS]
+        gemma, seconds = gemma_lmm(folder, values[chosen], trait, covariates, relatedness)
+        say("gemma_microseconds_a_test", round(seconds / len(gemma) * 1e6))
+        say("lmm_speedup_over_gemma", round(seconds / len(gemma) / exact, 1))
+        ours = mixed_tests(values[chosen], model)["statistic"]
+        z = np.abs(ours - gemma["beta"] / gemma["se"]).max()
+        say("max_abs_z_difference gemma, 4,000 samples", float(f"{z:.2g}"))
+        emmax = mixed_tests(values[chosen], model, exact=False)["statistic"]
+        say(
+            "max_abs_z_difference null ratio against exact",
+            float(f"{np.abs(emmax - ours).max():.2g}"),
+        )
+
+
+def read_regenie() -> tuple[np.ndarray, pd.DataFrame, np.ndarray, pd.DataFrame]:
+    """REGENIE's example: dosages (variants, samples), traits, covariates, and its committed Firth output."""
+    folder = ORACLES / "regenie"
+    ids = pd.read_csv(folder / "example.fam", sep=r"\s+", header=None)[1].astype(str)
+    raw = np.frombuffer((folder / "example.bed").read_bytes()[3:], np.uint8)
+    bytes_a_row = -(-len(ids) // 4)
+    bits = raw.reshape(-1, bytes_a_row)[:, :, None] >> np.array([0, 2, 4, 6], np.uint8) & 3
+    codes = bits.reshape(len(bits), -1)[:, : len(ids)]
+    dosage = np.array([2.0, np.nan, 1.0, 0.0])[codes]
+    covariates = pd.read_csv(folder / "covariates.txt", sep=" ").assign(
+        IID=lambda t: t["IID"].astype(str)
+    )
+    traits = pd.read_csv(folder / "phenotype_bin.txt", sep=" ").assign(
+        IID=lambda t: t["IID"].astype(str)
+    )
+    merged = traits.set_index("IID").loc[ids]
+    design = covariates.set_index("IID").loc[ids][["V1", "V2", "V3"]].to_numpy()
+    published = pd.read_csv(folder / "test_bin_out_firth_Y1.regenie", sep=" ", comment="#")
+    return dosage, merged, np.column_stack([np.ones(len(ids)), design]), published
+
+
+def oracles() -> None:
+    values, covariates, y = simulate(300, 1000)
+    null = fit_null(y, covariates)
+    counts = np.minimum(values.sum(axis=1), 1000 - values.sum(axis=1))
+    values, found = values[counts >= 5], {}
+    trait = np.random.default_rng(2).normal(size=1000) + 0.2 * values[1]
+    linear = ols(values, trait, covariates)
+    theirs = [sm.OLS(trait, np.column_stack([covariates, v])).fit().tvalues[-1] for v in values]
+    found["statsmodels OLS"] = np.abs(linear["statistic"] - theirs).max()
+    fits, firth = fit_features(values, null), fit_firth(values, null)
+    z = fits.beta / fits.se
+    rows = np.flatnonzero(fits.converged & (counts[counts >= 5] >= 20))[:100]
+    logit = [
+        sm.Logit(y, np.column_stack([covariates, values[i]])).fit(disp=0, tol=1e-12).tvalues[-1]
+        for i in rows
+    ]
+    found["statsmodels Logit"] = np.abs(z[rows] - logit).max()
+    with tempfile.TemporaryDirectory() as name:
+        folder = Path(name)
+        write_bed(folder, values, y, covariates)
+        for mode, ours in (("no-firth", fits), ("firth", firth)):
+            table, _ = plink_glm(folder, mode, len(values), THREADS)
+            both = table["BETA"].notna() & ours.converged
+            difference = np.abs(table["BETA"] / table["SE"] - ours.beta / ours.se)[both]
+            found[f"plink2 {mode} ({int(both.sum())} tests)"] = difference.max()
+        relatedness = kinship(values)
+        gemma, _ = gemma_lmm(folder, values[:200], trait, covariates, relatedness)
+        model = fit_mixed(decompose(relatedness), trait, covariates)
+        lmm = mixed_tests(values[:200], model)["statistic"]
+        found["gemma -lmm 1"] = np.abs(lmm - gemma["beta"] / gemma["se"]).max()
+    for name, value in found.items():
+        say(f"max_abs_z_difference {name}", float(f"{value:.2g}"))
+    if ORACLES.is_dir():
+        dosage, traits, design, published = read_regenie()
+        known = traits["Y1"].notna().to_numpy() & ~np.isnan(dosage).any(axis=0)
+        case = (traits["Y1"][known] == traits["Y1"].max()).to_numpy(float)
+        fits = fit_firth(dosage[:, known], fit_null(case, design[known]))
+        theirs = np.sign(published["BETA"]) * np.sqrt(published["CHISQ"])
+        ours = np.sign(fits.beta) * np.sqrt(fits.statistic)
+        rows = published["ID"].to_numpy(int) - 1
+        say(
+            "regenie_firth",
+            {
+                "tests": len(rows),
+                "samples": [int(known.sum()), int(published["N"].iloc[0])],
+                "correlation_of_z": round(float(np.corrcoef(ours[rows], theirs)[0, 1]), 4),
+                "median_abs_z_difference": round(float(np.median(np.abs(ours[rows] - theirs))), 3),
+            },
+        )
+
+
+def stream(features: int, samples: int) -> None:
+    """Scan features that are made block by block and never held whole; run in a process of its own."""
+    random = np.random.default_rng(0)
+    covariates = np.column_stack([np.ones(samples), random.normal(size=(samples, COVARIATES))])
+    trait = Phenotype("trait", (random.random(samples) < 0.3).astype(float), True)
+    before = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024
+
+    def blocks():
+        for _ in range(0, features, 250):
+            yield (
+                (random.random((250, samples), dtype=np.float32) < 0.1).astype(np.float32),
+                logistic,
+            )
+
+    began = time.perf_counter()
+    found = scan(blocks(), trait, covariates)
+    peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024
+    say(
+        f"memory {features:,} features x {samples:,} samples",
+        {
+            "matrix_mib": round(features * samples * 4 / 2**20),
+            "peak_mib": round(peak),
+            "before_mib": round(before),
+            "seconds": round(time.perf_counter() - began, 1),
+            "share_below_05": round(float((found.table["p"] <= 0.05).mean()), 4),
+        },
+    )
+
+
+def tb(folder: Path | None) -> None:
+    isolates = read_isolates()
+    say("tb_ranks", variant_ranks(isolates))
+    study = open_study(folder) if folder else None
+    if study is not None:
+        for row in feature_ranks(isolates, study):
+            say("tb_features", row)
+    for row in auroc(isolates, study):
+        say("tb_auroc", row)
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawTextHelpFormatter
+    )
+    parser.add_argument("parts", nargs="*", help="speed, oracles, memory, tb; all without")
+    parser.add_argument("--study", type=Path, help="study with burdens of the isolates")
+    parser.add_argument("--features", type=int, default=32_768)
+    parser.add_argument("--stream", type=int, nargs=2, metavar=("FEATURES", "SAMPLES"))
+    given = parser.parse_args()
+    if given.stream:
+        stream(*given.stream)
+        return
+    parts = {
+        "speed": lambda: speed(given.features),
+        "oracles": oracles,
+        "memory": lambda: [
+            subprocess.run([sys.executable, __file__, "--stream", str(m), "50000"], check=True)
+            for m in (1000, 4000)
+        ],
+        "tb": lambda: tb(given.study),
+    }
+    unknown = set(given.parts) - set(parts)
+    if unknown:
+        parser.error(f"unknown part {min(unknown)}, expected some of {', '.join(parts)}")
+    for part in given.parts or parts:
+        parts[part]()
+
+
+if __name__ == "__main__":
+    main()
