@@ -5,11 +5,11 @@
 speed: 32,768 features x 4,000 samples x 10 covariates. ``ols_over_gemm`` is the time of all least-squares
 tests over that of the one float32 matrix product features x (covariates and trait);
 ``logistic_speedup_over_plink2`` compares the time of a score test with that of one of plink2's
-``--glm no-firth`` tests; ``lmm_speedup_over_gemma`` that of an exact mixed-model test with GEMMA's (rotation and
-optimisation, the eigendecomposition left out on both sides). oracles: ``max_abs_z_difference`` by oracle.
-memory: peak of a scan over 50,000 samples. tb: ``tb_ranks`` and ``tb_auroc`` on the isolates in ``shared/data``
-beside the checkout; with ``--study``, a study whose burdens are theirs, features beside variants. Needs plink2
-and gemma.
+``--glm no-firth`` tests; ``lmm_speedup_over_gemma`` that of an exact mixed-model test with GEMMA's
+(rotation and optimisation, the eigendecomposition left out on both sides). oracles:
+``max_abs_z_difference`` by oracle. memory: peak of a scan over 50,000 samples. tb: ``tb_ranks`` and
+``tb_auroc`` on the isolates in ``shared/data`` beside the checkout; with ``--study``, a study whose burdens
+are theirs, features beside variants. Needs plink2 and gemma.
 """
 
 from __future__ import annotations

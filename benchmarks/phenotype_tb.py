@@ -41,7 +41,7 @@ class Isolates(NamedTuple):
 
 
 def read_isolates() -> Isolates:
-    """Read the cohort; an isolate's lineage is its pattern of synonymous variants with 10 or more carriers."""
+    """Read the cohort; lineage is an isolate's pattern of synonymous variants with 10 or more carriers."""
     rows = []
     with gzip.open(DATA / "tb_rif_inh_4000.vcf.gz", "rt") as file:
         for line in file:
@@ -69,7 +69,11 @@ def variant_ranks(isolates: Isolates) -> dict[str, dict[str, dict[str, float]]]:
     plain = np.ones((len(isolates.lineage), 1))
     for drug in DRUGS:
         trait = Phenotype(drug, isolates.traits[drug].to_numpy(np.float64), True)
-        for what, design in (("", isolates.design), (", lineage not fixed", plain)):
+        other = isolates.traits[[d for d in DRUGS if d != drug]].to_numpy(np.float64)
+        # Resistance to one drug mostly comes with resistance to the other.
+        both = np.column_stack([isolates.design, other])
+        designs = {"": isolates.design, ", lineage not fixed": plain, ", other drug fixed": both}
+        for what, design in designs.items():
             table = scan([(isolates.genotypes, logistic)], trait, design).table
             rank = table["minus_log10_p"].rank(ascending=False)
             found[drug + what] = {
