@@ -40,7 +40,8 @@ class Calibration:
     levels : ndarray
         float32 ``(6,)``.
     quantiles : ndarray
-        float32 ``(d_sae, 6)`` of active values at these levels, within 4 %; NaN where never active.
+        float32 ``(d_sae, 6)`` of active values at these levels, within a bin (at most 1/16); NaN where never
+        active.
     rows : int
         Positions of the sample.
     l0 : float

@@ -181,8 +181,8 @@ def _jumprelu(
     (threshold,) = take(path.with_name(WEIGHTS), tensors, "threshold")
     details = (config.get("metadata") or {}).get("training_architecture_details") or {}
     k = details.get("k")
-    known = isinstance(k, int) and k > 0
-    return Parts(*_four(path, tensors), centred, threshold, k if known else 0)
+    known = k if isinstance(k, int) and k > 0 else 0
+    return Parts(*_four(path, tensors), centred, threshold, known)
 
 
 def _topk(path: Path, config: dict[str, Any], tensors: dict[str, Tensor], centred: bool) -> Parts:
