@@ -180,6 +180,7 @@ def submit(
     or the scratch folder will not do, and where jobs of this study are in the queue already.
     """
     scheduler = find_scheduler(settings.scheduler)
+    largest = scheduler.limit()
     settings = filled(settings)
     if re.search(r"\s", str(study.folder)):
         raise InputError(
@@ -189,7 +190,7 @@ def submit(
         refuse_live(study)
         check_scratch(settings)
         check_workers(settings)
-        todo = steps(study, settings, scheduler.limit(), only, until)
+        todo = steps(study, settings, largest, only, until)
         if not todo:
             return None
         _folder(study).mkdir(exist_ok=True)

@@ -8,7 +8,6 @@ import os
 import pickle
 import re
 import subprocess
-import sys
 from pathlib import Path
 
 import pandas as pd
@@ -16,40 +15,8 @@ import pytest
 
 from tests.workbench.small_study import small_config, write_model
 from workbench import Study
-from workbench.cli import main
 
 GENES = "##gff-version 3\nchr\tx\tCDS\t{start}\t{end}\t.\t+\t0\tID=a\n"
-
-
-@pytest.fixture
-def cli(monkeypatch, capsys):
-    """Run a command; gives exit status, standard output and standard error."""
-
-    def run(*args: object) -> tuple[int, str, str]:
-        monkeypatch.setattr(sys, "argv", ["workbench", *map(str, args)])
-        try:
-            main()
-            code = 0
-        except SystemExit as stop:
-            code = int(stop.code or 0)
-        out, err = capsys.readouterr()
-        return code, out, err
-
-    return run
-
-
-@pytest.fixture
-def refused(cli):
-    """Run a command that must fail: status 2, one line, no traceback; gives the line."""
-
-    def run(*args: object) -> str:
-        code, _, err = cli(*args)
-        lines = [line for line in err.splitlines() if line.startswith("workbench: ")]
-        assert code == 2, err
-        assert len(lines) == 1 and "Traceback" not in err, err
-        return lines[0]
-
-    return run
 
 
 @pytest.fixture(scope="module")
