@@ -8,7 +8,17 @@ import sys
 import typer
 
 from workbench.cli import app as browser
-from workbench.cli import demo, export, formats, jobs, models, pretrain, score, study
+from workbench.cli import (
+    demo,
+    export,
+    formats,
+    jobs,
+    models,
+    pretrain,
+    score,
+    study,
+    variants,
+)
 from workbench.errors import InputError
 
 app = typer.Typer(
@@ -40,6 +50,7 @@ app.command("import-sae")(formats.import_sae)
 app.command("export-sae")(formats.export_sae)
 app.command("models")(models.models)
 app.command("score")(score.score)
+app.command("variants")(variants.variants)
 app.command("pretrain")(pretrain.pretrain)
 app.command("app")(browser.app)
 

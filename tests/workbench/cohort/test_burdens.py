@@ -17,7 +17,7 @@ from workbench.cohort.genotypes import read_genotypes
 from workbench.cohort.haplotypes import find_haplotypes
 from workbench.cohort.sequences import sequence_calls, sequence_files
 from workbench.config import CohortConfig
-from workbench.engines.local import run, run_stage
+from workbench.engines.local import here, run, run_stage
 from workbench.errors import InputError
 from workbench.fasta import reverse_complement
 from workbench.progress import Silent
@@ -68,7 +68,7 @@ def study(tmp_path_factory: pytest.TempPathFactory, samples: Path) -> Study:
     made = Study.create(folder / "study", config)
     run(made, until="sae")
     for name in ("haplotypes", "burdens"):
-        run_stage(made, STAGES[name], 1, Silent())
+        run_stage(made, STAGES[name], here, Silent())
     return made
 
 
@@ -174,13 +174,13 @@ def test_windows_with_too_much_missing_are_dropped_and_said(study: Study) -> Non
     strict = replace(study.config, cohort=replace(study.config.cohort, max_missing=0.1))
     other = Study(study.folder, strict)
     for name in ("haplotypes", "burdens"):
-        run_stage(other, STAGES[name], 1, Silent())
+        run_stage(other, STAGES[name], here, Silent())
     regions = other.burdens.regions.set_index("region")
     assert 0 < regions.loc["pim", "bases_dropped"] <= END - START
     dropped = other.facts("haplotypes")["dropped"]
     assert dropped and all(d["missing"] == pytest.approx(0.2) for d in dropped)
     for name in ("haplotypes", "burdens"):
-        run_stage(study, STAGES[name], 1, Silent())
+        run_stage(study, STAGES[name], here, Silent())
 
 
 def test_blocks_give_what_values_give(study: Study) -> None:
@@ -202,7 +202,7 @@ def test_a_ready_matrix(study: Study, tmp_path: Path) -> None:
     config = replace(study.config, cohort=given)
     made = Study.create(tmp_path / "s", config)
     run(made, until="cohort")
-    run_stage(made, STAGES["burdens"], 1, Silent())
+    run_stage(made, STAGES["burdens"], here, Silent())
     burdens = made.burdens.open("matrix")
     assert burdens.feature_names == ["f1", "f2"]
     np.testing.assert_array_equal(

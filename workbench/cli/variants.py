@@ -1,0 +1,96 @@
+"""What variants do to a model and its features."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+
+def variants(
+    target: Annotated[
+        str, typer.Argument(help="Folder of a study, or a model (then with --genome).")
+    ],
+    vcf: Annotated[
+        Path | None, typer.Option(help="VCF or BCF; samples are not needed and not read.")
+    ] = None,
+    variants: Annotated[
+        list[str] | None,
+        typer.Option(help="chrom:position:REF:ALT, 1-based. Repeatable, or commas between."),
+    ] = None,
+    truth: Annotated[
+        Path | None,
+        typer.Option(help="Table with columns variant and label (1: has an effect, 0: has none)."),
+    ] = None,
+    out: Annotated[
+        Path | None, typer.Option(help="Table to write: .tsv, .parquet or .json.")
+    ] = None,
+    html: Annotated[Path | None, typer.Option(help="Page of one variant.")] = None,
+    top: Annotated[int, typer.Option(help="Features kept a variant.", min=1)] = 20,
+    genome: Annotated[Path | None, typer.Option(help="FASTA or GenBank, for a model.")] = None,
+    tracks: Annotated[
+        list[Path] | None, typer.Option(help="Annotation, for a model. Repeatable.")
+    ] = None,
+    window: Annotated[int, typer.Option(help="Bases read around a variant, for a model.")] = 2048,
+    codon_table: Annotated[
+        int, typer.Option(help="NCBI codon table: 11 bacteria and plastids, 1 standard.")
+    ] = 11,
+    seed: Annotated[int, typer.Option(help="Seed of the bootstrap.")] = 0,
+    device: Annotated[str, typer.Option(help="cpu, cuda, cuda:1, mps; for a model.")] = "cpu",
+    dtype: Annotated[str, typer.Option(help="float32 or bfloat16; for a model.")] = "float32",
+    as_json: Annotated[bool, typer.Option("--json", help="One JSON object.")] = False,
+) -> None:
+    """Explain variants: change of log-likelihood on both strands, features gained and lost, consequence.
+
+    With --out x.tsv also x.features.tsv (positions, labels) and, with --truth, x.truth.tsv: AUROC and average
+    precision with bootstrap intervals, beside a Markov model, the distance to a start codon and the
+    consequence class. Variants are ranked from the least likely on.
+    """
+    import json
+
+    from rich.console import Console
+    from rich.table import Column, Table
+
+    from workbench.cohort.edits import parse_variant
+    from workbench.errors import InputError
+    from workbench.progress import showing
+    from workbench.variants.job import explain
+    from workbench.variants.sites import read_sites, read_truth
+    from workbench.variants.subject import open_subject
+    from workbench.variants.tables import beside, check_format, summary_columns, write_table
+
+    given = [x for x in (vcf, variants, truth) if x]
+    if len(given) != 1:
+        raise InputError("give variants in one way: --vcf, --variants or --truth")
+    if out is not None:
+        check_format(out)
+    label = None
+    if vcf is not None:
+        asked = read_sites(vcf)
+    elif truth is not None:
+        asked, label = read_truth(truth)
+    else:
+        names = [name for text in variants or [] for name in text.split(",")]
+        asked = [parse_variant(name) for name in names]
+    subject = open_subject(target, genome, tracks or [], window, device, dtype)
+    with showing() as progress:
+        found = explain(subject, asked, progress, label, top, codon_table, html, seed)
+    if out is not None:
+        write_table(found.variants, out)
+        if len(found.features):
+            write_table(found.features, beside(out, "features"))
+        if found.truth is not None:
+            write_table(found.truth, beside(out, "truth"))
+    if as_json:
+        parts = {k: v for k, v in found._asdict().items() if v is not None}
+        print(json.dumps({k: json.loads(v.to_json(orient="records")) for k, v in parts.items()}))
+        return
+    shown = found.truth if found.truth is not None else found.variants.head(20)
+    columns = list(shown.columns) if found.truth is not None else summary_columns(shown)
+    table = Table(*(Column(c, no_wrap=c in ("variant", "score")) for c in columns))
+    for row in shown[columns].itertuples(index=False):
+        table.add_row(*(f"{v:.4g}" if isinstance(v, float) else str(v) for v in row))
+    Console().print(table)
+    if html is not None:
+        print(f"page: {html}")

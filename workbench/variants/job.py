@@ -1,0 +1,83 @@
+"""The work of ``workbench variants``: measure, rank, compare with labels, write, draw."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+from typing import NamedTuple
+
+import numpy as np
+import pandas as pd
+
+from workbench.cohort.edits import Variant
+from workbench.errors import InputError
+from workbench.progress import Progress
+from workbench.variants.consequence import Annotation
+from workbench.variants.effects import measure
+from workbench.variants.page import write_page
+from workbench.variants.sites import check_variants
+from workbench.variants.subject import Subject, intervals
+from workbench.variants.tables import feature_rows, ranked, variant_row
+from workbench.variants.truth import baselines, compare
+
+
+class Explained(NamedTuple):
+    """Tables: variants ranked, their strongest features, scores against labels (None without labels)."""
+
+    variants: pd.DataFrame
+    features: pd.DataFrame
+    truth: pd.DataFrame | None
+
+
+def explain(
+    subject: Subject,
+    variants: Sequence[Variant],
+    progress: Progress,
+    label: np.ndarray | None = None,
+    most: int = 20,
+    codon_table: int = 11,
+    html: Path | None = None,
+    seed: int = 0,
+) -> Explained:
+    """Judge variants.
+
+    Parameters
+    ----------
+    label : bool (n), optional
+        Which variants have an effect: scores are compared with it.
+    most : int
+        Features kept a variant.
+    codon_table : int
+        NCBI number.
+    html : Path, optional
+        Page of the one variant.
+
+    Raises
+    ------
+    InputError
+        A variant that the genome does not have, a page asked for several variants, an unknown codon table.
+    """
+    if html is not None and len(variants) != 1:
+        raise InputError(f"--html: draws one variant, found {len(variants)}; name one")
+    check_variants(variants, subject.genome)
+    coding, genes = intervals(subject, "CDS"), intervals(subject, "gene")
+    annotation = Annotation(subject.genome, coding, genes, codon_table)
+    rows: list[dict[str, object]] = []
+    features: list[dict[str, object]] = []
+    progress.begin("reading both alleles", len(variants), "variants")
+    for effect in measure(subject, variants):
+        rows.append(variant_row(subject, annotation, effect))
+        features += feature_rows(subject, effect, most)
+        if html is not None:
+            write_page(subject, annotation, effect, html)
+        progress.advance(1)
+    progress.end()
+    truth = None
+    if label is not None:
+        measured = pd.DataFrame(rows)
+        scores = {"log-likelihood lost": -measured["log_likelihood"].to_numpy()}
+        if subject.sae is not None:
+            scores["features changed"] = measured["feature_change"].to_numpy()
+        scores |= baselines(subject.genome, annotation, list(variants))
+        truth = compare(scores, label, seed)
+    return Explained(ranked(rows), pd.DataFrame(features), truth)

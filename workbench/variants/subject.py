@@ -1,0 +1,128 @@
+"""What variants are put to: a model with its genome, and what a study adds (autoencoder, labels, tracks)."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import pandas as pd
+
+from workbench.errors import InputError
+from workbench.study import CONFIG, Study
+
+if TYPE_CHECKING:
+    from feature_mining.sae.model import SparseAutoencoder
+    from genomic_models import DNAModel
+    from workbench.genome import Genome
+    from workbench.tracks import Track
+
+WORST_Q, LEAST_AUROC = 0.05, 0.6
+"""What a feature's best track must reach to be its label here."""
+
+
+@dataclass(frozen=True)
+class Subject:
+    """Everything that is needed to judge a variant.
+
+    Attributes
+    ----------
+    name : str
+        For people.
+    model : DNAModel
+    genome : Genome
+    tracks : list of Track
+    window, warmup, batch : int
+        Bases around a variant, bases of context before a value counts, sequences read together.
+    layer : str
+        Empty without an autoencoder.
+    sae : SparseAutoencoder or None
+    labels : dict of int to str
+        What features are known as.
+    """
+
+    name: str
+    model: DNAModel
+    genome: Genome
+    tracks: list[Track]
+    window: int
+    warmup: int
+    batch: int
+    layer: str
+    sae: SparseAutoencoder | None
+    labels: dict[int, str]
+
+
+def _labels(study: Study) -> dict[int, str]:
+    """Best track of each feature that fits one: q at most `WORST_Q` and AUROC at least `LEAST_AUROC`."""
+    try:
+        catalog = study.table("catalog")
+    except InputError:
+        return {}
+    fits = (catalog["best_q"] <= WORST_Q) & (catalog["best_auroc"] >= LEAST_AUROC)
+    known = catalog[fits & catalog["best_track"].fillna("").astype(bool)]
+    return {
+        int(r.feature): f"{r.best_track} ({r.best_mode} strand, AUROC {r.best_auroc:.2f})"
+        for r in known.itertuples()
+    }
+
+
+def of_study(folder: Path) -> Subject:
+    """The model, genome, autoencoder and labels of a study that has run as far as its autoencoder."""
+    study = Study.open(folder)
+    study.verify()
+    return Subject(
+        name=f"study {study.folder.name}",
+        model=study.model,
+        genome=study.genome,
+        tracks=study.tracks,
+        window=study.grid.window,
+        warmup=study.grid.warmup,
+        batch=study.batch,
+        layer=study.layer,
+        sae=study.sae,
+        labels=_labels(study),
+    )
+
+
+def of_model(
+    name: str, genome: Path | None, tracks: Sequence[Path], window: int, device: str, dtype: str
+) -> Subject:
+    """A model by name, with a genome; no features."""
+    from genomic_models import load
+    from workbench.genome import Genome
+    from workbench.tracks import read_tracks
+
+    if genome is None:
+        raise InputError(
+            f"{name}: not a study folder; for a model give the sequence as well, with --genome FASTA"
+        )
+    sequence = Genome(genome)
+    model = load(name, device=device, dtype=dtype)
+    if window > model.context:
+        raise InputError(f"--window {window}: longer than the context of {name}, {model.context}")
+    found = [track for path in tracks for track in read_tracks(path, sequence)]
+    return Subject(f"model {name}", model, sequence, found, window, window // 4, 8, "", None, {})
+
+
+def open_subject(
+    target: str,
+    genome: Path | None = None,
+    tracks: Sequence[Path] = (),
+    window: int = 2048,
+    device: str = "cpu",
+    dtype: str = "float32",
+) -> Subject:
+    """A study folder, or the name of a model."""
+    if (Path(target) / CONFIG).exists():
+        return of_study(Path(target))
+    return of_model(target, genome, tracks, window, device, dtype)
+
+
+def intervals(subject: Subject, kind: str) -> pd.DataFrame | None:
+    """Intervals of the first track of a type (``CDS``, ``gene``), or None."""
+    for track in subject.tracks:
+        if track.kind == "interval" and kind in (track.type, track.name):
+            return track.intervals
+    return None
