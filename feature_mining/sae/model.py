@@ -15,6 +15,7 @@ from collections.abc import Iterator
 from dataclasses import asdict, dataclass, field, fields, replace
 from functools import cached_property
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import torch
@@ -51,6 +52,10 @@ class SAEConfig:
         Provenance lock: ``DNAModel.name``, tap, ``DNAModel.weights_hash``; empty where unknown.
     provenance : dict
         Further facts (steps, tokens, calibration sample); plain JSON values.
+    d_out : int
+        Width of what a transcoder writes; 0 for an autoencoder, which writes what it reads.
+    sites : tuple of int
+        Widths of the layers that a crosscoder reads and writes side by side; empty for one layer.
     """
 
     architecture: str
@@ -63,6 +68,13 @@ class SAEConfig:
     weights_hash: str = ""
     provenance: dict[str, str | int | float] = field(default_factory=dict)
     row_topk: bool = False
+    d_out: int = 0
+    sites: tuple[int, ...] = ()
+
+    @property
+    def writes(self) -> int:
+        """Width of what is written: ``d_out``, or ``d_in`` where that is 0."""
+        return self.d_out or self.d_in
 
 
 @dataclass(frozen=True, eq=False)
@@ -77,9 +89,12 @@ class SparseAutoencoder:
         ``(d_sae,)`` float32.
     W_dec : Tensor
         ``(d_sae, d_in)`` float32, rows of norm 1 (0 for a feature that writes nothing).
+        ``(d_sae, d_out)`` for a transcoder.
     b_dec : Tensor
-        ``(d_in,)`` float32.
+        ``(d_in,)`` float32; ``(d_out,)`` for a transcoder.
     config : SAEConfig
+    W_skip : Tensor, optional
+        ``(d_in, d_out)`` float32, what a transcoder with a skip writes of its input directly.
 
     Raises
     ------
@@ -93,9 +108,12 @@ class SparseAutoencoder:
     b_dec: Tensor
     threshold: Tensor
     config: SAEConfig
+    W_skip: Tensor | None = None
 
     def __post_init__(self) -> None:
-        for name, shape in _shapes(self.config).items():
+        if self.config.d_out and self.config.apply_b_dec_to_input:
+            raise ValueError("a transcoder's b_dec belongs to its output, not to its input")
+        for name, shape in self._shapes().items():
             tensor = getattr(self, name)
             if tuple(tensor.shape) != shape:
                 raise ValueError(
@@ -132,6 +150,22 @@ class SparseAutoencoder:
             torch.addmm(self.b_enc, block, self.W_enc, out=pre)
             yield pre[: len(piece)]
 
+    def reconstruct(self, x: Tensor | np.ndarray) -> Tensor:
+        """What is written for activations ``(n, d_in)``: features decoded, plus the skip if there is one.
+
+        Returns ``(n, d_in)`` float32; ``(n, d_out)`` for a transcoder.
+        """
+        written = self.decode(self.encode_sparse(x))
+        return written if self.W_skip is None else written + self._checked(x) @ self.W_skip
+
+    def site_norms(self) -> Tensor:
+        """Length of each decoder row in each layer of a crosscoder, ``(d_sae, n_sites)``.
+
+        Squares of a row sum to 1. A feature that writes into one layer or one model alone has 1 there.
+        """
+        parts = self.W_dec.split(list(self.config.sites or (self.config.writes,)), dim=1)
+        return torch.stack([part.norm(dim=1) for part in parts], dim=1)
+
     def encode(self, x: Tensor | np.ndarray) -> Tensor:
         """Features ``(n, d_sae)`` float32, dense, of activations ``(n, d_in)``."""
         out = torch.zeros(len(x), self.config.d_sae, device=self.W_enc.device)
@@ -167,12 +201,15 @@ class SparseAutoencoder:
         )
 
     def decode(self, features: Tensor | Csr) -> Tensor:
-        """Reconstruction ``(n, d_in)`` float32 of dense ``(n, d_sae)`` or sparse features."""
+        """Reconstruction ``(n, d_in)`` float32 of dense ``(n, d_sae)`` or sparse features.
+
+        ``(n, d_out)`` for a transcoder, without its skip.
+        """
         if isinstance(features, Tensor):
             return torch.addmm(self.b_dec, features.to(self.W_dec), self.W_dec)
         if features.n_features != self.config.d_sae:
             raise ValueError(f"{features.n_features} features; this SAE has {self.config.d_sae}")
-        out = np.empty((features.n_rows, self.config.d_in), np.float32)
+        out = np.empty((features.n_rows, self.config.writes), np.float32)
         decoder, bias = self.W_dec.cpu().numpy(), self.b_dec.cpu().numpy()
         kernels.reconstruct(features.indptr, features.indices, features.values, decoder, bias, out)
         return torch.from_numpy(out).to(self.W_dec.device)
@@ -188,7 +225,7 @@ class SparseAutoencoder:
 
     def to(self, device: torch.device | str) -> SparseAutoencoder:
         """The same autoencoder on another device."""
-        return replace(self, **{n: getattr(self, n).to(device) for n in _shapes(self.config)})
+        return replace(self, **{n: getattr(self, n).to(device) for n in self._shapes()})
 
     # -- identity and files -------------------------------------------------------------------
 
@@ -196,7 +233,7 @@ class SparseAutoencoder:
     def hash(self) -> str:
         """Sha256 over names, shapes and values of the weights."""
         digest = hashlib.sha256()
-        for name in sorted(_shapes(self.config)):
+        for name in sorted(self._shapes()):
             tensor = getattr(self, name).cpu().contiguous()
             digest.update(f"{name} {tuple(tensor.shape)} ".encode())
             digest.update(tensor.numpy().tobytes())
@@ -205,9 +242,14 @@ class SparseAutoencoder:
     def save(self, folder: Path) -> None:
         """Write ``config.json`` and ``sae.safetensors``, each under a temporary name and renamed."""
         folder.mkdir(parents=True, exist_ok=True)
-        tensors = {n: getattr(self, n).cpu().contiguous() for n in _shapes(self.config)}
+        tensors = {n: getattr(self, n).cpu().contiguous() for n in self._shapes()}
         save_tensors(folder / WEIGHTS_FILE, tensors, {"hash": self.hash})
-        text = json.dumps(asdict(self.config), indent=1, sort_keys=True) + "\n"
+        text = (
+            json.dumps(
+                asdict(self.config) | {"skip": self.W_skip is not None}, indent=1, sort_keys=True
+            )
+            + "\n"
+        )
         temporary = folder / f".{CONFIG_FILE}.tmp-{os.getpid()}"
         temporary.write_text(text)
         temporary.replace(folder / CONFIG_FILE)
@@ -215,8 +257,9 @@ class SparseAutoencoder:
     @classmethod
     def load(cls, folder: Path) -> SparseAutoencoder:
         """Read what ``save`` wrote; raises ``ValueError`` for a missing, extra, misshapen or NaN tensor."""
-        config = _read_config(folder / CONFIG_FILE)
-        tensors = load_tensors(folder / WEIGHTS_FILE, set(_shapes(config)))
+        config, skip = _read_config(folder / CONFIG_FILE)
+        expected = set(_shapes(config)) | ({"W_skip"} if skip else set())
+        tensors = load_tensors(folder / WEIGHTS_FILE, expected)
         try:
             return cls(**tensors, config=config)
         except ValueError as error:
@@ -233,8 +276,14 @@ class SparseAutoencoder:
         best = pre.topk(self.config.k, dim=1, sorted=False)
         return torch.zeros_like(pre).scatter_(1, best.indices, best.values)
 
+    def _shapes(self) -> dict[str, tuple[int, ...]]:
+        skip = {"W_skip": (self.config.d_in, self.config.writes)}
+        return _shapes(self.config) | (skip if self.W_skip is not None else {})
+
     def _checked(self, x: Tensor | np.ndarray) -> Tensor:
         rows = torch.from_numpy(np.ascontiguousarray(x)) if isinstance(x, np.ndarray) else x
+        if self.config.sites and rows.ndim == 3:
+            rows = rows.flatten(1)
         if rows.ndim != 2 or rows.shape[1] != self.config.d_in:
             raise ValueError(
                 f"activations of shape {tuple(rows.shape)}; this SAE reads (n, {self.config.d_in})"
@@ -305,20 +354,27 @@ def load_tensors(path: Path, expected: set[str]) -> dict[str, Tensor]:
 
 
 def _shapes(config: SAEConfig) -> dict[str, tuple[int, ...]]:
-    d, m = config.d_in, config.d_sae
-    return {"W_enc": (d, m), "b_enc": (m,), "W_dec": (m, d), "b_dec": (d,), "threshold": (m,)}
+    d, m, out = config.d_in, config.d_sae, config.writes
+    return {"W_enc": (d, m), "b_enc": (m,), "W_dec": (m, out), "b_dec": (out,), "threshold": (m,)}
 
 
-def _read_config(path: Path) -> SAEConfig:
+_LATER: dict[str, Any] = {"row_topk": False, "d_out": 0, "sites": (), "skip": False}
+"""Keys that older folders lack."""
+
+
+def _read_config(path: Path) -> tuple[SAEConfig, bool]:
+    """The configuration, and whether there is a skip."""
     if not path.is_file():
         raise ValueError(f"{path}: no such file; expected a folder written by this program")
     try:
         values = json.loads(path.read_text())
     except ValueError as error:
         raise ValueError(f"{path}: not JSON ({error})") from None
-    known = {f.name for f in fields(SAEConfig)}
-    # Files written before there was a choice lack it.
-    if not isinstance(values, dict) or {"row_topk", *values} != known:
+    known = {f.name for f in fields(SAEConfig)} | {"skip"}
+    if isinstance(values, dict):
+        values = _LATER | values
+    if not isinstance(values, dict) or set(values) != known:
         found = ", ".join(sorted(values)) if isinstance(values, dict) else type(values).__name__
         raise ValueError(f"{path}: found {found}; expected exactly {', '.join(sorted(known))}")
-    return SAEConfig(**values)
+    skip = bool(values.pop("skip"))
+    return SAEConfig(**values | {"sites": tuple(values["sites"])}), skip

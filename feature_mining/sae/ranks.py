@@ -71,6 +71,22 @@ class Ranks:
         keep[ties[: max(0, free)]] = True
         return keep
 
+    def join(self, rows: Tensor) -> Tensor:
+        """Rows ``(B, d)`` of all processes, one after another."""
+        if self.count == 1:
+            return rows
+        parts = [torch.empty_like(rows) for _ in range(self.count)]
+        dist.all_gather(parts, rows)
+        return torch.cat(parts)
+
+    def collect(self, state: dict[str, int]) -> list[dict[str, int]]:
+        """What each process gives, in order."""
+        if self.count == 1:
+            return [state]
+        states: list[dict[str, int]] = [{}] * self.count
+        dist.all_gather_object(states, state)
+        return states
+
     def _gather(self, tensor: Tensor) -> list[Tensor]:
         if self.count == 1:
             return [tensor]

@@ -3,13 +3,19 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import Protocol
+from typing import NamedTuple, Protocol
 
 from torch import Tensor
 
 from feature_mining.sae.batch_topk import BatchTopK
+from feature_mining.sae.gated import Gated
+from feature_mining.sae.jump_relu import JumpReLU
+from feature_mining.sae.matryoshka import Matryoshka
 from feature_mining.sae.objective import Outcome
+from feature_mining.sae.relu_l1 import ReLUL1
 from feature_mining.sae.start import Start
+from feature_mining.sae.tied import Tied
+from feature_mining.sae.transcoder import SkipTranscoder, Transcoder
 
 
 class Architecture(Protocol):
@@ -36,12 +42,52 @@ class Architecture(Protocol):
         """Tensors of the inference form for raw inputs; ``threshold`` is in training units."""
 
 
-ARCHITECTURES: dict[str, Callable[[Start], Architecture]] = {"batch_topk": BatchTopK}
+class Kind(NamedTuple):
+    """An architecture.
+
+    form : makes its training form
+    threshold : what calibration does: ``equal`` sets one threshold for all so that ``k`` are active;
+        ``proportional`` multiplies the learnt ones by one factor for that; ``own`` leaves them
+    centred : whether the bias of the decoder is taken off the input
+    penalised : whether it has a penalty that ``l1`` weighs
+    """
+
+    form: Callable[[Start], Architecture]
+    threshold: str = "equal"
+    centred: bool = True
+    penalised: bool = False
 
 
-def start(architecture: str, given: Start) -> Architecture:
-    """A fresh training form. Raises ``ValueError`` for an unknown name."""
+ARCHITECTURES: dict[str, Kind] = {
+    "batch_topk": Kind(BatchTopK),
+    "matryoshka": Kind(Matryoshka),
+    "jump_relu": Kind(JumpReLU, threshold="proportional"),
+    "relu_l1": Kind(ReLUL1, threshold="own", penalised=True),
+    "gated": Kind(Gated, threshold="own", penalised=True),
+    "transcoder": Kind(Transcoder, centred=False),
+    "skip_transcoder": Kind(SkipTranscoder, centred=False),
+}
+
+
+def kind_of(architecture: str) -> Kind:
+    """The architecture of a name. Raises ``ValueError`` for an unknown one."""
     if architecture not in ARCHITECTURES:
         known = ", ".join(sorted(ARCHITECTURES))
         raise ValueError(f"unknown SAE architecture {architecture!r}; expected one of {known}")
-    return ARCHITECTURES[architecture](given)
+    return ARCHITECTURES[architecture]
+
+
+def start(architecture: str, given: Start, tied: bool = False) -> Architecture:
+    """A fresh training form.
+
+    Raises ``ValueError`` for an unknown name, a penalty where there is none to weigh, or a ``k`` that does
+    not fit.
+    """
+    kind = kind_of(architecture)
+    if given.l1 and not kind.penalised:
+        penalised = ", ".join(sorted(n for n, k in ARCHITECTURES.items() if k.penalised))
+        raise ValueError(
+            f"l1 {given.l1} has no meaning for {architecture}, whose sparsity is k; only {penalised} use it"
+        )
+    form = kind.form(given)
+    return Tied(form) if tied else form

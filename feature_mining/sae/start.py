@@ -18,7 +18,7 @@ class Start(NamedTuple):
     variance : mean squared distance of scaled inputs from ``mean``
     generator : source of the initial dictionary
     steps : planned batches
-    penalty : coefficient of the sparsity penalty; 0 lets forms that have one adapt it to reach ``k``
+    l1 : weight of the sparsity penalty; 0 lets forms that have one adapt it to reach ``k``
     sites : widths of the parts that an input is made of; () for one part
     ranks : processes that train together
     """
@@ -29,7 +29,7 @@ class Start(NamedTuple):
     variance: float
     generator: torch.Generator
     steps: int = 1000
-    penalty: float = 0.0
+    l1: float = 0.0
     sites: tuple[int, ...] = ()
     ranks: Ranks = Ranks()
 

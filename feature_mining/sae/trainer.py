@@ -1,114 +1,32 @@
-"""Training an autoencoder on a stream of activation batches.
+"""Training autoencoders on a stream of activation batches.
 
 Adam with warm-up, a flat stretch and linear decay; inputs scaled to mean square norm ``d_in`` (folded away on
 export); dead features helped by the auxiliary loss; checkpoints from which a run goes on to the same bytes.
+Several autoencoders (seeds, widths, ``k``, architectures) train off one stream, and several processes on
+parts of each batch.
 """
 
 from __future__ import annotations
 
-import math
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass, field
 from itertools import islice
 from pathlib import Path
-from typing import NamedTuple, Protocol, runtime_checkable
+from typing import Protocol, runtime_checkable
 
-import numpy as np
 import torch
 from torch import Tensor
 
 from feature_mining.sae import checkpoint as checkpoints
-from feature_mining.sae.model import SAEConfig, SparseAutoencoder, require_finite
-from feature_mining.sae.registry import Architecture, start
-from feature_mining.sae.scaling import Scaling, measure_scaling
-from feature_mining.sae.start import Start
+from feature_mining.sae.member import Member, Metrics, TrainResult
+from feature_mining.sae.model import require_finite
+from feature_mining.sae.ranks import Ranks
+from feature_mining.sae.sites import Batch, SiteScaling, measure_sites, rows_of
+from feature_mining.sae.train_config import TrainConfig, default_learning_rate
 
-Metrics = dict[str, float]
-Batch = Tensor | np.ndarray
+__all__ = ["Metrics", "Resumable", "TrainConfig", "TrainResult", "Trainer", "default_learning_rate"]
 
 _FIRST_LOOK = 10
 """Batches that scale and centre are taken from; they are trained on as well."""
-_LONGEST_WINDOW = 10_000_000
-_WINDOW_SHARE = 0.05
-_CUT_DECAY = 0.99
-_HISTORY = 200
-"""Lines of history a run leaves, at most."""
-
-
-def default_learning_rate(d_sae: int, batch: int, steps: int) -> float:
-    """Peak rate of Adam for decoder rows of norm 1 and inputs of mean square norm ``d_in``.
-
-    ``8e-3 · √(2048 / d_sae) · √(batch / 2048) · √(1000 / steps)``, the last factor at most 1, and all of it
-    between ``2e-4 · √(2¹⁴ / d_sae)`` and 1.6e-2.
-
-    Notes
-    -----
-    The anchor is measured: 8e-3 was best of 5.7e-4 ... 1.6e-2 for 2,048 features, batches of 2,048 and
-    1,000 steps. The fall with width, and the floor that long runs reach, are the rule of Gao et al. 2024
-    (arXiv 2406.04093), which by itself is ten times too low for runs of a few million positions.
-    """
-    width = math.sqrt(2048 / d_sae)
-    rate = 8e-3 * width * math.sqrt(batch / 2048) * min(1.0, math.sqrt(1000 / steps))
-    return min(max(rate, 2e-4 * math.sqrt(2**14 / d_sae)), 1.6e-2)
-
-
-@dataclass(frozen=True)
-class TrainConfig:
-    """What is trained, and for how long.
-
-    Attributes
-    ----------
-    d_sae, k : int
-        Features; how many are active at a base on average.
-    steps, batch : int
-        Batches, and positions in each.
-    architecture : str
-        A name of ``registry.ARCHITECTURES``.
-    learning_rate : float
-        Peak rate; 0 for ``default_learning_rate``.
-    seed : int
-        Of the initial dictionary.
-    warmup, decay : float
-        Shares of the steps at the start and the end in which the rate rises and falls linearly.
-    clip : float
-        Largest norm of the gradient.
-    dead_window : int
-        Positions without firing after which a feature is dead; 0 for 5 % of all, at most ten million.
-    model, layer, weights_hash : str
-        Where the activations come from, for the provenance lock.
-    """
-
-    d_sae: int
-    k: int
-    steps: int
-    batch: int = 2048
-    architecture: str = "batch_topk"
-    learning_rate: float = 0.0
-    seed: int = 0
-    warmup: float = 0.05
-    decay: float = 0.2
-    clip: float = 1.0
-    dead_window: int = 0
-    model: str = ""
-    layer: str = ""
-    weights_hash: str = ""
-
-    @property
-    def peak_rate(self) -> float:
-        """Learning rate after the warm-up."""
-        return self.learning_rate or default_learning_rate(self.d_sae, self.batch, self.steps)
-
-    @property
-    def window(self) -> int:
-        """Positions without firing after which a feature is dead."""
-        planned = int(self.steps * self.batch * _WINDOW_SHARE)
-        return self.dead_window or max(self.batch, min(_LONGEST_WINDOW, planned))
-
-    def rate(self, step: int) -> float:
-        """Learning rate of step 0, 1, ..."""
-        rise = max(1, round(self.steps * self.warmup))
-        fall = max(1, round(self.steps * self.decay))
-        return self.peak_rate * min(1.0, (step + 1) / rise, (self.steps - step) / fall)
 
 
 @runtime_checkable
@@ -120,50 +38,34 @@ class Resumable(Protocol):
     def load_state_dict(self, state: dict[str, int]) -> None: ...
 
 
-class TrainResult(NamedTuple):
-    """A finished or stopped training run.
+class Trainer:
+    """Trains one autoencoder, ``Trainer(config).fit(source)``, or several off one stream with ``fit_all``.
 
-    sae : with the running mean of batch cuts as threshold; ``calibrate`` sets the final one
-    finished : False when ``should_stop`` ended it
-    history : {step, mse, l0, dead} of up to 200 steps
-    clipped : positions with outlying norms that were shortened
-    dead : features silent over the dead window at the end
+    Parameters
+    ----------
+    configs : TrainConfig
+        One for each autoencoder. They share steps, batch and sites.
+    ranks : Ranks, optional
+        The processes that train together. Each gives its part of every batch, ``batch / count`` rows; the
+        result is that of one process with the whole batches. Process 0 writes the checkpoint, which all read.
+
+    Raises
+    ------
+    ValueError
+        Configurations that cannot share a stream; a batch that the processes cannot share evenly.
     """
 
-    sae: SparseAutoencoder
-    finished: bool
-    steps: int
-    tokens: int
-    learning_rate: float
-    final_mse: float
-    clipped: int
-    dead: int
-    history: list[Metrics]
-
-
-@dataclass
-class Run:
-    """All that changes while training, and so all that a checkpoint holds."""
-
-    scaling: Scaling
-    weights: Architecture
-    optimiser: torch.optim.Adam
-    silent: Tensor
-    step: int = 0
-    clipped: int = 0
-    cut_sum: float = 0.0
-    cut_weight: float = 0.0
-    final_mse: float = math.nan
-    history: list[Metrics] = field(default_factory=list)
-
-
-class Trainer:
-    """Trains one autoencoder; ``Trainer(config).fit(source)``."""
-
-    def __init__(self, config: TrainConfig) -> None:
-        if config.steps < 1 or config.batch < 1:
-            raise ValueError(f"{config.steps} steps of {config.batch}: both must be at least 1")
-        self.config = config
+    def __init__(self, *configs: TrainConfig, ranks: Ranks | None = None) -> None:
+        self.configs, self.ranks = configs, ranks or Ranks()
+        if len({(c.steps, c.batch, c.sites) for c in configs}) != 1:
+            raise ValueError(
+                "autoencoders that train together need the same steps, batch and sites"
+            )
+        self.config = configs[0]
+        if self.config.batch % self.ranks.count:
+            raise ValueError(
+                f"a batch of {self.config.batch} cannot be shared by {self.ranks.count} processes"
+            )
 
     def fit(
         self,
@@ -173,15 +75,26 @@ class Trainer:
         checkpoint_every: int = 100,
         should_stop: Callable[[], bool] | None = None,
     ) -> TrainResult:
-        """Train.
+        """Train, and return the first autoencoder; see ``fit_all``."""
+        return self.fit_all(source, progress, checkpoint, checkpoint_every, should_stop)[0]
+
+    def fit_all(
+        self,
+        source: Iterator[Batch],
+        progress: Callable[[int, Metrics], None] | None = None,
+        checkpoint: Path | None = None,
+        checkpoint_every: int = 100,
+        should_stop: Callable[[], bool] | None = None,
+    ) -> list[TrainResult]:
+        """Train every autoencoder; one that trains with others ends with the same bytes as one alone.
 
         Parameters
         ----------
-        source : iterator of ``(batch, d_in)`` float32
-            Training runs where its tensors are. It needs ``state_dict`` and ``load_state_dict`` where a
-            ``checkpoint`` is given.
+        source : iterator of batches, float32
+            ``(batch, d_in)``, or as ``sites`` describes. Training runs where its tensors are. It needs
+            ``state_dict`` and ``load_state_dict`` where a ``checkpoint`` is given.
         progress : callable, optional
-            Called with (steps done, metrics) after each step.
+            Called with (steps done, metrics of the first) after each step.
         checkpoint : Path, optional
             File to go on from if it is there, and to write every ``checkpoint_every`` steps and at the end.
         should_stop : callable, optional
@@ -195,124 +108,67 @@ class Trainer:
         """
         if checkpoint is not None and not isinstance(source, Resumable):
             raise ValueError("a checkpoint needs a source with state_dict and load_state_dict")
-        resumed = checkpoint is not None and checkpoint.exists()
         waiting: list[Tensor] = []
-        if resumed:
-            assert checkpoint is not None
-            run = self._resume(checkpoint, source)
+        if checkpoint is not None and checkpoint.exists():
+            scaling, stored = checkpoints.read(checkpoint, self.configs)
+            members = self._members(scaling)
+            checkpoints.restore(members, stored)
+            assert isinstance(source, Resumable)
+            source.load_state_dict(stored.sources[self.ranks.rank])
         else:
-            look = min(_FIRST_LOOK, self.config.steps)
-            waiting = [_tensor(b) for b in islice(source, look)]
-            if len(waiting) < look:
-                raise ValueError(
-                    f"the source ended after {len(waiting)} of {self.config.steps} batches"
-                )
-            run = self._begin(measure_scaling(waiting))
+            waiting = self._first_look(source)
+            together = [self.ranks.join(rows) for rows in waiting]
+            members = self._members(measure_sites(together, self.config.sites))
         stopped = False
+        step = members[0].run.step
         with torch.no_grad(), _denormals_flushed():
-            while run.step < self.config.steps and not stopped:
-                rows = waiting.pop(0) if waiting else self._next(source, run.step)
-                metrics = self._step(run, rows)
+            while step < self.config.steps and not stopped:
+                rows = waiting.pop(0) if waiting else self._next(source, step)
+                x, clipped = members[0].scaling.apply(rows)
+                clipped = int(self.ranks.total(clipped))
+                metrics = [member.step(x, clipped) for member in members]
+                step += 1
                 if progress is not None:
-                    progress(run.step, metrics)
-                stopped = should_stop is not None and should_stop()
-                due = run.step % checkpoint_every == 0 or run.step == self.config.steps or stopped
+                    progress(step, metrics[0])
+                asked = should_stop is not None and should_stop()
+                stopped = self.ranks.total(float(asked)) > 0
+                due = step % checkpoint_every == 0 or step == self.config.steps or stopped
                 # Batches of the first look are behind the source already: nothing to go on from.
                 if checkpoint is not None and due and not waiting:
                     assert isinstance(source, Resumable)
-                    checkpoints.write(checkpoint, self.config, run, source.state_dict())
-        return self._result(run)
+                    states = self.ranks.collect(source.state_dict())
+                    if self.ranks.rank == 0:
+                        checkpoints.write(checkpoint, members, states)
+        return [member.result() for member in members]
 
     # -- parts --------------------------------------------------------------------------------
 
-    def _begin(self, scaling: Scaling) -> Run:
-        generator = torch.Generator().manual_seed(self.config.seed)
-        given = Start(self.config.d_sae, self.config.k, scaling.mean, scaling.variance, generator)
-        weights = start(self.config.architecture, given)
-        parameters = list(weights.parameters().values())
-        optimiser = torch.optim.Adam(parameters, betas=(0.9, 0.999), fused=True)
-        silent = torch.zeros(self.config.d_sae, dtype=torch.int64, device=scaling.mean.device)
-        return Run(scaling, weights, optimiser, silent)
+    def _members(self, scaling: SiteScaling) -> list[Member]:
+        return [Member(config, scaling, self.ranks) for config in self.configs]
 
-    def _resume(self, path: Path, source: Iterator[Batch]) -> Run:
-        scaling, stored = checkpoints.read(path, self.config)
-        run = self._begin(scaling)
-        checkpoints.restore(run, stored)
-        assert isinstance(source, Resumable)
-        source.load_state_dict(stored.source)
-        return run
+    def _first_look(self, source: Iterator[Batch]) -> list[Tensor]:
+        look = min(_FIRST_LOOK, self.config.steps)
+        waiting = [self._own(batch) for batch in islice(source, look)]
+        if len(waiting) < look:
+            raise ValueError(
+                f"the source ended after {len(waiting)} of {self.config.steps} batches"
+            )
+        return waiting
 
     def _next(self, source: Iterator[Batch], step: int) -> Tensor:
         batch = next(source, None)
         if batch is None:
             raise ValueError(f"the source ended after {step} of {self.config.steps} batches")
-        rows = _tensor(batch)
+        rows = self._own(batch)
         require_finite(rows)
         return rows
 
-    def _step(self, run: Run, rows: Tensor) -> Metrics:
-        x, clipped = run.scaling.apply(rows)
-        outcome = run.weights.gradients(x, run.silent >= self.config.window)
-        if not math.isfinite(outcome.mse):
-            raise ValueError(
-                f"training diverged at step {run.step + 1}: use a learning rate below"
-                f" {self.config.peak_rate:.2g}"
-            )
-        parameters = list(run.weights.parameters().values())
-        torch.nn.utils.clip_grad_norm_(parameters, self.config.clip)
-        run.optimiser.param_groups[0]["lr"] = self.config.rate(run.step)
-        run.optimiser.step()
-        run.weights.constrain()
-        run.silent += len(x)
-        run.silent[outcome.fired] = 0
-        run.step += 1
-        run.clipped += clipped
-        run.cut_sum = _CUT_DECAY * run.cut_sum + (1 - _CUT_DECAY) * outcome.cut
-        run.cut_weight = _CUT_DECAY * run.cut_weight + (1 - _CUT_DECAY)
-        run.final_mse = outcome.mse
-        dead = int((run.silent >= self.config.window).sum())
-        metrics = {"mse": outcome.mse, "aux": outcome.aux, "l0": outcome.l0, "dead": float(dead)}
-        every = -(-self.config.steps // _HISTORY)
-        if run.step % every == 0 or run.step == self.config.steps:
-            line = {"step": run.step, "mse": outcome.mse, "l0": outcome.l0, "dead": dead}
-            run.history.append(line)
-        return metrics
-
-    def _result(self, run: Run) -> TrainResult:
-        c = self.config
-        tensors = run.weights.folded(run.scaling.scale, run.cut_sum / max(run.cut_weight, 1e-12))
-        sae = SparseAutoencoder(
-            **{name: tensor.cpu() for name, tensor in tensors.items()},
-            config=SAEConfig(
-                architecture=c.architecture,
-                d_in=len(run.scaling.mean),
-                d_sae=c.d_sae,
-                k=c.k,
-                apply_b_dec_to_input=True,
-                model=c.model,
-                layer=c.layer,
-                weights_hash=c.weights_hash,
-                provenance={"steps": run.step, "tokens": run.step * c.batch, "seed": c.seed},
-            ),
-        )
-        return TrainResult(
-            sae=sae,
-            finished=run.step == c.steps,
-            steps=run.step,
-            tokens=run.step * c.batch,
-            learning_rate=c.peak_rate,
-            final_mse=run.final_mse,
-            clipped=run.clipped,
-            dead=int((run.silent >= c.window).sum()),
-            history=run.history,
-        )
-
-
-def _tensor(batch: Batch) -> Tensor:
-    rows = torch.from_numpy(batch) if isinstance(batch, np.ndarray) else batch
-    if rows.ndim != 2:
-        raise ValueError(f"a batch of shape {tuple(rows.shape)}; expected (batch, d_in)")
-    return rows.float().contiguous()
+    def _own(self, batch: Batch) -> Tensor:
+        rows = rows_of(batch, self.config.sites)
+        own = self.config.batch // self.ranks.count
+        if self.ranks.count > 1 and len(rows) != own:
+            raise ValueError(f"a batch of {len(rows)} rows; each process must give {own}")
+        return rows
 
 
 class _denormals_flushed:

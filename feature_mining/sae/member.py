@@ -1,0 +1,158 @@
+"""One autoencoder while it is trained: its weights, optimiser and counters, and what a step does."""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass, field
+from typing import NamedTuple
+
+import torch
+from torch import Tensor
+
+from feature_mining.sae.model import SAEConfig, SparseAutoencoder
+from feature_mining.sae.ranks import Ranks
+from feature_mining.sae.registry import Architecture, kind_of, start
+from feature_mining.sae.sites import SiteScaling, unscale
+from feature_mining.sae.start import Start
+from feature_mining.sae.train_config import TrainConfig
+
+Metrics = dict[str, float]
+
+_CUT_DECAY = 0.99
+_HISTORY = 200
+"""Lines of history a run leaves, at most."""
+
+
+class TrainResult(NamedTuple):
+    """A finished or stopped training run.
+
+    sae : with the running mean of batch cuts as threshold; ``calibrate`` sets the final one
+    finished : False when ``should_stop`` ended it
+    history : {step, mse, l0, dead} of up to 200 steps
+    clipped : positions with outlying norms that were shortened
+    dead : features silent over the dead window at the end
+    """
+
+    sae: SparseAutoencoder
+    finished: bool
+    steps: int
+    tokens: int
+    learning_rate: float
+    final_mse: float
+    clipped: int
+    dead: int
+    history: list[Metrics]
+
+
+@dataclass
+class Run:
+    """All of one autoencoder that changes while training, and so all that a checkpoint holds of it."""
+
+    weights: Architecture
+    optimiser: torch.optim.Adam
+    silent: Tensor
+    step: int = 0
+    clipped: int = 0
+    cut_sum: float = 0.0
+    cut_weight: float = 0.0
+    final_mse: float = math.nan
+    history: list[Metrics] = field(default_factory=list)
+
+
+class Member:
+    """One autoencoder of a training run, on inputs that are scaled already."""
+
+    def __init__(self, config: TrainConfig, scaling: SiteScaling, ranks: Ranks) -> None:
+        self.config, self.scaling, self.ranks = config, scaling, ranks
+        weights = start(
+            config.architecture,
+            Start(
+                config.d_sae,
+                config.k,
+                scaling.mean,
+                scaling.variance,
+                torch.Generator().manual_seed(config.seed),
+                config.steps,
+                config.l1,
+                config.sites,
+                ranks,
+            ),
+            config.tied,
+        )
+        optimiser = torch.optim.Adam(
+            list(weights.parameters().values()), betas=(0.9, 0.999), fused=True
+        )
+        silent = torch.zeros(config.d_sae, dtype=torch.int64, device=scaling.mean.device)
+        self.run = Run(weights, optimiser, silent)
+
+    def step(self, x: Tensor, clipped: int) -> Metrics:
+        """Train on this process's part ``(B, d)`` of a batch, of which ``clipped`` rows were shortened."""
+        run, config = self.run, self.config
+        half = config.precision == "bfloat16"
+        with torch.autocast(x.device.type, torch.bfloat16, enabled=half):
+            part = run.weights.gradients(x, run.silent >= config.window)
+        mse, l0, aux = (self.ranks.total(v) for v in (part.mse, part.l0, part.aux))
+        if not math.isfinite(mse):
+            raise ValueError(
+                f"training diverged at step {run.step + 1}: use a learning rate below"
+                f" {config.peak_rate:.2g}"
+            )
+        parameters = list(run.weights.parameters().values())
+        for parameter in parameters:
+            if parameter.grad is not None:
+                self.ranks.sum(parameter.grad)
+        torch.nn.utils.clip_grad_norm_(parameters, config.clip)
+        run.optimiser.param_groups[0]["lr"] = config.rate(run.step)
+        run.optimiser.step()
+        run.weights.constrain()
+        run.silent += len(x) * self.ranks.count
+        run.silent[self.ranks.any(part.fired)] = 0
+        run.step += 1
+        run.clipped += clipped
+        cut = self.ranks.least(part.cut)
+        run.cut_sum = _CUT_DECAY * run.cut_sum + (1 - _CUT_DECAY) * cut
+        run.cut_weight = _CUT_DECAY * run.cut_weight + (1 - _CUT_DECAY)
+        run.final_mse = mse
+        dead = self.dead()
+        every = -(-config.steps // _HISTORY)
+        if run.step % every == 0 or run.step == config.steps:
+            run.history.append({"step": run.step, "mse": mse, "l0": l0, "dead": dead})
+        return {"mse": mse, "aux": aux, "l0": l0, "dead": float(dead)}
+
+    def dead(self) -> int:
+        """Features silent over the dead window."""
+        return int((self.run.silent >= self.config.window).sum())
+
+    def result(self) -> TrainResult:
+        """What there is so far, in the inference form."""
+        c, run = self.config, self.run
+        tensors = unscale(run.weights, self.scaling, run.cut_sum / max(run.cut_weight, 1e-12))
+        kind = kind_of(c.architecture)
+        d_in, d_out = tensors["W_enc"].shape[0], tensors["W_dec"].shape[1]
+        sae = SparseAutoencoder(
+            **{name: tensor.cpu() for name, tensor in tensors.items()},
+            config=SAEConfig(
+                architecture=c.architecture,
+                d_in=d_in,
+                d_sae=c.d_sae,
+                k=c.k,
+                apply_b_dec_to_input=kind.centred,
+                model=c.model,
+                layer=c.layer,
+                weights_hash=c.weights_hash,
+                provenance={"steps": run.step, "tokens": run.step * c.batch, "seed": c.seed},
+                d_out=0 if kind.centred else d_out,
+                sites=c.sites if kind.centred else (),
+            ),
+        )
+        return TrainResult(
+            sae=sae,
+            finished=run.step == c.steps,
+            steps=run.step,
+            tokens=run.step * c.batch,
+            learning_rate=c.peak_rate,
+            final_mse=run.final_mse,
+            clipped=run.clipped,
+            dead=self.dead(),
+            history=run.history,
+        )

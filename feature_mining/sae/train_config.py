@@ -1,0 +1,107 @@
+"""What is trained, and for how long."""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass
+
+_LONGEST_WINDOW = 10_000_000
+_WINDOW_SHARE = 0.05
+PRECISIONS = ("float32", "bfloat16")
+
+
+def default_learning_rate(d_sae: int, batch: int, steps: int) -> float:
+    """Peak rate of Adam for decoder rows of norm 1 and inputs of mean square norm ``d_in``.
+
+    ``8e-3 · √(2048 / d_sae) · √(batch / 2048) · √(1000 / steps)``, the last factor at most 1, and all of it
+    between ``2e-4 · √(2¹⁴ / d_sae)`` and 1.6e-2.
+
+    Notes
+    -----
+    The anchor is measured: 8e-3 was best of 5.7e-4 ... 1.6e-2 for 2,048 features, batches of 2,048 and
+    1,000 steps. The fall with width, and the floor that long runs reach, are the rule of Gao et al. 2024
+    (arXiv 2406.04093), which by itself is ten times too low for runs of a few million positions.
+    """
+    width = math.sqrt(2048 / d_sae)
+    rate = 8e-3 * width * math.sqrt(batch / 2048) * min(1.0, math.sqrt(1000 / steps))
+    return min(max(rate, 2e-4 * math.sqrt(2**14 / d_sae)), 1.6e-2)
+
+
+@dataclass(frozen=True)
+class TrainConfig:
+    """What is trained, and for how long.
+
+    Attributes
+    ----------
+    d_sae, k : int
+        Features; how many are active at a position on average.
+    steps, batch : int
+        Batches, and positions in each (over all processes that train together).
+    architecture : str
+        A name of ``registry.ARCHITECTURES``.
+    learning_rate : float
+        Peak rate; 0 for ``default_learning_rate``.
+    seed : int
+        Of the initial dictionary.
+    warmup, decay : float
+        Shares of the steps at the start and the end in which the rate rises and falls linearly.
+    clip : float
+        Largest norm of the gradient.
+    dead_window : int
+        Positions without firing after which a feature is dead; 0 for 5 % of all, at most ten million.
+    model, layer, weights_hash : str
+        Where the activations come from, for the provenance lock.
+    tied : bool
+        Whether the encoder is the decoder turned round.
+    l1 : float
+        Weight of the penalty of ``relu_l1`` and ``gated``; 0 adapts it until ``k`` features are active.
+    sites : tuple of int
+        Widths of the parts of an input: layers of a crosscoder, input and target of a transcoder; empty for
+        an autoencoder of one layer.
+    precision : str
+        ``float32``, or ``bfloat16`` for products on a GPU with weights kept in float32.
+    """
+
+    d_sae: int
+    k: int
+    steps: int
+    batch: int = 2048
+    architecture: str = "batch_topk"
+    learning_rate: float = 0.0
+    seed: int = 0
+    warmup: float = 0.05
+    decay: float = 0.2
+    clip: float = 1.0
+    dead_window: int = 0
+    model: str = ""
+    layer: str = ""
+    weights_hash: str = ""
+    tied: bool = False
+    l1: float = 0.0
+    sites: tuple[int, ...] = ()
+    precision: str = "float32"
+
+    def __post_init__(self) -> None:
+        if self.steps < 1 or self.batch < 1:
+            raise ValueError(f"{self.steps} steps of {self.batch}: both must be at least 1")
+        if self.precision not in PRECISIONS:
+            raise ValueError(
+                f"precision {self.precision!r}; expected one of {', '.join(PRECISIONS)}"
+            )
+
+    @property
+    def peak_rate(self) -> float:
+        """Learning rate after the warm-up."""
+        return self.learning_rate or default_learning_rate(self.d_sae, self.batch, self.steps)
+
+    @property
+    def window(self) -> int:
+        """Positions without firing after which a feature is dead."""
+        planned = int(self.steps * self.batch * _WINDOW_SHARE)
+        return self.dead_window or max(self.batch, min(_LONGEST_WINDOW, planned))
+
+    def rate(self, step: int) -> float:
+        """Learning rate of step 0, 1, ..."""
+        rise = max(1, round(self.steps * self.warmup))
+        fall = max(1, round(self.steps * self.decay))
+        return self.peak_rate * min(1.0, (step + 1) / rise, (self.steps - step) / fall)
