@@ -107,9 +107,9 @@ def run(
 ) -> None:
     """Run a study to its end. Finished shards are kept: after a stop or a crash, run it again.
 
-    Stages: plan, cohort, sae, quality, encode, annotate, associate, baselines, pick, controls, concepts,
-    audit, catalog, unexplained, haplotypes, burdens, phenotype, predict, report (cohort and
-    haplotypes to predict where the study has samples).
+    Stages: plan, cohort, haplotypes, sae, quality, encode, annotate, associate, baselines, pick, controls,
+    concepts, audit, catalog, unexplained, burdens, phenotype, predict, report (cohort, haplotypes, burdens,
+    phenotype and predict where the study has samples).
     """
     from workbench.progress import showing
     from workbench.study import Study

@@ -28,6 +28,7 @@ STAGES: dict[str, Stage] = {
     for stage in (
         plan.STAGE,
         cohort.STAGE,
+        haplotypes.STAGE,
         sae.STAGE,
         quality.STAGE,
         encode.STAGE,
@@ -39,7 +40,6 @@ STAGES: dict[str, Stage] = {
         concepts.STAGE,
         audit.STAGE,
         catalog.STAGE,
-        haplotypes.STAGE,
         burdens.STAGE,
         phenotype.STAGE,
         phenotype.PREDICTION,

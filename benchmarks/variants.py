@@ -1,0 +1,126 @@
+"""Truth sets of variants: what the model, its features and baselines without a network tell.
+
+Two sets of real measurements. *lac*: mutants of the *E. coli* lac promoter with their expression (Sort-seq,
+Kinney et al. 2010, PNAS 107:9158); does a mutant lose expression? *tb*: variants of four resistance genes of
+*M. tuberculosis* in 4,000 isolates; do most carriers resist the gene's drug? The second set's labels come
+from carriers, who have other variants too.
+
+    python benchmarks/variants.py SHARED [--ecoli STUDY] [--tb STUDY] [--variants 300] [--out FILE]
+
+SHARED holds ``data/``. With a study its autoencoder's features are judged as well.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import re
+import time
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+
+from workbench.cohort.edits import Variant, parse_variant
+from workbench.cohort.vcf import VariantFile
+from workbench.fasta import reverse_complement
+from workbench.progress import Silent
+from workbench.variants.job import explain
+from workbench.variants.subject import Subject, open_subject
+from workbench.variants.truth import compare
+
+WINDOW = 1024
+DRUG = {"rpoB": "rifampicin", "katG": "isoniazid", "inhA": "isoniazid", "pncA": "pyrazinamide"}
+SPAN = {"rpoB": (759_500, 763_400), "inhA": (1_673_300, 1_675_100)}
+SPAN |= {"katG": (2_153_800, 2_156_700), "pncA": (2_288_600, 2_289_300)}
+CARRIERS = 5
+"""Isolates with a known drug test that a variant must have."""
+
+
+def lac(shared: Path, subject: Subject, most: int) -> tuple[list[Variant], np.ndarray, np.ndarray]:
+    """Mutants as one substitution of the whole promoter; label: the lowest third of expression against the
+    highest; and how many letters each changes.
+    """  # fmt: skip
+    table = pd.read_csv(shared / "data/variant_effects/lac_sortseq_kinney2010.csv.gz")
+    counts = table[[f"ct_{i}" for i in range(10)]].to_numpy()
+    seen = counts.sum(axis=1)
+    bins = (counts * np.arange(10)).sum(axis=1) / np.maximum(seen, 1)
+    letters = np.array([list(x) for x in table["x"]])
+    wild = "".join(pd.DataFrame(letters).mode().iloc[0])
+    chrom, length = next(iter(subject.genome.lengths.items()))
+    genome = subject.genome.fetch(chrom, 0, length)
+    forward = genome.find(wild)
+    start = forward if forward >= 0 else genome.find(reverse_complement(wild))
+    if start < 0:
+        raise SystemExit("the promoter is not in the genome")
+    changed = (letters != np.array(list(wild))).sum(axis=1)
+    usable = np.flatnonzero((changed > 0) & (seen > 0))
+    low, high = np.quantile(bins[usable], [1 / 3, 2 / 3])
+    usable = usable[(bins[usable] <= low) | (bins[usable] >= high)]
+    chosen = np.sort(np.random.default_rng(0).choice(usable, min(most, usable.size), replace=False))
+    turn = str if forward >= 0 else reverse_complement
+    reference = genome[start : start + len(wild)]
+    variants = [Variant(chrom, start, reference, turn(table["x"][i])) for i in chosen]
+    return variants, bins[chosen] <= low, changed[chosen]
+
+
+def tuberculosis(shared: Path, subject: Subject) -> tuple[list[Variant], np.ndarray]:
+    """Variants of four genes; label: at least nine in ten carriers resist, against at most half."""
+    chrom = next(iter(subject.genome.lengths))
+    file = VariantFile(shared / "data/tb/tb_rif_inh_4000.vcf.gz", contigs=subject.genome.lengths)
+    traits = pd.read_csv(shared / "data/tb/tb_rif_inh_4000.pheno.tsv", sep="\t", index_col="sample")
+    traits = traits.loc[file.samples]
+    variants, labels = [], []
+    for gene, (start, end) in SPAN.items():
+        trait = traits[DRUG[gene]].to_numpy(float)
+        for record in file.read(chrom, start, end):
+            carriers = (record.genotypes[:, 0] == 1) & ~np.isnan(trait)
+            share = trait[carriers].mean() if carriers.sum() >= CARRIERS else 0.7
+            if share >= 0.9 or share <= 0.5:
+                variants.append(parse_variant(record.variant(1)))
+                labels.append(share >= 0.9)
+    return variants, np.array(labels)
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("shared", type=Path)
+    parser.add_argument("--ecoli", help="study of E. coli MG1655")
+    parser.add_argument("--tb", help="study of M. tuberculosis H37Rv")
+    parser.add_argument("--variants", type=int, default=300)
+    parser.add_argument("--out", type=Path)
+    given = parser.parse_args()
+    data = given.shared / "data"
+    found: dict[str, object] = {}
+
+    began = time.monotonic()
+    genome, genes = data / "ecoli/NC_000913.3.fna.gz", data / "ecoli/NC_000913.3.gff3.gz"
+    subject = open_subject(given.ecoli or "mini", genome, [genes], WINDOW)
+    variants, label, changed = lac(given.shared, subject, given.variants)
+    result = explain(subject, variants, Silent(), label, most=1)
+    counted = compare({"letters changed": changed.astype(float)}, label)
+    assert result.truth is not None
+    found["lac"] = _rows(pd.concat([result.truth, counted]))
+    found["lac_seconds"] = round(time.monotonic() - began, 1)
+
+    began = time.monotonic()
+    h37rv = data / "tb/NC_000962.3.gbk.gz"
+    subject = open_subject(given.tb or "mini", h37rv, [h37rv], WINDOW)
+    variants, label = tuberculosis(given.shared, subject)
+    result = explain(subject, variants, Silent(), label, most=1)
+    assert result.truth is not None
+    found["tb"] = _rows(result.truth)
+    found["tb_seconds"] = round(time.monotonic() - began, 1)
+    text = json.dumps(found, indent=1)
+    print(re.sub(r"\n {3,}", " ", text))
+    if given.out:
+        given.out.write_text(text)
+
+
+def _rows(table: pd.DataFrame) -> list[dict[str, object]]:
+    rounded = table.round(3).sort_values("auroc", ascending=False)
+    return [{str(k): v for k, v in row.items()} for row in rounded.to_dict("records")]
+
+
+if __name__ == "__main__":
+    main()
