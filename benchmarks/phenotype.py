@@ -29,7 +29,14 @@ import numpy as np
 import pandas as pd
 import statsmodels.api as sm
 from phenotype_peers import gemma_lmm, plink_glm, write_bed
-from phenotype_tb import auroc, feature_ranks, open_study, read_isolates, variant_ranks
+from phenotype_tb import (
+    auroc,
+    feature_ranks,
+    lineage_features,
+    open_study,
+    read_isolates,
+    variant_ranks,
+)
 
 from feature_mining.phenotype.design import Phenotype
 from feature_mining.phenotype.firth import fit_firth
@@ -240,6 +247,8 @@ def tb(folder: Path | None) -> None:
     if study is not None:
         for row in feature_ranks(isolates, study):
             say("tb_features", row)
+        for row in lineage_features(isolates, study):
+            say("tb_lineage_features", row)
     for row in auroc(isolates, study):
         say("tb_auroc", row)
 

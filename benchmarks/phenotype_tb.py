@@ -123,6 +123,39 @@ def open_study(folder: Path) -> Study:
     return study
 
 
+def coding_counts(isolates: Isolates) -> dict[str, np.ndarray]:
+    """Variants of each isolate in each gene that change its protein: what no model is needed for."""
+    silent = ("synonymous_variant", "upstream_gene_variant")
+    changes = ~np.isin(isolates.effects, silent) & (isolates.genotypes.mean(axis=1) < 0.45)
+    genes = np.array([str(name).split("_")[0] for name in isolates.names])
+    return {
+        gene: isolates.genotypes[changes & (genes == gene)].sum(axis=0) for gene in np.unique(genes)
+    }
+
+
+def lineage_features(isolates: Isolates, study: Study) -> list[dict[str, object]]:
+    """Features of katG that follow the lineage marker R463L: do they stay out once lineage is fixed."""
+    marker = isolates.genotypes[isolates.names == CONTROLS["katG R463L (lineage)"]][0]
+    plain = np.ones((len(marker), 1))
+    rows: list[dict[str, object]] = []
+    trait = Phenotype("isoniazid", isolates.traits["isoniazid"].to_numpy(np.float64), True)
+    for burden in BURDENS:
+        values = np.concatenate(
+            [b.values for b in read_blocks(study, burden) if b.region == "katG"]
+        )
+        with np.errstate(invalid="ignore", divide="ignore"):
+            r = np.abs([np.corrcoef(v, marker)[0, 1] if np.ptp(v) else 0.0 for v in values])
+        chosen = values[r >= 0.95]
+        if not len(chosen):
+            continue
+        bonferroni = {}
+        for what, design in (("not_fixed", plain), ("fixed", isolates.design)):
+            table = scan([(chosen, logistic)], trait, design).table
+            bonferroni[what] = int((table["p"] <= 0.05 / len(values)).sum())
+        rows.append({"burden": burden, "features": len(chosen), "significant": bonferroni})
+    return rows
+
+
 def feature_ranks(isolates: Isolates, study: Study) -> list[dict[str, object]]:
     """Best feature of each region and burden, and the variant that its burden follows."""
     carriers = isolates.genotypes
@@ -133,6 +166,9 @@ def feature_ranks(isolates: Isolates, study: Study) -> list[dict[str, object]]:
     for drug in DRUGS:
         trait = Phenotype(drug, isolates.traits[drug].to_numpy(np.float64), True)
         variants = scan([(carriers, logistic)], trait, isolates.design).table
+        counts = coding_counts(isolates)
+        genes = scan([(np.stack(list(counts.values())), logistic)], trait, isolates.design).table
+        coding = dict(zip(counts, genes["minus_log10_p"], strict=True))
         for burden in BURDENS:
             blocks = list(read_blocks(study, burden))
             found = scan(((b.values, logistic) for b in blocks), trait, isolates.design)
@@ -159,6 +195,7 @@ def feature_ranks(isolates: Isolates, study: Study) -> list[dict[str, object]]:
                         "best_variant_minus_log10_p": round(
                             float(variants["minus_log10_p"][own].max()), 1
                         ),
+                        "gene_burden_minus_log10_p": round(float(coding.get(region, np.nan)), 1),
                         "follows": str(isolates.names[common][strongest]),
                         "correlation": round(float(follows[strongest]), 3),
                         "acat_p": float(f"{acat[region]:.2g}"),
