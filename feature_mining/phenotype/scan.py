@@ -100,8 +100,8 @@ def scan(
     Scan
         Its table has, one row a feature: test ("too rare" where not tested), statistic, p (of that test),
         minus_log10_p, beta, se, ci_low, ci_high (95 %, beta ± 1.96 se), odds_ratio (exp beta, binary
-        traits under a logistic or Firth test; NaN else), n, n_case (-1 for quantitative traits), mac,
-        converged, pattern (hash of the sample vector), q, bonferroni, meff_p.
+        traits under a logistic or Firth test; NaN else), odds_ratio_sd (of one standard deviation of the
+        feature), n, n_case (-1 for quantitative traits), mac, sd, converged, pattern (hash of the sample vector), q, bonferroni, meff_p.
 
     Notes
     -----
@@ -126,12 +126,28 @@ def conclude(table: pd.DataFrame, effective: Effective) -> Scan:
         {
             "ci_low": table["beta"] - Z95 * table["se"],
             "ci_high": table["beta"] + Z95 * table["se"],
-            "odds_ratio": np.where(logistic_scale, np.exp(table["beta"].clip(-700, 700)), np.nan),
+            "odds_ratio": _odds(table["beta"], logistic_scale),
+            "odds_ratio_sd": _odds(table["beta"] * table["sd"], logistic_scale),
         }
     )
     adjusted = adjust(table["p"].to_numpy(), table["pattern"].to_numpy(str), effective.li_ji)
     patterns = table.loc[table["p"].notna(), "pattern"].nunique()
     return Scan(pd.concat([table, more, adjusted], axis=1), int(patterns), effective)
+
+
+def _odds(log_odds: pd.Series, binary: np.ndarray) -> np.ndarray:
+    return np.where(binary, np.exp(log_odds.clip(-700, 700)), np.nan)
+
+
+def _spread(chunk: np.ndarray) -> np.ndarray:
+    """Standard deviation of each feature over the samples in which it is known."""
+    missing = np.isnan(chunk)
+    known = np.maximum((~missing).sum(axis=1), 1)
+    x = np.where(missing, 0.0, chunk)
+    mean = x.sum(axis=1, dtype=np.float64) / known
+    deviation = np.where(missing, 0.0, x - mean[:, None])
+    spread: np.ndarray = np.sqrt((deviation**2).sum(axis=1) / known)
+    return spread
 
 
 def _test_block(
@@ -183,6 +199,7 @@ def _test_chunk(
             "n": (~np.isnan(chunk)).sum(axis=1),
             "n_case": (~np.isnan(chunk) & (y == 1)).sum(axis=1),
             "mac": found.carriers,
+            "sd": _spread(chunk),
             "converged": False,
         }
     )

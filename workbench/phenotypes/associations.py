@@ -82,7 +82,8 @@ def associate(study: Study, name: str, burden: str) -> Tables:
                 plain.table["p"].to_numpy(), table["p"].to_numpy(), found.patterns
             )
         if given.permutations:
-            permuted, row = _permute(study, blocks(), inputs)
+            tested = table["p"].notna().to_numpy()
+            permuted, row = _permute(study, blocks(), inputs, tested)
             table = pd.concat([table, permuted], axis=1)
             calibration.append(row)
         if given.discovery:
@@ -158,20 +159,27 @@ def _testers(study: Study, inputs: Inputs) -> Callable[[str], Tester]:
 
 
 def _permute(
-    study: Study, blocks: Iterator[Block], inputs: Inputs
+    study: Study, blocks: Iterator[Block], inputs: Inputs, tested: np.ndarray
 ) -> tuple[pd.DataFrame, dict[str, object]]:
-    """Columns permutation_p and permutation_family_p, and the calibration of the permuted statistics."""
+    """Columns permutation_p and permutation_family_p, and the calibration of the permuted statistics.
+
+    Of the features that were tested: the others are too rare for a score statistic to mean much.
+    """
     count = study.config.phenotype.permutations
     seed = study.config.run.seed
     design = Permutation(inputs.phenotype, inputs.adjusted, inputs.groups, count, seed)
     found, sample = [], []
     largest = np.zeros(count)
+    start = 0
     for block in blocks:
-        permuted = design.scores(block.values)
+        rows = tested[start : start + len(block.values)]
+        start += len(block.values)
+        permuted = design.scores(block.values[rows])
         largest = np.maximum(largest, permuted.largest)
         found.append((permuted.z, permuted.p))
         sample.append(permuted.null[:, :20].ravel())
-    z, p = (np.concatenate(column) for column in zip(*found, strict=True))
+    z, p = (np.full(len(tested), np.nan) for _ in range(2))
+    z[tested], p[tested] = (np.concatenate(column) for column in zip(*found, strict=True))
     family = (largest[None, :] >= np.abs(z)[:, None] - 1e-12).sum(axis=1)
     columns = pd.DataFrame(
         {

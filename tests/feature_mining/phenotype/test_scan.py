@@ -66,6 +66,8 @@ def test_equal_features_are_tested_once_and_reported_each(cohort):
     row = found.table.loc[200]
     assert row["odds_ratio"] == pytest.approx(np.exp(row["beta"]))
     assert row["n_case"] == trait.values.sum()
+    assert row["sd"] == pytest.approx(values[200].std(), rel=1e-5)
+    assert row["odds_ratio_sd"] == pytest.approx(np.exp(row["beta"] * row["sd"]))
     assert row["ci_low"] < row["beta"] < row["ci_high"]
 
 
