@@ -101,7 +101,8 @@ def scan(
         Its table has, one row a feature: test ("too rare" where not tested), statistic, p (of that test),
         minus_log10_p, beta, se, ci_low, ci_high (95 %, beta ± 1.96 se), odds_ratio (exp beta, binary
         traits under a logistic or Firth test; NaN else), odds_ratio_sd (of one standard deviation of the
-        feature), n, n_case (-1 for quantitative traits), mac, sd, converged, pattern (hash of the sample vector), q, bonferroni, meff_p.
+        feature), n, n_case (-1 for quantitative traits), mac, sd, converged, pattern (hash of the sample
+        vector), q, bonferroni, meff_p.
 
     Notes
     -----

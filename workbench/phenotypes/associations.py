@@ -177,7 +177,7 @@ def _permute(
         permuted = design.scores(block.values[rows])
         largest = np.maximum(largest, permuted.largest)
         found.append((permuted.z, permuted.p))
-        sample.append(permuted.null[:, :20].ravel())
+        sample.append(permuted.null[:, :100].ravel())
     z, p = (np.full(len(tested), np.nan) for _ in range(2))
     z[tested], p[tested] = (np.concatenate(column) for column in zip(*found, strict=True))
     family = (largest[None, :] >= np.abs(z)[:, None] - 1e-12).sum(axis=1)
