@@ -36,7 +36,7 @@ WORKERS = JobConfig(
 
 
 def local(study: Study) -> None:
-    """This process."""
+    """Everything in this process."""
     run(study, here)
 
 
