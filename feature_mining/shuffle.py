@@ -38,6 +38,11 @@ def shuffle_dinucleotides(codes: np.ndarray, random: np.random.Generator) -> np.
     return _shuffle(codes, random) if codes.size > 3 else codes.copy()
 
 
+def shuffle_rows(codes: np.ndarray, random: np.random.Generator) -> np.ndarray:
+    """Every row of uint8 (n, width > 3) codes (0 to 4) shuffled on its own."""
+    return _shuffle_rows(np.ascontiguousarray(codes, np.uint8), random)
+
+
 @numba.njit(cache=True, nogil=True)
 def _shuffle(codes, random):
     n = codes.size
@@ -85,4 +90,12 @@ def _shuffle(codes, random):
         here = out[i - 1]
         out[i] = exits[cursor[here]]
         cursor[here] += 1
+    return out
+
+
+@numba.njit(cache=True, nogil=True)
+def _shuffle_rows(codes, random):
+    out = np.empty_like(codes)
+    for row in range(len(codes)):
+        out[row] = _shuffle(codes[row], random)
     return out

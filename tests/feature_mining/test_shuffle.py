@@ -11,7 +11,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from scipy.stats import chisquare
 
-from feature_mining.shuffle import shuffle_dinucleotides
+from feature_mining.shuffle import shuffle_dinucleotides, shuffle_rows
 
 
 def pairs(codes) -> Counter:
@@ -54,3 +54,11 @@ def test_a_long_sequence_is_shuffled_and_seeded():
 def test_a_strange_code_is_refused():
     with pytest.raises(ValueError, match="code of 7"):
         shuffle_dinucleotides(np.array([0, 7, 1, 2, 3], np.uint8), np.random.default_rng(0))
+
+
+def test_rows_are_shuffled_one_by_one():
+    codes = np.random.default_rng(3).integers(0, 4, (20, 51)).astype(np.uint8)
+    out = shuffle_rows(codes, np.random.default_rng(4))
+    for before, after in zip(codes.tolist(), out.tolist(), strict=True):
+        assert pairs(after) == pairs(before)
+    assert (out != codes).any(axis=1).all()

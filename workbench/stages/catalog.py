@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import NamedTuple
+
 import numpy as np
 import pandas as pd
 
@@ -67,25 +69,45 @@ def _window(study: Study, chrom: str, position: int, strand: str) -> str:
     return left + inside + right if strand == "+" else right + inside + left
 
 
-def _examples(study: Study, summary: Summary) -> tuple[pd.DataFrame, pd.DataFrame, list[str]]:
+class Strong(NamedTuple):
+    """A strong base of a feature, with the letters round it in the direction of the reading."""
+
+    chrom: str
+    position: int
+    strand: str
+    value: float
+    sequence: str
+
+
+def strong_bases(study: Study, summary: Summary, feature: int, count: int) -> list[Strong]:
+    """A feature's strongest bases, apart from each other, strongest first."""
     names = list(study.manifest.contigs)
+    found = []
+    for i in distinct(summary, feature, count):
+        chrom = names[summary.contig[feature, i]]
+        position = int(summary.position[feature, i])
+        strand = "-" if summary.minus[feature, i] else "+"
+        sequence = _window(study, chrom, position, strand)
+        found.append(Strong(chrom, position, strand, float(summary.value[feature, i]), sequence))
+    return found
+
+
+def letter_codes(sequences: list[str]) -> np.ndarray:
+    """Codes uint8 (n, width) of sequences of one length: A C G T = 0 1 2 3, anything else 4."""
+    codes = _CODES[np.frombuffer("".join(sequences).encode(), np.uint8)]
+    return codes.reshape(len(sequences), -1)
+
+
+def _examples(study: Study, summary: Summary) -> tuple[pd.DataFrame, pd.DataFrame, list[str]]:
     examples, logos, words = [], [], []
     for feature in range(len(summary.value)):
-        windows = []
-        for rank, i in enumerate(distinct(summary, feature, LOGO_WINDOWS)):
-            chrom = names[summary.contig[feature, i]]
-            position = int(summary.position[feature, i])
-            strand = "-" if summary.minus[feature, i] else "+"
-            sequence = _window(study, chrom, position, strand)
-            windows.append(sequence)
-            if rank < EXAMPLES:
-                value = float(summary.value[feature, i])
-                examples.append((feature, rank, chrom, position, strand, value, sequence))
+        strong = strong_bases(study, summary, feature, LOGO_WINDOWS)
+        windows = [base.sequence for base in strong]
+        examples += [(feature, rank, *base) for rank, base in enumerate(strong[:EXAMPLES])]
         if not windows:
             words.append("")
             continue
-        codes = _CODES[np.frombuffer("".join(windows).encode(), np.uint8)]
-        frequencies = position_frequencies(codes.reshape(len(windows), -1))
+        frequencies = position_frequencies(letter_codes(windows))
         bits = information(frequencies, len(windows))
         words.append(consensus(frequencies[FLANK - 12 : FLANK + 13]))
         for offset in range(2 * FLANK + 1):

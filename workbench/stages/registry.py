@@ -20,6 +20,7 @@ from workbench.stages import (
     quality,
     report,
     sae,
+    unexplained,
 )
 from workbench.stages.stage import Stage
 
@@ -40,6 +41,7 @@ STAGES: dict[str, Stage] = {
         concepts.STAGE,
         audit.STAGE,
         catalog.STAGE,
+        unexplained.STAGE,
         burdens.STAGE,
         phenotype.STAGE,
         phenotype.PREDICTION,

@@ -1,0 +1,190 @@
+"""Features that no track explains but that are anything but random: where to look for the unknown."""
+
+from __future__ import annotations
+
+from typing import NamedTuple
+
+import numpy as np
+import pandas as pd
+
+from feature_mining.association.sparse import by_feature
+from feature_mining.association.verdict import MAX_Q, MIN_LIFT
+from feature_mining.structure import (
+    Evidence,
+    boundary,
+    conservation,
+    palindrome,
+    periodicity,
+    surely,
+)
+from workbench.progress import Progress
+from workbench.stages.annotate import read_summary
+from workbench.stages.catalog import FLANK, letter_codes, strong_bases
+from workbench.stages.stage import Stage
+from workbench.study import Study
+
+WINDOWS = 50
+BACKGROUND = 1000
+STRETCHES = 16
+"""Stretches of the feature maps, spread over the genome, that runs are read from."""
+STRETCH = 98_304
+STARTS = 1000
+RUNS = 300
+HALF = 0.5
+STRUCTURES = ("periodicity", "palindrome", "conservation", "boundary")
+RULE = (
+    f"Not explained: no track with q at most {MAX_Q} on which its lift is at least {MIN_LIFT} or its"
+    f" precision closes {HALF:.0%} of the gap between base rate and 1. Structured: a score whose z no null draw of any"
+    " feature reaches but for 2 % of the rounds (max-T over features). Listed: both; features without audit"
+    " flags first, then by their highest z."
+)
+
+
+class Runs(NamedTuple):
+    """Where features begin to fire, on one axis: all stretches and both readings end to end.
+
+    codes : uint8, letters in the direction of each reading, a gap of unknown letters between readings
+    starts : by feature, int64, first bases of runs without gaps
+    runs : by feature, int64 (2, m), starts and lengths of runs with small gaps bridged
+    """
+
+    codes: np.ndarray
+    starts: dict[int, np.ndarray]
+    runs: dict[int, np.ndarray]
+
+
+def unmatched(associations: pd.DataFrame, features: np.ndarray) -> np.ndarray:
+    """Those of the features that no track explains (first sentence of `RULE`), int64."""
+    rate = associations["base_rate"]
+    closed = (associations["precision"] - rate) / (1 - rate).clip(lower=1e-9)
+    explains = (associations["q"] <= MAX_Q) & (
+        (associations["ap_lift"] >= MIN_LIFT) | (closed >= HALF)
+    )
+    return np.setdiff1d(features, associations.loc[explains, "feature"].to_numpy())
+
+
+def _stretches(study: Study) -> list[tuple[str, int, int]]:
+    places = [
+        (s["chrom"], start, min(start + STRETCH, s["end"]))
+        for s in study.manifest.shards
+        for start in range(s["start"], s["end"], STRETCH)
+    ]
+    chosen = np.unique(np.linspace(0, len(places) - 1, STRETCHES).astype(int))
+    return [places[i] for i in chosen]
+
+
+def runs_of(rows: np.ndarray, gap: int) -> np.ndarray:
+    """Starts and lengths int64 (2, m) of runs of ascending rows, gaps of up to ``gap`` bases bridged."""
+    if not rows.size:
+        return np.zeros((2, 0), np.int64)
+    cut = np.flatnonzero(np.diff(rows) > gap + 1)
+    first = rows[np.concatenate([[0], cut + 1])].astype(np.int64)
+    last = rows[np.concatenate([cut, [rows.size - 1]])].astype(np.int64)
+    return np.stack([first, last - first + 1])
+
+
+def _read_runs(study: Study, features: np.ndarray, progress: Progress) -> Runs:
+    gap = study.config.statistics.merge_gap
+    starts: dict[int, list[np.ndarray]] = {int(f): [] for f in features}
+    runs: dict[int, list[np.ndarray]] = {int(f): [] for f in features}
+    parts, offset = [], 0
+    for chrom, start, end in _stretches(study):
+        for strand in "+-":
+            reading = study.features.rows(chrom, start, end, strand)
+            turned = by_feature(*reading.features)
+            for f in starts:
+                rows = turned.rows[turned.indptr[f] : turned.indptr[f + 1]]
+                if not rows.size:
+                    continue
+                rows = rows if strand == "+" else end - start - 1 - rows[::-1]
+                starts[f].append(offset + runs_of(rows, 0)[0])
+                found = runs_of(rows, gap)
+                found[0] += offset
+                runs[f].append(found)
+            parts.append(letter_codes([study.genome.fetch(chrom, start, end, strand)])[0])
+            parts.append(np.full(2 * FLANK + STRETCH, 4, np.uint8))
+            offset += parts[-2].size + parts[-1].size
+        progress.advance(1)
+    nothing = np.zeros((2, 0), np.int64)
+    return Runs(
+        np.concatenate(parts),
+        {f: np.concatenate([nothing[0], *p])[:STARTS] for f, p in starts.items()},
+        {f: np.concatenate([nothing, *p], axis=1)[:, :RUNS] for f, p in runs.items()},
+    )
+
+
+def _background(study: Study) -> np.ndarray:
+    """Windows drawn evenly from the genome, both strands, uint8 (BACKGROUND, 2 FLANK + 1)."""
+    random = np.random.default_rng([study.config.run.seed, 17])
+    lengths = study.manifest.contigs
+    names = [c for c, n in lengths.items() if n > 2 * FLANK + 1]
+    weights = np.array([lengths[c] for c in names], float)
+    chosen = random.choice(len(names), BACKGROUND, p=weights / weights.sum())
+    windows = []
+    for i in chosen:
+        start = int(random.integers(0, lengths[names[i]] - 2 * FLANK))
+        strand = "+-"[int(random.integers(2))]
+        windows.append(study.genome.fetch(names[i], start, start + 2 * FLANK + 1, strand))
+    return letter_codes(windows)
+
+
+def _scores(study: Study, features: np.ndarray, progress: Progress) -> dict[str, list[Evidence]]:
+    summary = read_summary(study)
+    runs = _read_runs(study, features, progress)
+    background = _background(study)
+    first = np.cumsum([0, *study.manifest.contigs.values()])
+    before = dict(zip(study.manifest.contigs, first[:-1].tolist(), strict=True))
+    found: dict[str, list[Evidence]] = {name: [] for name in STRUCTURES}
+    for feature in features.tolist():
+        random = np.random.default_rng([study.config.run.seed, 13, feature])
+        strong = strong_bases(study, summary, feature, WINDOWS)
+        windows = letter_codes([s.sequence for s in strong])
+        places = np.array([before[s.chrom] + s.position for s in strong], np.int64)
+        found["periodicity"].append(periodicity(runs.starts[feature], random))
+        found["palindrome"].append(palindrome(windows, random))
+        found["conservation"].append(conservation(windows, places, background, random))
+        begin, length = runs.runs[feature]
+        found["boundary"].append(boundary(runs.codes, begin, length, random))
+    progress.advance(STRETCHES)
+    return found
+
+
+def run(study: Study, shard: int, progress: Progress) -> int:
+    """Write the table ``unexplained``: every feature without a track, its scores, and its rank if listed."""
+    catalog = study.table("catalog").set_index("feature", drop=False)
+    alive = catalog.loc[~catalog["dead"], "feature"].to_numpy(np.int64)
+    features = unmatched(study.table("associations"), alive)
+    table = pd.DataFrame({"feature": features})
+    sure = np.zeros((len(features), len(STRUCTURES)), bool)
+    highest = np.full((len(features), len(STRUCTURES)), -np.inf)
+    found = _scores(study, features, progress) if features.size else {}
+    for i, (name, evidence) in enumerate(found.items()):
+        z = np.array([e.z for e in evidence])
+        table[name] = [e.score for e in evidence]
+        table[f"{name}_detail"] = [e.detail for e in evidence]
+        table[f"{name}_z"], table[f"{name}_p"] = z, [e.p for e in evidence]
+        sure[:, i] = surely(evidence)
+        highest[:, i] = np.where(sure[:, i], z, -np.inf)
+    words = [",".join(n for n, s in zip(STRUCTURES, row, strict=True) if s) for row in sure]
+    table["structures"] = np.array(words, dtype=object)
+    for column in ("density", "consensus", "best_track", "best_ap_lift", "flags"):
+        table[column] = catalog.loc[features, column].to_numpy()
+    top = highest.max(axis=1, initial=-np.inf)
+    order = np.lexsort((features, -top, table["flags"].to_numpy(str) != ""))
+    listed = [i for i in order if sure[i].any()]
+    rank = np.zeros(len(features), np.int64)
+    rank[listed] = np.arange(1, len(listed) + 1)
+    table["rank"] = rank
+    study.write_table("unexplained", table)
+    return 0
+
+
+STAGE = Stage(
+    name="unexplained",
+    title="looking for structure without a track",
+    needs=("catalog", "encode"),
+    sections=("statistics",),
+    run=run,
+    size=lambda study, shard: 2 * STRETCHES,
+    unit="stretches",
+)
