@@ -1,10 +1,10 @@
 """Structure in a feature that no annotation is needed to see, each score with its own null.
 
 Four scores, all larger for more structure: `periodicity` of where runs begin, `palindrome` (stems of
-reverse-complementary letters round the strongest bases), `conservation` (strongest bases whose
-surroundings are near copies of one another), `boundary` (the same letters wherever a run begins). A score
-is compared with draws in which only that structure is destroyed: starts jittered, windows shuffled with
-their dinucleotides kept, windows replaced by others of the genome, places within runs instead of starts.
+reverse-complementary letters round the strongest bases), `conservation` (strongest bases whose wider
+surroundings are near copies of one another), `boundary` (the same letters wherever a run begins). A
+score is compared with draws in which only that structure is destroyed: starts jittered, windows
+shuffled with their dinucleotides kept, places within runs instead of starts.
 z is (score − mean) / sd of the draws, p = (1 + draws at or above) / (1 + draws).
 """
 
@@ -26,6 +26,8 @@ LONGEST_LOOP = 8
 LONGEST_STEM = 10
 REACH = 12
 """Bases from the active one at which the middle of a stem may lie."""
+CORE = 8
+NEAR = 0.7
 SHORTEST_RUN = 12
 EDGE = 8
 """Bases on either side of a run's beginning whose letters are compared."""
@@ -155,36 +157,34 @@ def _stems(windows, longest_loop, longest_stem, reach):
     return stems, loops
 
 
-def conservation(
-    windows: np.ndarray, places: np.ndarray, background: np.ndarray, random: np.random.Generator
-) -> Evidence:
-    """Mean identity of each window with its nearest other window; detail: share of near copies.
+def conservation(windows: np.ndarray, places: np.ndarray, random: np.random.Generator) -> Evidence:
+    """Mean identity of each window's flanks with those of its nearest other; detail: share of near copies.
 
     Parameters
     ----------
-    windows : uint8 (n, width); places : int64 (n), their positions; windows closer than a width to each
-        other are not compared
-    background : uint8 (m, width), m > n, windows drawn evenly from the same genome, both strands
+    windows : uint8 (n, width), the active base in the middle
+    places : int64 (n), their positions; windows closer than a width to each other are not compared
 
     Notes
     -----
-    In the null the windows are as many of the background. A near copy agrees in four letters of five.
+    The `CORE` bases on either side of the active one are left out: what every strong base has there is the
+    feature's motif, not a copy of a longer sequence. In the null the dinucleotides of each window are
+    shuffled, which keeps its composition. A near copy agrees in `NEAR` of the flanking letters.
     """
-    n, width = windows.shape if len(windows) else (0, 0)
-    if n < FEWEST or len(background) < 2 * n:
+    if len(windows) < FEWEST:
         return NOTHING
-    identity = _nearest(windows, places)
-    apart = np.arange(n, dtype=np.int64) * 2 * width
+    identity = _nearest(windows, places, CORE)
     draws = np.zeros(DRAWS)
     for i in range(DRAWS):
-        chosen = random.choice(len(background), n, replace=False)
-        draws[i] = _nearest(background[chosen], apart).mean()
-    return Evidence(float(identity.mean()), float((identity >= 0.8).mean()), draws)
+        draws[i] = _nearest(shuffle_rows(windows, random), places, CORE).mean()
+    return Evidence(float(identity.mean()), float((identity >= NEAR).mean()), draws)
 
 
 @numba.njit(cache=True, nogil=True)
-def _nearest(windows, places):
+def _nearest(windows, places, core):
     n, width = windows.shape
+    middle = width // 2
+    letters = width - 2 * core - 1
     best = np.zeros(n)
     for i in range(n):
         for j in range(i):
@@ -192,9 +192,9 @@ def _nearest(windows, places):
                 continue
             same = 0
             for k in range(width):
-                if windows[i, k] == windows[j, k] and windows[i, k] < 4:
+                if abs(k - middle) > core and windows[i, k] == windows[j, k] and windows[i, k] < 4:
                     same += 1
-            share = same / width
+            share = same / letters
             best[i] = max(best[i], share)
             best[j] = max(best[j], share)
     return best

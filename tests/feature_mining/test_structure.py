@@ -57,18 +57,21 @@ def test_hairpins_with_any_letters_are_found(random):
 
 
 def test_copies_scattered_over_the_genome_are_found(random):
-    background = letters(random, 400, 51)
     one = letters(random, 51)
     windows = letters(random, 40, 51)
     for window in windows[:25]:
         window[:] = np.where(random.random(51) < 0.1, letters(random, 51), one)
     apart = np.arange(40) * 1000
-    found = conservation(windows, apart, background, random)
+    found = conservation(windows, apart, random)
     assert found.z > 8 and found.detail == pytest.approx(25 / 40)
-    assert abs(conservation(letters(random, 40, 51), apart, background, random).z) < 4
+    assert abs(conservation(letters(random, 40, 51), apart, random).z) < 4
+    motif = letters(random, 40, 51)
+    motif[:, 18:34] = one[18:34]
+    found = conservation(motif, apart, random)
+    assert abs(found.z) < 4 and found.detail == 0  # a motif is no copy
     # Neighbours within a window of each other are one place, no copy.
     same = np.repeat(one[None], 40, axis=0)
-    assert conservation(same, np.arange(40), background, random).detail == 0
+    assert conservation(same, np.arange(40), random).detail == 0
 
 
 def test_runs_that_begin_at_a_word_have_a_boundary(random):
