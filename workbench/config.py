@@ -57,14 +57,31 @@ class SplitConfig:
     block: int = 0
 
 
+SAE_ARCHITECTURES = ("batch_topk", "gated", "jump_relu", "matryoshka", "relu_l1")
+"""Autoencoders that read and write one layer."""
+SAE_PENALISED = ("gated", "relu_l1")
+"""Those whose sparsity comes from an L1 penalty."""
+
+
 @dataclass(frozen=True)
 class SAEConfig:
-    """The sparse autoencoder: ``width`` features, ``k`` active a base, or one that exists (``source``)."""
+    """The sparse autoencoder: ``width`` features, ``k`` active a base, or one that exists (``source``).
+
+    ``architecture`` is one of ``SAE_ARCHITECTURES``. ``k`` is kept on average by all but ``relu_l1`` and
+    ``gated``, whose penalty is adapted to come near it, or has the weight ``l1`` where that is above 0.
+    ``tied`` reads along the directions that are written along. ``seeds`` autoencoders are trained together;
+    the first is the study's, the others show which features another seed finds as well. ``precision`` is
+    ``float32`` or ``bfloat16``.
+    """
 
     source: str = ""
     architecture: str = "batch_topk"
     width: int = 0
     k: int = 16
+    l1: float = 0.0
+    tied: bool = False
+    seeds: int = 1
+    precision: str = "float32"
     tokens: int = 4_000_000
     batch: int = 2048
     learning_rate: float = 0.0
@@ -297,7 +314,29 @@ def _check(config: StudyConfig) -> None:
         min(s.train, s.select, s.report) > 0 and abs(s.train + s.select + s.report - 1) < 1e-6,
         f"[split]: train {s.train}, select {s.select}, report {s.report} must be positive and sum to 1",
     )
+    _require(
+        a.architecture in SAE_ARCHITECTURES,
+        f"[sae]: unknown architecture {a.architecture!r}; expected one of {', '.join(SAE_ARCHITECTURES)}",
+    )
     _require(a.k >= 1, f"[sae]: k {a.k} must be at least 1")
+    _require(a.l1 >= 0, f"[sae]: l1 {a.l1} must be positive, or 0 to adapt it to k")
+    _require(
+        not a.l1 or a.architecture in SAE_PENALISED,
+        f"[sae]: l1 {a.l1} has no meaning for architecture {a.architecture}, whose sparsity is k;"
+        f" set l1 = 0, or architecture to one of {', '.join(SAE_PENALISED)}",
+    )
+    _require(a.seeds >= 1, f"[sae]: seeds {a.seeds} must be at least 1")
+    _require(
+        a.precision in ("float32", "bfloat16"),
+        f"[sae]: precision {a.precision!r}; expected float32 or bfloat16",
+    )
+    _require(
+        a.learning_rate >= 0,
+        f"[sae]: learning_rate {a.learning_rate} must be positive, or 0 for the measured rule",
+    )
+    _require(
+        a.checkpoint_every >= 1, f"[sae]: checkpoint_every {a.checkpoint_every} must be at least 1"
+    )
     _require(a.width >= 0, f"[sae]: width {a.width} must be positive, or 0 for 8 times the layer")
     _require(a.tokens >= a.batch >= 1, f"[sae]: tokens {a.tokens} must be at least batch {a.batch}")
     _require(

@@ -45,6 +45,13 @@ def new(
     dtype: Annotated[str, typer.Option(help="float32 or bfloat16.")] = "float32",
     width: Annotated[int, typer.Option(help="Features; 0 for 8 times the layer.")] = 0,
     k: Annotated[int, typer.Option(help="Mean active features a base.")] = 16,
+    architecture: Annotated[
+        str, typer.Option(help="batch_topk, matryoshka, jump_relu, gated, relu_l1.")
+    ] = "batch_topk",
+    tied: Annotated[bool, typer.Option(help="Encoder is the decoder turned round.")] = False,
+    seeds: Annotated[
+        int, typer.Option(help="Autoencoders trained together, to see which features recur.")
+    ] = 1,
     tokens: Annotated[int, typer.Option(help="Bases the autoencoder is trained on.")] = 4_000_000,
     seed: Annotated[int, typer.Option(help="Seed of everything random.")] = 0,
 ) -> None:
@@ -85,7 +92,15 @@ def new(
             variants=str(variants) if variants else "",
             phenotypes=str(phenotypes) if phenotypes else "",
         ),
-        sae=replace(SAEConfig(), width=width, k=k, tokens=tokens),
+        sae=replace(
+            SAEConfig(),
+            width=width,
+            k=k,
+            tokens=tokens,
+            architecture=architecture,
+            tied=tied,
+            seeds=seeds,
+        ),
         run=RunConfig(seed=seed),
     )
     made = Study.create(folder, config)

@@ -1,19 +1,35 @@
-"""Training the autoencoder on the train split, and calibrating it on cells it did not see."""
+"""Training the autoencoder on the train split, and calibrating it on cells it did not see.
+
+Files of a study::
+
+    sae/config.json, sae.safetensors     the study's autoencoder
+    sae/calibration.safetensors          where the values of its features lie
+    sae/training.safetensors             checkpoint of the run, of all seeds together
+    sae/seed-1/, sae/seed-2/, ...        with [sae] seeds = 3: the same three files of the others, which were
+                                         trained off the same stream from dictionaries of seed + 1, + 2, ...
+
+``seed_folders(study)`` lists the folders of all that were trained, the study's own first; each is read with
+``SparseAutoencoder.load`` and ``Calibration.load``. Facts of the training are ``study.facts("training")``;
+its ``seeds`` holds those of the others.
+"""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
-from feature_mining.sae.calibrate import calibrate
+from feature_mining.sae.settle import settle
 from feature_mining.sae.source import ShuffledActivations, Window, window_rows
-from feature_mining.sae.trainer import Metrics, TrainConfig, Trainer
+from feature_mining.sae.trainer import Metrics, TrainConfig, Trainer, TrainResult
 from genomic_models import DNAModel
 from workbench.atomic import note_written
 from workbench.errors import InputError
 from workbench.progress import Progress
 from workbench.stages.imported import import_for
 from workbench.stages.stage import Stage
+from workbench.stop import requested
 from workbench.study import Study
 from workbench.windows import Cell, Grid, Sequences, read_sequence
 
@@ -61,14 +77,28 @@ def train_config(study: Study, model: DNAModel | None = None) -> TrainConfig:
         architecture=s.architecture,
         learning_rate=s.learning_rate,
         seed=study.config.run.seed,
+        tied=s.tied,
+        l1=s.l1,
+        precision=s.precision,
         model=study.config.model.name if model else "",
         layer=study.layer if model else "",
         weights_hash=model.weights_hash if model else "",
     )
 
 
+def seed_folders(study: Study) -> list[Path]:
+    """Folders of the autoencoders that were trained off one stream, the study's own first."""
+    own = study.folder / "sae"
+    others = (own / f"seed-{i}" for i in range(1, study.config.sae.seeds))
+    return [own, *(folder for folder in others if folder.is_dir())]
+
+
 def train_sae(study: Study, model: DNAModel, folder: Path, progress: Progress) -> int:
-    """Train and calibrate an autoencoder of ``model`` into ``folder``; goes on from a checkpoint."""
+    """Train and calibrate an autoencoder of ``model`` into ``folder``; goes on from a checkpoint.
+
+    The study's own is trained together with those of further seeds; the one of a control is not. A request
+    to stop is met after a checkpoint.
+    """
     layer, together = study.layer, study.batch
     cells, held_out = train_cells(study)
     step = max(1, len(held_out) // CALIBRATION_CELLS)
@@ -89,31 +119,56 @@ def train_sae(study: Study, model: DNAModel, folder: Path, progress: Progress) -
     def report(step: int, metrics: Metrics) -> None:
         nonlocal done
         note = f"mse {metrics['mse']:.3f}, L0 {metrics['l0']:.1f}, dead {metrics['dead']:.0f}"
-        progress.advance((step - done) * config.batch, note)
-        done = step
+        # Progress that may be interrupted is told of a stop only after the checkpoint.
+        if not requested():
+            progress.advance((step - done) * config.batch, note)
+            done = step
 
     folder.mkdir(parents=True, exist_ok=True)
-    result = Trainer(config).fit(
-        source, report, folder / "training.safetensors", study.config.sae.checkpoint_every
+    seeds = study.config.sae.seeds if folder.name == "sae" else 1
+    configs = [replace(config, seed=config.seed + i) for i in range(seeds)]
+    results = Trainer(*configs).fit_all(
+        source,
+        report,
+        folder / "training.safetensors",
+        study.config.sae.checkpoint_every,
+        requested,
     )
-    sae, calibration = calibrate(result.sae, window_rows(model, layer, sample, together))
-    calibration.save(folder)
-    sae.save(folder)
-    for path in sorted(folder.iterdir()):
-        note_written(path)
-    facts = {
+    if not results[0].finished:
+        progress.advance(0)
+    facts = []
+    for i, result in enumerate(results):
+        own = folder / f"seed-{i}" if i else folder
+        sae, calibration = settle(result.sae, window_rows(model, layer, sample, together))
+        calibration.save(own)
+        sae.save(own)
+        facts.append(_facts(result) | _measured(calibration.rows, calibration.l0))
+    _note_files(folder)
+    named = facts[0] | {"seeds": facts[1:]}
+    study.write_facts("training" if folder.name == "sae" else "training_random", named)
+    return results[0].tokens
+
+
+def _facts(result: TrainResult) -> dict[str, Any]:
+    return {
         "steps": result.steps,
         "tokens": result.tokens,
         "learning_rate": result.learning_rate,
         "final_mse": result.final_mse,
         "clipped": result.clipped,
         "dead_at_end": result.dead,
-        "calibration_rows": calibration.rows,
-        "calibration_l0": calibration.l0,
         "history": result.history,
     }
-    study.write_facts("training" if folder.name == "sae" else "training_random", facts)
-    return result.tokens
+
+
+def _measured(rows: int, l0: float) -> dict[str, Any]:
+    return {"calibration_rows": rows, "calibration_l0": l0}
+
+
+def _note_files(folder: Path) -> None:
+    for path in sorted(folder.rglob("*")):
+        if path.is_file():
+            note_written(path)
 
 
 def _take_over(study: Study, model: DNAModel, folder: Path, sample: StrandWindows) -> int:
@@ -128,15 +183,12 @@ def _take_over(study: Study, model: DNAModel, folder: Path, sample: StrandWindow
     folder.mkdir(parents=True, exist_ok=True)
     calibration.save(folder)
     sae.save(folder)
-    for path in sorted(folder.iterdir()):
-        note_written(path)
+    _note_files(folder)
     facts = {
         "source": str(source),
         "sae_hash": sae.hash,
         "imported_from": sae.config.provenance.get("imported_from", "workbench"),
-        "calibration_rows": calibration.rows,
-        "calibration_l0": calibration.l0,
-    }
+    } | _measured(calibration.rows, calibration.l0)
     study.write_facts("training", facts)
     return calibration.rows
 

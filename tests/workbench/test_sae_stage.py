@@ -1,0 +1,136 @@
+"""The autoencoder stage: architectures, several seeds off one stream, stop and continuation."""
+
+from __future__ import annotations
+
+import json
+import os
+import signal
+import subprocess
+import sys
+import time
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+from safetensors import safe_open
+
+from feature_mining.sae.calibrate import Calibration
+from feature_mining.sae.model import SparseAutoencoder
+from feature_mining.sae.registry import ARCHITECTURES
+from workbench.config import SAE_ARCHITECTURES, SAE_PENALISED, StudyConfig, read_config
+from workbench.errors import InputError
+from workbench.stages.sae import seed_folders
+from workbench.study import Study
+
+from .small_study import small_config, write_model
+
+
+@pytest.fixture(scope="module")
+def model(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return write_model(tmp_path_factory.mktemp("sae_stage") / "model")
+
+
+def made(samples: Path, model: Path, folder: Path, seed: int = 0, **sae: object) -> Study:
+    config = small_config(samples, model)
+    config = replace(config, run=replace(config.run, seed=seed))
+    config = replace(config, sae=replace(config.sae, **sae))  # type: ignore[arg-type]
+    return Study.create(folder, config)
+
+
+def test_seeds_are_those_of_studies_of_their_own(
+    samples: Path, model: Path, tmp_path: Path
+) -> None:
+    study = made(samples, model, tmp_path / "three", seeds=3, tokens=4096)
+    study.run(until="sae")
+    folders = seed_folders(study)
+    assert [f.relative_to(study.folder).as_posix() for f in folders] == [
+        "sae",
+        "sae/seed-1",
+        "sae/seed-2",
+    ]
+    saes = [SparseAutoencoder.load(folder) for folder in folders]
+    assert len({sae.hash for sae in saes}) == 3
+    assert [sae.config.provenance["seed"] for sae in saes] == [0, 1, 2]
+    assert all(Calibration.load(f).l0 == pytest.approx(6, rel=0.02) for f in folders)
+    facts = study.facts("training")
+    assert len(facts["seeds"]) == 2 and facts["seeds"][1]["steps"] == 16
+    alone = made(samples, model, tmp_path / "alone", tokens=4096)
+    alone.run(until="sae")
+    assert alone.sae.hash == saes[0].hash and seed_folders(alone) == [alone.folder / "sae"]
+
+
+@pytest.mark.parametrize("architecture", ["matryoshka", "jump_relu", "relu_l1", "gated"])
+def test_every_architecture_makes_a_study(
+    samples: Path, model: Path, tmp_path: Path, architecture: str
+) -> None:
+    tied = architecture == "matryoshka"
+    study = made(samples, model, tmp_path / "s", architecture=architecture, tied=tied, tokens=8192)
+    study.run(until="sae")
+    sae = study.sae
+    assert sae.config.architecture == architecture
+    if tied:
+        assert float((sae.W_enc.T - sae.W_dec).abs().max()) < 1e-6
+    if architecture in ("matryoshka", "jump_relu"):
+        assert study.calibration.l0 == pytest.approx(6, rel=0.02)
+
+
+def test_the_names_in_study_toml_are_those_of_the_registry() -> None:
+    one_layer = {name for name, kind in ARCHITECTURES.items() if kind.centred}
+    assert set(SAE_ARCHITECTURES) == one_layer
+    assert set(SAE_PENALISED) == {n for n, kind in ARCHITECTURES.items() if kind.penalised}
+
+
+@pytest.mark.parametrize(
+    ("line", "message"),
+    [
+        ('architecture = "wishful"', "unknown architecture 'wishful'; expected one of batch_topk"),
+        ("l1 = 0.1", "l1 0.1 has no meaning for architecture batch_topk, whose sparsity is k"),
+        ("l1 = -1.0", r"l1 -1.0 must be positive, or 0 to adapt it to k"),
+        ("seeds = 0", "seeds 0 must be at least 1"),
+        ("tied = 1", "tied is 1, expected bool"),
+        ('precision = "float8"', "precision 'float8'; expected float32 or bfloat16"),
+        ("learning_rate = -0.1", "learning_rate -0.1 must be positive"),
+        ("checkpoint_every = 0", "checkpoint_every 0 must be at least 1"),
+    ],
+)
+def test_keys_are_checked(tmp_path: Path, line: str, message: str) -> None:
+    path = tmp_path / "study.toml"
+    path.write_text(f'[input]\ngenome = "g.fa"\n[sae]\n{line}\n')
+    with pytest.raises(InputError, match=message):
+        read_config(path)
+
+
+def test_a_polite_stop_goes_on_to_the_same_bytes(
+    samples: Path, model: Path, tmp_path: Path
+) -> None:
+    straight = made(samples, model, tmp_path / "straight", tokens=256 * 500, checkpoint_every=100)
+    straight.run(until="sae")
+    study = made(samples, model, tmp_path / "stopped", tokens=256 * 500, checkpoint_every=100)
+    root = Path(__file__).resolve().parents[2]
+    code = "from workbench.cli import main; main()"
+    command = [sys.executable, "-c", code, "run", str(study.folder), "--until", "sae"]
+    run = subprocess.Popen(
+        command,
+        env=os.environ | {"PYTHONPATH": str(root)},
+        stdout=subprocess.DEVNULL,
+        stderr=subprocess.DEVNULL,
+    )
+    checkpoint = study.folder / "sae" / "training.safetensors"
+    deadline = time.monotonic() + 60
+    while not checkpoint.exists():
+        assert time.monotonic() < deadline and run.poll() is None
+        time.sleep(0.002)
+    run.send_signal(signal.SIGTERM)
+    run.wait()
+    with safe_open(checkpoint, "pt") as file:
+        step = json.loads(file.metadata()["training"])["runs"][0]["numbers"]["step"]
+    # Due were 100, 200, ...: this checkpoint was written because of the signal.
+    assert 100 < step < 500 and step % 100
+    assert not (study.folder / "sae" / "config.json").exists()
+    Study.open(study.folder).run(until="sae")
+    assert Study.open(study.folder).sae.hash == straight.sae.hash
+
+
+def test_defaults_make_one_batch_topk() -> None:
+    sae = StudyConfig().sae
+    assert (sae.architecture, sae.seeds, sae.tied, sae.l1) == ("batch_topk", 1, False, 0.0)
