@@ -1,0 +1,121 @@
+"""A cohort of many samples: unique haplotypes, seconds and peak memory of each stage.
+
+Diploid samples carry two of a fixed number of founder haplotypes each, over two genes of the sample
+chloroplast, so that the work of the model stays the same while samples grow.
+
+    python benchmarks/cohort.py [--samples 500,50000] [--founders 24]
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import resource
+import subprocess
+import sys
+import tempfile
+import time
+from pathlib import Path
+
+import numpy as np
+
+from workbench.config import CohortConfig, InputConfig, SAEConfig, StudyConfig
+from workbench.demo import GENOME, samples_folder
+from workbench.engines.local import here, run_stage
+from workbench.genome import Genome
+from workbench.progress import Silent
+from workbench.stages.registry import STAGES
+from workbench.study import Study
+
+CHROM = "NC_000932.1"
+SPANS = {"psbA": (383, 1444), "ndhJ": (48_677, 49_153)}
+SITES = 40
+"""Variants a gene."""
+STEPS = ("plan", "cohort", "haplotypes", "sae", "burdens")
+
+
+def write_cohort(folder: Path, samples: int, founders: int) -> CohortConfig:
+    """VCF, phenotypes and regions in a folder."""
+    genome = Genome(samples_folder() / f"{GENOME}.fa")
+    rng = np.random.default_rng(0)
+    weights = 1 / np.arange(1, founders + 1)
+    founder = rng.choice(founders, (samples, 2), p=weights / weights.sum())
+    names = [f"s{i}" for i in range(samples)]
+    other = {"A": "G", "G": "A", "C": "T", "T": "C"}
+    columns = ["#CHROM", "POS", "ID", "REF", "ALT", "QUAL", "FILTER", "INFO", "FORMAT", *names]
+    with (folder / "v.vcf").open("w") as handle:
+        handle.write(f"##fileformat=VCFv4.2\n##contig=<ID={CHROM},length=154478>\n")
+        handle.write('##FORMAT=<ID=GT,Number=1,Type=String,Description="Genotype">\n')
+        handle.write("\t".join(columns) + "\n")
+        for start, end in SPANS.values():
+            for at in np.sort(rng.choice(np.arange(start, end), SITES, replace=False)):
+                letter = genome.fetch(CHROM, int(at), int(at) + 1)
+                carried = (rng.random(founders) < 0.2).astype(int)[founder]
+                calls = np.array(["0|0", "0|1", "1|0", "1|1"])[carried[:, 0] * 2 + carried[:, 1]]
+                fixed = [CHROM, str(at + 1), ".", letter, other[letter], ".", "PASS", ".", "GT"]
+                handle.write("\t".join([*fixed, *calls]) + "\n")
+    trait = rng.normal(size=samples)
+    lines = [f"{n}\t{t:.4f}" for n, t in zip(names, trait, strict=True)]
+    (folder / "p.tsv").write_text("\n".join(["sample\ttrait", *lines]) + "\n")
+    beds = [f"{CHROM}\t{a}\t{b}\t{gene}" for gene, (a, b) in SPANS.items()]
+    (folder / "r.bed").write_text("\n".join(beds) + "\n")
+    return CohortConfig(
+        *(str(folder / "v.vcf"), "", "", str(folder / "p.tsv")), regions=str(folder / "r.bed")
+    )
+
+
+def measure(samples: int, founders: int) -> dict[str, object]:
+    """One cohort in this process."""
+    with tempfile.TemporaryDirectory() as name:
+        folder = Path(name)
+        data = samples_folder()
+        given = InputConfig(
+            str(data / f"{GENOME}.fa"), [str(data / f"{GENOME}.gff3")], circular=[CHROM]
+        )
+        config = StudyConfig(
+            input=given,
+            sae=SAEConfig(width=192, tokens=40_000),
+            cohort=write_cohort(folder, samples, founders),
+        )
+        study = Study.create(folder / "study", config)
+        found: dict[str, object] = {"samples": samples}
+        for step in STEPS:
+            began = time.monotonic()
+            run_stage(study, STAGES[step], here, Silent())
+            peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024
+            found[step] = {"seconds": round(time.monotonic() - began, 1), "peak_mib": round(peak)}
+        facts = study.facts("haplotypes")
+        found["unique_readings"] = facts["readings"]
+        found["readings_if_each_sample"] = facts["readings_if_each_sample"]
+        began, blocks = time.monotonic(), 0
+        for region in study.burdens:
+            blocks += sum(block.per_sample().size for block in region.blocks("sum", size=64))
+        found["values_streamed"] = blocks
+        found["stream_seconds"] = round(time.monotonic() - began, 1)
+        found["peak_mib"] = round(resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024)
+        return found
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--samples", default="500,50000")
+    parser.add_argument("--founders", type=int, default=24)
+    given = parser.parse_args()
+    sizes = [int(n) for n in given.samples.split(",")]
+    if len(sizes) == 1:
+        print(json.dumps(measure(sizes[0], given.founders)))
+        return
+    for size in sizes:  # a process each, so that peaks are their own
+        words = [
+            sys.executable,
+            __file__,
+            "--samples",
+            str(size),
+            "--founders",
+            str(given.founders),
+        ]
+        subprocess.run(words, check=True)
+
+
+if __name__ == "__main__":
+    main()
