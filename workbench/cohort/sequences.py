@@ -3,17 +3,17 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from functools import lru_cache
 from pathlib import Path
 
 import numpy as np
 
+from workbench.cohort.align import Differences, find_differences
 from workbench.cohort.calls import Call, Calls, Gap, merged, unwrapped
 from workbench.cohort.cohort import read_sample_table
-from workbench.cohort.edits import Edit
 from workbench.errors import InputError
 from workbench.genome import Genome
 from workbench.text import stem_of, suffix_of
-from workbench.windows import Sequences
 
 _FASTA = (".fa", ".fasta", ".fna")
 
@@ -44,46 +44,34 @@ def sequence_files(path: Path) -> dict[str, Path]:
     return files
 
 
+@lru_cache(maxsize=8192)
+def _differences(path: Path, cache: Path, chrom: str, reference: Genome) -> Differences:
+    own = Genome(path, cache=cache)
+    if chrom not in own.lengths:
+        raise InputError(
+            f"{path}: no contig {chrom}; it has {', '.join(list(own.lengths)[:6])}; expected the reference's"
+            " names"
+        )
+    sequences = (g.fetch(chrom, 0, g.lengths[chrom]) for g in (reference, own))
+    return find_differences(chrom, *sequences)
+
+
 def sequence_calls(
-    files: Mapping[str, Path],
-    reference: Sequences,
-    cache: Path,
-    chrom: str,
-    start: int,
-    end: int,
+    files: Mapping[str, Path], reference: Genome, cache: Path, chrom: str, start: int, end: int
 ) -> Calls:
     """Differences of samples from the reference over a window that may wrap around a circular contig.
 
-    Sequences stand on the reference's coordinates, as ``bcftools consensus`` writes them for substitutions.
-    A letter other than A, C, G, T where the reference has one is not known. Haploid.
-
-    Raises ``InputError`` for a sample without the contig, or with one of another length.
+    A contig of a sample is aligned once (see `workbench.cohort.align`). What is not known of it (letters
+    other than A, C, G, T; stretches that do not align) is missing. Haploid. Raises ``InputError`` for a sample
+    without the contig.
     """
     found = Calls(len(files), 1)
-    length = reference.lengths[chrom]
-    for number, (sample, path) in enumerate(files.items()):
-        own = Genome(path, cache=cache)
-        if own.lengths.get(chrom) != length:
-            has = f"{own.lengths[chrom]:,} bases" if chrom in own.lengths else "is not there"
-            raise InputError(
-                f"{path}: sample {sample}: contig {chrom} {has}, the reference has {length:,}; expected a"
-                " sequence on the reference's coordinates; give insertions and deletions as a VCF"
-            )
+    parts = unwrapped(start, end, reference.lengths[chrom], chrom in reference.circular)
+    for number, path in enumerate(files.values()):
+        edits, gaps = _differences(path, cache, chrom, reference)
         carrier = np.array([number], np.int32)
-        for lo, hi, shift in unwrapped(start, end, length, chrom in reference.circular):
-            theirs, ours = (
-                np.frombuffer(source.fetch(chrom, lo, hi).encode(), np.uint8)
-                for source in (own, reference)
-            )
-            for at in np.flatnonzero(theirs != ours):
-                place, letter = lo + int(at), chr(theirs[at])
-                if chr(ours[at]) not in "ACGT":
-                    continue
-                if letter not in "ACGT":
-                    found.gaps.append(Gap(place + shift, place + shift + 1, carrier))
-                    continue
-                name = f"{chrom}:{place + 1}:{chr(ours[at])}:{letter}"
-                edit = Edit(place, place + 1, letter, name).shifted(shift)
-                found.calls.append(Call(edit, carrier))
+        for lo, hi, shift in parts:
+            found.calls += [Call(e.shifted(shift), carrier) for e in edits if e.inside(lo, hi)]
+            found.gaps += [Gap(a + shift, b + shift, carrier) for a, b in gaps if a < hi and b > lo]
     found.calls = merged(found.calls)
     return found
