@@ -9,6 +9,7 @@ from typing import NamedTuple
 import numpy as np
 
 from workbench.errors import InputError
+from workbench.fasta import DNA
 
 
 class Edit(NamedTuple):
@@ -76,8 +77,8 @@ def parse_variant(name: str) -> Variant:
             f"{name}: not a variant; expected chrom:position:REF:ALT, as in chr1:1042:A:G"
         )
     chrom, position, reference, alternative = parts
-    for allele in (reference, alternative):
-        if not allele or set(allele.upper()) - set("ACGT"):
+    for allele, letters in ((reference, DNA), (alternative, frozenset("ACGT"))):
+        if not allele or set(allele.upper()) - letters:
             raise InputError(
                 f"{name}: allele {allele!r}; expected letters A, C, G, T, at least one"
             )

@@ -62,8 +62,8 @@ def sequence_calls(
     """Differences of samples from the reference over a window that may wrap around a circular contig.
 
     A contig of a sample is aligned once (see `workbench.cohort.align`). What is not known of it (letters
-    other than A, C, G, T; stretches that do not align) is missing. Haploid. Raises ``InputError`` for a sample
-    without the contig.
+    other than A, C, G, T; stretches that do not align) is missing. Haploid. Raises ``InputError`` for a
+    sample without the contig.
     """
     found = Calls(len(files), 1)
     parts = unwrapped(start, end, reference.lengths[chrom], chrom in reference.circular)

@@ -129,7 +129,7 @@ def test_tables_and_page(subject: Subject, tmp_path: Path) -> None:
     [
         ("chrX:5:A:C", "no contig chrX"),
         (f"{CONTIG}:9609:AA:A", "past the end"),
-        (f"{CONTIG}:4400:N:C", "allele 'N'"),
+        (f"{CONTIG}:4400:A:N", "allele 'N'"),
     ],
 )
 def test_variants_that_are_not_on_the_genome(subject: Subject, name: str, said: str) -> None:
