@@ -41,32 +41,49 @@ def _moments(values, columns, weights):
     k = columns.shape[0]
     products = np.empty((n_features, k))
     squares = np.empty(n_features)
-    for i in prange(n_features):
-        row = values[i]
-        total = 0.0
+    # Four features by three columns at a time: twelve sums stay in registers, and the columns, which do
+    # not fit the nearest cache, are read a quarter as often. At the ends the last one is done again.
+    for tile in prange((n_features + 3) // 4):
+        i0 = 4 * tile
+        i1, i2 = min(i0 + 1, n_features - 1), min(i0 + 2, n_features - 1)
+        i3 = min(i0 + 3, n_features - 1)
+        r0, r1, r2, r3 = values[i0], values[i1], values[i2], values[i3]
+        s0 = s1 = s2 = s3 = 0.0
         for s in range(n):
-            v = np.float64(row[s])
-            total += v * v * weights[s]
-        squares[i] = total
-        j = 0
-        # Four columns at a time: the row is read and widened once for the four.
-        while j + 4 <= k:
-            c0, c1, c2, c3 = columns[j], columns[j + 1], columns[j + 2], columns[j + 3]
-            a0 = a1 = a2 = a3 = 0.0
+            w = weights[s]
+            u = np.float64(r0[s])
+            s0 += u * u * w
+            u = np.float64(r1[s])
+            s1 += u * u * w
+            u = np.float64(r2[s])
+            s2 += u * u * w
+            u = np.float64(r3[s])
+            s3 += u * u * w
+        squares[i0], squares[i1], squares[i2], squares[i3] = s0, s1, s2, s3
+        for j0 in range(0, k, 3):
+            j1, j2 = min(j0 + 1, k - 1), min(j0 + 2, k - 1)
+            c0, c1, c2 = columns[j0], columns[j1], columns[j2]
+            a0 = a1 = a2 = b0 = b1 = b2 = d0 = d1 = d2 = e0 = e1 = e2 = 0.0
             for s in range(n):
-                v = np.float64(row[s])
-                a0 += v * c0[s]
-                a1 += v * c1[s]
-                a2 += v * c2[s]
-                a3 += v * c3[s]
-            products[i, j], products[i, j + 1] = a0, a1
-            products[i, j + 2], products[i, j + 3] = a2, a3
-            j += 4
-        while j < k:
-            column = columns[j]
-            a0 = 0.0
-            for s in range(n):
-                a0 += np.float64(row[s]) * column[s]
-            products[i, j] = a0
-            j += 1
+                w0, w1, w2 = c0[s], c1[s], c2[s]
+                u = np.float64(r0[s])
+                a0 += u * w0
+                a1 += u * w1
+                a2 += u * w2
+                u = np.float64(r1[s])
+                b0 += u * w0
+                b1 += u * w1
+                b2 += u * w2
+                u = np.float64(r2[s])
+                d0 += u * w0
+                d1 += u * w1
+                d2 += u * w2
+                u = np.float64(r3[s])
+                e0 += u * w0
+                e1 += u * w1
+                e2 += u * w2
+            products[i0, j0], products[i0, j1], products[i0, j2] = a0, a1, a2
+            products[i1, j0], products[i1, j1], products[i1, j2] = b0, b1, b2
+            products[i2, j0], products[i2, j1], products[i2, j2] = d0, d1, d2
+            products[i3, j0], products[i3, j1], products[i3, j2] = e0, e1, e2
     return products, squares

@@ -12,10 +12,12 @@ from feature_mining.phenotype.moments import moments
 from feature_mining.phenotype.tails import chi2_tail, t_tail
 
 
-def test_moments_are_the_matrix_product():
+@pytest.mark.parametrize("features", [1, 3, 4, 37])
+@pytest.mark.parametrize("columns", [1, 2, 3, 7])
+def test_moments_are_the_matrix_product(features, columns):
     random = np.random.default_rng(0)
-    values = random.random((37, 211)).astype(np.float32)
-    basis, weights = random.normal(size=(211, 7)), random.random(211)
+    values = random.random((features, 211)).astype(np.float32)
+    basis, weights = random.normal(size=(211, columns)), random.random(211)
     products, squares = moments(values, basis, weights)
     assert np.allclose(products, values.astype(float) @ basis, rtol=1e-12)
     assert np.allclose(squares, values.astype(float) ** 2 @ weights, rtol=1e-12)
