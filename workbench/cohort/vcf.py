@@ -5,6 +5,7 @@ Records are applied as they are written, each where it stands, as ``bcftools con
 
 from __future__ import annotations
 
+import warnings
 from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -159,6 +160,8 @@ class VariantFile:
     def _open(self) -> Any:
         from cyvcf2 import VCF
 
+        # A contig without variants is nothing to warn of.
+        warnings.filterwarnings("ignore", message="no intervals found", category=UserWarning)
         try:
             return VCF(str(self.path), samples=self._keep, gts012=False)
         except (OSError, ValueError) as error:
@@ -182,9 +185,8 @@ class VariantFile:
 
         ``chrom`` is the genome's name; so is that of the records.
         """
-        name = self._names.get(chrom)
-        if name is None:
-            return
+        # A contig that the header forgot is looked for under the genome's own name.
+        name = self._names.get(chrom, chrom)
         file = self._open()
         rows = file(f"{name}:{start + 1}-{end}") if self.indexed else file
         try:
@@ -199,14 +201,10 @@ class VariantFile:
             ) from None
 
     def contigs(self) -> list[str]:
-        """Contigs by the file's own names: of its index, or of its records."""
+        """Contigs by the file's own names: of its header or index, else of its records."""
         file = self._open()
-        if self.indexed:
-            return list(file.seqnames)
-        seen: dict[str, None] = {}
-        for row in file:
-            seen[row.CHROM] = None
-        return list(seen)
+        named = list(file.seqnames)
+        return named or list(dict.fromkeys(row.CHROM for row in file))
 
     def _record(self, row: Any, chrom: str) -> Record:
         where = f"{self.path}: {row.CHROM}:{row.POS}"

@@ -13,6 +13,9 @@ from workbench.progress import Progress
 from workbench.stages.stage import Stage
 from workbench.study import Study
 
+MANY = 50
+"""Stretches of the genome from which on variants without an index are worth a word."""
+
 
 @lru_cache(maxsize=4096)
 def _hash(path: Path, size: int, changed: int) -> str:
@@ -39,7 +42,7 @@ def cohort_files(study: Study) -> dict[str, str]:
 
 def run(study: Study, shard: int, progress: Progress) -> int:
     """Write the tables ``samples`` and ``regions`` and the facts ``cohort``."""
-    from workbench.cohort.plan import open_variants
+    from workbench.cohort.plan import cell_runs, open_variants
     from workbench.cohort.regions import cohort_regions
     from workbench.cohort.source import read_study_cohort
 
@@ -49,7 +52,14 @@ def run(study: Study, shard: int, progress: Progress) -> int:
     simulated = ""
     if study.config.cohort.variants:
         # Contigs are compared with the genome here, before anything expensive runs.
-        simulated = open_variants(study).simulated
+        file = open_variants(study)
+        simulated = file.simulated
+        runs = len(cell_runs(study))
+        if not file.indexed and runs > MANY:
+            progress.say(
+                f"note: {file.path} has no index, so it is read whole {runs:,} times; compress it with bgzip"
+                " and index it with tabix -p vcf"
+            )
     facts = {
         "samples": len(cohort.samples),
         "phenotypes": {

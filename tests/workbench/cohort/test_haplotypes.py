@@ -263,3 +263,28 @@ def test_headers_that_cannot_be_used(tmp_path: Path, shared: Path) -> None:
     other = write_vcf(tmp_path / "b.vcf", 10, ["a"], [row(3, "G", "C", "0")])
     with pytest.raises(InputError, match=r"its contigs \(c\) are not those of the genome"):
         VariantFile(other, contigs={"chr9": 100})
+
+
+def test_bcf_and_other_names_of_contigs(tmp_path: Path) -> None:
+    if not shutil.which("bcftools"):
+        pytest.skip("bcftools is not installed")
+    sequence, path, _ = random_cohort(tmp_path, 5)
+    genome = make_genome(tmp_path, sequence)
+    expected = find_haplotypes(read(genome, path, 500, 900), sequence[500:900], 500)
+    binary = tmp_path / "cohort.bcf"
+    subprocess.run(["bcftools", "view", "-Ob", "-o", binary, path], check=True)
+    plain = find_haplotypes(read(genome, binary, 500, 900), sequence[500:900], 500)
+    subprocess.run(["bcftools", "index", binary], check=True)
+    indexed = VariantFile(binary, contigs=genome.lengths)
+    again = find_haplotypes(read_calls(indexed, genome, "c", 500, 900), sequence[500:900], 500)
+    chr_named = tmp_path / "chr.vcf"
+    chr_named.write_text(path.read_text().replace("ID=c,", "ID=chrc,").replace("\nc\t", "\nchrc\t"))
+    other = find_haplotypes(read(genome, chr_named, 500, 900), sequence[500:900], 500)
+    bare = tmp_path / "bare.vcf"  # no ##contig line, no index
+    text = path.read_text()
+    bare.write_text(text.replace("##contig=<ID=c,length=3000>\n", ""))
+    headless = find_haplotypes(read(genome, bare, 500, 900), sequence[500:900], 500)
+    assert indexed.indexed and len(expected.edits) > 3
+    for found in (plain, again, other, headless):
+        np.testing.assert_array_equal(found.of_sample, expected.of_sample)
+        assert found.edits == expected.edits
