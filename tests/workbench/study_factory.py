@@ -97,9 +97,50 @@ def make_study(folder: Path, seed: int = 0) -> Synthetic:
     examples, logos = _examples(sequences, dense)
     study.write_table("examples", examples)
     study.write_table("logos", logos)
+    _write_discovery(study, tracks)
     study.write_facts("quality", quality())
     study.write_facts("training", training())
     return Synthetic(study, dense)
+
+
+def _write_discovery(study: Study, tracks: pd.DataFrame) -> None:
+    """Tables and facts of the stages concepts, audit and unexplained."""
+    concepts = tracks[["track", "mode"]].assign(
+        lift_1=0.3, lift_2=0.35, lift_5=0.4, lift_20=0.5, base_rate=0.3, auroc_20=0.9,
+        single_f1=0.4, union_f1=0.55, union_precision=0.6, union_recall=0.5,
+        union_interval_recall=0.75, n_intervals=4, layer_ap_lift=0.6, composition_ap_lift=0.2,
+        completeness=0.83, answer="a few features", rule="five features reach at least 80 %",
+    )  # fmt: skip
+    concepts["features"] = concepts["union"] = [[3, 5, 7]] * len(concepts)
+    study.write_table("concepts", concepts)
+    copies = (tracks["track"] == "promoter").to_numpy()
+    homology = tracks[["track", "mode", "feature"]].assign(
+        lift_all=0.5, bases_all=900, lift_without=np.where(copies, 0.1, 0.45),
+        bases_without=np.where(copies, 300, 880), n_intervals=6, n_report=2, copies_train=1,
+        copies_select=0, copies=1, clusters=5, straddling=1,
+    )  # fmt: skip
+    study.write_table("homology", homology)
+    flags = ["kmer" if f == 3 else "warmup,gc" if f == 4 else "" for f in range(N_FEATURES)]
+    audit = pd.DataFrame({"feature": range(N_FEATURES), "fired": 100, "flags": flags})
+    study.write_table("audit", audit)
+    rows = {"feature": [9, 10], "rank": [1, 0], "structures": ["palindrome", ""]}
+    rows |= {"density": [0.01, 0.02], "consensus": ["NNNGCNNN"] * 2, "flags": ["", "kmer"]}
+    rows |= {"best_track": ["CDS"] * 2, "best_ap_lift": [0.001, 0.002]}
+    for name in ("periodicity", "palindrome", "conservation", "boundary"):
+        rows |= {name: [1.0, 1.0], f"{name}_detail": [4.0, 4.0]}
+        rows |= {f"{name}_z": [12.0, 1.0], f"{name}_p": [0.02, 0.5]}
+    study.write_table("unexplained", pd.DataFrame(rows))
+    facts = {
+        "windows": 16, "warmup": WARMUP, "window": 512, "profile": [20.0, 9.0, 8.0, 8.0],
+        "kept_profile": [8.0] * 8,
+        "copies": {"k": 13, "identity": 0.9, "share": 0.05, "tile": 256, "copied": 0.25},
+        "corpus": {"statement": "nothing", "checked": False, "source": ""},
+        "flags": {
+            name: {"rule": f"rule of {name}", "meaning": f"meaning of {name}", "features": 1}
+            for name in ("gc", "kmer", "warmup")
+        },
+    }  # fmt: skip
+    study.write_facts("audit", facts)
 
 
 def _write_genome(path: Path, rng: np.random.Generator) -> dict[str, str]:

@@ -309,7 +309,7 @@ def test_study_without_annotation(tmp_path: Path) -> None:
     write_report(study, tmp_path / "report.html")
     page = (tmp_path / "report.html").read_text(encoding="utf-8")
     assert "no annotation with enough intervals" in page
-    assert page.count('class="card"') == 6
+    assert page.count('class="card"') == 6 + 1  # and one unexplained feature
 
 
 def test_track_without_a_score_is_called_untested(tmp_path: Path) -> None:

@@ -9,6 +9,7 @@ import typer
 
 from workbench.cli import app as browser
 from workbench.cli import (
+    audit,
     demo,
     export,
     formats,
@@ -45,6 +46,7 @@ app.command("cancel")(jobs.cancel)
 app.command("logs")(jobs.logs)
 app.command("doctor")(jobs.doctor)
 app.command("versions", hidden=True)(jobs.versions)
+app.command("audit")(audit.audit)
 app.command("export")(export.export)
 app.command("import-sae")(formats.import_sae)
 app.command("export-sae")(formats.export_sae)

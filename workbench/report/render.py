@@ -23,6 +23,16 @@ from workbench.report.context import (
     gather,
     split_sizes,
 )
+from workbench.report.discovery import (
+    LISTED,
+    Discovery,
+    copied_tracks,
+    findings,
+    flag_rows,
+    gather_discovery,
+    structure_words,
+    window_profile,
+)
 from workbench.report.sentences import SUMMARY_RULE, summary, weaknesses
 
 if TYPE_CHECKING:
@@ -174,26 +184,32 @@ def quality_figures(evidence: Evidence) -> Iterator[Figure]:
         )
 
 
+def _logo(evidence: Evidence, feature: int) -> tuple[Markup, int]:
+    """A feature's logo, empty if it has none, and how many windows went in."""
+    logo = evidence.logos[evidence.logos["feature"] == feature].sort_values("position")
+    if not len(logo):
+        return Markup(""), 0
+    svg = logo_svg(
+        logo[["A", "C", "G", "T"]].to_numpy(),
+        logo["information"].to_numpy(),
+        int(logo["position"].iloc[0]),
+        column_width=11,
+        height=72,
+    )
+    return Markup(svg), int(logo["n"].max())
+
+
 def cards(evidence: Evidence) -> Iterator[dict[str, Any]]:
     """What a card shows, feature by feature."""
     for feature in card_features(evidence.shown, evidence.catalog):
         examples = evidence.examples[evidence.examples["feature"] == feature]
-        logo = evidence.logos[evidence.logos["feature"] == feature].sort_values("position")
-        svg = ""
-        if len(logo):
-            svg = logo_svg(
-                logo[["A", "C", "G", "T"]].to_numpy(),
-                logo["information"].to_numpy(),
-                int(logo["position"].iloc[0]),
-                column_width=11,
-                height=72,
-            )
+        logo, windows = _logo(evidence, feature)
         row = evidence.catalog.loc[feature]
         best_of = evidence.shown.loc[evidence.shown["feature"] == feature, ["track", "verdict"]]
         yield {
             "row": row,
-            "logo": Markup(svg),
-            "windows": int(logo["n"].max()) if len(logo) else 0,
+            "logo": logo,
+            "windows": windows,
             "best_of": best_of.to_dict("records"),
             "examples": examples.sort_values("rank").head(CARD_EXAMPLES).to_dict("records"),
             "tracks": best_associations(evidence.associations, feature).to_dict("records"),
@@ -225,6 +241,50 @@ def locus_figures(study: Study, evidence: Evidence) -> Iterator[Figure]:
         )
 
 
+def unexplained_cards(discovery: Discovery, evidence: Evidence) -> Iterator[dict[str, Any]]:
+    """What the cards of the first unexplained features show."""
+    for row in discovery.unexplained.head(LISTED).to_dict("records"):
+        svg, windows = _logo(evidence, int(row["feature"]))
+        examples = evidence.examples[evidence.examples["feature"] == row["feature"]]
+        yield {
+            "row": row,
+            "words": structure_words(row),
+            "logo": svg,
+            "windows": windows,
+            "examples": examples.sort_values("rank").head(CARD_EXAMPLES).to_dict("records"),
+        }
+
+
+def discovery_parts(study: Study, evidence: Evidence) -> dict[str, Any]:
+    """What the sections on concepts, shortcuts and unexplained features are drawn from."""
+    discovery = gather_discovery(study, evidence.shown)
+    profile = figure(
+        window_profile(discovery.audit),
+        "profile",
+        f"Active features a base by position in the window, {discovery.audit['windows']} windows of the"
+        " report split read whole: a spike or a slope is the window's doing, not the genome's.",
+    )
+    return {
+        "discovery": discovery,
+        "findings": findings(discovery),
+        "flags": flag_rows(discovery),
+        "profile": profile,
+        "unexplained": list(unexplained_cards(discovery, evidence)),
+    }
+
+
+def render_audit(study: Study) -> str:
+    """The audit on a page of its own. Raises ``InputError`` where a table of the study is missing."""
+    evidence = gather(study)
+    page = _environment().get_template("audit.html.j2")
+    return page.render(
+        **discovery_parts(study, evidence),
+        name=evidence.name,
+        manifest=evidence.manifest,
+        style=Markup((HERE / "report.css").read_text()),
+    )
+
+
 def render(study: Study) -> str:
     """The whole page. Raises ``InputError`` where a table of the study is missing."""
     evidence = gather(study)
@@ -251,7 +311,9 @@ def render(study: Study) -> str:
             " with block-bootstrap intervals."
             + (f" {left_out} more tracks are in the tables only." if left_out else ""),
         )
+    parts = discovery_parts(study, evidence)
     return page.render(
+        **parts,
         evidence=evidence,
         manifest=manifest,
         style=Markup((HERE / "report.css").read_text()),
@@ -261,7 +323,7 @@ def render(study: Study) -> str:
         comparison=comparison,
         sentences=summary(evidence),
         rule=SUMMARY_RULE,
-        weak=weaknesses(evidence),
+        weak=[*weaknesses(evidence), *copied_tracks(parts["discovery"], evidence.shown)],
         controls=CONTROLS,
         cards=list(cards(evidence)),
         measures=quality_measures(evidence.quality),

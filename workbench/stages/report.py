@@ -8,9 +8,10 @@ from workbench.study import Study
 
 
 def run(study: Study, shard: int, progress: Progress) -> int:
-    """Write ``report.html``."""
-    from workbench.report import write_report
+    """Write ``report.html`` and ``audit.html``."""
+    from workbench.report import write_audit, write_report
 
+    write_audit(study, study.folder / "audit.html")
     write_report(study, study.folder / "report.html")
     progress.advance(1)
     return 0
@@ -19,7 +20,7 @@ def run(study: Study, shard: int, progress: Progress) -> int:
 STAGE = Stage(
     name="report",
     title="drawing the report",
-    needs=("catalog", "quality"),
+    needs=("catalog", "quality", "concepts", "unexplained"),
     sections=(),
     run=run,
     size=lambda study, shard: 1,
