@@ -179,7 +179,8 @@ def copied_tracks(discovery: Discovery, shown: pd.DataFrame) -> list[Weakness]:
     return [
         Weakness(
             "Called learnt, but scored on near copies of sequence that train or select hold:"
-            f" {listed(names)}. Without the copies the lift is less than half, or nothing is left to be scored.",
+            f" {listed(names)}. Without the copies the lift is less than half, or nothing is left"
+            " to be scored.",
             "verdict “learnt” and lift without near copies at most half, or no base left",
         )
     ]
