@@ -18,7 +18,9 @@ def keep_largest(codes: Tensor, k: int, ranks: Ranks) -> tuple[Tensor, Tensor]:
     if ranks.count > 1:
         order = best.indices.sort().indices
         places = best.indices[order]
-        mine = ranks.largest(flat[places].float().cpu().numpy(), len(codes) * k * ranks.count)
+        mine = ranks.largest(
+            flat[places].detach().float().cpu().numpy(), len(codes) * k * ranks.count
+        )
         places = places[torch.from_numpy(mine).to(places.device)]
         values = flat[places]
     else:

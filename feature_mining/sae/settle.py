@@ -21,7 +21,11 @@ def settle(sae: SparseAutoencoder, batches: Batches) -> Settled:
     Where sparsity was trained as ``k``, mean L0 becomes ``k``: by one threshold for all features, or by one
     factor to all that were learnt. Where it came from a penalty, nothing changes and L0 is what it is.
     """
-    return _WAYS[kind_of(sae.config.architecture).threshold](sae, batches)
+    way = kind_of(sae.config.architecture).threshold
+    # Layers of a crosscoder differ in scale: one threshold in training is many in raw units.
+    if sae.config.sites and way == "equal" and bool((sae.threshold > 0).all()):
+        way = "proportional"
+    return _WAYS[way](sae, batches)
 
 
 def _proportional(sae: SparseAutoencoder, batches: Batches) -> Settled:
