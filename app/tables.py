@@ -50,6 +50,7 @@ COLUMNS: dict[str, ColumnConfig] = {
     "best_q": _number("q", "Of the circular-shift null, on its closest track.", "%.1e"),
     "density": _number("density", "Share of readings at which it fires.", "%.2e"),
     "max": _number("max", "Strongest activation.", "%.2f"),
+    "flags": st.column_config.TextColumn("flags", help="Doubts of the shortcut audit."),
     "consensus": st.column_config.TextColumn("consensus", help="IUPAC, of its strongest bases."),
 }
 
@@ -61,4 +62,4 @@ CONTROLS += ["layer_ap_lift", "margin", "rule"]
 SCORES = ["track", "mode", "ap_lift", "average_precision", "base_rate", "auroc", "precision"]
 SCORES += ["recall", "f1", "f1_chance", "n_intervals", "z", "q"]
 CATALOG = ["feature", "best_track", "best_mode", "verdict", "best_ap_lift", "best_auroc", "best_f1"]
-CATALOG += ["best_q", "density", "max", "consensus"]
+CATALOG += ["best_q", "density", "max", "consensus", "flags"]

@@ -366,6 +366,7 @@ def _catalog(associations: pd.DataFrame, tracks: pd.DataFrame, dense: Dense) -> 
             "density_minus": active["-"][feature] / usable["-"],
             "max": np.float32(value),
             "mean_active": total[feature] / max(n, 1),
+            "flags": "kmer" if feature == 3 else "",
             "dead": feature == DEAD,
             "over_dense": n / (usable["+"] + usable["-"]) > 0.1,
             "chrom": chrom,
