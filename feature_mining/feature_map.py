@@ -90,6 +90,14 @@ def keep_rows(csr: Csr, mask: np.ndarray) -> Csr:
     return Csr(indptr, csr.indices[keep], csr.values[keep], csr.n_features)
 
 
+def select_rows(csr: Csr, mask: np.ndarray) -> Csr:
+    """Only the rows where ``mask`` is true."""
+    counts = np.diff(csr.indptr)
+    keep = np.repeat(mask, counts)
+    indptr = np.concatenate([[0], np.cumsum(counts[mask])]).astype(np.int64)
+    return Csr(indptr, csr.indices[keep], csr.values[keep], csr.n_features)
+
+
 def flip_rows(csr: Csr) -> Csr:
     """Rows in reverse order: the minus reading put back on ascending coordinates."""
     counts = np.diff(csr.indptr)[::-1]

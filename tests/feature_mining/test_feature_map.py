@@ -6,6 +6,7 @@ import numpy as np
 import pytest
 
 from feature_mining.feature_map import (
+    select_rows,
     column,
     concatenate,
     flip_rows,
@@ -67,3 +68,10 @@ def test_bad_input_is_refused() -> None:
         from_dense(np.array([[-1.0]]))
     with pytest.raises(ValueError, match="nothing to concatenate"):
         concatenate([])
+
+
+def test_selected_rows_are_those_of_the_mask() -> None:
+    dense = np.where(np.random.default_rng(3).random((9, 4)) < 0.4, 1.5, 0).astype(np.float32)
+    mask = np.array([True, False, True, True, False, False, True, False, True])
+    np.testing.assert_array_equal(select_rows(from_dense(dense), mask).dense(), dense[mask])
+    assert select_rows(from_dense(dense), np.zeros(9, bool)).n_rows == 0
