@@ -41,7 +41,7 @@ def run_demo(out: Path, seed: int, progress: Progress) -> Study:
                 tracks=[str(samples / f"{GENOME}.gff3")],
                 circular=["NC_000932.1"],
             ),
-            sae=SAEConfig(tokens=1_500_000),
+            sae=SAEConfig(tokens=1_500_000, seeds=2),
             windows=WindowConfig(),
             cohort=CohortConfig(
                 variants=str(samples / COHORT / "variants.vcf"),

@@ -11,7 +11,7 @@ import torch
 
 from feature_mining.feature_map import Csr
 from feature_mining.sae.dictionary import dictionary_cosines, seed_stability
-from feature_mining.sae.model import WEIGHTS_FILE, SparseAutoencoder
+from feature_mining.sae.model import SparseAutoencoder
 from feature_mining.sae.quality import Quality, measure, summarise
 from feature_mining.sae.source import read_activations
 from feature_mining.sae.splice import SpliceBits, merged, splice_by_class
@@ -19,7 +19,7 @@ from feature_mining.sae.strands import StrandSums, strand_sums
 from workbench.errors import InputError
 from workbench.reading import read_cells
 from workbench.region_classes import CLASSES, cells_by_class, region_classes
-from workbench.stages.sae import StrandWindows, train_cells
+from workbench.stages.sae import StrandWindows, seed_folders, train_cells
 from workbench.windows import Cell, read_sequence
 
 if TYPE_CHECKING:
@@ -50,7 +50,9 @@ def mean_activation(study: Study) -> torch.Tensor:
     return torch.from_numpy(rows.mean(axis=0))
 
 
-def reconstruction(study: Study, cells: list[Cell], progress: Progress) -> tuple[Quality, np.ndarray]:
+def reconstruction(
+    study: Study, cells: list[Cell], progress: Progress
+) -> tuple[Quality, np.ndarray]:
     """Figures of the reconstruction, and each feature's density, over both strands of the cells."""
 
     def rows() -> Iterator[np.ndarray]:
@@ -183,21 +185,11 @@ def strand_consistency(study: Study, cells: list[Cell]) -> tuple[np.ndarray, np.
 
 
 def other_seeds(study: Study) -> list[SparseAutoencoder]:
-    """Autoencoders of other seeds: those in folders within ``sae/``, of this model, layer and width."""
-    folder = study.folder / "sae"
-    found = []
-    for path in sorted(folder.rglob(WEIGHTS_FILE)):
-        if path.parent == folder:
-            continue
-        try:
-            sae = SparseAutoencoder.load(path.parent)
-        except ValueError as error:
-            raise InputError(f"{error}; train it again with --force sae") from error
-        own, other = study.sae.config, sae.config
-        same = ("layer", "weights_hash", "d_in", "d_sae")
-        if all(getattr(own, name) == getattr(other, name) for name in same):
-            found.append(sae)
-    return found
+    """Autoencoders of other seeds, trained off the stream of the study's own."""
+    try:
+        return [SparseAutoencoder.load(folder) for folder in seed_folders(study)[1:]]
+    except ValueError as error:
+        raise InputError(f"{error}; train it again with --force sae") from error
 
 
 def dictionary_facts(
@@ -240,5 +232,3 @@ def summary_of(values: np.ndarray) -> dict[str, float]:
         "p95": float(np.quantile(known, 0.95)),
         "n": len(known),
     }
-
-

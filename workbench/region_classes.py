@@ -22,9 +22,7 @@ def class_of(track: Track) -> str:
 def region_classes(tracks: Sequence[Track], cell: Cell) -> np.ndarray:
     """Index into ``CLASSES`` of every base of a cell, int64; a base of two classes has the first of them."""
     out = np.full(cell.end - cell.start, CLASSES.index("other"), np.int64)
-    ranked = sorted(
-        (t for t in tracks if class_of(t)), key=lambda t: -CLASSES.index(class_of(t))
-    )
+    ranked = sorted((t for t in tracks if class_of(t)), key=lambda t: -CLASSES.index(class_of(t)))
     for track in ranked:
         rows = track.intervals
         near = rows[

@@ -6,13 +6,13 @@ import numpy as np
 import pytest
 
 from feature_mining.feature_map import (
-    select_rows,
     column,
     concatenate,
     flip_rows,
     from_dense,
     keep_rows,
     pyramid,
+    select_rows,
     take_rows,
 )
 

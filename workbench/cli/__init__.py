@@ -16,6 +16,7 @@ from workbench.cli import (
     jobs,
     models,
     pretrain,
+    quality,
     score,
     study,
     variants,
@@ -37,6 +38,7 @@ app = typer.Typer(
 app.command("demo")(demo.demo)
 app.command("new")(study.new)
 app.command("run")(study.run)
+app.command("quality")(quality.quality)
 app.command("shard")(study.shard)
 app.command("reduce")(study.reduce)
 app.command("status")(jobs.status)

@@ -135,6 +135,15 @@ def _best_tracks(study: Study) -> pd.DataFrame:
     return best[["feature", *names.values(), "verdict"]]
 
 
+def _held_out(study: Study) -> pd.DataFrame:
+    """What the quality stage found of each feature."""
+    units = study.table("quality_units")
+    counts = units.loc[units["kind"] == "feature", ["unit", "tracks"]]
+    counts = counts.rename(columns={"unit": "feature", "tracks": "n_tracks"})
+    table = study.table("quality_features").drop(columns="density")
+    return table.merge(counts, on="feature", how="left")
+
+
 def run(study: Study, shard: int, progress: Progress) -> int:
     """Write the tables catalog, examples and logos."""
     summary = read_summary(study)
@@ -167,6 +176,7 @@ def run(study: Study, shard: int, progress: Progress) -> int:
     catalog = catalog.merge(study.table("audit")[["feature", "flags"]], on="feature", how="left")
     for column in ("best_track", "best_mode", "verdict", "flags"):
         catalog[column] = catalog[column].fillna("")
+    catalog = catalog.merge(_held_out(study), on="feature", how="left")
     study.write_table("examples", examples)
     study.write_table("logos", logos)
     study.write_table("catalog", catalog)
@@ -177,7 +187,7 @@ def run(study: Study, shard: int, progress: Progress) -> int:
 STAGE = Stage(
     name="catalog",
     title="writing the catalog",
-    needs=("associate", "controls", "audit"),
+    needs=("associate", "quality", "controls", "audit"),
     sections=(),
     run=run,
     size=lambda study, shard: study.sae.config.d_sae,

@@ -1,0 +1,46 @@
+"""The command ``workbench quality``."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+
+def quality(
+    folder: Annotated[Path, typer.Argument(help="Folder of the study.", metavar="DIR")],
+    as_json: Annotated[bool, typer.Option("--json", help="Print JSON.")] = False,
+) -> None:
+    """How good the autoencoder is on held-out sequence, in plain words. Runs what is missing, no more.
+
+    Reconstruction, what it costs the model in bits a base (also by class of region), dead and dense
+    features, stability over seeds, consistency over strands and shifts, probes, absorption.
+    """
+    import json
+
+    from workbench.progress import showing
+    from workbench.quality_table import gather_quality, lines
+    from workbench.study import Study
+
+    study = Study.open(folder)
+    with showing() as progress:
+        study.run(until="quality", progress=progress)
+    found = gather_quality(study)
+    if as_json:
+        print(json.dumps(found, indent=1, sort_keys=True))
+        return
+    from rich.console import Console
+    from rich.table import Table
+
+    table = Table(
+        title=f"{study.sae.config.architecture}, {study.sae.config.d_sae:,} features of {study.layer}",
+        caption=f"measured on {found['bases']:,} readings of the report split; bits on"
+        f" {found['bits']['bases']:,}",
+    )
+    table.add_column("measure")
+    table.add_column("value", justify="right", no_wrap=True)
+    table.add_column("meaning")
+    for line in lines(found):
+        table.add_row(*line)
+    Console().print(table)
