@@ -38,7 +38,7 @@ Identical samples share a column already: a test over U haplotypes weighted by t
 the samples. A ready table of samples x features is the one region ``matrix``, with the statistic ``value``.
 
 Beside them: ``drivers.find_drivers(study, region, features)`` says which variants move a feature (each taken
-out of the haplotypes that carry it), ``genotypes.read_genotypes(study)`` gives the plain variants as a matrix,
-and the table ``haplotypes`` (``region, haplotype, carriers, variants``) tells what each column of ``values``
-is.
+out of the haplotypes that carry it), ``genotypes.read_genotypes(study)`` gives the plain variants as a
+matrix, and the table ``haplotypes`` (``region, haplotype, carriers, variants``) tells what each column of
+``values`` is.
 """
