@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import numpy as np
-from scipy.special import expit
 
 from feature_mining.phenotype.logistic import (
     Fits,
@@ -13,6 +12,7 @@ from feature_mining.phenotype.logistic import (
     join,
     log_likelihood,
     pair_products,
+    sigmoid,
     solve,
 )
 
@@ -71,7 +71,7 @@ def _penalised(
     """Penalised log likelihood, fitted means and information of a block."""
     c = null.covariates.shape[1]
     eta = b[:, :c] @ null.covariates.T + b[:, c:] * x
-    mean = expit(eta)
+    mean = sigmoid(eta)
     matrices = information(mean * (1 - mean), x, null.covariates, pairs)
     sign, log_determinant = np.linalg.slogdet(matrices)
     penalty = np.where(sign > 0, log_determinant / 2, -np.inf)

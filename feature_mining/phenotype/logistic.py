@@ -7,7 +7,6 @@ from dataclasses import dataclass
 from typing import NamedTuple
 
 import numpy as np
-from scipy.special import expit
 
 from feature_mining.phenotype.design import independent
 from feature_mining.phenotype.moments import moments
@@ -61,8 +60,17 @@ class Fits(NamedTuple):
 
 def log_likelihood(y: np.ndarray, eta: np.ndarray) -> np.ndarray:
     """Sum over the last axis of y eta - log(1 + exp(eta)), without overflow."""
-    total: np.ndarray = (y * eta - np.logaddexp(0.0, eta)).sum(axis=-1)
+    # log(1 + e) and not log1p: vector code, and an absolute error of 1e-16 a sample does not matter here.
+    tail = np.log(1.0 + np.exp(-np.abs(eta)))
+    total: np.ndarray = (y * eta - np.maximum(eta, 0.0) - tail).sum(axis=-1)
     return total
+
+
+def sigmoid(eta: np.ndarray) -> np.ndarray:
+    """1 / (1 + exp(-eta)), without overflow, in vector code."""
+    small = np.exp(-np.abs(eta))
+    mean: np.ndarray = np.where(eta >= 0, 1.0, small) / (1.0 + small)
+    return mean
 
 
 def fit_null(y: np.ndarray, covariates: np.ndarray, offset: np.ndarray | None = None) -> NullModel:
@@ -88,7 +96,7 @@ def fit_null(y: np.ndarray, covariates: np.ndarray, offset: np.ndarray | None = 
     effects = np.zeros(covariates.shape[1])
     current = float(log_likelihood(y, base + covariates @ effects))
     for _ in range(STEPS):
-        mean = expit(base + covariates @ effects)
+        mean = sigmoid(base + covariates @ effects)
         gradient = covariates.T @ (y - mean)
         information = covariates.T @ (covariates * (mean * (1 - mean))[:, None])
         try:
@@ -106,7 +114,7 @@ def fit_null(y: np.ndarray, covariates: np.ndarray, offset: np.ndarray | None = 
         effects, current = trial, value
         if done and current < -1e-6 * len(y):
             eta = base + covariates @ effects
-            return NullModel(y, covariates, effects, expit(eta), float(log_likelihood(y, eta)))
+            return NullModel(y, covariates, effects, sigmoid(eta), float(log_likelihood(y, eta)))
     raise ValueError(
         f"the covariates alone tell the {int(y.sum())} cases from the {int(len(y) - y.sum())} controls (no"
         " finite logistic fit); leave out the covariate or group that holds cases only or controls only"
@@ -235,7 +243,7 @@ def _fit_block(x: np.ndarray, null: NullModel, pairs: np.ndarray) -> Fits:
     for _ in range(STEPS):
         b, z = effects[live], x[live]
         eta = b[:, :c] @ null.covariates.T + b[:, c:] * z
-        mean = expit(eta)
+        mean = sigmoid(eta)
         residual = null.y - mean
         gradient = np.column_stack([residual @ null.covariates, (residual * z).sum(axis=1)])
         matrices = information(mean * (1 - mean), z, null.covariates, pairs)
