@@ -1,0 +1,148 @@
+"""Addresses of pages: what a page shows is in its query parameters, so an address opens the same thing.
+
+Pure functions: each page has a view (a NamedTuple of plain values), an address is built from it and read
+back to it. Everything is text of strangers until a page has checked it against the study.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from typing import NamedTuple
+from urllib.parse import quote, unquote, urlencode
+
+PAGES = ("browse", "feature", "atlas", "sequence", "phenotypes")
+"""Pages with an address; page ``name`` is the file ``pages/name.py`` and the path ``/name``."""
+STRANDS = ("both", "+", "-")
+_NONE = "none"
+
+
+class Address(NamedTuple):
+    """A page and its query; ``str`` gives the address relative to the application's root."""
+
+    page: str
+    query: dict[str, str]
+
+    @property
+    def file(self) -> str:
+        """For ``st.switch_page`` and ``st.page_link``, with ``query_params=address.query``."""
+        return f"pages/{self.page}.py"
+
+    def __str__(self) -> str:
+        words = urlencode(self.query, safe=":,", quote_via=quote)
+        return f"{self.page}?{words}" if words else self.page
+
+
+class BrowseView(NamedTuple):
+    """What the browse page shows.
+
+    study : folder of the study as the address gives it; empty: the one that is open
+    at : ``contig:start-end`` (0-based half-open), a contig, a name or ``feature N``; empty: chosen by the page
+    features, tracks : what is drawn; None: chosen by the page
+    threshold : values below this share (0 to 1) of a feature's largest are not drawn
+    strands : ``both``, ``+`` or ``-``
+    """
+
+    study: str = ""
+    at: str = ""
+    features: tuple[int, ...] | None = None
+    tracks: tuple[str, ...] | None = None
+    threshold: float = 0.0
+    strands: str = "both"
+
+
+def browse(
+    study: str = "",
+    at: str = "",
+    features: Iterable[int] | None = None,
+    tracks: Iterable[str] | None = None,
+    threshold: float = 0.0,
+    strands: str = "both",
+) -> Address:
+    """Address of the browse page; the parameters are those of `BrowseView`."""
+    query = {"study": study, "at": at}
+    if features is not None:
+        query["features"] = ",".join(map(str, features)) or _NONE
+    if tracks is not None:
+        query["tracks"] = ",".join(quote(name, safe="") for name in tracks) or _NONE
+    if threshold:
+        query["threshold"] = f"{threshold:g}"
+    if strands != "both":
+        query["strands"] = strands
+    return _address("browse", query)
+
+
+def parse_browse(query: Mapping[str, str]) -> BrowseView:
+    """The view of an address. Raises ``ValueError``, a sentence, for a part that cannot be read."""
+    tracks = query.get("tracks")
+    names = [] if tracks in (None, _NONE) else str(tracks).split(",")
+    strands = query.get("strands", "both")
+    if strands not in STRANDS:
+        raise ValueError(f"strands {strands!r}: expected both, + or -")
+    return BrowseView(
+        query.get("study", ""),
+        query.get("at", ""),
+        parse_numbers(query.get("features")),
+        None if tracks is None else tuple(unquote(name) for name in names if name),
+        parse_share(query.get("threshold", "0")),
+        strands,
+    )
+
+
+def feature(study: str = "", number: int = 0) -> Address:
+    """Address of a feature's page."""
+    return _address("feature", {"study": study, "feature": str(number)})
+
+
+def parse_feature(query: Mapping[str, str]) -> tuple[str, int | None]:
+    """Study and feature number; None where the address names none."""
+    numbers = parse_numbers(query.get("feature"))
+    if numbers is not None and len(numbers) != 1:
+        raise ValueError(f"feature {query['feature']!r}: expected one feature number")
+    return query.get("study", ""), numbers[0] if numbers else None
+
+
+def atlas(study: str = "", words: str = "", pinned: Iterable[int] = (), **filters: str) -> Address:
+    """Address of the atlas: a search, pinned features, and filters by name (empty ones are left out)."""
+    query = {"study": study, "q": words, "pinned": ",".join(map(str, pinned))}
+    return _address("atlas", query | filters)
+
+
+def sequence(study: str = "", at: str = "", features: Iterable[int] = ()) -> Address:
+    """Address of the sequence page with a stretch of the study's genome."""
+    return _address(
+        "sequence", {"study": study, "at": at, "features": ",".join(map(str, features))}
+    )
+
+
+def phenotypes(study: str = "", phenotype: str = "", candidate: str = "") -> Address:
+    """Address of the phenotypes page, of one phenotype and one candidate in it."""
+    return _address("phenotypes", {"study": study, "phenotype": phenotype, "candidate": candidate})
+
+
+def parse_numbers(text: str | None) -> tuple[int, ...] | None:
+    """Feature numbers apart by commas, each once; None for no text.
+
+    Raises ``ValueError``, a sentence, for what is not a whole number.
+    """
+    if text is None:
+        return None
+    parts = [] if text == _NONE else [p.strip() for p in text.split(",") if p.strip()]
+    for part in parts:
+        if not (part.isascii() and part.isdecimal() and len(part) < 10):
+            raise ValueError(f"feature {part!r}: expected a number, as in features=12,40")
+    return tuple(dict.fromkeys(int(part) for part in parts))
+
+
+def parse_share(text: str) -> float:
+    """A number from 0 to 1; ``ValueError``, a sentence, for anything else."""
+    try:
+        value = float(text)
+    except ValueError:
+        value = float("nan")
+    if not 0 <= value <= 1:
+        raise ValueError(f"threshold {text!r}: expected a share from 0 to 1")
+    return value
+
+
+def _address(page: str, query: Mapping[str, str]) -> Address:
+    return Address(page, {key: value for key, value in query.items() if value})

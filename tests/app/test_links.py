@@ -1,0 +1,58 @@
+"""Addresses are built and read back."""
+
+from __future__ import annotations
+
+from urllib.parse import parse_qsl, urlsplit
+
+import pytest
+
+from app import links
+
+
+def back(address: links.Address) -> dict[str, str]:
+    return dict(parse_qsl(urlsplit(str(address)).query))
+
+
+def test_an_address_of_the_browser_in_full() -> None:
+    address = links.browse("st", "chrA:5-90", [3, 7], ["CDS", "a,b c"], 0.25, "-")
+    assert str(address) == (
+        "browse?study=st&at=chrA:5-90&features=3,7&tracks=CDS,a%252Cb%2520c&threshold=0.25&strands=-"
+    )
+    assert address.file == "pages/browse.py"
+    view = links.BrowseView("st", "chrA:5-90", (3, 7), ("CDS", "a,b c"), 0.25, "-")
+    assert links.parse_browse(back(address)) == view
+
+
+def test_what_is_not_said_is_left_to_the_page() -> None:
+    assert str(links.browse()) == "browse"
+    assert links.parse_browse({}) == links.BrowseView()
+    none = links.parse_browse(back(links.browse(features=[], tracks=[])))
+    assert none.features == () and none.tracks == ()
+
+
+def test_other_pages() -> None:
+    assert str(links.feature("st", 4)) == "feature?study=st&feature=4"
+    assert links.parse_feature({"feature": "4"}) == ("", 4)
+    assert links.parse_feature({}) == ("", None)
+    assert (
+        str(links.atlas("", "rbs", [1, 2], verdict="learnt"))
+        == "atlas?q=rbs&pinned=1,2&verdict=learnt"
+    )
+    assert str(links.sequence("", "c:1-2", [3])) == "sequence?at=c:1-2&features=3"
+    assert str(links.phenotypes("", "mic")) == "phenotypes?phenotype=mic"
+
+
+@pytest.mark.parametrize(
+    ("query", "said"),
+    [
+        ({"features": "3,x"}, "feature 'x': expected a number"),
+        ({"features": "-1"}, "feature '-1': expected a number"),
+        ({"features": "9" * 30}, "expected a number"),
+        ({"threshold": "2"}, "expected a share from 0 to 1"),
+        ({"threshold": "nan"}, "expected a share from 0 to 1"),
+        ({"strands": "x"}, "expected both"),
+    ],
+)
+def test_wrong_parts_get_a_sentence(query: dict[str, str], said: str) -> None:
+    with pytest.raises(ValueError, match=said.replace("+", r"\+")):
+        links.parse_browse(query)
