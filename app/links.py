@@ -13,6 +13,7 @@ from urllib.parse import quote, unquote, urlencode
 PAGES = ("browse", "feature", "atlas", "sequence", "phenotypes")
 """Pages with an address; page ``name`` is the file ``pages/name.py`` and the path ``/name``."""
 STRANDS = ("both", "+", "-")
+DRAWN = ("signal", "heat")
 _NONE = "none"
 
 
@@ -36,10 +37,12 @@ class BrowseView(NamedTuple):
     """What the browse page shows.
 
     study : folder of the study as the address gives it; empty: the one that is open
-    at : ``contig:start-end`` (0-based half-open), a contig, a name or ``feature N``; empty: chosen by the page
+    at : ``contig:start-end`` (0-based half-open), a contig, a name or ``feature N``; empty: the page chooses
     features, tracks : what is drawn; None: chosen by the page
     threshold : values below this share (0 to 1) of a feature's largest are not drawn
     strands : ``both``, ``+`` or ``-``
+    draw : ``signal`` or ``heat``
+    brush : ``start-end`` on the contig of ``at``, the stretch asked about; empty: none
     """
 
     study: str = ""
@@ -48,6 +51,8 @@ class BrowseView(NamedTuple):
     tracks: tuple[str, ...] | None = None
     threshold: float = 0.0
     strands: str = "both"
+    draw: str = "signal"
+    brush: str = ""
 
 
 def browse(
@@ -57,6 +62,8 @@ def browse(
     tracks: Iterable[str] | None = None,
     threshold: float = 0.0,
     strands: str = "both",
+    draw: str = "signal",
+    brush: str = "",
 ) -> Address:
     """Address of the browse page; the parameters are those of `BrowseView`."""
     query = {"study": study, "at": at}
@@ -68,7 +75,9 @@ def browse(
         query["threshold"] = f"{threshold:g}"
     if strands != "both":
         query["strands"] = strands
-    return _address("browse", query)
+    if draw != "signal":
+        query["draw"] = draw
+    return _address("browse", query | {"brush": brush})
 
 
 def parse_browse(query: Mapping[str, str]) -> BrowseView:
@@ -78,6 +87,9 @@ def parse_browse(query: Mapping[str, str]) -> BrowseView:
     strands = query.get("strands", "both")
     if strands not in STRANDS:
         raise ValueError(f"strands {strands!r}: expected both, + or -")
+    draw = query.get("draw", "signal")
+    if draw not in DRAWN:
+        raise ValueError(f"draw {draw!r}: expected signal or heat")
     return BrowseView(
         query.get("study", ""),
         query.get("at", ""),
@@ -85,6 +97,8 @@ def parse_browse(query: Mapping[str, str]) -> BrowseView:
         None if tracks is None else tuple(unquote(name) for name in names if name),
         parse_share(query.get("threshold", "0")),
         strands,
+        draw,
+        query.get("brush", ""),
     )
 
 

@@ -14,12 +14,13 @@ def back(address: links.Address) -> dict[str, str]:
 
 
 def test_an_address_of_the_browser_in_full() -> None:
-    address = links.browse("st", "chrA:5-90", [3, 7], ["CDS", "a,b c"], 0.25, "-")
+    address = links.browse("st", "chrA:5-90", [3, 7], ["CDS", "a,b c"], 0.25, "-", "heat", "7-9")
     assert str(address) == (
         "browse?study=st&at=chrA:5-90&features=3,7&tracks=CDS,a%252Cb%2520c&threshold=0.25&strands=-"
+        "&draw=heat&brush=7-9"
     )
     assert address.file == "pages/browse.py"
-    view = links.BrowseView("st", "chrA:5-90", (3, 7), ("CDS", "a,b c"), 0.25, "-")
+    view = links.BrowseView("st", "chrA:5-90", (3, 7), ("CDS", "a,b c"), 0.25, "-", "heat", "7-9")
     assert links.parse_browse(back(address)) == view
 
 
