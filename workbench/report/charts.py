@@ -177,6 +177,50 @@ def density_histogram(density: dict[str, list[float]], over_dense: float = 0.1) 
     return styled((bars + rule).properties(width=400, height=200))
 
 
+def bits_by_class(classes: dict[str, dict[str, float]]) -> Spec:
+    """What the reconstruction costs the model, and the ablation by the mean, by class of region."""
+    names = {"sae": "reconstruction", "mean": "layer at its mean"}
+    rows = [
+        (kind, name, part[key] - part["clean"])
+        for kind, part in classes.items()
+        for key, name in names.items()
+    ]
+    table = pd.DataFrame(rows, columns=["class", "what", "bits"])
+    colours = {"reconstruction": KINDS["SAE feature"][0], "layer at its mean": "#8b949e"}
+    chart = (
+        alt.Chart(table)
+        .mark_bar()
+        .encode(
+            x=alt.X("bits:Q", title="bits a base more than the untouched model"),
+            y=alt.Y("class:N", sort=list(classes), title=None),
+            yOffset=alt.YOffset("what:N", sort=list(colours)),
+            color=alt.Color(
+                "what:N",
+                scale=_scale(list(colours), colours),
+                legend=alt.Legend(title=None, orient="top"),
+            ),
+        )
+    )
+    return styled(chart.properties(width=340, height=200))
+
+
+def stability_histogram(stability: pd.Series) -> Spec:
+    """How many features another seed finds again, by matched cosine."""
+    edges = np.linspace(-0.2, 1, 25)
+    counts = np.histogram(stability.dropna().clip(-0.2, 1), edges)[0]
+    table = pd.DataFrame({"low": edges[:-1], "high": edges[1:], "features": counts})
+    bars = (
+        alt.Chart(table)
+        .mark_bar(color=KINDS["SAE feature"][0], binSpacing=1)
+        .encode(
+            x=alt.X("low:Q", bin="binned", title="matched decoder cosine with other seeds"),
+            x2="high:Q",
+            y=alt.Y("features:Q", title="features"),
+        )
+    )
+    return styled(bars.properties(width=400, height=200))
+
+
 def shift_curve(shift: dict[str, Any]) -> Spec:
     """Change of activations and features by position in the window, the warm-up shaded."""
     names = {"activations": "activation", "features": "features"}

@@ -168,6 +168,22 @@ def quality_figures(evidence: Evidence) -> Iterator[Figure]:
             "lift",
             "Tested features: density and average precision lift on their best track (report split).",
         )
+    if quality.get("bits_by_class"):
+        yield figure(
+            charts.bits_by_class(quality["bits_by_class"]),
+            "classes",
+            "What the reconstruction costs the model by class of region, beside the layer at its mean"
+            " (report split).",
+        )
+    if "stability" in evidence.catalog and evidence.catalog["stability"].notna().any():
+        found = quality["dictionary"]["stability"]
+        yield figure(
+            charts.stability_histogram(evidence.catalog["stability"]),
+            "stability",
+            f"Seed stability: cosine of each feature with its partner in the dictionaries of"
+            f" {formats.plural(found['seeds'] - 1, 'other seed')}; chance is"
+            f" {formats.fixed(found['chance'], 2)}.",
+        )
     if quality.get("shift"):
         yield figure(
             charts.shift_curve(quality["shift"]),
