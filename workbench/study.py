@@ -27,6 +27,7 @@ if TYPE_CHECKING:
     from workbench.feature_store import FeatureStore
     from workbench.genome import Genome
     from workbench.progress import Progress
+    from workbench.replichores import Replichores
     from workbench.splits import Split
     from workbench.tracks import Track
     from workbench.windows import Grid
@@ -229,6 +230,13 @@ class Study:
         from workbench.cohort.source import read_study_cohort
 
         return read_study_cohort(self)[0]
+
+    @cached_property
+    def replichores(self) -> dict[str, Replichores]:
+        """Origin and terminus of circular contigs, annotated or read from GC skew."""
+        from workbench.replichores import find_replichores
+
+        return find_replichores(self)
 
     @cached_property
     def split(self) -> Split:

@@ -22,6 +22,7 @@ from typing import NamedTuple
 import numba
 import numpy as np
 from scipy import fft
+from scipy.signal import fftconvolve
 
 from feature_mining.association.histogram import column_lists
 from feature_mining.association.labels import LabelStates
@@ -30,6 +31,9 @@ from feature_mining.association.sparse import Csc
 # Below this many active positions, pairs of positions are cheaper than a transform (measured at 100 kb).
 FEW_ACTIVE = 96
 BATCH_VALUES = 2_000_000
+# Distributions of at most so many products are convolved directly, without the rounding of a transform.
+MOST_PRODUCTS = 20_000_000
+FFT_FLOOR = 1e-12
 
 
 @dataclass(frozen=True)
@@ -132,24 +136,32 @@ def exact_tail(segments: Sequence[tuple[np.ndarray, np.ndarray]]) -> ShiftTail:
     -----
     One transform a segment gives the overlap at all its shifts; independent segments convolve. The
     observed position is one of the shifts, so p = (1 + b) / (1 + R) with R the other ones, never 0.
+    Wide distributions are convolved by transform, whose rounding hides tails below `FFT_FLOOR`; that
+    is then the floor.
     """
     if not segments:
         raise ValueError("an exact tail needs at least one segment")
-    weight, offset = np.ones(1), 0
+    weight, offset, lost = np.ones(1), 0, 0.0
     observed, mean, variance, floor = 0, 0.0, 0.0, 1.0
     for a, y in segments:
         n = a.size
         product = np.conj(fft.rfft(a.astype(np.float64))) * fft.rfft(y.astype(np.float64))
         overlap = np.rint(fft.irfft(product, n)).astype(np.int64)
         low = int(overlap.min())
-        weight = np.convolve(weight, np.bincount(overlap - low) / n)
+        own = np.bincount(overlap - low) / n
+        if weight.size * own.size <= MOST_PRODUCTS:
+            weight = np.convolve(weight, own)
+        else:
+            weight = np.maximum(fftconvolve(weight, own), 0.0)
+            lost = max(lost, FFT_FLOOR)
         offset += low
         observed += int(np.count_nonzero(a & y))
         mean += float(overlap.mean())
         variance += float(overlap.var())
         floor /= n
     tail = float(weight[max(observed - offset, 0) :].sum())
-    return ShiftTail(min(tail, 1.0), floor, observed, mean, float(np.sqrt(variance)))
+    floor = max(floor, lost)
+    return ShiftTail(min(max(tail, floor), 1.0), floor, observed, mean, float(np.sqrt(variance)))
 
 
 def _track_spectra(states: np.ndarray, table: np.ndarray) -> tuple[np.ndarray, np.ndarray]:

@@ -8,6 +8,7 @@ from typing import Any, NamedTuple
 import numpy as np
 import pandas as pd
 
+from feature_mining.association.conditional import joint_bases
 from feature_mining.association.histogram import Histogram, add_sparse
 from feature_mining.association.labels import Column, LabelStates, label_states, track_columns
 from feature_mining.association.sparse import Csc, bin_values, by_feature
@@ -25,6 +26,7 @@ class Summary(NamedTuple):
     """Sums over the whole study.
 
     select, report : Histogram
+    joint : int64 (C, C), select bases that two columns share
     active : int64 (2, F), callable bases with the feature active, plus and minus readings
     callable : int64 (2), callable bases
     total : float64 (F), sum of values over all bases
@@ -34,6 +36,7 @@ class Summary(NamedTuple):
 
     select: Histogram
     report: Histogram
+    joint: np.ndarray
     active: np.ndarray
     callable: np.ndarray
     total: np.ndarray
@@ -91,6 +94,7 @@ def add(a: Summary, b: Summary, count: int = 2 * STRONGEST) -> Summary:
     return Summary(
         a.select + b.select,
         a.report + b.report,
+        a.joint + b.joint,
         a.active + b.active,
         a.callable + b.callable,
         a.total + b.total,
@@ -138,6 +142,7 @@ def run(study: Study, shard: int, progress: Progress) -> int:
     select, report = (Histogram.empty(n_features, n_bins, len(columns)) for _ in range(2))
     active, usable = np.zeros((2, n_features), np.int64), np.zeros(2, np.int64)
     total = np.zeros(n_features)
+    joint = np.zeros((len(columns), len(columns)), np.int64)
     tops = []
     for s, strand in enumerate("+-"):
         reading = study.features.rows(chrom, start, end, strand)
@@ -145,6 +150,7 @@ def run(study: Study, shard: int, progress: Progress) -> int:
         bins = bin_values(features, edges)
         labels = labels_of(study, columns, chrom, start, end, strand)
         add_sparse(select, features, bins, labels, reading.callable & (split == SELECT))
+        joint += joint_bases(labels, reading.callable & (split == SELECT))
         add_sparse(report, features, bins, labels, reading.callable & (split == REPORT))
         active[s] = np.diff(features.indptr)
         usable[s] = reading.callable.sum()
@@ -160,7 +166,7 @@ def run(study: Study, shard: int, progress: Progress) -> int:
         for i in range(3)
     )
     where = np.full(position.shape, contig, np.int32)
-    summary = Summary(select, report, active, usable, total, value, position, where, minus)
+    summary = Summary(select, report, joint, active, usable, total, value, position, where, minus)
     write_arrays(_path(study, shard), _pack(summary))
     progress.advance(end - start)
     return end - start

@@ -21,9 +21,9 @@ from workbench.audit.windows import CELLS, WindowEffects, measure_windows
 from workbench.progress import Progress
 from workbench.splits import REPORT
 from workbench.stages.annotate import labels_of, study_columns
-from workbench.stages.associate import stretches
 from workbench.stages.cohort import file_hash
 from workbench.stages.controls import headline_features
+from workbench.stages.overlaps import stretches
 from workbench.stages.stage import Stage
 from workbench.study import Study
 

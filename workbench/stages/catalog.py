@@ -10,7 +10,7 @@ import pandas as pd
 from feature_mining.logo import consensus, information, position_frequencies
 from workbench.progress import Progress
 from workbench.stages.annotate import Summary, read_summary
-from workbench.stages.associate import FEWEST
+from workbench.stages.overlaps import FEWEST
 from workbench.stages.stage import Stage
 from workbench.study import Study
 

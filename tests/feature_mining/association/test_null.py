@@ -144,3 +144,23 @@ def test_nominal_rate_for_autocorrelated_features():
     naive = np.sqrt(active * (1 - active / n) * rate * (1 - rate))
     naive_z = (moments.observed - moments.mean)[:, 0] / naive
     assert (naive_z > 1.6449).mean() > 0.25
+
+
+def test_wide_tails_convolved_by_transform_agree(monkeypatch):
+    random = np.random.default_rng(4)
+    pairs = [
+        (smooth_binary(random, n, 6, 0.3), smooth_binary(random, n, 9, 0.4))
+        for n in (300, 270, 310)
+    ]
+    direct = null.exact_tail(pairs)
+    monkeypatch.setattr(null, "MOST_PRODUCTS", 0)
+    transformed = null.exact_tail(pairs)
+    assert transformed.p == pytest.approx(direct.p, abs=1e-12)
+    assert transformed.floor == direct.floor == pytest.approx(1 / (300 * 270 * 310))
+
+
+def test_floor_of_a_transform_is_shown(monkeypatch):
+    monkeypatch.setattr(null, "MOST_PRODUCTS", 0)
+    block = np.arange(1000) < 10
+    tail = null.exact_tail([(block, block)] * 6)
+    assert tail.p == tail.floor == null.FFT_FLOOR

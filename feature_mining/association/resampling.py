@@ -1,0 +1,121 @@
+"""Nulls that are sampled: shifts common to all tracks (max-T) and a segmented block bootstrap.
+
+Both give p = (1 + b) / (1 + R) with floor 1 / (1 + R).
+"""
+
+from __future__ import annotations
+
+from typing import NamedTuple
+
+import numba
+import numpy as np
+
+from feature_mining.association.labels import LabelStates
+from feature_mining.association.sparse import Csc
+
+CLASSES = 3
+"""Kinds of tiles, by GC content say, between which blocks are never exchanged."""
+
+
+class SampledTail(NamedTuple):
+    """Upper tail of a sampled null: p = (1 + b) / (1 + R), its floor, mean and sd of the draws."""
+
+    p: float
+    floor: float
+    mean: float
+    sd: float
+
+
+def sampled_p(observed: np.ndarray, draws: np.ndarray) -> np.ndarray:
+    """(1 + draws at or above) / (1 + R) for every observed value, NaN kept; `draws` float64 (R)."""
+    ordered = np.sort(draws)
+    above = draws.size - np.searchsorted(ordered, observed, side="left")
+    return np.where(np.isnan(observed), np.nan, (1 + above) / (1 + draws.size))
+
+
+def shifted_overlaps(
+    features: Csc,
+    bins: np.ndarray,
+    threshold: np.ndarray,
+    labels: LabelStates,
+    use: np.ndarray,
+    shifts: np.ndarray,
+) -> np.ndarray:
+    """Overlaps of all pairs with every track moved round by the same number of bases, int32 (R, F, C).
+
+    Parameters
+    ----------
+    threshold : int64 (F, C), frozen bins
+    use : bool (n_rows), usable bases of the segment, whose row is what is turned
+    shifts : float64 (R), in [0, 1), as shares of the segment's length
+    """
+    n = int(use.sum())
+    out = np.zeros((len(shifts), *threshold.shape), np.int32)
+    if n == 0:
+        return out
+    position = (np.cumsum(use) - 1).astype(np.int64)
+    # Only what reaches some track's threshold is ever counted.
+    keep = use[features.rows] & (bins >= np.repeat(threshold.min(axis=1), np.diff(features.indptr)))
+    pointer = np.concatenate([[0], np.cumsum(keep)])[features.indptr]
+    where, level = position[features.rows[keep]], bins[keep]
+    columns = [np.flatnonzero(row) for row in labels.table]
+    lists = np.concatenate([[0], np.cumsum([c.size for c in columns])]).astype(np.int64)
+    members = np.concatenate(columns).astype(np.int64)
+    states = labels.states[use]
+    for r, shift in enumerate(np.floor(shifts * n).astype(np.int64)):
+        _overlaps(
+            pointer.astype(np.int64), where, level, np.ascontiguousarray(threshold), np.roll(states, shift),
+            lists, members, out[r],
+        )  # fmt: skip
+    return out
+
+
+def tile_classes(marked: np.ndarray, tile: int) -> np.ndarray:
+    """Tercile of every tile by its share of marked bases (G and C), int64 (n // tile)."""
+    n = marked.size // tile
+    share = marked[: n * tile].reshape(n, tile).mean(axis=1)
+    cuts = np.quantile(share, np.arange(1, CLASSES) / CLASSES) if n else np.zeros(0)
+    return np.searchsorted(cuts, share, side="right")
+
+
+def block_bootstrap(
+    active: np.ndarray, track: np.ndarray, classes: np.ndarray, tile: int, draws: int, seed: int
+) -> SampledTail:
+    """Overlap of a feature with a track when the feature's blocks are drawn anew within their class.
+
+    Parameters
+    ----------
+    active, track : bool (n), on the same bases; what is left after the last whole tile is not used
+    classes : int64 (n // tile), kind of every tile (`tile_classes`)
+    draws : R
+
+    Notes
+    -----
+    The bootstrap of regions of Bickel et al. (2010) and Mu et al. (2023), on a grid: every tile gets,
+    with replacement, the activity of a tile of its class. All overlaps of a block with a tile come
+    from one matrix product, so a draw costs one look-up a tile.
+    """
+    n = len(classes)
+    a = active[: n * tile].reshape(n, tile).astype(np.float32)
+    y = track[: n * tile].reshape(n, tile).astype(np.float32)
+    overlap = (a @ y.T).astype(np.float64)
+    observed = float(np.trace(overlap))
+    random = np.random.default_rng(seed)
+    total = np.zeros(draws)
+    for kind in np.unique(classes):
+        tiles = np.flatnonzero(classes == kind)
+        drawn = tiles[random.integers(0, tiles.size, (draws, tiles.size))]
+        total += overlap[drawn, tiles].sum(axis=1)
+    p = float(sampled_p(np.array([observed]), total)[0])
+    return SampledTail(p, 1 / (1 + draws), float(total.mean()), float(total.std()))
+
+
+@numba.njit(cache=True, nogil=True)
+def _overlaps(pointer, where, level, threshold, states, lists, members, out):
+    for f in range(pointer.size - 1):
+        for i in range(pointer[f], pointer[f + 1]):
+            state = states[where[i]]
+            for m in range(lists[state], lists[state + 1]):
+                column = members[m]
+                if level[i] >= threshold[f, column]:
+                    out[f, column] += 1

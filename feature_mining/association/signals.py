@@ -1,0 +1,172 @@
+"""Features against signals: Pearson, Spearman and the circular-shift null; missing stays missing."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, fields
+
+import numba
+import numpy as np
+from scipy import fft
+
+from feature_mining.association.sparse import Csc
+
+LEVELS = 32
+"""Quantile levels of a signal in the joint counts that Spearman is read from."""
+BATCH_VALUES = 2_000_000
+
+
+@dataclass(frozen=True)
+class SignalCounts:
+    """Sums of F features against one signal over the bases where the signal is known; additive.
+
+    joint : int64 (F, n_bins, LEVELS), bases with the feature in the bin and the signal at the level
+    x, xx, xs : float64 (F), sums of the feature, its square, its product with the signal
+    bases, s, ss : float64 (1), known bases, sums of the signal and its square
+    """
+
+    joint: np.ndarray
+    x: np.ndarray
+    xx: np.ndarray
+    xs: np.ndarray
+    bases: np.ndarray
+    s: np.ndarray
+    ss: np.ndarray
+
+    def __add__(self, other: SignalCounts) -> SignalCounts:
+        mine, theirs = self.arrays(), other.arrays()
+        return SignalCounts(**{name: mine[name] + theirs[name] for name in mine})
+
+    def arrays(self) -> dict[str, np.ndarray]:
+        """Plain arrays by field name, for npz or HDF5."""
+        return {field.name: getattr(self, field.name) for field in fields(self)}
+
+    def pearson(self) -> np.ndarray:
+        """Pearson correlation over known bases, float64 (F); NaN where either is constant."""
+        n = self.bases
+        return _correlation(
+            n * self.xs - self.x * self.s, n * self.xx - self.x**2, n * self.ss - self.s**2
+        )
+
+    def spearman(self) -> np.ndarray:
+        """Spearman correlation with mid-ranks, float64 (F); values of one bin, or one level, are ties."""
+        joint = self.joint.astype(np.float64)
+        n = self.bases
+        mine, theirs = joint.sum(axis=2), joint.sum(axis=1)
+        x, s = (np.cumsum(m, axis=1) - m / 2 - n / 2 for m in (mine, theirs))
+        product = np.einsum("fb,fbl,fl->f", x, joint, s)
+        return _correlation(product, (mine * x**2).sum(axis=1), (theirs * s**2).sum(axis=1))
+
+
+def _correlation(covariance: np.ndarray, one: np.ndarray, other: np.ndarray) -> np.ndarray:
+    spread = np.sqrt(np.maximum(one, 0)) * np.sqrt(np.maximum(other, 0))
+    out = np.full(covariance.shape, np.nan)
+    np.divide(covariance, spread, out=out, where=spread > 0)
+    return out
+
+
+def level_edges(sample: np.ndarray) -> np.ndarray:
+    """Inner edges float32 (LEVELS - 1) at quantiles of known values; infinite where there are none."""
+    known = sample[np.isfinite(sample)]
+    if known.size == 0:
+        return np.full(LEVELS - 1, np.inf, np.float32)
+    return np.quantile(known, np.arange(1, LEVELS) / LEVELS).astype(np.float32)
+
+
+def count_signal(
+    features: Csc,
+    bins: np.ndarray,
+    n_bins: int,
+    signal: np.ndarray,
+    edges: np.ndarray,
+    use: np.ndarray,
+) -> SignalCounts:
+    """Count one reading of a stretch.
+
+    Parameters
+    ----------
+    signal : float32 (n_rows), NaN where unknown
+    edges : float32 (LEVELS - 1), of the whole study (`level_edges`)
+    use : bool (n_rows), callable bases of the split
+    """
+    known = use & np.isfinite(signal)
+    level = np.searchsorted(edges, signal, side="right").astype(np.int64)
+    n_features = features.n_features
+    joint = np.zeros((n_features, n_bins, LEVELS), np.int64)
+    sums = np.zeros((3, n_features))
+    _count(
+        features.indptr, features.rows, features.values, bins, signal.astype(np.float64), level,
+        known, joint, sums,
+    )  # fmt: skip
+    # Bases without activity: what the active ones leave of the signal's own levels.
+    joint[:, 0] = np.bincount(level[known], minlength=LEVELS) - joint[:, 1:].sum(axis=1)
+    own = signal[known].astype(np.float64)
+    totals = (np.array([float(v)]) for v in (own.size, own.sum(), (own**2).sum()))
+    return SignalCounts(joint, *sums, *totals)
+
+
+@dataclass(frozen=True)
+class ProductMoments:
+    """Sum of feature times signal, its mean and variance over circular shifts, float64 (F); additive."""
+
+    observed: np.ndarray
+    mean: np.ndarray
+    variance: np.ndarray
+
+    def __add__(self, other: ProductMoments) -> ProductMoments:
+        return ProductMoments(
+            self.observed + other.observed, self.mean + other.mean, self.variance + other.variance
+        )
+
+    def arrays(self) -> dict[str, np.ndarray]:
+        """Plain arrays by field name, for npz or HDF5."""
+        return {field.name: getattr(self, field.name) for field in fields(self)}
+
+    def z(self) -> np.ndarray:
+        """(observed - mean) / sd, NaN where no shift changes the sum."""
+        # A sum that every shift leaves alone has variance 0 up to rounding.
+        moves = self.variance > 1e-12 * np.maximum(self.mean**2, 1e-300)
+        out = np.full(self.mean.shape, np.nan)
+        np.divide(self.observed - self.mean, np.sqrt(self.variance), out=out, where=moves)
+        return out
+
+
+def product_moments(features: Csc, signal: np.ndarray, use: np.ndarray) -> ProductMoments:
+    """Exact moments over all circular shifts of one segment: the row of used bases with a known signal."""
+    known = use & np.isfinite(signal)
+    n, width = int(known.sum()), features.n_features
+    moments = ProductMoments(*(np.zeros(width) for _ in range(3)))
+    if n < 2:
+        return moments
+    position = np.cumsum(known) - 1
+    values = signal[known].astype(np.float64)
+    centred = values - values.mean()
+    power = np.abs(fft.rfft(centred)) ** 2
+    power[1 : (n + 1) // 2] *= 2
+    batch = max(1, BATCH_VALUES // n)
+    alive = np.flatnonzero(np.diff(features.indptr))
+    for first in range(0, alive.size, batch):
+        chosen = alive[first : first + batch]
+        rows = np.zeros((chosen.size, n))
+        for i, feature in enumerate(chosen):
+            part = slice(features.indptr[feature], features.indptr[feature + 1])
+            at = features.rows[part]
+            rows[i, position[at[known[at]]]] = features.values[part][known[at]]
+        total = rows.sum(axis=1)
+        moments.observed[chosen] = rows @ values
+        moments.mean[chosen] = total * values.mean()
+        rows -= (total / n)[:, None]
+        moments.variance[chosen] = (np.abs(fft.rfft(rows, axis=1)) ** 2) @ power / n**2
+    return moments
+
+
+@numba.njit(cache=True, nogil=True)
+def _count(indptr, rows, values, bins, signal, level, known, joint, sums):
+    for f in range(indptr.size - 1):
+        for i in range(indptr[f], indptr[f + 1]):
+            row = rows[i]
+            if known[row]:
+                joint[f, bins[i], level[row]] += 1
+                value = np.float64(values[i])
+                sums[0, f] += value
+                sums[1, f] += value * value
+                sums[2, f] += value * signal[row]
