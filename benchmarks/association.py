@@ -15,6 +15,7 @@ import argparse
 import resource
 import time
 from concurrent.futures import ThreadPoolExecutor
+from functools import partial
 from pathlib import Path
 
 import numpy as np
@@ -23,7 +24,7 @@ from simulated import mg1655_tracks, top_k
 from sklearn import metrics
 
 from feature_mining.association.histogram import Histogram, add_sparse
-from feature_mining.association.labels import label_states, track_columns
+from feature_mining.association.labels import LabelStates, label_states, track_columns
 from feature_mining.association.scores import auroc, average_precision, score_at, thresholds
 from feature_mining.association.sparse import Csc, bin_values, by_feature, value_edges
 
@@ -50,7 +51,6 @@ def count(stretches, width, edges, tracks, columns):
             # Slices are views, so the counts land in the whole.
             add_sparse(histogram.take(slice(lo, hi)), own, bins, labels, mask)
 
-    turned = None
     with ThreadPoolExecutor(WORKERS) as pool:
 
         def turn(stretch):
@@ -65,7 +65,7 @@ def count(stretches, width, edges, tracks, columns):
             if i + 1 < len(stretches):
                 turned = pool.submit(turn, stretches[i + 1])
             use = np.full(features.n_rows, (start // STRETCH) % 2 == 1)
-            list(pool.map(lambda rows: part(features, labels, use, rows), halves))
+            list(pool.map(partial(part, features, labels, use), halves))
     return pair, time.perf_counter() - began
 
 
@@ -110,8 +110,6 @@ def per_pair(rows, width, label, pairs):
     bins = bin_values(features, edges)
     columns = [(str(c), "any") for c in range(label.shape[1])]
     keys, states = np.unique(label, axis=0, return_inverse=True)
-    from feature_mining.association.labels import LabelStates
-
     states = LabelStates(states.ravel().astype(np.int32), keys, columns)
     histogram = Histogram.empty(width, edges.shape[1] + 2, len(columns))
     add_sparse(histogram, features, bins, states, np.ones(len(label), bool))
@@ -137,7 +135,6 @@ def main() -> None:
     given = parser.parse_args()
     tracks, length = mg1655_tracks(given.gff, 40)
     columns = track_columns(tracks)
-    label = None
     print(f"simulated activations; {len(tracks)} tracks, {len(columns)} columns, {WORKERS} threads")
     warm = top_k(2_000, 64, 4, 0)
     count([(0, warm)], 64, value_edges(by_feature(*warm, 64)), tracks, columns)
@@ -167,7 +164,8 @@ def main() -> None:
                 print(
                     f"F={width} k={k} bases={bases} nnz={nnz} count_s={seconds:.2f} scores_s={scoring:.2f}"
                     f" nonzeros_per_s={nnz / seconds / 1e6:.1f}M"
-                    f" with_scores={nnz / (seconds + scoring) / 1e6:.1f}M s_per_mb={1e6 * seconds / bases:.2f}",
+                    f" with_scores={nnz / (seconds + scoring) / 1e6:.1f}M"
+                    f" s_per_mb={1e6 * seconds / bases:.2f}",
                     flush=True,
                 )
                 ours = seconds / bases + (scoring / length)

@@ -1,4 +1,4 @@
-"""Simulated activations and real tracks for the benchmarks of associations; nothing here is a trained feature."""
+"""Simulated activations and real tracks for the benchmarks of associations: no trained feature."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 
-TYPES = [
+TYPES = (
     "gene",
     "CDS",
     "tRNA",
@@ -19,11 +19,11 @@ TYPES = [
     "pseudogene",
     "exon",
     "sequence_feature",
-]
+)
 
 
 def mg1655_tracks(gff: Path, count: int, seed: int = 0) -> tuple[dict[str, pd.DataFrame], int]:
-    """The annotation's tracks, then random shares of its genes, till there are `count`; and the genome's length."""
+    """Tracks of the annotation, filled up to `count` with random shares of its genes; the genome's length."""
     rows, length = [], 0
     with gzip.open(gff, "rt") as handle:
         for line in handle:
