@@ -28,7 +28,7 @@ from feature_mining.association.labels import LabelStates, label_states, track_c
 from feature_mining.association.scores import auroc, average_precision, score_at, thresholds
 from feature_mining.association.sparse import Csc, bin_values, by_feature, value_edges
 
-STRETCH = 98_304
+STRETCH = 393_216
 THRESHOLDS = (0.0, 0.15, 0.5, 0.6, 0.8)
 WORKERS = 2
 
