@@ -171,3 +171,33 @@ def test_only_chosen_features_are_listed(stretch, exact):
     whole = scores.score_pairs(select, report, columns, lower_bounds(edges))
     listed = whole[whole["feature"].isin([1, 4])].reset_index(drop=True)
     pd.testing.assert_frame_equal(table, listed)
+
+
+def test_corrupt_report_changes_no_choice_and_select_does(stretch, exact):
+    """Threshold, sign and feature are read off select alone: report may be anything."""
+    select, report, edges, *_ = exact
+    bounds, columns = lower_bounds(edges), stretch.labels.columns
+    random = np.random.default_rng(9)
+
+    def corrupt(histogram):
+        all_ = random.permuted(histogram.all, axis=1)
+        share = random.random(histogram.positive.shape)
+        positive = np.floor(share * all_[:, :, None]).astype(np.int64)
+        return Histogram(positive, all_, histogram.sum_inside * -3, histogram.sum_all)
+
+    def choices(chosen, shown):
+        readings = {
+            sign: scores.score_pairs(*pair, columns, bounds, sign=sign)
+            for sign, pair in {1: (chosen, shown), -1: (chosen.flipped(), shown.flipped())}.items()
+        }
+        table = pd.concat(readings.values(), ignore_index=True)
+        best = scores.best_per_track(table)
+        return table["threshold_bin"].tolist(), best[["feature", "sign"]].to_numpy().tolist(), table
+
+    threshold, best, table = choices(select, report)
+    for _ in range(3):
+        again, same, other = choices(select, corrupt(report))
+        assert again == threshold and same == best
+        assert (other["auroc"] != table["auroc"]).any(), "the report split was really changed"
+    moved, _, _ = choices(corrupt(select), report)
+    assert moved != threshold
