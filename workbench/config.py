@@ -162,7 +162,7 @@ class PhenotypeConfig:
         Cross-validate predictions.
     """
 
-    burdens: list[str] = field(default_factory=lambda: ["sum", "max"])
+    burdens: list[str] = field(default_factory=lambda: ["gained", "lost"])
     strand: str = "both"
     lineage: str = ""
     model: str = "fixed"
