@@ -48,7 +48,7 @@ def check_locus(study: Study, chrom: str, start: int, end: int) -> Locus:
     return Locus(chrom, start, end)
 
 
-def find_locus(study: Study, text: str) -> Locus:
+def find_locus(study: Study, text: str, tracks: Sequence[Track] | None = None) -> Locus:
     """The place that a reader typed.
 
     Parameters
@@ -57,6 +57,8 @@ def find_locus(study: Study, text: str) -> Locus:
     text : str
         ``contig:start-end`` (thousands may be apart by commas), a contig, or the name of an annotated
         interval, which is shown with ``FLANK`` bases on each side (the first one of that name).
+    tracks : sequence of Track, optional
+        Where names are looked up; default: the study's.
 
     Raises
     ------
@@ -73,7 +75,7 @@ def find_locus(study: Study, text: str) -> Locus:
         return check_locus(
             study, chrom.strip(), int(left.replace(",", "")), int(right.replace(",", ""))
         )
-    for track in study.tracks if text else []:
+    for track in (study.tracks if tracks is None else tracks) if text else []:
         rows = track.intervals
         named = rows[rows["name"].astype(str).str.casefold() == text.casefold()]
         if len(named):

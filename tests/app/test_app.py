@@ -105,14 +105,16 @@ def test_filters(opened: AppTest) -> None:
     assert 0 < len(table) < before and set(table["verdict"]) == {"learnt"}
 
 
-def test_browser_draws_within_its_limit(opened: AppTest) -> None:
-    visit(opened, "browse", at="chrA:100-2,900", features="3,7,5,11,12,0")
+def test_a_view_by_its_address(opened: AppTest) -> None:
+    visit(opened, "browse", at="chrA:100-2,900", features="3,7,5")
     assert not opened.exception and not opened.error
     assert opened.text_input[0].value == "chrA:100-2,900"
-    next(b for b in opened.button if b.key == "move_in").click().run()
-    assert opened.text_input[0].value == "chrA:1,034-1,967"
-    assert len(opened.get("vega_lite_chart")) == 1
-    assert not opened.exception
+    table = opened.dataframe[0].value
+    assert table["feature"].tolist() == [3, 3, 7, 7, 5, 5]
+    opened.text_input[0].set_value("gene2").run()
+    assert opened.text_input[0].value == "chrA:1,000-2,600"
+    opened.text_input[0].set_value("feature 7").run()
+    assert not opened.exception and opened.text_input[0].value == "chrB:0-1,500"
 
 
 @pytest.mark.parametrize(

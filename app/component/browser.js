@@ -1,0 +1,279 @@
+const NARROWEST = 30, DEBOUNCE = 120, KEPT_TILES = 14;
+
+class Browser {
+  constructor(component) {
+    this.root = component.parentElement.querySelector(".browser");
+    this.canvas = this.root.querySelector("canvas");
+    this.stage = this.root.querySelector(".stage");
+    this.tip = this.root.querySelector(".tip");
+    this.where = this.root.querySelector(".where");
+    this.painter = new Painter(this.canvas, this.root);
+    this.tiles = [];
+    this.token = null;
+    this.view = null;
+    this.brush = null;
+    this.drag = null;
+    this.selecting = false;
+    this.paints = 0;
+    this.changed = 0;
+    this.abort = new AbortController();
+    this.listen();
+  }
+
+  listen() {
+    const on = (target, name, action, more = {}) => target.addEventListener(name, action, { signal: this.abort.signal, ...more });
+    on(this.canvas, "wheel", (event) => this.wheel(event), { passive: false });
+    on(this.canvas, "pointerdown", (event) => this.down(event));
+    on(this.canvas, "pointermove", (event) => this.pointer(event));
+    on(this.canvas, "pointerup", (event) => this.up(event));
+    on(this.canvas, "pointercancel", () => { this.drag = null; this.paint(); });
+    on(this.canvas, "pointerleave", () => this.hide());
+    on(this.canvas, "dblclick", (event) => this.zoom(0.5, this.position(event)));
+    on(this.canvas, "keydown", (event) => this.key(event));
+    for (const button of this.root.querySelectorAll("button[data-do]")) on(button, "click", () => this.act(button.dataset.do));
+    this.observer = new ResizeObserver(() => { if (this.head) { this.paint(); this.settle(); } });
+    this.observer.observe(this.stage);
+    // A switch between light and dark changes the variables of the page, not the data.
+    this.theme = new MutationObserver(() => this.head && this.paint());
+    this.theme.observe(document.documentElement, { attributes: true, attributeFilter: ["style", "class"] });
+    this.theme.observe(document.body, { attributes: true });
+  }
+
+  end() {
+    this.abort.abort();
+    this.observer.disconnect();
+    this.theme.disconnect();
+    clearTimeout(this.timer);
+    cancelAnimationFrame(this.frame);
+  }
+
+  take(component) {
+    this.send = component.setTriggerValue;
+    const head = decode(component.data);
+    if (this.head && this.head.scale !== head.scale) this.tiles = [];
+    this.head = head;
+    // The newest first among equals: a tile with a feature just added wins over one without.
+    this.tiles = [...head.tiles, ...this.tiles.filter((old) => !head.tiles.some((t) => t.key === old.key))];
+    const coarse = this.tiles.filter((t) => t.whole).slice(0, 2);
+    this.tiles = [...coarse, ...this.tiles.filter((t) => !t.whole).slice(0, KEPT_TILES)];
+    this.tiles.sort((a, b) => a.size - b.size);
+    if (this.token !== head.token || !this.view || this.view.chrom !== head.chrom) {
+      this.token = head.token;
+      this.view = { chrom: head.chrom, start: head.view[0], end: head.view[1] };
+      this.sent = this.address();
+      clearTimeout(this.timer);
+    }
+    this.brush = this.drag && this.drag.brush ? this.brush : head.brush;
+    this.canvas.setAttribute("aria-label", head.words);
+    this.paint();
+    this.settle();
+  }
+
+  width() { return Math.max(200, Math.round(this.stage.clientWidth || this.canvas.clientWidth || 800)); }
+  left() { return layout(this.head, this.width()).left; }
+  position(event) {
+    const inside = event.clientX - this.canvas.getBoundingClientRect().left - this.left();
+    return this.view.start + (inside / (this.width() - this.left())) * (this.view.end - this.view.start);
+  }
+  address() { return `${this.view.chrom}:${Math.round(this.view.start)}-${Math.round(this.view.end)}`; }
+
+  look(start, end) {
+    const length = this.head.length, span = Math.min(length, Math.max(Math.min(NARROWEST, length), end - start));
+    const middle = (start + end) / 2;
+    const from = Math.min(Math.max(0, Math.abs(end - start - span) < 1e-9 ? start : middle - span / 2), length - span);
+    this.view = { chrom: this.view.chrom, start: from, end: from + span };
+    this.changed = performance.now();
+    this.root.dataset.repaintMs = "";
+    this.paint();
+    this.settle();
+  }
+  zoom(factor, at) {
+    const { start, end } = this.view, length = this.head.length;
+    const span = Math.min(length, Math.max(Math.min(NARROWEST, length), (end - start) * factor));
+    const share = (at - start) / (end - start);
+    this.look(at - share * span, at - share * span + span);
+  }
+  pan(share) { const step = (this.view.end - this.view.start) * share; this.look(this.view.start + step, this.view.end + step); }
+
+  act(name) {
+    const middle = (this.view.start + this.view.end) / 2;
+    const acts = {
+      left: () => this.pan(-0.5), right: () => this.pan(0.5), in: () => this.zoom(1 / 2, middle), out: () => this.zoom(2, middle),
+      whole: () => this.look(0, this.head.length), bases: () => this.look(middle - 50, middle + 50),
+      select: () => this.mode(!this.selecting),
+    };
+    acts[name]();
+  }
+  mode(selecting) {
+    this.selecting = selecting;
+    this.root.querySelector('[data-do="select"]').setAttribute("aria-pressed", String(selecting));
+    this.canvas.classList.toggle("brushing", selecting);
+  }
+  key(event) {
+    if (event.ctrlKey || event.metaKey || event.altKey) return;
+    const middle = (this.view.start + this.view.end) / 2, step = event.shiftKey ? 1 : 0.25;
+    const keys = {
+      ArrowLeft: () => this.pan(-step), ArrowRight: () => this.pan(step), ArrowUp: () => this.zoom(1 / 2, middle), ArrowDown: () => this.zoom(2, middle),
+      "+": () => this.zoom(1 / 2, middle), "=": () => this.zoom(1 / 2, middle), "-": () => this.zoom(2, middle),
+      Home: () => this.act("whole"), End: () => this.act("bases"), b: () => this.ask([this.view.start, this.view.end]), Escape: () => this.ask(null),
+    };
+    if (!keys[event.key]) return;
+    event.preventDefault();
+    keys[event.key]();
+  }
+  wheel(event) {
+    event.preventDefault();
+    if (event.shiftKey || Math.abs(event.deltaX) > Math.abs(event.deltaY)) {
+      this.pan((event.deltaX || event.deltaY) / this.width());
+      return;
+    }
+    const pixels = event.deltaMode === 1 ? event.deltaY * 30 : event.deltaY;
+    this.zoom(Math.exp(Math.max(-200, Math.min(200, pixels)) * 0.004), this.position(event));
+  }
+  down(event) {
+    if (event.button !== 0) return;
+    this.canvas.setPointerCapture(event.pointerId);
+    this.hide();
+    const at = this.position(event);
+    this.drag = { x: event.clientX, from: this.view.start, span: this.view.end - this.view.start, at, brush: event.shiftKey || this.selecting };
+    if (this.drag.brush) this.brush = [at, at]; else this.canvas.classList.add("dragging");
+  }
+  pointer(event) {
+    if (!this.drag) return this.hover(event);
+    if (this.drag.brush) {
+      const at = Math.min(Math.max(0, this.position(event)), this.head.length);
+      this.brush = [Math.min(this.drag.at, at), Math.max(this.drag.at, at)];
+      this.paint();
+      return;
+    }
+    const start = this.drag.from - ((event.clientX - this.drag.x) / (this.width() - this.left())) * this.drag.span;
+    this.look(start, start + this.drag.span);
+  }
+  up() {
+    const drag = this.drag;
+    this.drag = null;
+    this.canvas.classList.remove("dragging");
+    if (drag && drag.brush) this.ask(this.brush[1] - this.brush[0] >= 1 ? this.brush : null);
+  }
+  ask(brush) {
+    this.brush = brush && [Math.max(0, Math.floor(brush[0])), Math.min(this.head.length, Math.ceil(brush[1]))];
+    this.paint();
+    this.send("brushed", { chrom: this.view.chrom, span: this.brush, view: this.address() });
+  }
+
+  // Whether a tile about as fine as the pixels covers the view, for every feature and strand shown.
+  sharp() {
+    const { chrom, start, end } = this.view, perPixel = (end - start) / (this.width() - this.left());
+    return this.head.features.every((feature) => [...this.head.strands].every((strand) => this.tiles.some((tile) =>
+      tile.chrom === chrom && tile.index.has(feature.id) && tile.strands.includes(strand) &&
+      tile.start <= Math.floor(start) && tile.end >= Math.ceil(end) && tile.size <= Math.max(1, perPixel * 1.05))));
+  }
+  wantsLetters() {
+    const { start, end } = this.view, scale = (this.width() - this.left()) / (end - start), letters = this.head.letters;
+    if (scale < 2) return false;
+    return !letters || letters.start > Math.floor(start) || letters.start + letters.text.length < Math.ceil(end);
+  }
+  settle() {
+    const whole = this.address();
+    this.root.dataset.pending = this.sent !== whole || !this.sharp() ? "1" : "0";
+    if (this.sharp() && this.changed) {
+      this.root.dataset.repaintMs = (performance.now() - this.changed).toFixed(1);
+      this.changed = 0;
+    }
+    const ask = `${whole}/${this.width()}`;
+    if (this.sent === whole && this.sharp() && !this.wantsLetters()) return;
+    if (this.asked === ask && this.sent === whole) return;
+    clearTimeout(this.timer);
+    this.timer = setTimeout(() => {
+      this.sent = this.address();
+      this.asked = `${this.sent}/${this.width()}`;
+      const coarse = this.tiles.filter((t) => t.whole && t.chrom === this.view.chrom).map((t) => t.key);
+      this.send("moved", { at: this.sent, width: this.width() - this.left(), coarse, fine: this.sharp() });
+    }, DEBOUNCE);
+  }
+
+  paint() {
+    cancelAnimationFrame(this.frame);
+    this.frame = requestAnimationFrame(() => this.draw());
+  }
+  draw() {
+    const head = this.head, width = this.width(), { rows, height, left } = layout(head, width), p = this.painter;
+    p.begin(width, height);
+    const view = this.view;
+    for (const row of rows) {
+      if (row.kind === "lane") p.lane(row, view, left);
+      if (row.kind === "letters") p.letters(row, head, view, left);
+      if (row.kind === "codons") p.codons(row, head, view, left);
+      if (row.kind === "feature") p.feature(row, head, this.tiles, view, left);
+    }
+    p.ruler(view, left);
+    if (this.brush) p.band(this.brush[0], this.brush[1], view, left);
+    this.rows = rows;
+    const span = view.end - view.start;
+    this.where.textContent = `${view.chrom}:${grouped(view.start)}–${grouped(view.end)} · ${grouped(span)} bases`;
+    Object.assign(this.root.dataset, {
+      ready: "1", chrom: view.chrom, start: String(Math.round(view.start)), end: String(Math.round(view.end)),
+      features: head.features.map((f) => f.id).join(","), marks: String(p.marks), width: String(width),
+      paints: String(++this.paints), sharp: this.sharp() ? "1" : "0", theme: p.dark ? "dark" : "light",
+      brush: this.brush ? `${Math.round(this.brush[0])}-${Math.round(this.brush[1])}` : "",
+      letters: head.letters && (width - left) / span >= 7 ? "1" : "0",
+    });
+  }
+
+  hover(event) {
+    const box = this.canvas.getBoundingClientRect(), x = event.clientX - box.left, y = event.clientY - box.top;
+    const left = this.left(), lines = [];
+    if (x < left || !this.rows) return this.hide();
+    const position = Math.floor(this.position(event)), row = this.rows.find((r) => y >= r.y && y < r.y + r.height);
+    lines.push(`${this.view.chrom}:${grouped(position)} (0-based)${this.letter(position)}`);
+    if (row && row.kind === "feature") lines.push(...this.reading(row, position, y));
+    const hit = this.painter.hits.findLast((h) => x >= h.x0 && x < h.x1 && y >= h.y0 && y < h.y1);
+    if (hit) {
+      lines.push(hit.count > 1 ? `${hit.track}: ${hit.count} intervals drawn as one` : `${hit.track}: ${hit.name || "no name"}`);
+      lines.push(`${grouped(hit.start)}–${grouped(hit.end)}, ${grouped(hit.end - hit.start)} bases, strand ${hit.strand}`);
+    }
+    const codon = row && row.kind === "codons" && this.head.codons.find((c) => c[1] === row.strand && position >= c[0] && position < c[0] + 3);
+    if (codon) lines.push(`codon ${grouped(codon[0])}–${grouped(codon[0] + 3)} (${codon[1]}): ${codon[2]}, ${codon[4]}`);
+    this.tip.textContent = lines.join("\n");
+    this.tip.style.display = "block";
+    const room = this.width() - x;
+    this.tip.style.left = room < 280 ? "" : `${x + 14}px`;
+    this.tip.style.right = room < 280 ? `${room + 10}px` : "";
+    this.tip.style.top = `${y + 14}px`;
+    this.root.dataset.hover = lines.join(" | ");
+  }
+  hide() { this.tip.style.display = "none"; this.root.dataset.hover = ""; }
+  letter(position) {
+    const letters = this.head.letters;
+    const found = letters && this.head.chrom === this.view.chrom ? letters.text[position - letters.start] : "";
+    return found ? ` · ${found}` : "";
+  }
+  reading(row, position, y) {
+    const feature = row.feature, lines = [`feature ${feature.id}: ${feature.label}`, ...feature.facts];
+    const strands = [...this.head.strands], strand = strands[Math.min(strands.length - 1, Math.floor((y - row.y) / row.half))];
+    const tile = this.tiles.find((t) => t.chrom === this.view.chrom && t.index.has(feature.id) && t.strands.includes(strand) && t.start <= position && t.end > position);
+    if (!tile) return lines;
+    const bin = firstBin(tile, position), side = tile.strands.indexOf(strand);
+    const code = tile.codes[(tile.index.get(feature.id) * tile.strands.length + side) * tile.n + bin];
+    const from = tile.edges[bin], to = tile.edges[bin + 1];
+    const place = to - from === 1 ? "this base" : `largest of ${grouped(to - from)} bases from ${grouped(from)}`;
+    const said = code === 0 ? "no value (too little sequence before, or no letter of ACGT)"
+      : code === 1 ? "0" : `about ${((code - 1.5) / 254 * feature.max).toPrecision(3)} (${Math.round((code - 1.5) / 2.54)} % of its largest)`;
+    lines.push(`model read the ${strand === "+" ? "plus" : "minus"} strand; ${place}: ${said}`);
+    return lines;
+  }
+}
+
+const browsers = new WeakMap();
+
+export default function (component) {
+  const place = component.parentElement.querySelector(".browser");
+  if (!browsers.has(place)) browsers.set(place, new Browser(component));
+  browsers.get(place).take(component);
+  return () => {
+    // Called when the component leaves the page; a place that is still there is kept.
+    if (place.isConnected) return;
+    browsers.get(place)?.end();
+    browsers.delete(place);
+  };
+}
