@@ -107,7 +107,7 @@ class BatchTopK:
         along = (g.decoder * self.decoder).sum(dim=1, keepdim=True)
         self.decoder.grad = g.decoder.addcmul_(along, self.decoder, value=-1)
         self.encoder.grad, self.b_enc.grad = g.encoder, g.bias
-        self.b_dec.grad = g.output.sum(dim=0) - g.bias @ self.encoder
+        self.b_dec.grad = g.output.sum(dim=0) - (g.bias @ self.encoder).float()
         rows = len(x) * self.ranks.count
         mse = g.squared_error / (rows * self.variance)
         return Outcome(mse, aux, g.active / rows, g.cut, g.fired)
@@ -217,6 +217,7 @@ class BatchTopK:
         )
 
     def _dense(self, x: Tensor, centred: Tensor, factor: float) -> Gradients:
+        # Under autocast products come in bfloat16; sums over rows and all gradients are float32.
         codes = torch.addmm(self.b_enc, centred, self.encoder.T).relu_()
         codes, values = keep_largest(codes, self.k, self.ranks)
         error = torch.addmm(self.b_dec, codes, self.decoder) - x
@@ -225,9 +226,9 @@ class BatchTopK:
         back = (output @ self.decoder.T).mul_(active)
         kept = values[values > 0]
         return Gradients(
-            codes.T @ output,
-            back.T @ centred,
-            back.sum(dim=0),
+            (codes.T @ output).float(),
+            (back.T @ centred).float(),
+            back.sum(dim=0, dtype=torch.float32),
             output,
             float(error.square().sum(dtype=torch.float64)),
             float(kept.min()) if len(kept) else 0.0,

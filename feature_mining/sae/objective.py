@@ -79,7 +79,10 @@ def auxiliary(
     gradient = error * (2 * weight / spread)
     back = (gradient @ decoder.T).mul_(codes > 0)
     return AuxGradients(
-        float(error.square().sum()) / spread, codes.T @ gradient, back.T @ centred, back.sum(dim=0)
+        float(error.square().sum()) / spread,
+        (codes.T @ gradient).float(),
+        (back.T @ centred).float(),
+        back.sum(dim=0, dtype=torch.float32),
     )
 
 
