@@ -219,7 +219,7 @@ class BatchTopK:
     def _dense(self, x: Tensor, centred: Tensor, factor: float) -> Gradients:
         # Under autocast products come in bfloat16; sums over rows and all gradients are float32.
         codes = torch.addmm(self.b_enc, centred, self.encoder.T).relu_()
-        codes, values = keep_largest(codes, self.k, self.ranks)
+        codes, values = self._keep(codes)
         error = torch.addmm(self.b_dec, codes, self.decoder) - x
         output = error * factor
         active = codes > 0
@@ -235,3 +235,7 @@ class BatchTopK:
             len(kept),
             active.any(dim=0),
         )
+
+    def _keep(self, codes: Tensor) -> tuple[Tensor, Tensor]:
+        """Dense ``codes`` (B, m) >= 0 with all but the chosen values 0, and the chosen values."""
+        return keep_largest(codes, self.k, self.ranks)

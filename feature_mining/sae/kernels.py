@@ -40,6 +40,58 @@ def compact(pre, floor, counts, indices, values):
     return found
 
 
+@numba.njit(cache=True, nogil=True)
+def top_rows(pre, k, counts, indices, values):
+    """Pairs of the ``k`` largest positive values in each row of dense ``pre`` (n, m); returns how many.
+
+    Candidates are values above a level that the row before suggests; of equal ones at the cut the first are
+    taken. Writes as ``compact``; the outputs have room for n * k.
+    """
+    found = 0
+    width = pre.shape[1]
+    above = np.zeros(width // 8 * 8 + 8, np.uint8)
+    eights = above.view(np.uint64)
+    places = np.empty(width, np.int32)
+    kept = np.empty(width, np.float32)
+    level = np.float32(0)
+    for row in range(pre.shape[0]):
+        while True:
+            for j in range(width):
+                above[j] = pre[row, j] > level
+            n = 0
+            for group in range(eights.size):
+                if eights[group]:
+                    for j in range(8 * group, 8 * group + 8):
+                        if above[j]:
+                            places[n] = j
+                            kept[n] = pre[row, j]
+                            n += 1
+            if n >= k or level == 0:
+                break
+            level = np.float32(0)
+        before = found
+        if n <= k:
+            for i in range(n):
+                indices[found] = places[i]
+                values[found] = kept[i]
+                found += 1
+        else:
+            cut = np.partition(kept[:n], n - k)[n - k]
+            larger = 0
+            for i in range(n):
+                larger += kept[i] > cut
+            ties = k - larger
+            for i in range(n):
+                if kept[i] > cut or (kept[i] == cut and ties > 0):
+                    ties -= kept[i] == cut
+                    indices[found] = places[i]
+                    values[found] = kept[i]
+                    found += 1
+            level = cut * np.float32(0.8)
+        counts[row] = found - before
+    return found
+
+
 @numba.njit(cache=True, nogil=True, fastmath=_SUM)
 def reconstruct(indptr, indices, values, decoder, bias, out):
     """Sparse rows times ``decoder`` (m, d), plus ``bias`` (d), into ``out`` (n, d)."""

@@ -141,6 +141,7 @@ class Member:
                 layer=c.layer,
                 weights_hash=c.weights_hash,
                 provenance={"steps": run.step, "tokens": run.step * c.batch, "seed": c.seed},
+                row_topk=kind.by_row,
                 d_out=0 if kind.centred else d_out,
                 sites=c.sites if kind.centred else (),
             ),

@@ -15,6 +15,7 @@ from feature_mining.sae.objective import Outcome
 from feature_mining.sae.relu_l1 import ReLUL1
 from feature_mining.sae.start import Start
 from feature_mining.sae.tied import Tied
+from feature_mining.sae.topk import TopK
 from feature_mining.sae.transcoder import SkipTranscoder, Transcoder
 
 
@@ -49,6 +50,7 @@ class Kind(NamedTuple):
     threshold : what calibration does: ``equal`` sets one threshold for all so that ``k`` are active;
         ``proportional`` multiplies the learnt ones by one factor for that; ``own`` leaves them
     centred : whether the bias of the decoder is taken off the input
+    by_row : whether a row keeps its ``k`` largest values at inference, too
     penalised : whether it has a penalty that ``l1`` weighs
     """
 
@@ -56,10 +58,12 @@ class Kind(NamedTuple):
     threshold: str = "equal"
     centred: bool = True
     penalised: bool = False
+    by_row: bool = False
 
 
 ARCHITECTURES: dict[str, Kind] = {
     "batch_topk": Kind(BatchTopK),
+    "topk": Kind(TopK, threshold="own", by_row=True),
     "matryoshka": Kind(Matryoshka),
     "jump_relu": Kind(JumpReLU, threshold="proportional"),
     "relu_l1": Kind(ReLUL1, threshold="own", penalised=True),
