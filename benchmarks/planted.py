@@ -17,8 +17,9 @@ SPREAD, BIAS, NOISE = 0.25, 3.0, 0.01
 
 
 class Planted(NamedTuple):
-    """Rows ``(n, 256)`` float32 to train on and to judge with, true features ``(2048, 256)`` of norm 1, and the
-    true codes of the held-out rows ``(n, 2048)``."""
+    """Rows ``(n, 256)`` float32 to train on and to judge with; true features ``(2048, 256)`` of norm 1; true
+    codes of the held-out rows ``(n, 2048)``.
+    """
 
     train: Tensor
     held_out: Tensor
@@ -64,7 +65,9 @@ def batches(rows: Tensor, size: int, steps: int, seed: int) -> Iterator[Tensor]:
         order = order[size:]
 
 
-def judge(planted: Planted, encode, decode, decoder: Tensor, rows: int = 20_000) -> dict[str, float]:
+def judge(
+    planted: Planted, encode, decode, decoder: Tensor, rows: int = 20_000
+) -> dict[str, float]:
     """Held-out quality of a dictionary ``decoder`` (m, 256), as loaded for inference.
 
     ``ev`` with the pooled mean; ``l0``; ``dead``, share of features silent on the held-out rows; ``mmcs``,

@@ -57,7 +57,7 @@ class SplitConfig:
     block: int = 0
 
 
-SAE_ARCHITECTURES = ("batch_topk", "gated", "jump_relu", "matryoshka", "relu_l1")
+SAE_ARCHITECTURES = ("batch_topk", "gated", "jump_relu", "matryoshka", "relu_l1", "topk")
 """Autoencoders that read and write one layer."""
 SAE_PENALISED = ("gated", "relu_l1")
 """Those whose sparsity comes from an L1 penalty."""
