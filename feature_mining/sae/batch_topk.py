@@ -130,6 +130,7 @@ class BatchTopK:
     # -- the reconstruction loss ----------------------------------------------------------------
 
     def _sparse(self, x: Tensor, centred: Tensor, factor: float) -> Gradients:
+        kernels.use_threads()
         pairs = self._select(centred)
         back = np.empty_like(pairs.values)
         output = torch.empty_like(x)
@@ -197,19 +198,21 @@ class BatchTopK:
         return pairs
 
     def _above(self, centred: Tensor, level: float) -> Pairs:
-        width = len(self.b_enc)
+        width, chunks = len(self.b_enc), -(-BLOCK // kernels.CHUNK)
         floor = np.full(width, level, np.float32)
-        indices, values = np.empty(BLOCK * width, np.int32), np.empty(BLOCK * width, np.float32)
+        indices = np.empty((chunks, kernels.CHUNK * width), np.int32)
+        values = np.empty((chunks, kernels.CHUNK * width), np.float32)
+        found = np.zeros(chunks, np.int64)
         counts = np.zeros(len(centred), np.int64)
         pre = torch.empty(BLOCK, width)
         parts = []
         for start in range(0, len(centred), BLOCK):
-            block = centred[start : start + BLOCK]
+            part = slice(start, start + BLOCK)
+            block = centred[part]
             piece = torch.addmm(self.b_enc, block, self.encoder.T, out=pre[: len(block)])
-            n = kernels.compact(
-                piece.numpy(), floor, counts[start : start + BLOCK], indices, values
-            )
-            parts.append((indices[:n].copy(), values[:n].copy()))
+            kernels.compact_chunks(piece.numpy(), floor, counts[part], indices, values, found)
+            for c in range(-(-len(block) // kernels.CHUNK)):
+                parts.append((indices[c, : found[c]].copy(), values[c, : found[c]].copy()))
         return Pairs(
             np.concatenate([np.zeros(1, np.int64), np.cumsum(counts)]),
             np.concatenate([p[0] for p in parts]),

@@ -1,13 +1,17 @@
 """Loops over the few active pairs of a batch, compiled for the CPU.
 
 An active pair is a row and a feature with a value above its threshold. Order of summation is fixed, so
-one input gives one set of bytes.
+one input gives one set of bytes, with any number of threads: each row or feature is one thread's own.
 """
 
 from __future__ import annotations
 
 import numba
 import numpy as np
+import torch
+
+CHUNK = 64
+"""Rows that a thread takes together."""
 
 _SUM = {"reassoc", "contract", "nsz"}
 """Lets sums use vector lanes; NaN and infinity keep their meaning."""
@@ -40,56 +44,104 @@ def compact(pre, floor, counts, indices, values):
     return found
 
 
-@numba.njit(cache=True, nogil=True)
-def top_rows(pre, k, counts, indices, values):
-    """Pairs of the ``k`` largest positive values in each row of dense ``pre`` (n, m); returns how many.
+@numba.njit(cache=True, nogil=True, parallel=True)
+def compact_chunks(pre, floor, counts, indices, values, found):
+    """``compact`` over chunks of ``CHUNK`` rows, each writing to its own row of ``indices`` and ``values``.
 
-    Candidates are values above a level that the row before suggests; of equal ones at the cut the first are
-    taken. Writes as ``compact``; the outputs have room for n * k.
+    ``indices`` and ``values`` are (chunks, CHUNK * m); ``found`` int64 (chunks) gets their numbers of pairs.
     """
-    found = 0
-    width = pre.shape[1]
-    above = np.zeros(width // 8 * 8 + 8, np.uint8)
-    eights = above.view(np.uint64)
-    places = np.empty(width, np.int32)
-    kept = np.empty(width, np.float32)
-    level = np.float32(0)
-    for row in range(pre.shape[0]):
-        while True:
-            for j in range(width):
-                above[j] = pre[row, j] > level
-            n = 0
-            for group in range(eights.size):
-                if eights[group]:
-                    for j in range(8 * group, 8 * group + 8):
-                        if above[j]:
-                            places[n] = j
-                            kept[n] = pre[row, j]
-                            n += 1
-            if n >= k or level == 0:
-                break
-            level = np.float32(0)
-        before = found
-        if n <= k:
-            for i in range(n):
-                indices[found] = places[i]
-                values[found] = kept[i]
-                found += 1
+    rows = pre.shape[0]
+    for chunk in numba.prange(-(-rows // CHUNK)):
+        part = slice(chunk * CHUNK, min(rows, (chunk + 1) * CHUNK))
+        found[chunk] = compact(pre[part], floor, counts[part], indices[chunk], values[chunk])
+
+
+def use_threads() -> None:
+    """Let the loops below use as many threads as PyTorch does."""
+    numba.set_num_threads(max(1, min(torch.get_num_threads(), numba.config.NUMBA_NUM_THREADS)))
+
+
+@numba.njit(cache=True, nogil=True)
+def _kth_largest(values, k):
+    """The k-th largest of positive float32 ``values``, by bisection of their bits, whose order is theirs."""
+    bits = values.view(np.int32)
+    low, high = bits.min(), bits.max()
+    while low < high:
+        middle = low + (high - low + 1) // 2
+        count = np.int32(0)
+        for i in range(bits.size):
+            count += bits[i] >= middle
+        if count >= k:
+            low = middle
         else:
-            cut = np.partition(kept[:n], n - k)[n - k]
-            larger = 0
-            for i in range(n):
-                larger += kept[i] > cut
-            ties = k - larger
-            for i in range(n):
-                if kept[i] > cut or (kept[i] == cut and ties > 0):
-                    ties -= kept[i] == cut
-                    indices[found] = places[i]
-                    values[found] = kept[i]
-                    found += 1
-            level = cut * np.float32(0.8)
-        counts[row] = found - before
-    return found
+            high = middle - 1
+    found = np.empty(1, np.int32)
+    found[0] = low
+    return found.view(np.float32)[0]
+
+
+@numba.njit(cache=True, nogil=True)
+def _compare(values, level, above):
+    """``above`` uint8 = values > level; a loop of its own, which fills vector registers."""
+    for j in range(values.size):
+        above[j] = values[j] > level
+
+
+@numba.njit(cache=True, nogil=True)
+def _top_row(values, level, k, above, places, kept, indices, out):
+    """The ``k`` largest positive of ``values`` (m): how many, and a level for a row like it.
+
+    Candidates are values above ``level``; of equal ones at the cut the first are taken.
+    """
+    eights = above.view(np.uint64)
+    while True:
+        _compare(values, level, above)
+        n = 0
+        for group in range(eights.size):
+            if eights[group]:
+                for j in range(8 * group, 8 * group + 8):
+                    if above[j]:
+                        places[n] = j
+                        kept[n] = values[j]
+                        n += 1
+        if n >= k or level == 0:
+            break
+        level = np.float32(0)
+    if n <= k:
+        for i in range(n):
+            indices[i] = places[i]
+            out[i] = kept[i]
+        return n, np.float32(0)
+    cut = _kth_largest(kept[:n], k)
+    ties = k
+    for i in range(n):
+        ties -= kept[i] > cut
+    found = 0
+    for i in range(n):
+        if kept[i] > cut or (kept[i] == cut and ties > 0):
+            ties -= kept[i] == cut
+            indices[found] = places[i]
+            out[found] = kept[i]
+            found += 1
+    return found, cut * np.float32(0.85)
+
+
+@numba.njit(cache=True, nogil=True, parallel=True)
+def top_rows(pre, k, counts, indices, values):
+    """Pairs of the ``k`` largest positive values in each row of dense ``pre`` (n, m).
+
+    Writes ``counts`` int64 (n) and, at the start of row r of ``indices`` int32 (n, k) and ``values`` float32
+    (n, k), the pairs of row r. Of equal values at the cut the first are taken.
+    """
+    rows, width = pre.shape
+    for chunk in numba.prange(-(-rows // CHUNK)):
+        above = np.zeros(width // 8 * 8 + 8, np.uint8)
+        places = np.empty(width, np.int32)
+        kept = np.empty(width, np.float32)
+        level = np.float32(0)
+        for row in range(chunk * CHUNK, min(rows, (chunk + 1) * CHUNK)):
+            n, level = _top_row(pre[row], level, k, above, places, kept, indices[row], values[row])
+            counts[row] = n
 
 
 @numba.njit(cache=True, nogil=True, fastmath=_SUM)
@@ -106,7 +158,7 @@ def reconstruct(indptr, indices, values, decoder, bias, out):
                 out[row, c] += value * decoder[feature, c]
 
 
-@numba.njit(cache=True, nogil=True, fastmath=_SUM)
+@numba.njit(cache=True, nogil=True, parallel=True, fastmath=_SUM)
 def row_pass(indptr, indices, values, decoder, bias, x, factor, gradient, code_gradient):
     """Reconstruct each row and go back to its codes while its decoder rows are still near.
 
@@ -114,8 +166,8 @@ def row_pass(indptr, indices, values, decoder, bias, x, factor, gradient, code_g
     each active value. Returns the summed squared error.
     """
     width = bias.size
-    total = np.float64(0)
-    for row in range(x.shape[0]):
+    squares = np.empty(x.shape[0], np.float64)
+    for row in numba.prange(x.shape[0]):
         first, last = indptr[row], indptr[row + 1]
         for c in range(width):
             gradient[row, c] = bias[c] - x[row, c]
@@ -128,14 +180,14 @@ def row_pass(indptr, indices, values, decoder, bias, x, factor, gradient, code_g
         for c in range(width):
             square += gradient[row, c] * gradient[row, c]
             gradient[row, c] *= factor
-        total += square
+        squares[row] = square
         for p in range(first, last):
             feature = indices[p]
             dot = np.float32(0)
             for c in range(width):
                 dot += gradient[row, c] * decoder[feature, c]
             code_gradient[p] = dot
-    return total
+    return squares.sum()
 
 
 @numba.njit(cache=True, nogil=True)
@@ -158,7 +210,7 @@ def by_feature(indptr, indices, n_features):
     return pointers, rows, places
 
 
-@numba.njit(cache=True, nogil=True, fastmath=_SUM)
+@numba.njit(cache=True, nogil=True, parallel=True, fastmath=_SUM)
 def feature_pass(
     pointers, rows, places, values, code_gradient, gradient, centred, decoder, encoder, bias
 ):
@@ -168,7 +220,7 @@ def feature_pass(
     centred input row; ``bias`` (m), sums of code gradients.
     """
     width = gradient.shape[1]
-    for feature in range(bias.size):
+    for feature in numba.prange(bias.size):
         for c in range(width):
             decoder[feature, c] = 0
             encoder[feature, c] = 0

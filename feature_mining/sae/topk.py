@@ -25,26 +25,18 @@ class TopK(BatchTopK):
     def _select(self, centred: Tensor) -> Pairs:
         """The ``k`` largest positive values of each row; of equal ones at the cut, the first."""
         width, k = len(self.b_enc), self.k
-        indices = np.empty(len(centred) * k, np.int32)
-        values = np.empty(len(centred) * k, np.float32)
-        counts = np.zeros(len(centred), np.int64)
+        indices = np.empty((len(centred), k), np.int32)
+        values = np.empty((len(centred), k), np.float32)
+        counts = np.empty(len(centred), np.int64)
         pre = torch.empty(BLOCK, width)
-        found = 0
         for start in range(0, len(centred), BLOCK):
-            block = centred[start : start + BLOCK]
+            part = slice(start, start + BLOCK)
+            block = centred[part]
             piece = torch.addmm(self.b_enc, block, self.encoder.T, out=pre[: len(block)])
-            found += kernels.top_rows(
-                piece.numpy(),
-                k,
-                counts[start : start + BLOCK],
-                indices[found:],
-                values[found:],
-            )
-        return Pairs(
-            np.concatenate([np.zeros(1, np.int64), np.cumsum(counts)]),
-            indices[:found],
-            values[:found],
-        )
+            kernels.top_rows(piece.numpy(), k, counts[part], indices[part], values[part])
+        used = np.arange(k) < counts[:, None]
+        indptr = np.concatenate([np.zeros(1, np.int64), np.cumsum(counts)])
+        return Pairs(indptr, indices[used], values[used])
 
     def _keep(self, codes: Tensor) -> tuple[Tensor, Tensor]:
         best = codes.topk(self.k, dim=1, sorted=False)

@@ -16,13 +16,11 @@ from tests.feature_mining.sae.conftest import D_IN, TRUE, Planted
 
 def rows_of(pre: np.ndarray, k: int) -> list[dict[int, float]]:
     counts = np.zeros(len(pre), np.int64)
-    indices, values = np.empty(len(pre) * k, np.int32), np.empty(len(pre) * k, np.float32)
-    n = kernels.top_rows(pre, k, counts, indices, values)
-    assert n == counts.sum()
-    ends = np.cumsum(counts)
+    indices, values = np.empty((len(pre), k), np.int32), np.empty((len(pre), k), np.float32)
+    kernels.top_rows(pre, k, counts, indices, values)
     return [
-        dict(zip(indices[e - c : e].tolist(), values[e - c : e].tolist(), strict=True))
-        for e, c in zip(ends, counts, strict=True)
+        dict(zip(i[:n].tolist(), v[:n].tolist(), strict=True))
+        for i, v, n in zip(indices, values, counts, strict=True)
     ]
 
 
