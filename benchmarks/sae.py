@@ -1,0 +1,172 @@
+"""Training speed and quality on a planted dictionary, beside the peer libraries, in one run. Simulated data.
+
+``python benchmarks/sae.py [speed] [quality] [real] [--json] [--seeds 3] [--steps 1000] [--only LIBRARY ...]``
+(extra ``peers``). 2,048 true features in 256 dimensions, about 20 active; dictionaries of 2,048 with k = 32,
+batches of 2,048. ``speed`` interleaves all libraries with the five matrix products of a dense step;
+``quality`` trains each and judges it on held-out rows; ``real`` does the same on activations of ``mini`` over
+*E. coli* (../shared), with explained variance and bits a base recovered. Ours run with their defaults, the
+peers at their best learning rates.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import sys
+import time
+from collections import defaultdict
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from statistics import median
+
+import torch
+from torch import Tensor
+
+ROOT = Path(__file__).resolve().parents[1]
+sys.path.insert(0, str(ROOT))
+
+from benchmarks.planted import batches, judge, plant  # noqa: E402
+from benchmarks.sae_peers import PEERS, Trained, installed  # noqa: E402
+from feature_mining.sae.settle import settle  # noqa: E402
+from feature_mining.sae.trainer import TrainConfig, Trainer  # noqa: E402
+
+BATCH, D_SAE, K = 2_048, 2_048, 32
+OURS = ("topk", "batch_topk")
+Run = Callable[[Iterator[Tensor], int, int, int, int, int], Trained]
+
+
+def ours(architecture: str, held_out: Tensor | None) -> Run:
+    """Our trainer with its defaults; thresholds calibrated on ``held_out`` rows if given."""
+
+    def run(
+        stream: Iterator[Tensor], d_in: int, d_sae: int, k: int, steps: int, seed: int
+    ) -> Trained:
+        config = TrainConfig(
+            d_sae=d_sae, k=k, steps=steps, batch=BATCH, architecture=architecture, seed=seed
+        )
+        sae = Trainer(config).fit(stream).sae
+        if held_out is not None:
+            sae, _ = settle(sae, [held_out])
+        return Trained(sae.encode, sae.decode, sae.W_dec)
+
+    return run
+
+
+def dense_step(x: Tensor, steps: int, d_sae: int) -> float:
+    """Samples a second of the five matrix products of a dense step."""
+    encoder, codes = torch.randn(d_sae, x.shape[1]), torch.empty(len(x), d_sae)
+    began = time.perf_counter()
+    for _ in range(steps):
+        torch.mm(x, encoder.T, out=codes)  # encode
+        back = codes @ encoder  # decode
+        grad = back @ encoder.T  # to the codes
+        codes.T @ back  # decoder
+        grad.T @ x  # encoder
+    return steps * len(x) / (time.perf_counter() - began)
+
+
+def runners(only: list[str], held_out: Tensor | None) -> dict[tuple[str, str], Run]:
+    """Everything that is installed, ours first."""
+    found: dict[tuple[str, str], Run] = {("ours", a): ours(a, held_out) for a in OURS}
+    for (library, variant), (module, run) in PEERS.items():
+        if not installed(module):
+            print(f"{library} {variant}: skipped, not installed (extra peers)")
+        else:
+            found[library, variant] = run
+    return {key: run for key, run in found.items() if not only or key[0] in only}
+
+
+def measure_speed(rows: Tensor, steps: int, rounds: int, only: list[str]) -> dict[str, object]:
+    """Samples a second by library, ratios to the fastest peer and to the dense bound; medians of rounds."""
+    rates: dict[tuple[str, str], list[float]] = defaultdict(list)
+    bound: list[float] = []
+    for turn in range(rounds + 1):
+        bound.append(dense_step(rows[:BATCH], 10, D_SAE))
+        for key, run in runners(only, None).items():
+            # The first turn compiles and warms up, with few steps.
+            count = steps if turn else 12
+            stream = batches(rows, BATCH, count, turn)
+            began = time.perf_counter()
+            run(stream, rows.shape[1], D_SAE, K, count, 0)
+            rates[key].append(count * BATCH / (time.perf_counter() - began))
+    middle = {key: median(values[1:]) for key, values in rates.items()}
+    dense = median(bound[1:])
+    print(f"{'five dense products':36s} {dense:12,.0f} samples/s")
+    for (library, variant), rate in middle.items():
+        print(f"{library:22s} {variant:12s} {rate:13,.0f} samples/s")
+    ratio = {}
+    for variant in OURS:
+        peers = [r for (lib, v), r in middle.items() if v == variant and lib != "ours"]
+        if peers and ("ours", variant) in middle:
+            ratio[variant] = round(middle["ours", variant] / max(peers), 2)
+    return {
+        "samples_per_s": {f"{lib} {v}": round(r) for (lib, v), r in middle.items()},
+        "ratio_to_fastest_peer": ratio,
+        "ratio_to_five_gemm": {
+            v: round(middle["ours", v] / dense, 2) for v in OURS if ("ours", v) in middle
+        },
+    }
+
+
+def measure_quality(seeds: int, steps: int, only: list[str]) -> dict[str, object]:
+    """Held-out quality by library and seed, and how far ours is from the best peer."""
+    scores: dict[tuple[str, str], list[dict[str, float]]] = defaultdict(list)
+    for seed in range(seeds):
+        planted = plant(seed)
+        for key, run in runners(only, planted.held_out[20_000:]).items():
+            stream = batches(planted.train, BATCH, steps, seed)
+            trained = run(stream, planted.train.shape[1], D_SAE, K, steps, seed)
+            score = judge(planted, *trained)
+            scores[key].append(score)
+            figures = "  ".join(f"{k} {v:.4f}" for k, v in score.items())
+            print(f"seed {seed}  {key[0]:20s} {key[1]:11s} {figures}", flush=True)
+
+    def best(variant: str, name: str) -> float | None:
+        peers = [s for (lib, v), s in scores.items() if v == variant and lib != "ours"]
+        return max((median(r[name] for r in rows) for rows in peers), default=None)
+
+    results: dict[str, object] = {}
+    for key, name in (("ev_minus_best_peer", "ev"), ("mcc_minus_best_peer", "mcc")):
+        results[key] = {}
+        for variant in OURS:
+            peer = best(variant, name)
+            if peer is not None and ("ours", variant) in scores:
+                mine = median(r[name] for r in scores["ours", variant])
+                results[key][variant] = round(mine - peer, 4)  # type: ignore[index]
+    results["dead_fraction"] = {
+        f"{lib} {v}": max(r["dead"] for r in rows) for (lib, v), rows in scores.items()
+    }
+    results["quality"] = {f"{lib} {v}": rows for (lib, v), rows in scores.items()}
+    return results
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("parts", nargs="*", default=["speed", "quality"])
+    parser.add_argument("--json", action="store_true", help="last line is one JSON object")
+    parser.add_argument("--seeds", type=int, default=3)
+    parser.add_argument("--steps", type=int, default=1_000, help="of the quality runs")
+    parser.add_argument("--speed-steps", type=int, default=100)
+    parser.add_argument("--rounds", type=int, default=3)
+    parser.add_argument("--only", nargs="*", default=[], help="libraries: ours, sae-lens, ...")
+    args = parser.parse_args()
+    print("simulated data: a planted dictionary")
+    results: dict[str, object] = {}
+    if "speed" in args.parts:
+        rows = plant(0, train=40_000, held_out=1_000).train
+        results |= measure_speed(rows, args.speed_steps, args.rounds, args.only)
+    if "quality" in args.parts:
+        results |= measure_quality(args.seeds, args.steps, args.only)
+    if "real" in args.parts:
+        from benchmarks.sae_real import measure_real
+
+        results |= measure_real(args.steps, args.only, runners)
+    for key, value in results.items():
+        if key != "quality":
+            print(f"{key} {json.dumps(value)}")
+    if args.json:
+        print(json.dumps(results))
+
+
+if __name__ == "__main__":
+    main()
