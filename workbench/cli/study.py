@@ -46,7 +46,7 @@ def new(
     width: Annotated[int, typer.Option(help="Features; 0 for 8 times the layer.")] = 0,
     k: Annotated[int, typer.Option(help="Mean active features a base.")] = 16,
     architecture: Annotated[
-        str, typer.Option(help="batch_topk, matryoshka, jump_relu, gated, relu_l1.")
+        str, typer.Option(help="batch_topk, topk, matryoshka, jump_relu, gated, relu_l1.")
     ] = "batch_topk",
     tied: Annotated[bool, typer.Option(help="Encoder is the decoder turned round.")] = False,
     seeds: Annotated[
