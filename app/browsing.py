@@ -69,8 +69,10 @@ def on_brushed() -> None:
     if at:
         st.session_state["canvas_at"] = at
         write_address(at=at)
-    both = isinstance(span, list | tuple) and len(span) == 2
-    write_address(brush=f"{int(span[0])}-{int(span[1])}" if both else "")
+    if isinstance(span, list | tuple) and len(span) == 2:
+        write_address(brush=f"{int(span[0])}-{int(span[1])}")
+    else:
+        write_address(brush="")
 
 
 def _note_client(event: dict[str, object]) -> None:
@@ -173,8 +175,9 @@ def _known_tracks(opened: Opened) -> list[Track]:
 def feature_of(text: str, opened: Opened) -> int | None:
     """The feature that a place is named by, if it is named by one."""
     number = _FEATURE.fullmatch(text.strip())
-    known = number is not None and int(number[1]) < len(opened.evidence.catalog)
-    return int(number[1]) if number is not None and known else None
+    if number is None or int(number[1]) >= len(opened.evidence.catalog):
+        return None
+    return int(number[1])
 
 
 def _tracks(opened: Opened, view: links.BrowseView, features: list[int]) -> list[Track]:

@@ -8,13 +8,85 @@ import pandas as pd
 import streamlit as st
 
 from app import links
+from app.browsing import MOST_FEATURES, show_features, write_address
 from app.data import Opened
+from app.downloads import export_command
 from app.scene import Shown, fine_tile
-from app.words import short_label
+from app.words import plain, short_label
+from workbench import InputError
+from workbench.enrichment import CAUTION, Counts, contig_counts, enrichment
+from workbench.report.formats import bases
 from workbench.tiles import TOP, ZERO
 from workbench.views import annotation
 
 MOST_ROWS = 200
+MOST_FOUND = 40
+_SHARE = st.column_config.NumberColumn(format="percent")
+_FIRES = {
+    "inside": st.column_config.NumberColumn(
+        format="percent", help="Share of readings, selected stretch."
+    ),
+    "outside": st.column_config.NumberColumn(
+        format="percent", help="The same, rest of the contig."
+    ),
+    "odds_ratio": st.column_config.NumberColumn("odds ratio", format="%.1f"),
+    "odds_low": st.column_config.NumberColumn("at least", format="%.1f", help="Lower bound, 95 %."),
+    "expected": st.column_config.NumberColumn(format="%.1f"),
+    "p_hypergeometric": st.column_config.NumberColumn("p (hypergeometric)", format="%.1e"),
+    "p_shift": st.column_config.NumberColumn("p (shift)", format="%.4f"),
+}
+"""How the columns of ``enrichment`` are shown."""
+
+
+@st.cache_resource(max_entries=32, show_spinner="Counting every feature on this contig, once")
+def _counts(_opened: Opened, key: tuple[str, str], chrom: str) -> Counts:
+    return contig_counts(_opened.study, chrom)
+
+
+def fires_here(opened: Opened, shown: Shown) -> None:
+    """Features enriched in the selected stretch; chosen rows are drawn."""
+    if shown.brush is None:
+        return
+    st.subheader("What fires here")
+    st.caption(plain(f"{shown.brush}, {bases(shown.brush.end - shown.brush.start)}"))
+    manifest = opened.evidence.manifest.hash
+    key = (f"{opened.study.folder}/{manifest}", opened.evidence.sae["hash"])
+    try:
+        counts = _counts(opened, key, shown.brush.chrom)
+        table = enrichment(opened.study, shown.brush, counts, MOST_FOUND)
+    except InputError as error:
+        st.error(plain(str(error)))
+        return
+    if table.empty:
+        st.info("No feature fires here more often than on the rest of the contig.")
+        return
+    labels = [short_label(opened.evidence, int(f)) for f in table["feature"]]
+    table.insert(1, "label", labels)
+    chosen = st.dataframe(
+        table,
+        hide_index=True,
+        height=260,
+        column_config=_FIRES,
+        key="fires_here",
+        on_select="rerun",
+        selection_mode="multi-row",
+    )
+    st.caption(CAUTION)
+    rows = [int(table["feature"].iloc[i]) for i in chosen["selection"]["rows"] if i < len(table)]
+    add, clear = st.columns(2)
+    add.button(
+        f"Draw the chosen rows ({len(rows)})" if rows else "Draw: choose rows of the table",
+        key="add_found",
+        disabled=not rows,
+        on_click=lambda: show_features([*shown.features, *rows][-MOST_FEATURES:]),
+        width="stretch",
+    )
+    clear.button(
+        "Clear the selection",
+        key="clear_brush",
+        on_click=lambda: write_address(brush=""),
+        width="stretch",
+    )
 
 
 def tables(opened: Opened, shown: Shown) -> None:
@@ -23,7 +95,18 @@ def tables(opened: Opened, shown: Shown) -> None:
     features, intervals = st.columns(2)
     table = feature_table(opened, shown)
     features.caption("Features: the largest value in view, strand by strand.")
-    features.dataframe(table, hide_index=True)
+    features.dataframe(
+        table,
+        hide_index=True,
+        column_config={
+            "feature": st.column_config.NumberColumn(format="%d"),
+            "of its largest": _SHARE,
+            "bins that fire": _SHARE,
+            "largest in view": st.column_config.NumberColumn(format="%.3g"),
+            "at": st.column_config.NumberColumn(format="localized"),
+            "page": st.column_config.LinkColumn(display_text="open"),
+        },
+    )
     rows = interval_table(shown)
     intervals.caption("Intervals of the chosen tracks.")
     intervals.dataframe(rows, hide_index=True)
@@ -50,6 +133,7 @@ def feature_table(opened: Opened, shown: Shown) -> pd.DataFrame:
                     "of its largest": share,
                     "at": int(starts[best]),
                     "bins that fire": float((codes[f, s] > ZERO).mean()),
+                    "page": str(links.feature(st.query_params.get("study", ""), feature)),
                 }
             )
     return pd.DataFrame(rows)
@@ -74,3 +158,5 @@ def command(opened: Opened, shown: Shown) -> None:
     )  # fmt: skip
     with st.expander("The command that makes this"):
         st.code(f"workbench app {shlex.quote(folder)}\n# then open /{address}", language="bash")
+        if shown.features:
+            st.code(export_command(opened, shown), language="bash")

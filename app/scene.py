@@ -14,6 +14,7 @@ import streamlit as st
 from app.data import Opened
 from app.links import BrowseView
 from app.words import label_sentences, short_label
+from workbench.frames import Codon, codons
 from workbench.report.formats import percent
 from workbench.report.strips import spread
 from workbench.tiles import Tile, TileReader, bin_size
@@ -209,14 +210,12 @@ def _lane(track: Track, locus: Locus) -> dict[str, Any]:
     return {"name": track.name, "rows": rows, "boxes": list(boxes)}
 
 
-def _codons(opened: Opened, locus: Locus) -> list[tuple[int, str, str, bool, str]]:
-    from workbench.frames import codons
-
+def _codons(opened: Opened, locus: Locus) -> list[Codon]:
     ready = tracks(opened)
     if not ready.done():
         return []
-    found: list[tuple[int, str, str, bool, str]] = []
+    found: list[Codon] = []
     for track in ready.result():
         if track.type == "CDS":
-            found += [tuple(c) for c in codons(opened.study.genome, track.intervals, locus)]
+            found += codons(opened.study.genome, track.intervals, locus)
     return found

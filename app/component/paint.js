@@ -111,7 +111,8 @@ class Painter {
       const from = left + Math.max(-20, (start - view.start) * scale);
       const to = Math.max(from + 1, left + Math.min(width + 20, (end - view.start) * scale));
       const y = row.y + level * LANE + 1, h = LANE - 3, colour = this.palette[strand] || this.palette["."];
-      const tip = strand === "." ? 0 : Math.min(6, (to - from) / 2);
+      // Intervals drawn as one have no arrow: they do not end where the box ends.
+      const tip = strand === "." || count > 1 ? 0 : Math.min(6, (to - from) / 2);
       pen.globalAlpha = count > 1 ? 0.35 : 0.55;
       pen.fillStyle = colour;
       pen.beginPath();

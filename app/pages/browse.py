@@ -7,7 +7,8 @@ import streamlit as st
 from app.browsing import KEY, asked, client, on_brushed, on_moved, write_address
 from app.canvas import canvas
 from app.data import Opened, current
-from app.panels import command, tables
+from app.downloads import downloads
+from app.panels import command, fires_here, tables
 from app.scene import message, tracks
 from app.toolbar import controls, place_box
 from app.words import plain
@@ -34,7 +35,9 @@ def view(opened: Opened) -> None:
     canvas(message(opened, shown, client(shown)), KEY, on_moved, on_brushed)
     if not shown.features:
         st.info("No feature is drawn. Add one above, or select a stretch to see what fires there.")
+    fires_here(opened, shown)
     tables(opened, shown)
+    downloads(opened, shown)
     command(opened, shown)
 
 

@@ -132,7 +132,7 @@ def test_unknown_feature_is_one_sentence(made: Synthetic, tmp_path: Path) -> Non
 
 def test_unknown_combination_lists_those_that_exist(made: Synthetic, tmp_path: Path) -> None:
     with pytest.raises(
-        InputError, match=r"catalog as bigwig; .*activations as bed, gff3, bedgraph"
+        InputError, match=r"catalog as bigwig; .*activations as tsv, bed, gff3, bedgraph"
     ):
         export(made.study, "features", "bigwig", tmp_path / "x")
     with pytest.raises(InputError, match=r"strand '\?'"):

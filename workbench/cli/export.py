@@ -21,7 +21,7 @@ def export(
         str,
         typer.Option(
             help="Tables: tsv, parquet, json. Activations: bed, gff3 (runs of active bases),"
-            " bedgraph, bigwig (every base)."
+            " bedgraph, bigwig (every base), tsv (a row an active base)."
         ),
     ],
     out: Annotated[
@@ -39,6 +39,14 @@ def export(
     strand: Annotated[
         str, typer.Option(help="both, + or -: strand that the model read (activations).")
     ] = "both",
+    at: Annotated[
+        str | None,
+        typer.Option(
+            help="Only this stretch of activations: contig:start-end (0-based, end not included),"
+            " a contig, or the name of an interval.",
+            metavar="PLACE",
+        ),
+    ] = None,
 ) -> None:
     """Write a study's results for a table reader or a genome browser.
 
@@ -50,6 +58,9 @@ def export(
 
     Where they are active, as intervals:
     workbench export DIR --what activations --format bed --features 12,40 --out runs.bed
+
+    What the browser shows of one gene:
+    workbench export DIR --what activations --format tsv --features 12 --at thrA --out thrA.tsv
 
     A base is active at the threshold that was frozen for the feature's best track. Bases for which the
     model has no full context are gaps, not zeros. Without --features, activations are those of the
@@ -68,6 +79,6 @@ def export(
         ) from None
     study = Study.open(folder)
     with showing() as progress:
-        written = write(study, what, format, out, numbers, strand, progress)
+        written = write(study, what, format, out, numbers, strand, progress, at)
     for path in written:
         print(path)

@@ -6,10 +6,11 @@ from collections.abc import Callable
 from pathlib import Path
 
 from workbench.errors import InputError
-from workbench.export import intervals, signals, tables
+from workbench.export import intervals, readings, signals, tables
 from workbench.export.job import STRANDS, Job
 from workbench.progress import Progress, Silent
 from workbench.study import Study
+from workbench.views import find_locus
 
 Writer = Callable[[Job], list[Path]]
 
@@ -21,6 +22,7 @@ TABLE_WRITERS: dict[str, Writer] = {
 }
 WRITERS: dict[tuple[str, str], Writer] = {
     **{(what, form): write for what in TABLES for form, write in TABLE_WRITERS.items()},
+    ("activations", "tsv"): readings.write_tsv,
     ("activations", "bed"): intervals.write_bed,
     ("activations", "gff3"): intervals.write_gff3,
     ("activations", "bedgraph"): signals.write_bedgraph,
@@ -38,6 +40,7 @@ def export(
     features: list[int] | None = None,
     strand: str = "both",
     progress: Progress | None = None,
+    at: str | None = None,
 ) -> list[Path]:
     """Write results of a study to files, each atomically.
 
@@ -48,7 +51,7 @@ def export(
         A table (``features`` is the catalog), or the features' values along the genome.
     format : str
         ``tsv``, ``parquet``, ``json`` for tables; ``bed``, ``gff3`` (runs of active bases),
-        ``bedgraph``, ``bigwig`` (values at single bases) for activations.
+        ``bedgraph``, ``bigwig`` (values at single bases), ``tsv`` (a row an active base) for activations.
     out : Path
         File to write; for bedgraph and bigwig a folder, with one file a feature and strand.
     features : list of int, optional
@@ -56,6 +59,9 @@ def export(
     strand : {"both", "+", "-"}
         Strand of the model's reading (activations only).
     progress : Progress, optional
+    at : str, optional
+        ``contig:start-end`` (0-based half-open), a contig or the name of an interval: activations of that
+        stretch alone, runs of active bases cut at its ends. Default: the whole genome.
 
     Returns
     -------
@@ -73,7 +79,12 @@ def export(
         raise InputError(f"cannot export {what} as {format}; expected one of: {combinations()}")
     if strand not in STRANDS:
         raise InputError(f"strand {strand!r}: expected one of {', '.join(STRANDS)}")
-    return writer(Job(study, what, format, Path(out), features, strand, progress or Silent()))
+    if at is not None and what != "activations":
+        raise InputError(f"--at {at}: the table {what} has no place to choose; leave it out")
+    region = None if at is None else find_locus(study, at)
+    return writer(
+        Job(study, what, format, Path(out), features, strand, progress or Silent(), region)
+    )
 
 
 def combinations() -> str:

@@ -11,6 +11,7 @@ from workbench.errors import InputError
 from workbench.manifest import versions
 from workbench.progress import Progress
 from workbench.study import Study
+from workbench.views import Locus
 
 STRANDS = {"both": "+-", "+": "+", "-": "-"}
 
@@ -30,6 +31,8 @@ class Job(NamedTuple):
     strand : str
         ``both``, ``+`` or ``-``.
     progress : Progress
+    region : Locus or None
+        Stretch that activations are written of; None: the whole genome.
     """
 
     study: Study
@@ -39,11 +42,13 @@ class Job(NamedTuple):
     features: list[int] | None
     strand: str
     progress: Progress
+    region: Locus | None = None
 
 
 def provenance(job: Job) -> dict[str, str]:
     """Model, weights, layer, autoencoder and manifest that the exported numbers depend on."""
     manifest = job.study.manifest
+    region = {"region": str(job.region)} if job.region else {}
     return {
         "model": str(manifest.model["name"]),
         "weights": str(manifest.model["weights_hash"]),
@@ -53,6 +58,7 @@ def provenance(job: Job) -> dict[str, str]:
         "genome": str(manifest.inputs["genome"]["sha256"]),
         "what": job.what,
         "strand": job.strand,
+        **region,
         "version": versions()["genomics-workbench"],
     }
 

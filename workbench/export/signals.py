@@ -83,7 +83,7 @@ def _write(
         for choice in chosen:
             for strand in STRANDS[job.strand]:
                 path = spool / f"f{choice.feature}.{SIDES[strand]}"
-                _append(path, last[path])
+                _append(path, last.get(path, np.zeros(0, SEGMENT)))
                 target = job.out / f"{path.name}.{suffix}"
                 write(job, _read(path), target)
                 path.unlink()

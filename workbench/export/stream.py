@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import numpy as np
 
@@ -11,6 +11,7 @@ from feature_mining.association.sparse import Csc, by_feature
 from workbench.errors import InputError
 from workbench.export.choice import Choice
 from workbench.export.job import STRANDS, Job
+from workbench.views import Locus
 
 
 class Reading(NamedTuple):
@@ -39,12 +40,16 @@ class Piece(NamedTuple):
 def pieces(job: Job, chosen: list[Choice]) -> Iterator[Piece]:
     """Shards in genome order, contigs as in the manifest, with the strands asked for.
 
+    Where the job has a region, only what lies in it: runs of active bases are cut at its ends.
+
     Raises ``InputError`` for a shard beyond its contig and for files of another origin.
     """
     study, store = job.study, job.study.features
     contigs = study.manifest.contigs
     order = {chrom: i for i, chrom in enumerate(contigs)}
     shards = sorted(study.manifest.shards, key=lambda s: (order[s["chrom"]], s["start"]))
+    if job.region is not None:
+        shards = [_cut(s, job.region) for s in shards if _meets(s, job.region)]
     job.progress.begin(
         f"exporting {len(chosen)} features", sum(s["end"] - s["start"] for s in shards), "bases"
     )
@@ -62,3 +67,16 @@ def pieces(job: Job, chosen: list[Choice]) -> Iterator[Piece]:
         yield Piece(chrom, start, end, readings)
         job.progress.advance(end - start)
     job.progress.end()
+
+
+def _meets(shard: dict[str, Any], region: Locus) -> bool:
+    return bool(
+        shard["chrom"] == region.chrom
+        and shard["start"] < region.end
+        and shard["end"] > region.start
+    )
+
+
+def _cut(shard: dict[str, Any], region: Locus) -> dict[str, Any]:
+    start, end = max(shard["start"], region.start), min(shard["end"], region.end)
+    return {**shard, "start": start, "end": end}
