@@ -2,8 +2,9 @@
 
 ``f = pre where pre > max(threshold, 0), else 0`` with ``pre = (x - b_dec) @ W_enc + b_enc`` and
 ``x̂ = f @ W_dec + b_dec``. ``b_dec`` is taken off the input only where the configuration says so; decoder
-rows have norm 1; any input scale is folded in. A feature's value at a base depends on that base's activation
-alone: products run in blocks of a fixed shape, so not even rounding depends on the rest of a batch.
+rows have norm 1; any constant input scale is folded in. A feature's value at a base depends on that base's
+activation alone: products run in blocks of a fixed shape, so not even rounding depends on the rest of a
+batch.
 """
 
 from __future__ import annotations
@@ -25,6 +26,7 @@ from torch import Tensor
 
 from feature_mining.feature_map import Csr
 from feature_mining.sae import kernels
+from feature_mining.sae.rows import ROW_NORMS, normalise, restore
 
 CONFIG_FILE, WEIGHTS_FILE = "config.json", "sae.safetensors"
 BLOCK = 256
@@ -56,6 +58,9 @@ class SAEConfig:
         Width of what a transcoder writes; 0 for an autoencoder, which writes what it reads.
     sites : tuple of int
         Widths of the layers that a crosscoder reads and writes side by side; empty for one layer.
+    row_norm : str
+        How each activation is normalised by itself first, a name of ``rows.ROW_NORMS``; empty for not at
+        all, as everything trained here.
     """
 
     architecture: str
@@ -70,6 +75,7 @@ class SAEConfig:
     row_topk: bool = False
     d_out: int = 0
     sites: tuple[int, ...] = ()
+    row_norm: str = ""
 
     @property
     def writes(self) -> int:
@@ -95,6 +101,9 @@ class SparseAutoencoder:
     config : SAEConfig
     W_skip : Tensor, optional
         ``(d_in, d_out)`` float32, what a transcoder with a skip writes of its input directly.
+    choice : Tensor, optional
+        ``(d_sae,)`` float32, with ``row_topk``: factors on the values while the ``k`` largest are chosen, for
+        a TopK whose own decoder rows are not of one norm. None is 1 for all.
 
     Raises
     ------
@@ -109,10 +118,15 @@ class SparseAutoencoder:
     threshold: Tensor
     config: SAEConfig
     W_skip: Tensor | None = None
+    choice: Tensor | None = None
 
     def __post_init__(self) -> None:
         if self.config.d_out and self.config.apply_b_dec_to_input:
             raise ValueError("a transcoder's b_dec belongs to its output, not to its input")
+        if self.config.row_norm and (self.config.row_norm not in ROW_NORMS or self.config.d_out):
+            raise ValueError(
+                f"row_norm {self.config.row_norm!r}; expected {' or '.join(ROW_NORMS)}, and no transcoder"
+            )
         for name, shape in self._shapes().items():
             tensor = getattr(self, name)
             if tuple(tensor.shape) != shape:
@@ -145,9 +159,12 @@ class SparseAutoencoder:
         block = rows.new_zeros(BLOCK, self.config.d_in)
         pre = rows.new_empty(BLOCK, self.config.d_sae)
         for start in range(0, len(rows), BLOCK):
-            piece = rows[start : start + BLOCK].to(self.W_enc)
-            block[: len(piece)] = piece - self.b_dec if self.config.apply_b_dec_to_input else piece
-            torch.addmm(self.b_enc, block, self.W_enc, out=pre)
+            piece = rows[start : start + BLOCK]
+            block[: len(piece)] = piece
+            inputs = normalise(block, self.config.row_norm)
+            if self.config.apply_b_dec_to_input:
+                inputs = inputs - self.b_dec
+            torch.addmm(self.b_enc, inputs, self.W_enc, out=pre)
             yield pre[: len(piece)]
 
     def reconstruct(self, x: Tensor | np.ndarray) -> Tensor:
@@ -155,8 +172,13 @@ class SparseAutoencoder:
 
         Returns ``(n, d_in)`` float32; ``(n, d_out)`` for a transcoder.
         """
-        written = self.decode(self.encode_sparse(x))
-        return written if self.W_skip is None else written + self._checked(x) @ self.W_skip
+        return self.write(self.encode_sparse(x), x)
+
+    def write(self, features: Tensor | Csr, x: Tensor | np.ndarray) -> Tensor:
+        """What is written for ``features`` that activations ``x`` ``(n, d_in)`` have, or were given."""
+        rows = self._checked(x)
+        written = restore(self.decode(features), rows, self.config.row_norm)
+        return written if self.W_skip is None else written + rows @ self.W_skip
 
     def site_norms(self) -> Tensor:
         """Length of each decoder row in each layer of a crosscoder, ``(d_sae, n_sites)``.
@@ -203,7 +225,8 @@ class SparseAutoencoder:
     def decode(self, features: Tensor | Csr) -> Tensor:
         """Reconstruction ``(n, d_in)`` float32 of dense ``(n, d_sae)`` or sparse features.
 
-        ``(n, d_out)`` for a transcoder, without its skip.
+        ``(n, d_out)`` for a transcoder, without its skip. In units of the normalised activation where there
+        is a ``row_norm``; ``write`` gives those of the activation.
         """
         if isinstance(features, Tensor):
             return torch.addmm(self.b_dec, features.to(self.W_dec), self.W_dec)
@@ -237,6 +260,7 @@ class SparseAutoencoder:
             tensor = getattr(self, name).cpu().contiguous()
             digest.update(f"{name} {tuple(tensor.shape)} ".encode())
             digest.update(tensor.numpy().tobytes())
+        digest.update(self.config.row_norm.encode())
         return digest.hexdigest()
 
     def save(self, folder: Path) -> None:
@@ -246,7 +270,10 @@ class SparseAutoencoder:
         save_tensors(folder / WEIGHTS_FILE, tensors, {"hash": self.hash})
         text = (
             json.dumps(
-                asdict(self.config) | {"skip": self.W_skip is not None}, indent=1, sort_keys=True
+                asdict(self.config)
+                | {"skip": self.W_skip is not None, "choice": self.choice is not None},
+                indent=1,
+                sort_keys=True,
             )
             + "\n"
         )
@@ -257,8 +284,8 @@ class SparseAutoencoder:
     @classmethod
     def load(cls, folder: Path) -> SparseAutoencoder:
         """Read what ``save`` wrote; raises ``ValueError`` for a missing, extra, misshapen or NaN tensor."""
-        config, skip = _read_config(folder / CONFIG_FILE)
-        expected = set(_shapes(config)) | ({"W_skip"} if skip else set())
+        config, optional = _read_config(folder / CONFIG_FILE)
+        expected = set(_shapes(config)) | optional
         tensors = load_tensors(folder / WEIGHTS_FILE, expected)
         try:
             return cls(**tensors, config=config)
@@ -273,12 +300,18 @@ class SparseAutoencoder:
         """The ``k`` largest of each row of ``pre``, zeros elsewhere; all of it without ``row_topk``."""
         if not self.config.row_topk:
             return pre
-        best = pre.topk(self.config.k, dim=1, sorted=False)
-        return torch.zeros_like(pre).scatter_(1, best.indices, best.values)
+        compared = pre if self.choice is None else pre * self.choice
+        best = compared.topk(self.config.k, dim=1, sorted=False).indices
+        return torch.zeros_like(pre).scatter_(1, best, pre.gather(1, best))
 
     def _shapes(self) -> dict[str, tuple[int, ...]]:
-        skip = {"W_skip": (self.config.d_in, self.config.writes)}
-        return _shapes(self.config) | (skip if self.W_skip is not None else {})
+        optional = {
+            "W_skip": (self.config.d_in, self.config.writes),
+            "choice": (self.config.d_sae,),
+        }
+        return _shapes(self.config) | {
+            n: shape for n, shape in optional.items() if getattr(self, n) is not None
+        }
 
     def _checked(self, x: Tensor | np.ndarray) -> Tensor:
         rows = torch.from_numpy(np.ascontiguousarray(x)) if isinstance(x, np.ndarray) else x
@@ -358,23 +391,32 @@ def _shapes(config: SAEConfig) -> dict[str, tuple[int, ...]]:
     return {"W_enc": (d, m), "b_enc": (m,), "W_dec": (m, out), "b_dec": (out,), "threshold": (m,)}
 
 
-_LATER: dict[str, Any] = {"row_topk": False, "d_out": 0, "sites": (), "skip": False}
+_OPTIONAL = {"skip": "W_skip", "choice": "choice"}
+"""Key that says whether a tensor is there."""
+_LATER: dict[str, Any] = {
+    "row_topk": False,
+    "d_out": 0,
+    "sites": (),
+    "row_norm": "",
+    "skip": False,
+    "choice": False,
+}
 """Keys that older folders lack."""
 
 
-def _read_config(path: Path) -> tuple[SAEConfig, bool]:
-    """The configuration, and whether there is a skip."""
+def _read_config(path: Path) -> tuple[SAEConfig, set[str]]:
+    """The configuration, and the optional tensors that there are."""
     if not path.is_file():
         raise ValueError(f"{path}: no such file; expected a folder written by this program")
     try:
         values = json.loads(path.read_text())
     except ValueError as error:
         raise ValueError(f"{path}: not JSON ({error})") from None
-    known = {f.name for f in fields(SAEConfig)} | {"skip"}
+    known = {f.name for f in fields(SAEConfig)} | set(_OPTIONAL)
     if isinstance(values, dict):
         values = _LATER | values
     if not isinstance(values, dict) or set(values) != known:
         found = ", ".join(sorted(values)) if isinstance(values, dict) else type(values).__name__
         raise ValueError(f"{path}: found {found}; expected exactly {', '.join(sorted(known))}")
-    skip = bool(values.pop("skip"))
-    return SAEConfig(**values | {"sites": tuple(values["sites"])}), skip
+    optional = {tensor for key, tensor in _OPTIONAL.items() if values.pop(key)}
+    return SAEConfig(**values | {"sites": tuple(values["sites"])}), optional

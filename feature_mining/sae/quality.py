@@ -86,7 +86,7 @@ class Quality(NamedTuple):
 def measure_batch(sae: SparseAutoencoder, x: Tensor | np.ndarray) -> QualitySums:
     """Sums of one batch ``(n, d_in)``."""
     features: Csr = sae.encode_sparse(x)
-    written = sae.decode(features).double()
+    written = sae.write(features, x).double()
     raw = (torch.from_numpy(x) if isinstance(x, np.ndarray) else x).to(written)
     centred = raw - sae.b_dec.double()
     lengths, written_lengths = raw.norm(dim=1), written.norm(dim=1)

@@ -174,7 +174,7 @@ def _group_bits(
 
     def reconstructed(values: Tensor, context: TapContext) -> Tensor:
         rows = values.flatten(0, 1)
-        new = sae.decode(sae.encode_sparse(rows.float())).to(values).view_as(values)
+        new = sae.reconstruct(rows.float()).to(values).view_as(values)
         return replaced(values, context, new)
 
     def at_zero(values: Tensor, context: TapContext) -> Tensor:

@@ -16,15 +16,16 @@ def import_sae(
         list[Path], typer.Option(help="New folder, or a study. Repeatable; none only looks.")
     ] = [],  # noqa: B006
 ) -> None:
-    """Read an autoencoder of SAELens, dictionary_learning, sparsify, InterPLM or Evo 2.
+    """Read an autoencoder of SAELens, dictionary_learning, sparsify, InterPLM, InterProt or Evo 2.
 
     Look at it, write it in this program's form, or use it in a study in place of training:
     workbench import-sae saes/layer_3
     workbench import-sae saes/layer_3 --to converted
     workbench import-sae sae-layer26-mixed-expansion_8-k_64.pt --to STUDY, then workbench run STUDY
 
-    The format is told from the content. Norms of decoder rows and constant scales of the input are folded
-    in exactly; what cannot be represented is refused. No code stored in a file is run.
+    The format is told from the content. Norms of decoder rows, constant scales and whitening of the input
+    are folded in exactly; what normalises each activation by itself stays as it is. Transcoders can be
+    converted, not used in a study. What cannot be represented is refused. No code stored in a file is run.
     """
     from feature_mining.sae.formats import detect, read
     from workbench.errors import InputError
@@ -37,7 +38,9 @@ def import_sae(
         raise InputError(str(error)) from None
     config = imported.sae.config
     k = f", k {config.k}" if config.k else ""
-    print(f"{path}: {name}, {config.architecture}, {config.d_in} to {config.d_sae}{k}")
+    out = f", writes {config.d_out}" if config.d_out else ""
+    norm = f", activations {config.row_norm} one by one" if config.row_norm else ""
+    print(f"{path}: {name}, {config.architecture}, {config.d_in} to {config.d_sae}{out}{k}{norm}")
     for target in to:
         if (target / CONFIG).is_file():
             use_in_study(target, path)

@@ -19,6 +19,7 @@ from workbench.control_sample import sample
 from workbench.detectors import Directions, Source
 from workbench.progress import Progress
 from workbench.reading import read_cells
+from workbench.stages.imported import source_files
 from workbench.stages.sae import train_config, train_sae
 from workbench.stages.stage import Stage
 from workbench.study import Study
@@ -96,5 +97,6 @@ STAGE = Stage(
     run=run,
     count=lambda study: 2,
     size=lambda study, shard: int(_size(study, shard)),
+    inputs=source_files,
     model=True,
 )

@@ -4,7 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 from dataclasses import replace
+from functools import lru_cache
 from pathlib import Path
+from typing import NamedTuple
 
 import tomlkit
 from torch import Tensor
@@ -14,7 +16,46 @@ from feature_mining.sae.formats import read
 from feature_mining.sae.model import SAEConfig, SparseAutoencoder
 from workbench.atomic import write_atomic
 from workbench.errors import InputError
-from workbench.study import CONFIG
+from workbench.manifest import hash_file
+from workbench.study import CONFIG, Study
+
+
+class Widths(NamedTuple):
+    """Features of an autoencoder, and how many are meant to be active at a base (0 where unknown)."""
+
+    d_sae: int
+    k: int
+
+
+def source_files(study: Study) -> dict[str, str]:
+    """Hashes of the files at ``[sae] source``, by name; none where the study trains its own."""
+    if not study.config.sae.source:
+        return {}
+    path = study.resolve(study.config.sae.source)
+    files = [path] if path.is_file() else sorted(p for p in path.glob("*") if p.is_file())
+    if not files:
+        return {str(path): "absent"}
+    return {p.name: _hash(p, p.stat().st_size, p.stat().st_mtime_ns) for p in files}
+
+
+def source_widths(study: Study) -> Widths:
+    """What the control of random weights takes over; raises ``InputError`` for what cannot be read."""
+    path = study.resolve(study.config.sae.source)
+    return _widths(path, tuple(source_files(study).items()))
+
+
+@lru_cache(maxsize=256)
+def _hash(path: Path, size: int, changed: int) -> str:
+    return hash_file(path).sha256
+
+
+@lru_cache(maxsize=16)
+def _widths(path: Path, files: tuple[tuple[str, str], ...]) -> Widths:
+    try:
+        config = read(path).sae.config
+    except ValueError as error:
+        raise InputError(f"[sae] source: {error}") from None
+    return Widths(config.d_sae, config.k)
 
 
 def use_in_study(folder: Path, path: Path) -> None:
@@ -50,6 +91,11 @@ def import_for(
     """
     try:
         sae, shape = read(path)
+        if sae.config.d_out or sae.W_skip is not None:
+            raise ValueError(
+                f"{path}: a transcoder or an autoencoder with a skip; the features of a study are of one"
+                " that writes what it reads by its features alone"
+            )
         locked = lock(path, sae.config, model, weights_hash)
         sae = replace(sae, config=locked)
         return describe(sae, batches) if shape is None else calibrate(sae, batches, shape)

@@ -27,7 +27,7 @@ from genomic_models import DNAModel
 from workbench.atomic import note_written
 from workbench.errors import InputError
 from workbench.progress import Progress
-from workbench.stages.imported import import_for
+from workbench.stages.imported import import_for, source_files, source_widths
 from workbench.stages.stage import Stage
 from workbench.stop import requested
 from workbench.study import Study
@@ -67,11 +67,16 @@ def train_cells(study: Study) -> tuple[list[Cell], list[Cell]]:
 
 
 def train_config(study: Study, model: DNAModel | None = None) -> TrainConfig:
-    """Training settings of a study, the width filled in; the model only for provenance."""
+    """Training settings of a study, the width filled in; the model only for provenance.
+
+    Width and ``k`` are those of the autoencoder that ``[sae] source`` names, as far as it says: what is
+    trained beside it, the control of random weights, is to be its like.
+    """
     s = study.config.sae
+    source = source_widths(study) if s.source else None
     return TrainConfig(
-        d_sae=s.width or 8 * study.manifest.model["d_model"],
-        k=s.k,
+        d_sae=source.d_sae if source else s.width or 8 * study.manifest.model["d_model"],
+        k=(source.k if source else 0) or s.k,
         steps=max(1, s.tokens // s.batch),
         batch=s.batch,
         architecture=s.architecture,
@@ -202,5 +207,6 @@ STAGE = Stage(
         study, study.model, study.folder / "sae", progress
     ),
     size=lambda study, shard: train_config(study).steps * train_config(study).batch,
+    inputs=source_files,
     model=True,
 )

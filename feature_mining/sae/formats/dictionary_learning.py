@@ -14,6 +14,7 @@ from feature_mining.sae.formats.imported import (
     assemble,
     centred,
     json_of,
+    own_rows,
     pickled_tensors,
     take,
     write_json,
@@ -22,6 +23,7 @@ from feature_mining.sae.formats.saelens import four, gated
 from feature_mining.sae.model import SparseAutoencoder
 
 CONFIG, WEIGHTS = "config.json", "ae.pt"
+LIBRARY = "dictionary_learning"
 
 _Reader = Callable[[Path, dict[str, Tensor]], Parts]
 
@@ -43,7 +45,7 @@ def read(folder: Path) -> Imported:
         )
     parts = READERS[kind](weights, pickled_tensors(weights))
     model, layer = trainer.get("lm_name") or "", trainer.get("submodule_name") or ""
-    return assemble(weights, kind, parts, "dictionary_learning", str(model), str(layer))
+    return assemble(weights, kind, parts, LIBRARY, str(model), str(layer))
 
 
 def write(sae: SparseAutoencoder, folder: Path) -> None:
@@ -55,19 +57,17 @@ def write(sae: SparseAutoencoder, folder: Path) -> None:
         if bool((floor > 0).any()):
             raise ValueError("dictionary_learning has no TopK with thresholds; this one has both")
         kind = "AutoEncoderTopK"
-        tensors = linear(sae) | {"k": k, "threshold": torch.tensor(-1.0)}
+        tensors = linear(sae, LIBRARY) | {"k": k, "threshold": torch.tensor(-1.0)}
     elif not bool((floor > 0).any()):
         kind = "AutoEncoder"
-        tensors = linear(sae)
+        tensors = linear(sae, LIBRARY)
         tensors["bias"] = tensors.pop("b_dec")
     elif bool((floor == one).all()):
         kind = "BatchTopKSAE"
-        tensors = linear(sae) | {"k": k, "threshold": torch.tensor(one)}
+        tensors = linear(sae, LIBRARY) | {"k": k, "threshold": torch.tensor(one)}
     else:
         kind = "JumpReluAutoEncoder"
-        plain = centred(sae, False)
-        tensors = {n: getattr(plain, n) for n in ("W_enc", "b_enc", "W_dec", "b_dec")}
-        tensors["threshold"] = floor
+        tensors = own_rows(centred(sae, False), LIBRARY) | {"threshold": floor}
     trainer = {
         "dict_class": kind,
         "trainer_class": sae.config.architecture,
@@ -82,14 +82,14 @@ def write(sae: SparseAutoencoder, folder: Path) -> None:
     write_json(folder / CONFIG, {"trainer": trainer, "buffer": {}})
 
 
-def linear(sae: SparseAutoencoder) -> dict[str, Tensor]:
+def linear(sae: SparseAutoencoder, library: str) -> dict[str, Tensor]:
     """Tensors by the names of linear layers, ``b_dec`` taken off the input."""
-    plain = centred(sae, True)
+    own = own_rows(centred(sae, not sae.config.d_out), library)
     return {
-        "encoder.weight": plain.W_enc.T,
-        "encoder.bias": plain.b_enc,
-        "decoder.weight": plain.W_dec.T,
-        "b_dec": plain.b_dec,
+        "encoder.weight": own["W_enc"].T,
+        "encoder.bias": own["b_enc"],
+        "decoder.weight": own["W_dec"].T,
+        "b_dec": own["b_dec"],
     }
 
 

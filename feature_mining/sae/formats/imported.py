@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import pickle
+from argparse import Namespace
 from collections.abc import Mapping
 from dataclasses import replace
 from pathlib import Path
@@ -16,7 +17,8 @@ from torch import Tensor
 
 from feature_mining.sae.model import SAEConfig, SparseAutoencoder, fold
 
-_SAME_NORM = 1e-4
+_SAME_NORM = 1e-6
+"""Norms that differ by less are the same, to the precision of float32."""
 
 
 class Imported(NamedTuple):
@@ -36,7 +38,8 @@ class Parts(NamedTuple):
     Attributes
     ----------
     W_enc, b_enc, W_dec, b_dec : Tensor
-        ``(d_in, d_sae)``, ``(d_sae,)``, ``(d_sae, d_in)``, ``(d_in,)``.
+        ``(d_in, d_sae)``, ``(d_sae,)``, ``(d_sae, d_out)``, ``(d_out,)``; ``d_out`` is ``d_in`` save for a
+        transcoder.
     centred : bool
         Whether ``b_dec`` is taken off the input.
     threshold : Tensor, optional
@@ -45,11 +48,17 @@ class Parts(NamedTuple):
         Active features a base; 0 where unknown.
     row_topk : bool
         Whether the ``k`` largest of a base are kept.
-    scaled : bool
-        Whether features are compared (with each other, with the threshold) after multiplication by the norm
-        of their decoder row.
+    compared : Tensor, optional
+        ``(d_sae,)``, factors on features while they are compared with each other and with the threshold, such
+        as the norms of decoder rows; none is 1. What has factor 0 is never active.
     scale : float
         Factor that the library multiplies activations with before, and divides reconstructions by.
+    transcoder : bool
+        Whether something else is written than is read.
+    W_skip : Tensor, optional
+        ``(d_in, d_out)``, what is written of the input directly.
+    row_norm : str
+        As in ``SAEConfig``.
     """
 
     W_enc: Tensor
@@ -60,8 +69,11 @@ class Parts(NamedTuple):
     threshold: Tensor | None = None
     k: int = 0
     row_topk: bool = False
-    scaled: bool = False
+    compared: Tensor | None = None
     scale: float = 1.0
+    transcoder: bool = False
+    W_skip: Tensor | None = None
+    row_norm: str = ""
 
 
 def assemble(
@@ -75,42 +87,43 @@ def assemble(
     """Our inference form of ``parts``: norms and scale folded in, shapes and values checked.
 
     A feature of the result is the library's times the norm of its decoder row, divided by ``scale``, so
-    that the reconstruction is the same.
+    that the reconstruction is the same. All of it is float64 and rounded once.
 
     Raises
     ------
     ValueError
-        Shapes that do not fit, values that are not finite, or a TopK whose choice would change when decoder
-        rows are brought to norm 1; the message begins with ``path``.
+        Shapes that do not fit or values that are not finite; the message begins with ``path``.
     """
-    W_enc, b_enc, W_dec, b_dec = (t.float() for t in parts[:4])
-    if W_enc.ndim != 2:
-        raise ValueError(f"{path}: the encoder has shape {tuple(W_enc.shape)}; expected a matrix")
+    W_enc, b_enc, W_dec, b_dec = (t.double() for t in parts[:4])
+    if W_enc.ndim != 2 or W_dec.ndim != 2:
+        found = tuple(W_enc.shape), tuple(W_dec.shape)
+        raise ValueError(f"{path}: encoder and decoder have shapes {found}; expected matrices")
     d_in, d_sae = W_enc.shape
-    expected = {"b_enc": (d_sae,), "W_dec": (d_sae, d_in), "b_dec": (d_in,)}
+    d_out = W_dec.shape[1] if parts.transcoder else d_in
+    expected = {"b_enc": (d_sae,), "W_dec": (d_sae, d_out), "b_dec": (d_out,)}
     for name, tensor in {"b_enc": b_enc, "W_dec": W_dec, "b_dec": b_dec}.items():
         if tuple(tensor.shape) != expected[name]:
             raise ValueError(
                 f"{path}: {name} has shape {tuple(tensor.shape)}; expected {expected[name]} to go with"
                 f" an encoder from {d_in} to {d_sae}"
             )
-    threshold = torch.zeros(d_sae) if parts.threshold is None else parts.threshold.float()
+    threshold = torch.zeros(d_sae) if parts.threshold is None else parts.threshold
     if threshold.ndim and tuple(threshold.shape) != (d_sae,):
         raise ValueError(
             f"{path}: threshold has shape {tuple(threshold.shape)}; expected ({d_sae},)"
         )
-    threshold = threshold.clamp_min(0).expand(d_sae).clone()
-    norms = W_dec.double().norm(dim=1)
-    if parts.scaled:
-        # What decodes to nothing is never chosen there.
-        W_enc, b_enc = W_enc * (norms > 0), b_enc * (norms > 0)
-        threshold = torch.where(norms > 0, threshold.double() / norms.clamp_min(1e-300), 0).float()
-    elif parts.row_topk and norms.max() > norms.min() * (1 + _SAME_NORM):
-        raise ValueError(
-            f"{path}: a TopK autoencoder with decoder rows of norm {norms.min():.4g} to"
-            f" {norms.max():.4g} that chooses before it scales; only rows of one norm can be"
-            " represented exactly"
-        )
+    threshold = threshold.double().clamp_min(0).expand(d_sae)
+    choice = None
+    norms = W_dec.norm(dim=1)
+    compared = torch.ones_like(norms) if parts.compared is None else parts.compared.double()
+    some = compared > 0
+    W_enc, b_enc = W_enc * some, b_enc * some
+    threshold = torch.where(some, threshold / torch.where(some, compared, 1), 0)
+    if parts.row_topk:
+        # Values are multiplied by the norms when these are folded in; the choice is made without.
+        ratio = torch.where(some & (norms > 0), compared / torch.where(norms > 0, norms, 1), 1)
+        even = ratio.max() <= ratio.min() * (1 + _SAME_NORM)
+        choice = None if even else ratio.float()
     config = SAEConfig(
         architecture=architecture,
         d_in=d_in,
@@ -121,12 +134,41 @@ def assemble(
         layer=layer,
         provenance={"imported_from": origin},
         row_topk=parts.row_topk,
+        d_out=d_out if parts.transcoder else 0,
+        row_norm=parts.row_norm,
     )
+    skip = None if parts.W_skip is None else parts.W_skip.float().contiguous()
     try:
         tensors = fold(W_enc, b_enc, W_dec, b_dec, threshold, parts.scale)
-        return Imported(SparseAutoencoder(**tensors, config=config))
+        return Imported(SparseAutoencoder(**tensors, config=config, W_skip=skip, choice=choice))
     except ValueError as error:
         raise ValueError(f"{path}: {error}") from None
+
+
+def own_rows(
+    sae: SparseAutoencoder, library: str, transcoders: bool = False, row_norms: bool = False
+) -> dict[str, Tensor]:
+    """``W_enc``, ``b_enc``, ``W_dec`` and ``b_dec`` for a library that chooses by the values themselves.
+
+    Where our TopK chooses by other factors, the decoder rows get their norms back, so that its choice is
+    ours. Raises ``ValueError`` for a transcoder or normalised activations that the library lacks.
+    """
+    if (sae.config.d_out or sae.W_skip is not None) and not transcoders:
+        raise ValueError(
+            f"{library} has no transcoders and no skips: export this one as saelens or sparsify"
+        )
+    if sae.config.row_norm and not row_norms:
+        raise ValueError(
+            f"{library} does not normalise each activation by itself; this one does"
+            f" ({sae.config.row_norm}): export it as saelens"
+        )
+    factor = torch.ones(sae.config.d_sae) if sae.choice is None else sae.choice.cpu()
+    return {
+        "W_enc": (sae.W_enc.cpu().double() * factor).float().contiguous(),
+        "b_enc": (sae.b_enc.cpu().double() * factor).float(),
+        "W_dec": (sae.W_dec.cpu().double() / factor[:, None]).float().contiguous(),
+        "b_dec": sae.b_dec.cpu(),
+    }
 
 
 def centred(sae: SparseAutoencoder, wanted: bool) -> SparseAutoencoder:
@@ -148,17 +190,25 @@ def tensors_of(path: Path) -> dict[str, Tensor]:
         raise ValueError(f"{path}: not a whole safetensors file ({error})") from None
 
 
-def pickled_tensors(path: Path) -> dict[str, Tensor]:
-    """Tensors of a ``.pt`` file, read without running code; raises ``ValueError`` for anything else."""
+def pickled(path: Path) -> object:
+    """What a ``.pt`` file holds, read without running code; raises ``ValueError`` where that cannot be."""
     if not path.is_file():
         raise ValueError(f"{path}: no such file")
     try:
-        stored = torch.load(path, map_location="cpu", weights_only=True)
+        # A Namespace holds names and values; checkpoints keep their settings in one.
+        with torch.serialization.safe_globals([Namespace]):
+            stored: object = torch.load(path, map_location="cpu", weights_only=True)
     except (pickle.UnpicklingError, RuntimeError, EOFError, ValueError, KeyError) as error:
         first = (str(error).splitlines() or [type(error).__name__])[0][:120]
         raise ValueError(
             f"{path}: not a file of tensors alone, so it was not read ({first})"
         ) from None
+    return stored
+
+
+def pickled_tensors(path: Path) -> dict[str, Tensor]:
+    """Tensors of a ``.pt`` file by name; raises ``ValueError`` where it holds none."""
+    stored = pickled(path)
     if isinstance(stored, dict) and isinstance(stored.get("state_dict"), dict):
         stored = stored["state_dict"]
     if not isinstance(stored, dict):

@@ -49,7 +49,7 @@ def write(sae: SparseAutoencoder, folder: Path) -> None:
     positive = bool((floor > 0).any())
     ones = torch.ones(sae.config.d_sae)
     common = {"activation_rescale_factor": ones, "normalize_to_sqrt_d": torch.tensor(False)}
-    tensors = dictionary_learning.linear(sae)
+    tensors = dictionary_learning.linear(sae, "InterPLM")
     k = torch.tensor(max(sae.config.k, 1), dtype=torch.int)
     if sae.config.row_topk and positive:
         raise ValueError("InterPLM has no TopK with thresholds; this autoencoder has both")

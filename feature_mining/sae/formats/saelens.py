@@ -3,7 +3,10 @@
 Folding follows what that library computes at inference: JumpReLU keeps what is above its threshold, TopK
 and BatchTopK compare values times decoder norms where ``rescale_acts_by_decoder_norm`` says so, and Gated is
 a JumpReLU: with magnitude ``m = exp(r_mag) * pi + b_mag`` the gate ``pi + b_gate > 0`` is
-``m > b_mag - exp(r_mag) * b_gate``.
+``m > b_mag - exp(r_mag) * b_gate``. What is done to activations first is in ``saelens_inputs``.
+
+The flat configuration is read and not written: no installed version writes it, all since 6.0 read the other,
+and there is no sample of what the older ones require.
 """
 
 from __future__ import annotations
@@ -20,15 +23,16 @@ from feature_mining.sae.formats.imported import (
     Parts,
     assemble,
     json_of,
+    own_rows,
     positive,
     take,
     tensors_of,
     write_json,
 )
+from feature_mining.sae.formats.saelens_inputs import FOLDED, NORM_NAMES
 from feature_mining.sae.model import SparseAutoencoder, save_tensors
 
 CONFIG, WEIGHTS = "cfg.json", "sae_weights.safetensors"
-SCALER = "activation_scaler.json"
 WRITTEN_VERSION = "6.0.0"
 _RENAMED = {"hook_point": "hook_name", "activation_fn_str": "activation_fn"}
 
@@ -54,11 +58,12 @@ def read(folder: Path) -> Imported:
     _refuse(path, config, tensors)
     centred = bool(config.get("apply_b_dec_to_input", True))
     parts = _READERS[architecture](path, config, tensors, centred)
+    parts = FOLDED[config.get("normalize_activations", "none")](folder, parts)
     metadata = config.get("metadata") or {}
     return assemble(
         folder / WEIGHTS,
         architecture,
-        parts._replace(scale=_scale(folder, config)),
+        parts,
         "SAELens",
         str(metadata.get("model_name") or ""),
         str(metadata.get("hook_name") or ""),
@@ -66,8 +71,10 @@ def read(folder: Path) -> Imported:
 
 
 def write(sae: SparseAutoencoder, folder: Path) -> None:
-    """Write what ``SAE.load_from_disk`` reads: ``topk``, ``standard`` (threshold 0) or ``jumprelu``."""
-    tensors = {n: getattr(sae, n).cpu().contiguous() for n in ("W_enc", "b_enc", "W_dec", "b_dec")}
+    """Write what ``SAE.load_from_disk`` reads: ``topk``, ``standard`` (threshold 0), ``jumprelu``, or one of
+    its transcoders.
+    """
+    tensors = own_rows(sae, "SAELens", transcoders=True, row_norms=True)
     floor = sae.threshold.cpu().clamp_min(0)
     extra: dict[str, Any] = {}
     if sae.config.row_topk:
@@ -80,6 +87,11 @@ def write(sae: SparseAutoencoder, folder: Path) -> None:
         tensors["threshold"] = floor
     else:
         architecture = "standard"
+    if sae.W_skip is not None and not sae.config.d_out:
+        raise ValueError("SAELens has no skip beside an autoencoder: export this one as sparsify")
+    if sae.config.d_out:
+        architecture = _transcoder(architecture, sae, tensors)
+        extra = {"d_out": sae.config.d_out}
     metadata = {
         "sae_lens_version": WRITTEN_VERSION,
         "training_architecture": sae.config.architecture,
@@ -96,7 +108,7 @@ def write(sae: SparseAutoencoder, folder: Path) -> None:
             "dtype": "float32",
             "device": "cpu",
             "apply_b_dec_to_input": sae.config.apply_b_dec_to_input,
-            "normalize_activations": "none",
+            "normalize_activations": NORM_NAMES[sae.config.row_norm],
             "reshape_activations": "none",
             "metadata": metadata,
         }
@@ -127,10 +139,9 @@ def _modern(path: Path, config: dict[str, Any]) -> dict[str, Any]:
 
 def _refuse(path: Path, config: dict[str, Any], tensors: dict[str, Tensor]) -> None:
     normalise = config.get("normalize_activations", "none")
-    if normalise not in ("none", "expected_average_only_in"):
+    if normalise not in FOLDED:
         raise ValueError(
-            f"{path}: activations are normalised one by one ({normalise}), which no weights can stand"
-            " for; only a constant scale can be folded in"
+            f"{path}: normalize_activations {normalise!r}; expected one of {', '.join(FOLDED)}"
         )
     if config.get("reshape_activations", "none") != "none":
         raise ValueError(
@@ -143,20 +154,15 @@ def _refuse(path: Path, config: dict[str, Any], tensors: dict[str, Tensor]) -> N
             raise ValueError(f"{path}: scales features after encoding ({name}); fold it in first")
 
 
-def _scale(folder: Path, config: dict[str, Any]) -> float:
-    """Factor on activations; what SAELens saves beside a training run."""
-    path = folder / SCALER
-    if config.get("normalize_activations", "none") == "none":
-        return 1.0
-    if not path.is_file():
-        raise ValueError(
-            f"{folder / CONFIG}: activations were scaled to an average norm in training, but {SCALER},"
-            " which holds the factor, is not in the folder"
-        )
-    factor = json_of(path).get("scaling_factor")
-    if isinstance(factor, bool) or not isinstance(factor, int | float) or not factor > 0:
-        raise ValueError(f"{path}: scaling_factor is {factor!r}; expected a number above 0")
-    return float(factor)
+def _transcoder(architecture: str, sae: SparseAutoencoder, tensors: dict[str, Tensor]) -> str:
+    """Name of a transcoder whose features are those of ``architecture``; adds its skip to ``tensors``."""
+    stem = {"standard": "", "jumprelu": "jumprelu_"}.get(architecture)
+    if stem is None:
+        raise ValueError("SAELens has no TopK transcoder: export this one as sparsify")
+    if sae.W_skip is None:
+        return f"{stem}transcoder"
+    tensors["W_skip"] = sae.W_skip.T.cpu().contiguous()
+    return f"{stem}skip_transcoder"
 
 
 def _four(path: Path, tensors: dict[str, Tensor]) -> tuple[Tensor, Tensor, Tensor, Tensor]:
@@ -186,19 +192,41 @@ def _jumprelu(
 
 
 def _topk(path: Path, config: dict[str, Any], tensors: dict[str, Tensor], centred: bool) -> Parts:
-    scaled = bool(config.get("rescale_acts_by_decoder_norm", False))
     k = positive(path, config, "k")
-    return Parts(*_four(path, tensors), centred, None, k, row_topk=True, scaled=scaled)
+    compared = _norms(path, config, tensors)
+    return Parts(*_four(path, tensors), centred, None, k, row_topk=True, compared=compared)
 
 
 def _batchtopk(
     path: Path, config: dict[str, Any], tensors: dict[str, Tensor], centred: bool
 ) -> Parts:
     (threshold,) = take(path.with_name(WEIGHTS), tensors, "topk_threshold")
-    scaled = bool(config.get("rescale_acts_by_decoder_norm", False))
     k = config.get("k")
     whole = k if isinstance(k, int) and k > 0 else 0
-    return Parts(*_four(path, tensors), centred, threshold, whole, scaled=scaled)
+    compared = _norms(path, config, tensors)
+    return Parts(*_four(path, tensors), centred, threshold, whole, compared=compared)
+
+
+def _norms(path: Path, config: dict[str, Any], tensors: dict[str, Tensor]) -> Tensor | None:
+    """Norms of decoder rows, where values are multiplied by them while they are compared."""
+    if not config.get("rescale_acts_by_decoder_norm", False):
+        return None
+    return _four(path, tensors)[2].double().norm(dim=1)
+
+
+def _other(features: _Reader, skip: bool) -> _Reader:
+    """A transcoder whose features are made as ``features`` says."""
+
+    def parts(
+        path: Path, config: dict[str, Any], tensors: dict[str, Tensor], centred: bool
+    ) -> Parts:
+        read = features(path, config, tensors, False)._replace(transcoder=True)
+        if not skip:
+            return read
+        (matrix,) = take(path.with_name(WEIGHTS), tensors, "W_skip")
+        return read._replace(W_skip=matrix.T)
+
+    return parts
 
 
 def _gated(path: Path, config: dict[str, Any], tensors: dict[str, Tensor], centred: bool) -> Parts:
@@ -219,8 +247,8 @@ def gated(
 ) -> Parts:
     """A gated encoder as one with thresholds."""
     gain = r_mag.double().exp()
-    threshold = (b_mag.double() - gain * b_gate.double()).float()
-    return Parts((W_enc.double() * gain).float(), b_mag, W_dec, b_dec, centred, threshold)
+    threshold = b_mag.double() - gain * b_gate.double()
+    return Parts(W_enc.double() * gain, b_mag, W_dec, b_dec, centred, threshold)
 
 
 _READERS: dict[str, _Reader] = {
@@ -230,4 +258,8 @@ _READERS: dict[str, _Reader] = {
     "batchtopk": _batchtopk,
     "matryoshka_batchtopk": _batchtopk,
     "gated": _gated,
+    "transcoder": _other(_standard, skip=False),
+    "skip_transcoder": _other(_standard, skip=True),
+    "jumprelu_transcoder": _other(_jumprelu, skip=False),
+    "jumprelu_skip_transcoder": _other(_jumprelu, skip=True),
 }

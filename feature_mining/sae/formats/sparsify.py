@@ -1,4 +1,7 @@
-"""sparsify (``eai-sparsify``): ``cfg.json`` and ``sae.safetensors``, the ``k`` largest of each row."""
+"""sparsify (``eai-sparsify``): ``cfg.json`` and ``sae.safetensors``, the ``k`` largest of each row.
+
+Its transcoders (``transcode``) take nothing off the input; a ``skip_connection`` is stored turned round.
+"""
 
 from __future__ import annotations
 
@@ -10,6 +13,7 @@ from feature_mining.sae.formats.imported import (
     assemble,
     centred,
     json_of,
+    own_rows,
     positive,
     take,
     tensors_of,
@@ -34,17 +38,18 @@ def read(folder: Path) -> Imported:
         raise ValueError(
             f"{path}: activation {activation!r} cannot be represented; readable is topk"
         )
-    if config.get("transcode") or config.get("skip_connection"):
-        raise ValueError(
-            f"{path}: a transcoder (transcode or skip_connection); only autoencoders, which write what"
-            " they read, can be represented"
-        )
     tensors = tensors_of(folder / WEIGHTS)
     W_enc, b_enc, W_dec, b_dec = take(
         folder / WEIGHTS, tensors, "encoder.weight", "encoder.bias", "W_dec", "b_dec"
     )
-    parts = Parts(W_enc.T, b_enc, W_dec, b_dec, True, None, positive(path, config, "k"), True)
-    return assemble(folder / WEIGHTS, "topk", parts, "sparsify")
+    transcoder = bool(config.get("transcode"))
+    k = positive(path, config, "k")
+    parts = Parts(W_enc.T, b_enc, W_dec, b_dec, not transcoder, None, k, True)
+    if config.get("skip_connection"):
+        (skip,) = take(folder / WEIGHTS, tensors, "W_skip")
+        parts = parts._replace(W_skip=skip.T)
+    name = "topk_transcoder" if transcoder else "topk"
+    return assemble(folder / WEIGHTS, name, parts._replace(transcoder=transcoder), "sparsify")
 
 
 def write(sae: SparseAutoencoder, folder: Path) -> None:
@@ -54,25 +59,33 @@ def write(sae: SparseAutoencoder, folder: Path) -> None:
             "sparsify keeps the k largest features of a row; this autoencoder has thresholds: export"
             " it as saelens or dictionary_learning"
         )
-    plain = centred(sae, True)
+    transcoder = bool(sae.config.d_out)
+    if transcoder and sae.config.d_out != sae.config.d_in:
+        raise ValueError(
+            f"a transcoder of sparsify writes as wide as it reads; this one reads {sae.config.d_in}"
+            f" and writes {sae.config.d_out}"
+        )
+    own = own_rows(centred(sae, not transcoder), "sparsify", transcoders=True)
     write_json(
         folder / CONFIG,
         {
             "activation": "topk",
             "expansion_factor": max(1, sae.config.d_sae // sae.config.d_in),
-            "normalize_decoder": True,
+            "normalize_decoder": sae.choice is None,
             "num_latents": sae.config.d_sae,
             "k": sae.config.k,
             "multi_topk": False,
-            "skip_connection": False,
-            "transcode": False,
+            "skip_connection": sae.W_skip is not None,
+            "transcode": transcoder,
             "d_in": sae.config.d_in,
         },
     )
     tensors = {
-        "encoder.weight": plain.W_enc.T,
-        "encoder.bias": plain.b_enc,
-        "W_dec": plain.W_dec,
-        "b_dec": plain.b_dec,
+        "encoder.weight": own["W_enc"].T,
+        "encoder.bias": own["b_enc"],
+        "W_dec": own["W_dec"],
+        "b_dec": own["b_dec"],
     }
+    if sae.W_skip is not None:
+        tensors["W_skip"] = sae.W_skip.T
     save_tensors(folder / WEIGHTS, {n: t.cpu().contiguous() for n, t in tensors.items()}, {})
