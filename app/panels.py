@@ -11,13 +11,13 @@ from app import links
 from app.browsing import MOST_FEATURES, show_features, write_address
 from app.data import Opened
 from app.downloads import export_command
-from app.scene import Shown, fine_tile
-from app.words import plain, short_label
+from app.scene import Shown, boxes, fine_tile, key_of, words_of
+from app.words import plain
 from workbench import InputError
 from workbench.enrichment import CAUTION, Counts, contig_counts, enrichment
 from workbench.report.formats import bases
 from workbench.tiles import TOP, ZERO
-from workbench.views import annotation
+from workbench.views import Locus
 
 MOST_ROWS = 200
 MOST_FOUND = 40
@@ -39,8 +39,14 @@ _FIRES = {
 
 
 @st.cache_resource(max_entries=32, show_spinner="Counting every feature on this contig, once")
-def _counts(_opened: Opened, key: tuple[str, str], chrom: str) -> Counts:
+def _counts(_opened: Opened, key: tuple[str, ...], chrom: str) -> Counts:
     return contig_counts(_opened.study, chrom)
+
+
+@st.cache_data(max_entries=64, show_spinner="Counting what fires in the selected stretch")
+def _enriched(_opened: Opened, key: tuple[str, ...], stretch: Locus) -> pd.DataFrame:
+    counts = _counts(_opened, key, stretch.chrom)
+    return enrichment(_opened.study, stretch, counts, MOST_FOUND)
 
 
 def fires_here(opened: Opened, shown: Shown) -> None:
@@ -49,18 +55,15 @@ def fires_here(opened: Opened, shown: Shown) -> None:
         return
     st.subheader("What fires here")
     st.caption(plain(f"{shown.brush}, {bases(shown.brush.end - shown.brush.start)}"))
-    manifest = opened.evidence.manifest.hash
-    key = (f"{opened.study.folder}/{manifest}", opened.evidence.sae["hash"])
     try:
-        counts = _counts(opened, key, shown.brush.chrom)
-        table = enrichment(opened.study, shown.brush, counts, MOST_FOUND)
+        table = _enriched(opened, key_of(opened), shown.brush)
     except InputError as error:
         st.error(plain(str(error)))
         return
     if table.empty:
         st.info("No feature fires here more often than on the rest of the contig.")
         return
-    labels = [short_label(opened.evidence, int(f)) for f in table["feature"]]
+    labels = [words_of(opened, int(f)).label for f in table["feature"]]
     table.insert(1, "label", labels)
     chosen = st.dataframe(
         table,
@@ -107,7 +110,7 @@ def tables(opened: Opened, shown: Shown) -> None:
             "page": st.column_config.LinkColumn(display_text="open"),
         },
     )
-    rows = interval_table(shown)
+    rows = interval_table(opened, shown)
     intervals.caption("Intervals of the chosen tracks.")
     intervals.dataframe(rows, hide_index=True)
 
@@ -127,7 +130,7 @@ def feature_table(opened: Opened, shown: Shown) -> pd.DataFrame:
             rows.append(
                 {
                     "feature": feature,
-                    "label": short_label(opened.evidence, feature),
+                    "label": words_of(opened, feature).label,
                     "strand": strand,
                     "largest in view": share * float(catalog.loc[feature, "max"]),
                     "of its largest": share,
@@ -139,10 +142,11 @@ def feature_table(opened: Opened, shown: Shown) -> pd.DataFrame:
     return pd.DataFrame(rows)
 
 
-def interval_table(shown: Shown) -> pd.DataFrame:
+def interval_table(opened: Opened, shown: Shown) -> pd.DataFrame:
     """Intervals of the chosen tracks that meet the view, at most ``MOST_ROWS`` of each."""
     parts = [
-        annotation(track, shown.locus, MOST_ROWS).assign(track=track.name) for track in shown.tracks
+        boxes(opened, track.name, shown.locus, MOST_ROWS).assign(track=track.name)
+        for track in shown.tracks
     ]
     columns = ["track", "name", "start", "end", "strand", "intervals"]
     return pd.concat(parts)[columns] if parts else pd.DataFrame(columns=columns)

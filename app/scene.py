@@ -9,6 +9,7 @@ from concurrent.futures import Future, ThreadPoolExecutor
 from typing import Any, NamedTuple
 
 import numpy as np
+import pandas as pd
 import streamlit as st
 
 from app.data import Opened
@@ -18,7 +19,7 @@ from workbench.frames import Codon, codons
 from workbench.report.formats import percent
 from workbench.report.strips import spread
 from workbench.tiles import Tile, TileReader, bin_size
-from workbench.track_cache import interval_tracks
+from workbench.track_cache import TrackIndex, interval_tracks
 from workbench.tracks.track import Track
 from workbench.views import Locus, annotation
 
@@ -69,25 +70,56 @@ def _tracks(_opened: Opened, key: tuple[str, ...]) -> Future[list[Track]]:
     return future
 
 
-def _key(opened: Opened) -> tuple[str, ...]:
-    catalog = opened.study.folder / "tables" / "catalog.parquet"
-    stamp = str(catalog.stat().st_mtime_ns)
-    return (
-        str(opened.study.folder),
-        opened.evidence.manifest.hash,
-        opened.evidence.sae["hash"],
-        stamp,
-    )
+def key_of(opened: Opened) -> tuple[str, ...]:
+    """What caches of a study go by: another run of it is another key."""
+    folder = opened.study.folder
+    files = (folder / "manifest.json", folder / "tables" / "catalog.parquet")
+    return str(folder), opened.evidence.sae["hash"], *(str(f.stat().st_mtime_ns) for f in files)
 
 
 def reader(opened: Opened) -> TileReader:
     """The tiles of a study, shared by all sessions."""
-    return _reader(opened, _key(opened))
+    return _reader(opened, key_of(opened))
 
 
 def tracks(opened: Opened) -> Future[list[Track]]:
     """The interval tracks of a study, being read in the background."""
-    return _tracks(opened, _key(opened))
+    return _tracks(opened, key_of(opened))
+
+
+class Words(NamedTuple):
+    """What is said of a feature: a short label, and lines for the hover."""
+
+    label: str
+    facts: list[str]
+
+
+@st.cache_resource(max_entries=20_000, show_spinner=False)
+def _words(_opened: Opened, key: tuple[str, ...], feature: int) -> Words:
+    density = percent(_opened.evidence.catalog.loc[feature, "density"])
+    said = label_sentences(_opened.evidence, feature)[:2]
+    label = short_label(_opened.evidence, feature)
+    return Words(label, [*said, f"fires on {density} of readings"])
+
+
+def words_of(opened: Opened, feature: int) -> Words:
+    """Label and facts of a feature, put together once."""
+    return _words(opened, key_of(opened), feature)
+
+
+@st.cache_resource(max_entries=4, show_spinner=False)
+def _index(_opened: Opened, key: tuple[str, ...]) -> TrackIndex:
+    return TrackIndex(tracks(_opened).result())
+
+
+@st.cache_data(max_entries=400, show_spinner=False)
+def _boxes(_opened: Opened, key: tuple[str, ...], track: str, at: Locus, most: int) -> pd.DataFrame:
+    return annotation(_index(_opened, key).near(track, at), at, most)
+
+
+def boxes(opened: Opened, track: str, at: Locus, most: int) -> pd.DataFrame:
+    """Intervals of a track that meet a stretch, as `workbench.views.annotation` gives them."""
+    return _boxes(opened, key_of(opened), track, at, most)
 
 
 def fine_tile(opened: Opened, shown: Shown, width: int) -> Tile:
@@ -121,13 +153,13 @@ def message(opened: Opened, shown: Shown, client: Client) -> bytes:
         "chrom": chrom,
         "length": length,
         "view": [start, end],
-        "scale": str(_key(opened)),
+        "scale": str(key_of(opened)),
         "strands": strands,
         "draw": shown.view.draw,
         "threshold": shown.view.threshold,
         "brush": [shown.brush.start, shown.brush.end] if shown.brush else None,
         "features": [_feature(opened, f) for f in shown.features],
-        "lanes": [_lane(track, wide) for track in shown.tracks],
+        "lanes": [_lane(opened, track.name, wide) for track in shown.tracks],
         "letters": {"start": wide.start, "text": letters} if readable else None,
         "codons": _codons(opened, wide) if readable else [],
         "words": f"{shown.locus}, features {', '.join(map(str, shown.features)) or 'none'}; the tables"
@@ -184,30 +216,27 @@ def _name(shown: Shown, tile: Tile, strands: str) -> str:
 
 
 def _feature(opened: Opened, feature: int) -> dict[str, Any]:
-    row = opened.evidence.catalog.loc[feature]
-    top = float(row["max"])
+    words = words_of(opened, feature)
+    top = float(opened.evidence.catalog.at[feature, "max"])
     return {
         "id": feature,
-        "label": short_label(opened.evidence, feature),
+        "label": words.label,
         "max": top,
         "top": f"{top:.3g}" if top < 1000 else f"{top:,.0f}",
-        "facts": [
-            *label_sentences(opened.evidence, feature)[:2],
-            f"fires on {percent(row['density'])} of readings",
-        ],
+        "facts": words.facts,
     }
 
 
-def _lane(track: Track, locus: Locus) -> dict[str, Any]:
-    table = annotation(track, locus, MOST_BOXES)
+def _lane(opened: Opened, track: str, locus: Locus) -> dict[str, Any]:
+    table = boxes(opened, track, locus, MOST_BOXES)
     levels = np.asarray(spread(table["start"].to_numpy(), table["end"].to_numpy()), int)
     names = table["name"].tolist()
-    boxes = zip(
+    drawn = zip(
         table["start"].tolist(), table["end"].tolist(), table["strand"].tolist(), names,
         levels.tolist(), table["intervals"].tolist(), strict=True,
     )  # fmt: skip
     rows = int(levels.max()) + 1 if levels.size else 1
-    return {"name": track.name, "rows": rows, "boxes": list(boxes)}
+    return {"name": track, "rows": rows, "boxes": list(drawn)}
 
 
 def _codons(opened: Opened, locus: Locus) -> list[Codon]:
@@ -215,7 +244,9 @@ def _codons(opened: Opened, locus: Locus) -> list[Codon]:
     if not ready.done():
         return []
     found: list[Codon] = []
+    index = _index(opened, key_of(opened))
     for track in ready.result():
         if track.type == "CDS":
-            found += codons(opened.study.genome, track.intervals, locus)
+            near = index.near(track.name, locus).intervals
+            found += codons(opened.study.genome, near, locus)
     return found

@@ -15,8 +15,7 @@ from app.browsing import (
 )
 from app.data import Opened
 from app.links import DRAWN, STRANDS
-from app.scene import Shown, tracks
-from app.words import short_label
+from app.scene import Shown, tracks, words_of
 
 FOUND = 20
 """Features that a search shows at most."""
@@ -115,7 +114,7 @@ def _feature_box(opened: Opened, shown: Shown, found: list[int]) -> None:
         options,
         key="shown_features",
         max_selections=MOST_FEATURES,
-        format_func=lambda f: f"{f} · {short_label(opened.evidence, f)}",
+        format_func=lambda f: f"{f} · {words_of(opened, f).label}",
         on_change=lambda: show_features(st.session_state["shown_features"]),
         help="? after a track: the closest one, with no verdict that backs it",
     )

@@ -3,14 +3,16 @@
 from __future__ import annotations
 
 import hashlib
-from dataclasses import asdict
+from dataclasses import asdict, replace
 from typing import TYPE_CHECKING
 
+import numpy as np
 import pandas as pd
 
 from workbench.atomic import write_atomic
 from workbench.errors import InputError
 from workbench.tracks.track import COLUMNS, Track
+from workbench.views import Locus
 
 if TYPE_CHECKING:
     from workbench.study import Study
@@ -35,6 +37,30 @@ def interval_tracks(study: Study) -> list[Track]:
     except (InputError, OSError):
         pass
     return tracks
+
+
+class TrackIndex:
+    """Tracks cut by contig and ordered, so that a stretch is found without looking at every interval."""
+
+    def __init__(self, tracks: list[Track]) -> None:
+        self._parts: dict[tuple[str, str], tuple[np.ndarray, np.ndarray, pd.DataFrame]] = {}
+        self._tracks = {track.name: track for track in tracks}
+        for track in tracks:
+            for chrom, rows in track.intervals.groupby("chrom", sort=False):
+                rows = rows.sort_values("start", kind="stable")
+                reach = np.maximum.accumulate(rows["end"].to_numpy())
+                self._parts[track.name, str(chrom)] = rows["start"].to_numpy(), reach, rows
+
+    def near(self, name: str, locus: Locus) -> Track:
+        """The track with all its intervals that meet a stretch, and few others."""
+        track = self._tracks[name]
+        part = self._parts.get((name, locus.chrom))
+        if part is None:
+            return replace(track, intervals=track.intervals.iloc[:0])
+        starts, reach, rows = part
+        first = int(np.searchsorted(reach, locus.start, side="right"))
+        last = int(np.searchsorted(starts, locus.end, side="left"))
+        return replace(track, intervals=rows.iloc[first : max(first, last)])
 
 
 def _table(tracks: list[Track]) -> pd.DataFrame:

@@ -93,7 +93,7 @@ class Painter {
       const x = left + ((p - view.start) / span) * width;
       this.box(x, RULER - 8, 1, 6, this.ink, 0.5);
       const text = grouped(p), half = text.length * 3.2;
-      if (x - half > left - 30 && x + half < this.width) this.words(text, x, 8, { align: "center", alpha: 0.85 });
+      if (x - half > left - 4 && x + half < this.width) this.words(text, x, 8, { align: "center", alpha: 0.85 });
     }
     this.words(view.chrom, left - 8, 9, { align: "right", alpha: 0.85, bold: true, most: left - 12 });
   }
