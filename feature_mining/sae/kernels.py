@@ -59,8 +59,8 @@ def compact_chunks(pre, floor, counts, indices, values, found):
 def use_threads() -> None:
     """Let the loops below use as many threads as PyTorch does.
 
-    They run on OpenMP's threads, which do not survive ``fork``: a child process that is to train or select must
-    be spawned, as this project's workers are.
+    They run on threads of OpenMP, which do not survive ``fork``: a child that is to train or select must
+    be spawned, as the workers here are.
     """
     numba.set_num_threads(max(1, min(torch.get_num_threads(), numba.config.NUMBA_NUM_THREADS)))
 
