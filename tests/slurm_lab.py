@@ -6,17 +6,20 @@ configuration that it did not write. Memory is not enforced: there are no cgroup
 
 from __future__ import annotations
 
+import fcntl
 import os
 import shutil
 import signal
 import socket
 import subprocess
+import tempfile
 import time
 from collections.abc import Callable
 from pathlib import Path
 
 MARK = "# written by tests/slurm_lab.py"
 CONFIG = Path("/etc/slurm/slurm.conf")
+LOCK = Path(tempfile.gettempdir()) / "workbench-slurm-lab.lock"
 PORT = 26817
 PROGRAMS = ("slurmctld", "slurmd", "sbatch", "squeue", "scancel", "munged")
 
@@ -89,7 +92,12 @@ class SlurmLab:
         self.root, self.nodes, self.cpus = root, nodes, cpus
 
     def start(self) -> None:
-        """Write the configuration and start munge, the controller and the nodes."""
+        """Write the configuration and start munge, the controller and the nodes.
+
+        Waits for another lab on this machine to end: there is one configuration for all.
+        """
+        self._turn = LOCK.open("w")
+        fcntl.flock(self._turn, fcntl.LOCK_EX)
         (self.root / "state").mkdir(parents=True, exist_ok=True)
         self._munge()
         host = socket.gethostname().split(".")[0]
@@ -125,6 +133,7 @@ class SlurmLab:
         self._end("slurmctld", signal.SIGTERM)
         if CONFIG.exists() and MARK in CONFIG.read_text():
             CONFIG.unlink()
+        self._turn.close()
 
     def _idle(self) -> int:
         said = subprocess.run(
