@@ -56,9 +56,10 @@ def training_memory(d_in: int, d_sae: int, batch: int, k: int, dense: bool) -> T
     gradients and moments, 0.25 GiB of batch, and 2.0 GiB of codes dense or 0.10 GiB sparse. Without the
     model, the shuffle buffer, and the dead features of the auxiliary loss (``8 batch`` bytes for each).
 
-    A whole run takes more than a step: first look and folding at the end work in float64. Measured for
-    BatchTopK with ``d_sae`` 8,192, ``d_in`` 512, ``batch`` 2,048, ``k`` 32 on the CPU: 300 MiB above the
-    program at the peak of the run, where this formula gives 170 MiB for a step.
+    A whole run takes more. Measured for BatchTopK with ``d_sae`` 8,192, ``d_in`` 512, ``batch`` 2,048, ``k``
+    32 on the CPU, above the program: 262 to 317 MiB in a step and 338 MiB at the end, where this formula
+    gives 170 MiB. It leaves out the gradients of the step before, which are held while the next are made, the
+    ten batches of the first look, and the folding at the end, which is in float64.
     """
     parameters = _FLOAT * (2 * d_in * d_sae + d_sae + d_in)
     sparse = 3 * _FLOAT * BLOCK * d_sae + 28 * batch * k
