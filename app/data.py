@@ -11,8 +11,11 @@ import streamlit as st
 
 from app.words import plain
 from workbench import InputError, Study
+from workbench.intake import is_study
 from workbench.report.context import Evidence, gather
 
+HOME = "WORKBENCH_STUDIES"
+"""Environment variable that names the folder of studies made here."""
 VARIABLE = "WORKBENCH_STUDY"
 """Environment variable that names the study, where the command line does not."""
 
@@ -34,7 +37,7 @@ def _read(folder: str, stamp: tuple[int, ...]) -> Opened:
 def open_study(folder: str) -> Opened:
     """Open a study whose tables are there. Raises ``InputError`` or ``ValueError`` with a sentence."""
     if not folder.strip():
-        raise InputError("no study is open; type the path of a study's folder")
+        raise InputError("no study is open; choose one on the start page")
     path = Path(folder.strip()).expanduser()
     tables = sorted((path / "tables").glob("*")) if (path / "tables").is_dir() else []
     stamp = tuple(file.stat().st_mtime_ns for file in [*path.glob("*.json"), *tables])
@@ -50,29 +53,75 @@ def named_folder() -> str:
     return os.environ.get(VARIABLE, "")
 
 
+def home() -> Path:
+    """Where studies made here are kept."""
+    given = os.environ.get(HOME)
+    return Path(given).resolve() if given else Path.home() / "genomics-studies"
+
+
+def roots() -> list[Path]:
+    """Folders whose studies may be opened by name or address."""
+    named = named_folder()
+    beside = [Path(named).expanduser().resolve().parent] if named else []
+    return list(dict.fromkeys([home().resolve(), *beside]))
+
+
+def allowed(text: str) -> Path:
+    """The folder of a study that a box or an address names.
+
+    It must hold ``study.toml`` and lie directly in one of `roots` (links followed first); a name without
+    slashes is looked up there. Raises ``InputError`` with the same sentence for whatever is elsewhere,
+    there or not.
+    """
+    text = text.strip()
+    given = Path(text).expanduser()
+    places = [given] if given.is_absolute() else [root / given for root in roots()]
+    for place in places:
+        try:
+            path = place.resolve()
+            if path.parent in roots() and is_study(path):
+                return path
+        except (OSError, ValueError):
+            continue
+    listed = " and ".join(str(root) for root in roots())
+    raise InputError(f"{text!r}: no study of this name; studies are opened from {listed}")
+
+
+def studies() -> list[Path]:
+    """Studies of `roots`, the last changed first."""
+    found = [p for root in roots() if root.is_dir() for p in root.iterdir() if is_study(p)]
+    return sorted(set(found), key=lambda p: -p.stat().st_mtime)
+
+
+def chosen_folder() -> str:
+    """The study of the address, else the session's, else the one that the command named.
+
+    Raises ``InputError`` for an address that names none.
+    """
+    asked = st.query_params.get("study", "")
+    if asked:
+        st.session_state["folder"] = str(allowed(asked))
+    return str(st.session_state.get("folder") or named_folder())
+
+
+def choose_study(folder: Path) -> None:
+    """Open a study for this session."""
+    st.session_state["folder"] = str(folder)
+
+
 def current() -> Opened:
-    """The open study; where there is none, asks for one, says what is wrong, and ends the page."""
-    folder = st.session_state.get("folder") or named_folder()
+    """The open study; where there is none, says what is wrong and ends the page."""
     try:
+        folder = chosen_folder()
         opened = open_study(folder)
     except (InputError, ValueError) as error:
-        _ask(folder, str(error))
+        st.title("No study here yet")
+        st.info(plain(str(error)))
+        st.page_link("pages/start.py", label="Open or make a study", icon=":material/folder_open:")
         st.stop()
+    if folder != named_folder():
+        st.query_params["study"] = opened.study.folder.name
     st.sidebar.markdown(f"**{plain(opened.evidence.name)}**")
     model = opened.evidence.manifest.model
     st.sidebar.caption(plain(f"{model['name']}, {model['layer']}"))
     return opened
-
-
-def _ask(folder: str, problem: str) -> None:
-    st.title("Open a study")
-    if folder:
-        st.error(plain(problem))
-    else:
-        st.info(plain(problem))
-    with st.form("open", border=False):
-        typed = st.text_input("Folder of a study", value=folder)
-        if st.form_submit_button("Open", type="primary"):
-            st.session_state["folder"] = typed
-            st.rerun()
-    st.write("A study is made by `workbench demo`, or by `workbench new` and `workbench run`.")

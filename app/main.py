@@ -4,17 +4,35 @@ from __future__ import annotations
 
 import streamlit as st
 
+from app.data import chosen_folder
 from app.words import plain
 from workbench import InputError
 
+PAGES = {
+    "": [("start", "Start", "home")],
+    "Study": [("overview", "Overview", "summarize"), ("provenance", "Runs and origin", "history")],
+    "Features": [
+        ("browse", "Browse", "genetics"),
+        ("feature", "Feature", "category"),
+        ("atlas", "Atlas", "scatter_plot"),
+    ],
+    "Ask": [("sequence", "Sequence", "edit_note"), ("phenotypes", "Phenotypes", "groups")],
+}
+"""Section to pages: file, title, icon."""
+
 st.set_page_config(page_title="Genomics workbench", layout="wide")
-page = st.navigation(
-    [
-        st.Page("pages/overview.py", title="Overview", icon=":material/summarize:", default=True),
-        st.Page("pages/features.py", title="Features", icon=":material/category:"),
-        st.Page("pages/browse.py", title="Browse", icon=":material/genetics:"),
+try:
+    first = "overview" if chosen_folder() else "start"
+except InputError:
+    first = "start"
+pages = {
+    section: [
+        st.Page(f"pages/{name}.py", title=title, icon=f":material/{icon}:", default=name == first)
+        for name, title, icon in listed
     ]
-)
+    for section, listed in PAGES.items()
+}
+page = st.navigation(pages)
 try:
     page.run()
 except InputError as error:

@@ -66,14 +66,14 @@ def test_overview_shows_scores_controls_and_doubts(opened: AppTest) -> None:
 
 
 def test_a_feature_by_its_address(opened: AppTest) -> None:
-    visit(opened, "features", feature="7")
+    visit(opened, "feature", feature="7")
     assert not opened.exception and not opened.error
     assert "Feature 7: promoter" in opened.header[0].value
     assert "beats every control" in texts(opened)
 
 
 def test_choosing_a_feature_shows_its_label(opened: AppTest) -> None:
-    visit(opened, "features")
+    visit(opened, "feature")
     opened.number_input[0].set_value(5).run()
     assert "Feature 5: " in opened.header[0].value
     assert "raw neuron as good" in texts(opened)
@@ -85,24 +85,32 @@ def test_choosing_a_feature_shows_its_label(opened: AppTest) -> None:
 
 
 def test_a_dead_feature_claims_nothing(opened: AppTest) -> None:
-    visit(opened, "features", feature=str(DEAD))
+    visit(opened, "feature", feature=str(DEAD))
     assert not opened.exception
     assert "nothing is claimed" in texts(opened)
 
 
 @pytest.mark.parametrize("wrong", ["20", "-1", "x", "1e3"])
 def test_a_feature_that_is_not_there(opened: AppTest, wrong: str) -> None:
-    visit(opened, "features", feature=wrong)
+    visit(opened, "feature", feature=wrong)
     assert not opened.exception
     assert "expected a number from 0 to 19" in opened.error[0].value
 
 
 def test_filters(opened: AppTest) -> None:
-    visit(opened, "features")
+    visit(opened, "atlas")
     before = len(opened.dataframe[0].value)
-    opened.selectbox[1].set_value("learnt").run()
+    visit(opened, "atlas", verdict="learnt")
     table = opened.dataframe[0].value
     assert 0 < len(table) < before and set(table["verdict"]) == {"learnt"}
+    visit(opened, "atlas", motif="XX")
+    assert "IUPAC" in opened.error[0].value and not opened.exception
+
+
+@pytest.mark.parametrize("page", ["start", "provenance", "sequence", "phenotypes", "atlas"])
+def test_pages_open(opened: AppTest, page: str) -> None:
+    visit(opened, page)
+    assert not opened.exception and not opened.error and opened.title
 
 
 def test_a_view_by_its_address(opened: AppTest) -> None:
@@ -131,17 +139,19 @@ def test_wrong_places_get_a_sentence(opened: AppTest, query: dict[str, str], sai
     assert said in opened.error[0].value.replace("\\", "")
 
 
-def test_no_study_asks_for_one(
+def test_only_studies_of_the_roots_are_opened(
     made: Synthetic, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
 ) -> None:
     monkeypatch.delenv("WORKBENCH_STUDY", raising=False)
-    at = AppTest.from_file(str(MAIN), default_timeout=60).run()
-    assert "no study is open" in at.info[0].value
-    at.text_input[0].set_value(str(tmp_path))
-    at.button[0].click().run()
-    assert "no study.toml here" in at.error[0].value.replace("\\", "") and not at.exception
-    at.text_input[0].set_value(str(made.study.folder))
-    at.button[0].click().run()
+    monkeypatch.setenv("WORKBENCH_STUDIES", str(tmp_path))
+    at = AppTest.from_file(str(MAIN), default_timeout=60)
+    at.query_params["study"] = str(made.study.folder)
+    at.run()
+    assert "no study of this name" in at.error[0].value and not at.exception
+    monkeypatch.setenv("WORKBENCH_STUDIES", str(made.study.folder.parent))
+    at = AppTest.from_file(str(MAIN), default_timeout=60)
+    at.query_params["study"] = made.study.folder.name
+    at.run()
     assert at.title[0].value == "study" and not at.error
 
 

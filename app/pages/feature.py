@@ -1,63 +1,30 @@
-"""All features in a table, and one of them in full; the address holds its number."""
+"""One feature in full; the address holds its number."""
 
 from __future__ import annotations
 
 from html import escape
 
+import altair as alt
 import pandas as pd
 import streamlit as st
 
 from app.data import Opened, current
-from app.tables import CATALOG, COLUMNS, CONTROLS, SCORES
+from app.figures import picture
+from app.tables import COLUMNS, CONTROLS, SCORES
 from app.words import judged, label_sentences, plain, short_label
 from feature_mining.logo import logo_svg
+from workbench import InputError
 from workbench.report.context import Evidence, best_associations
 from workbench.report.formats import count, fixed, percent
+from workbench.notes import LONGEST, Note, read_notes, write_note
 from workbench.views import Locus, move
 
-ANY = "any"
 AROUND = 3000  # bases shown round a place in the browser
 
 
 def choose(feature: int) -> None:
     """Put a feature in the address."""
     st.query_params["feature"] = str(feature)
-
-
-def _picked() -> None:
-    rows = st.session_state["catalog"]["selection"]["rows"]
-    if rows:
-        choose(st.session_state["listed"][rows[0]])
-
-
-def catalog(evidence: Evidence) -> None:
-    """The filterable table; choosing a row opens the feature."""
-    table = evidence.catalog
-    first, second, third, fourth = st.columns([3, 2, 2, 2], vertical_alignment="bottom")
-    motif = first.text_input("Consensus contains", help="Letters as they stand in the table.")
-    names = sorted(set(table["best_track"]) - {""})
-    track = second.selectbox("Closest track", [ANY, *names])
-    verdict = third.selectbox("Verdict", [ANY, *sorted(set(table["verdict"]) - {""})])
-    dead = fourth.checkbox("Show dead features")
-    keep = table["consensus"].str.contains(motif.strip().upper(), regex=False)
-    keep &= table["best_track"].eq(track) if track != ANY else True
-    keep &= table["verdict"].eq(verdict) if verdict != ANY else True
-    keep &= ~table["dead"] if not dead else True
-    rows = table[keep].sort_values("best_ap_lift", ascending=False, kind="stable")
-    st.session_state["listed"] = rows["feature"].astype(int).tolist()
-    st.caption(
-        f"{len(rows):,} of {len(table):,} features, highest lift first. Choose a row to open a feature."
-    )
-    st.dataframe(
-        rows,
-        column_order=[c for c in CATALOG if c in rows],
-        column_config=COLUMNS,
-        hide_index=True,
-        height=320,
-        key="catalog",
-        on_select=_picked,
-        selection_mode="single-row",
-    )
 
 
 def _typed() -> None:
@@ -176,11 +143,51 @@ def similar(evidence: Evidence, feature: int) -> None:
         )
 
 
+def metagene(opened: Opened, feature: int) -> None:
+    """How often it fires round starts and ends of intervals, on its closest tracks."""
+    try:
+        table = opened.study.table("metagene")
+    except InputError:
+        return
+    rows = table[(table["feature"] == feature) & (table["n_ends"] > 0)]
+    if rows.empty:
+        return
+    rows = rows.assign(on=rows["track"] + " (" + rows["mode"] + ")")
+    kept = rows["on"].drop_duplicates().head(3)
+    rows = rows[rows["on"].isin(kept)]
+    st.markdown("**Round starts and ends of intervals**")
+    chart = (
+        alt.Chart(rows[["on", "end", "offset", "share_active"]])
+        .mark_line()
+        .encode(
+            x=alt.X("offset:Q", title="bases from the end, in the interval's direction"),
+            y=alt.Y("share_active:Q", title="share that fires"),
+            color=alt.Color("on:N", title="track"),
+            column=alt.Column("end:N", title=None),
+        )
+        .properties(width=320, height=160)
+    )
+    picture(chart, "metagene")
+
+
+def notes(opened: Opened, feature: int) -> None:
+    """A note and a rating, kept in the study."""
+    folder = opened.study.folder
+    now = read_notes(folder).get(feature, Note())
+    with st.expander("Note and rating", expanded=bool(now.text or now.rating)):
+        with st.form(f"note{feature}", border=False):
+            text = st.text_area("Note", now.text, max_chars=LONGEST)
+            rating = st.slider("Rating", 0, 5, now.rating)
+            pinned = st.checkbox("Pin it in the atlas", now.pinned)
+            if st.form_submit_button("Keep"):
+                write_note(folder, feature, Note(text, rating, pinned))
+                st.toast("Kept in the study.")
+        st.caption("Kept as text in notes.json of the study.")
+
+
 opened = current()
 evidence = opened.evidence
-st.title("Features")
-catalog(evidence)
-st.divider()
+st.title("Feature")
 feature = asked(evidence)
 row = evidence.catalog.loc[feature]
 st.header(f"Feature {feature}: {plain(short_label(evidence, feature))}")
@@ -193,4 +200,6 @@ if not row["dead"] and st.button(
     browse_at(row["chrom"], int(row["position"]), feature, opened)
 motif(evidence, feature)
 evidence_tables(evidence, feature)
+metagene(opened, feature)
 similar(evidence, feature)
+notes(opened, feature)

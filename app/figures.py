@@ -1,0 +1,63 @@
+"""Pictures with their files: SVG, PNG and the table behind them."""
+
+from __future__ import annotations
+
+from functools import partial
+from typing import Any
+
+import altair as alt
+import pandas as pd
+import streamlit as st
+
+VERDICT_COLORS = {
+    "learnt": "#0072B2",
+    "raw neuron as good": "#E69F00",
+    "principal direction as good": "#D55E00",
+    "random-weights too": "#CC79A7",
+    "composition": "#009E73",
+    "not distinguishable": "#999999",
+}
+"""Okabe and Ito's colours: told apart by colour-blind readers."""
+BASES = {"A": "#009E73", "C": "#0072B2", "G": "#E69F00", "T": "#D55E00"}
+
+
+def _render(spec: dict[str, Any], format: str) -> bytes:
+    import vl_convert
+
+    spec = spec | {"background": "white"}
+    if format == "svg":
+        return str(vl_convert.vegalite_to_svg(spec)).encode()
+    return bytes(vl_convert.vegalite_to_png(spec, scale=2))
+
+
+def picture(chart: alt.TopLevelMixin, name: str, **more: Any) -> Any:
+    """Draw a chart with buttons for its files; gives what `st.altair_chart` gives."""
+    said = st.altair_chart(chart, key=f"chart_{name}", **more)
+    spec = chart.to_dict()
+    left, right, _ = st.columns([1, 1, 6])
+    for place, (format, mime) in zip(
+        (left, right), (("svg", "image/svg+xml"), ("png", "image/png")), strict=True
+    ):
+        place.download_button(
+            format.upper(), partial(_render, spec, format), file_name=f"{name}.{format}", mime=mime,
+            key=f"{name}_{format}", on_click="ignore", type="tertiary", icon=":material/download:",
+        )  # fmt: skip
+    return said
+
+
+def table_file(table: pd.DataFrame, name: str) -> None:
+    """Buttons for exactly these rows as TSV and as Parquet."""
+    left, right, _ = st.columns([1, 1, 6])
+    left.download_button(
+        "TSV", partial(_tsv, table), file_name=f"{name}.tsv", mime="text/tab-separated-values",
+        key=f"{name}_tsv", on_click="ignore", type="tertiary", icon=":material/download:",
+    )  # fmt: skip
+    right.download_button(
+        "Parquet", partial(table.to_parquet, index=False), file_name=f"{name}.parquet",
+        mime="application/vnd.apache.parquet", key=f"{name}_parquet", on_click="ignore",
+        type="tertiary", icon=":material/download:",
+    )  # fmt: skip
+
+
+def _tsv(table: pd.DataFrame) -> bytes:
+    return table.to_csv(sep="\t", index=False).encode()

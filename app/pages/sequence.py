@@ -1,0 +1,192 @@
+"""A sequence of one's own: likelihood, features, and every substitution in a stretch."""
+
+from __future__ import annotations
+
+import shlex
+
+import altair as alt
+import numpy as np
+import pandas as pd
+import streamlit as st
+
+from app.data import Opened, current
+from app.figures import picture, table_file
+from app.words import plain, short_label
+from workbench import InputError
+from workbench.pasted import LETTERS, LONGEST, MOST_MUTATED, clean, firing, mutate, read_pasted
+from workbench.pasted import Pasted as Read
+from workbench.views import find_locus
+
+MOST_STRIPS = 8
+BINS = 500
+
+
+@st.cache_data(max_entries=16, show_spinner="The model reads the sequence on both strands")
+def _read(_opened: Opened, key: str, sequence: str) -> Read:
+    return read_pasted(_opened.study, sequence)
+
+
+@st.cache_data(max_entries=16, show_spinner="The model reads every substitution, on both strands")
+def _mutated(
+    _opened: Opened, key: str, sequence: str, start: int, end: int, feature: int
+) -> pd.DataFrame:
+    return mutate(_opened.study, sequence, start, end, feature)
+
+
+def given(opened: Opened) -> str:
+    """The sequence of the boxes, or of the address' place; ends the page where there is none."""
+    at = st.query_params.get("at", "")
+    if at and "sequence_text" not in st.session_state:
+        locus = find_locus(opened.study, at)
+        if locus.end - locus.start > LONGEST:
+            raise InputError(f"{locus}: more than {LONGEST:,} bases; choose a shorter stretch")
+        st.session_state["sequence_text"] = opened.study.genome.fetch(*locus)
+    text = st.text_area(
+        f"Sequence (2 to {LONGEST:,} bases; a FASTA header is left out)", key="sequence_text",
+        height=140,
+    )  # fmt: skip
+    file = st.file_uploader("or a FASTA file with one record", key="sequence_file")
+    if file is not None and not text.strip():
+        data = file.read(LONGEST * 4 + 1)
+        if len(data) > LONGEST * 4:
+            raise InputError(f"the file is too large: at most {LONGEST:,} bases")
+        text = data.decode("utf-8", "replace")
+    if not text.strip():
+        st.info("Paste a sequence to see how likely the model finds it and which features fire.")
+        st.stop()
+    return clean(text)
+
+
+def likelihood(read: Read) -> None:
+    """Bits a base on both strands."""
+    st.subheader("Likelihood")
+    size = -(-len(read.sequence) // BINS)
+    parts = []
+    for strand, nats in read.nats.items():
+        bits = pd.Series(-nats / np.log(2)).groupby(np.arange(len(nats)) // size).mean()
+        parts.append(
+            pd.DataFrame({"position": bits.index * size, "bits": bits, "strand": strand})
+        )
+    mean = [f"{s}: {np.nanmean(-n) / np.log(2):.3f} bits a base" for s, n in read.nats.items()]
+    averaged = f"; mean of {size} bases a point" if size > 1 else ""
+    st.caption(plain(f"{', '.join(mean)}; 2 is chance, lower is more expected{averaged}."))
+    scale = alt.Scale(domain=["+", "-"], range=["#0072B2", "#D55E00"])
+    chart = (
+        alt.Chart(pd.concat(parts))
+        .mark_line(strokeWidth=1)
+        .encode(
+            x=alt.X("position:Q", title="position, 0-based"),
+            y=alt.Y("bits:Q", title="bits"),
+            color=alt.Color("strand:N", scale=scale),
+        )
+        .properties(height=180)
+    )
+    picture(chart, "likelihood", width="stretch")
+
+
+def features(opened: Opened, read: Read) -> list[int]:
+    """Which features fire, what they mean, and where; gives them, strongest first."""
+    st.subheader("Features")
+    table = firing(read, opened.evidence.catalog)
+    if table.empty:
+        st.info("No feature fires here.")
+        return []
+    table.insert(1, "label", [short_label(opened.evidence, int(f)) for f in table["feature"]])
+    st.caption(
+        f"{len(table):,} features fire. The first {opened.study.grid.warmup:,} bases of a reading have"
+        " little context: in the study such bases are thrown away."
+    )
+    st.dataframe(
+        table,
+        hide_index=True,
+        height=260,
+        column_config={
+            "of_genome": st.column_config.NumberColumn(
+                "of its largest", format="percent", help="Of its largest value in the genome."
+            ),
+            "largest": st.column_config.NumberColumn(format="%.2f"),
+        },
+    )
+    table_file(table, "sequence_features")
+    top = table["feature"].head(MOST_STRIPS).astype(int).tolist()
+    size = -(-len(read.sequence) // (BINS // 2))
+    fires = read.fires[read.fires["feature"].isin(top)].copy()
+    fires["start"] = fires["position"] // size * size
+    fires = fires.groupby(["feature", "strand", "start"], as_index=False)["value"].max()
+    fires["end"] = fires["start"] + size
+    fires["label"] = [f"{f} {short_label(opened.evidence, int(f))} {s}"
+                      for f, s in zip(fires["feature"], fires["strand"], strict=True)]  # fmt: skip
+    chart = (
+        alt.Chart(fires)
+        .mark_rect()
+        .encode(
+            x=alt.X("start:Q", title="position, 0-based", scale=alt.Scale(domain=[0, len(read.sequence)])),
+            x2="end:Q",
+            y=alt.Y("label:N", title=None, axis=alt.Axis(labelLimit=220)),
+            color=alt.Color("value:Q", scale=alt.Scale(scheme="viridis"), title="activation"),
+            tooltip=["label", "start", alt.Tooltip("value", format=".2f")],
+        )
+    )  # fmt: skip
+    picture(chart, "sequence_strips", width="stretch")
+    return table["feature"].astype(int).tolist()
+
+
+def mutagenesis(opened: Opened, read: Read, key: str, found: list[int]) -> None:
+    """Every substitution of a stretch, on request."""
+    st.subheader("Every substitution")
+    left, middle, right = st.columns(3)
+    length = len(read.sequence)
+    start = int(left.number_input("From (0-based)", 0, length - 1, max(0, length // 2 - 15)))
+    most = min(MOST_MUTATED, length - start)
+    size = int(
+        middle.number_input(
+            "Bases", 1, most, min(30, most), help=f"At most {MOST_MUTATED}, for time."
+        )
+    )
+    feature = right.selectbox(
+        "Feature", found, format_func=lambda f: f"{f} {short_label(opened.evidence, f)}"
+    )
+    if not st.toggle("Read every substitution", help="Three readings a base and strand."):
+        return
+    table = _mutated(opened, key, read.sequence, start, start + size, int(feature))
+    for what, title in (
+        ("log_likelihood", "Change of log-likelihood, nats"),
+        ("feature", f"Change of the largest value of feature {feature}"),
+    ):
+        most_change = float(table[what].abs().max()) or 1.0
+        scale = alt.Scale(scheme="purpleorange", domain=[-most_change, most_change])
+        chart = (
+            alt.Chart(table)
+            .mark_rect()
+            .encode(
+                x=alt.X("position:O", title="position, 0-based", axis=alt.Axis(labelOverlap=True)),
+                y=alt.Y("letter:N", sort=list(LETTERS), title=None),
+                color=alt.Color(f"{what}:Q", scale=scale, title=None),
+                tooltip=["position", "reference", "letter", alt.Tooltip(what, format=".3f")],
+            )
+            .properties(title=title, height=110)
+        )
+        picture(chart, f"mutagenesis_{what}", width="stretch")
+    table_file(table, "mutagenesis")
+
+
+opened = current()
+st.title("Sequence")
+try:
+    sequence = given(opened)
+    key = f"{opened.study.folder}/{opened.evidence.manifest.hash}/{opened.evidence.sae['hash']}"
+    read = _read(opened, key, sequence)
+    likelihood(read)
+    found = features(opened, read)
+    if found:
+        mutagenesis(opened, read, key, found)
+except InputError as error:
+    st.error(plain(str(error)))
+with st.expander("The command that makes this"):
+    folder = shlex.quote(str(opened.study.folder))
+    name = shlex.quote(str(opened.evidence.manifest.model["name"]))
+    st.code(
+        f"workbench score sequence.fa --model {name}\n"
+        f"workbench variants {folder} --help  # alleles of the study's genome",
+        language="bash",
+    )
