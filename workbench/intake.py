@@ -68,7 +68,7 @@ class Checked(NamedTuple):
 
 
 def own_name(kind: str, name: str, number: int) -> str:
-    """The name that a file is stored under. Raises ``InputError`` for a suffix that its kind does not have."""
+    """The name that a file is stored under. Raises ``InputError`` for another suffix."""
     given = PurePosixPath(name.replace("\\", "/")).name
     suffix = suffix_of(Path(given))
     known = KINDS[kind]

@@ -39,7 +39,7 @@ def read_notes(folder: Path) -> dict[int, Note]:
 
 
 def write_note(folder: Path, feature: int, note: Note) -> None:
-    """Keep a feature's note; an empty one takes it out. Raises ``InputError`` for a long or badly rated one."""
+    """Keep a feature's note; an empty one takes it out. ``InputError`` if it is too long or badly rated."""
     if len(note.text) > LONGEST:
         raise InputError(f"note of {len(note.text):,} characters: at most {LONGEST:,}")
     if not 0 <= note.rating <= 5:

@@ -109,8 +109,8 @@ def mutate(study: Study, sequence: str, start: int, end: int, feature: int) -> p
     Returns
     -------
     DataFrame
-        ``position, reference, letter``; ``log_likelihood``: change in nats, mean of both strands, below 0 where
-        the model finds the substitution less likely; ``feature``: change of the largest value on either strand.
+        ``position, reference, letter``; ``log_likelihood``: change in nats, mean of both strands, below 0
+        where the substitution is less likely; ``feature``: change of the largest value on either strand.
         Rows of the reference letter are 0.
     """
     if not 0 <= start < end <= len(sequence) or end - start > MOST_MUTATED:

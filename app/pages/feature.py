@@ -14,9 +14,9 @@ from app.tables import COLUMNS, CONTROLS, SCORES
 from app.words import judged, label_sentences, plain, short_label
 from feature_mining.logo import logo_svg
 from workbench import InputError
+from workbench.notes import LONGEST, Note, read_notes, write_note
 from workbench.report.context import Evidence, best_associations
 from workbench.report.formats import count, fixed, percent
-from workbench.notes import LONGEST, Note, read_notes, write_note
 from workbench.views import Locus, move
 
 AROUND = 3000  # bases shown round a place in the browser

@@ -24,8 +24,8 @@ def read(opened: Opened) -> pd.DataFrame:
         regions = opened.study.table("regions")[["region", "chrom", "start", "end"]]
     except InputError:
         st.info(
-            "This study has no tested phenotypes. Give a VCF and a table of phenotypes when a study is made, and"
-            " run it."
+            "This study has no tested phenotypes. Give a VCF and a table of phenotypes when a study is made,"
+            " and run it."
         )
         st.stop()
     simulated = opened.study.facts("cohort").get("simulated")

@@ -61,7 +61,9 @@ def origin(opened: Opened) -> None:
     facts |= {f"input {k}": str(v["sha256"]) for k, v in manifest.inputs.items()}
     facts |= {f"version {k}": str(v) for k, v in manifest.versions.items()}
     facts |= {"autoencoder": str(opened.evidence.sae["hash"]), "manifest": manifest.hash}
-    st.dataframe(pd.DataFrame({"what": list(facts), "value": list(facts.values())}), hide_index=True)
+    st.dataframe(
+        pd.DataFrame({"what": list(facts), "value": list(facts.values())}), hide_index=True
+    )
     st.code(opened.evidence.settings, language="toml")
 
 

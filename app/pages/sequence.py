@@ -64,9 +64,7 @@ def likelihood(read: Read) -> None:
     parts = []
     for strand, nats in read.nats.items():
         bits = pd.Series(-nats / np.log(2)).groupby(np.arange(len(nats)) // size).mean()
-        parts.append(
-            pd.DataFrame({"position": bits.index * size, "bits": bits, "strand": strand})
-        )
+        parts.append(pd.DataFrame({"position": bits.index * size, "bits": bits, "strand": strand}))
     mean = [f"{s}: {np.nanmean(-n) / np.log(2):.3f} bits a base" for s, n in read.nats.items()]
     averaged = f"; mean of {size} bases a point" if size > 1 else ""
     st.caption(plain(f"{', '.join(mean)}; 2 is chance, lower is more expected{averaged}."))
