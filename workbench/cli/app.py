@@ -20,6 +20,7 @@ def app(
     from importlib.util import find_spec
 
     from workbench.errors import InputError
+    from workbench.intake import MOST_BYTES
     from workbench.study import Study
 
     if find_spec("streamlit") is None:
@@ -36,7 +37,7 @@ def app(
     command += ["--server.address", "127.0.0.1", "--server.port", str(port)]
     command += ["--server.headless", "true", "--server.fileWatcherType", "none"]
     command += ["--browser.gatherUsageStats", "false", "--client.toolbarMode", "minimal"]
-    command += ["--theme.primaryColor", "#2f6fad"]
+    command += ["--server.maxUploadSize", str(MOST_BYTES >> 20), "--theme.primaryColor", "#2f6fad"]
     if folder is not None:
         command += ["--", str(Study.open(folder).folder)]
     print(f"http://127.0.0.1:{port} (Ctrl-C ends it)")
