@@ -104,6 +104,8 @@ class Member:
         torch.nn.utils.clip_grad_norm_(parameters, config.clip)
         run.optimiser.param_groups[0]["lr"] = config.rate(run.step)
         run.optimiser.step()
+        # Not held while the next are made, nor while the result is folded.
+        run.optimiser.zero_grad(set_to_none=True)
         run.weights.constrain()
         run.silent += len(x) * self.ranks.count
         run.silent[self.ranks.any(part.fired)] = 0
