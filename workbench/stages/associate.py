@@ -47,9 +47,7 @@ from workbench.study import Study
 FEW_RUNS = 200
 """Runs below which the normal tail of the shift null is too thin (measured)."""
 LIKELY = 0.05
-MOST_TAILS = 2_000
-"""Exact tails beyond the shortlist, smallest p of the normal tail first."""
-TAIL_SHARDS, SHIFT_SHARDS, SHIFTS = 4, 8, 25
+TAIL_SHARDS, SHIFT_SHARDS, SHIFTS = 16, 8, 25
 """Shards of pairs, shards of shifts, common shifts a shard."""
 DRAWS = 999
 LONGEST_TILE, SHORTEST_TILE, TILES = 10_000, 500, 100
@@ -90,8 +88,6 @@ def tail_pairs(study: Study, summary: Summary) -> np.ndarray:
     wanted[np.setdiff1d(np.arange(len(p)), alive_features(summary))] = False
     wanted[chosen[:, 0], chosen[:, 1]] = False
     feature, column = np.nonzero(wanted)
-    order = np.argsort(p[feature, column], kind="stable")[:MOST_TAILS]
-    feature, column = feature[order], column[order]
     more = np.stack([feature, column, frozen[feature, column]], axis=1)
     return np.concatenate([chosen, more])
 
