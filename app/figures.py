@@ -30,7 +30,9 @@ def _render(spec: dict[str, Any], format: str) -> bytes:
     return bytes(vl_convert.vegalite_to_png(spec, scale=2))
 
 
-def picture(chart: alt.TopLevelMixin, name: str, **more: Any) -> Any:
+def picture(
+    chart: alt.Chart | alt.LayerChart | alt.HConcatChart | alt.VConcatChart, name: str, **more: Any
+) -> Any:
     """Draw a chart with buttons for its files; gives what `st.altair_chart` gives."""
     said = st.altair_chart(chart, key=f"chart_{name}", **more)
     spec = chart.to_dict()

@@ -62,7 +62,7 @@ def use_threads() -> None:
     They run on threads of OpenMP, which do not survive ``fork``: a child that is to train or select must
     be spawned, as the workers here are.
     """
-    numba.set_num_threads(max(1, min(torch.get_num_threads(), numba.config.NUMBA_NUM_THREADS)))
+    numba.set_num_threads(max(1, min(torch.get_num_threads(), numba.config.NUMBA_NUM_THREADS)))  # type: ignore[attr-defined]
 
 
 @numba.njit(cache=True, nogil=True)
