@@ -66,6 +66,7 @@ def finish(study: Study) -> None:
         for part in Tables._fields
     }
     tested = read.pop("associations")
+    read["regions"] = [_strongest(t) for t in read["regions"]]
     for part, tables in read.items():
         study.write_table(NAMES[part], pd.concat(tables, ignore_index=True))
     variants = [t for t in tested if (t["burden"] == VARIANTS).all() and len(t)]
@@ -82,6 +83,15 @@ def finish(study: Study) -> None:
         )
         table = table.merge(best, on=["phenotype", "region"], how="left")
     study.write_table(NAMES["associations"], table)
+
+
+def _strongest(regions: pd.DataFrame) -> pd.DataFrame:
+    """The strongest of each region as ``feature`` or, of plain variants, as ``variant``; else -1 and ""."""
+    plain = regions["burden"] == VARIANTS
+    return regions.assign(
+        feature=regions["feature"].mask(plain, -1).astype("int64"),
+        variant=regions["feature"].astype(str).where(plain, ""),
+    )
 
 
 def run_prediction(study: Study, shard: int, progress: Progress) -> int:
