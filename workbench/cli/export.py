@@ -13,14 +13,15 @@ def export(
     what: Annotated[
         str,
         typer.Option(
-            help="associations, catalog (or features), tracks, examples: tables."
+            help="associations, catalog (or features), tracks, examples, biomarkers: tables."
             " activations: features along the genome."
         ),
     ],
     format: Annotated[
         str,
         typer.Option(
-            help="Tables: tsv, parquet, json. Activations: bed, gff3 (runs of active bases),"
+            help="Tables: tsv, parquet, json; biomarkers also bed, gff3,"
+            " vcf (driving variants). Activations: bed, gff3 (runs of active bases),"
             " bedgraph, bigwig (every base), tsv (a row an active base)."
         ),
     ],

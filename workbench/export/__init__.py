@@ -6,7 +6,7 @@ from collections.abc import Callable
 from pathlib import Path
 
 from workbench.errors import InputError
-from workbench.export import intervals, readings, signals, tables
+from workbench.export import candidates, intervals, readings, signals, tables
 from workbench.export.job import STRANDS, Job
 from workbench.progress import Progress, Silent
 from workbench.study import Study
@@ -14,7 +14,7 @@ from workbench.views import find_locus
 
 Writer = Callable[[Job], list[Path]]
 
-TABLES = ("associations", "catalog", "tracks", "examples")
+TABLES = ("associations", "catalog", "tracks", "examples", "biomarkers")
 TABLE_WRITERS: dict[str, Writer] = {
     "tsv": tables.write_tsv,
     "parquet": tables.write_parquet,
@@ -22,6 +22,9 @@ TABLE_WRITERS: dict[str, Writer] = {
 }
 WRITERS: dict[tuple[str, str], Writer] = {
     **{(what, form): write for what in TABLES for form, write in TABLE_WRITERS.items()},
+    ("biomarkers", "bed"): candidates.write_bed,
+    ("biomarkers", "gff3"): candidates.write_gff3,
+    ("biomarkers", "vcf"): candidates.write_vcf,
     ("activations", "tsv"): readings.write_tsv,
     ("activations", "bed"): intervals.write_bed,
     ("activations", "gff3"): intervals.write_gff3,
@@ -47,10 +50,12 @@ def export(
     Parameters
     ----------
     study : Study
-    what : {"associations", "catalog", "features", "tracks", "examples", "activations"}
-        A table (``features`` is the catalog), or the features' values along the genome.
+    what : {"associations", "catalog", "features", "tracks", "examples", "biomarkers", "activations"}
+        A table (``features`` is the catalog; ``biomarkers`` are a cohort's candidates), or the features'
+        values along the genome.
     format : str
-        ``tsv``, ``parquet``, ``json`` for tables; ``bed``, ``gff3`` (runs of active bases),
+        ``tsv``, ``parquet``, ``json`` for tables, and ``bed``, ``gff3``, ``vcf`` (driving
+        variants, bgzipped and indexed) for biomarkers; ``bed``, ``gff3`` (runs of active bases),
         ``bedgraph``, ``bigwig`` (values at single bases), ``tsv`` (a row an active base) for activations.
     out : Path
         File to write; for bedgraph and bigwig a folder, with one file a feature and strand.

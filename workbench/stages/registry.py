@@ -7,6 +7,7 @@ from workbench.stages import (
     associate,
     audit,
     baselines,
+    biomarkers,
     burdens,
     catalog,
     cohort,
@@ -47,6 +48,7 @@ STAGES: dict[str, Stage] = {
         burdens.STAGE,
         phenotype.STAGE,
         phenotype.PREDICTION,
+        biomarkers.STAGE,
         report.STAGE,
     )
 }

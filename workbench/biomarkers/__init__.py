@@ -1,0 +1,1 @@
+"""Candidate biomarkers: one row a feature, region and phenotype, with all that speaks for and against it."""

@@ -1,0 +1,53 @@
+"""The table of candidate biomarkers, with the variants that drive each."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pandas as pd
+
+from workbench.atomic import write_atomic
+from workbench.biomarkers.candidates import DRIVER_COLUMNS, KEY, drive, driven_regions
+from workbench.biomarkers.table import make_table
+from workbench.progress import Progress
+from workbench.stages.phenotype import has_phenotypes
+from workbench.stages.stage import Stage
+from workbench.study import Study
+
+
+def _path(study: Study, shard: int) -> Path:
+    return study.folder / "work" / "biomarkers" / f"{shard:05d}.parquet"
+
+
+def run(study: Study, shard: int, progress: Progress) -> int:
+    """Find the driving variants of one region's candidates."""
+    table = drive(study, driven_regions(study)[shard])
+    path = _path(study, shard)
+    path.parent.mkdir(parents=True, exist_ok=True)
+    with write_atomic(path) as temporary:
+        table.to_parquet(temporary, index=False)
+    progress.advance(1)
+    return 0
+
+
+def finish(study: Study) -> None:
+    """Write the table ``biomarkers``."""
+    parts = [pd.read_parquet(_path(study, i)) for i in range(len(driven_regions(study)))]
+    empty = pd.DataFrame(columns=[*KEY, *DRIVER_COLUMNS]).astype({"feature": "int64"})
+    drivers = pd.concat(parts, ignore_index=True) if parts else empty
+    study.write_table("biomarkers", make_table(study, drivers))
+
+
+STAGE = Stage(
+    name="biomarkers",
+    title="gathering candidate biomarkers",
+    needs=("phenotype", "predict", "catalog"),
+    sections=("phenotype",),
+    run=run,
+    count=lambda study: len(driven_regions(study)),
+    size=lambda study, shard: 1,
+    finish=finish,
+    unit="regions",
+    wanted=has_phenotypes,
+    model=True,
+)
