@@ -11,7 +11,7 @@ from typing import NamedTuple
 from urllib.parse import quote, unquote, urlencode
 
 PAGES = ("browse", "feature", "atlas", "sequence", "phenotypes")
-"""Pages with an address; page ``name`` is the file ``pages/name.py`` and the path ``/name``."""
+"""Pages with an address; page ``name`` is the file ``screens/name.py`` and the path ``/name``."""
 STRANDS = ("both", "+", "-")
 DRAWN = ("signal", "heat")
 _NONE = "none"
@@ -26,7 +26,7 @@ class Address(NamedTuple):
     @property
     def file(self) -> str:
         """For ``st.switch_page`` and ``st.page_link``, with ``query_params=address.query``."""
-        return f"pages/{self.page}.py"
+        return f"screens/{self.page}.py"
 
     def __str__(self) -> str:
         words = urlencode(self.query, safe=":,", quote_via=quote)

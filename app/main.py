@@ -27,7 +27,7 @@ except InputError:
     first = "start"
 pages = {
     section: [
-        st.Page(f"pages/{name}.py", title=title, icon=f":material/{icon}:", default=name == first)
+        st.Page(f"screens/{name}.py", title=title, icon=f":material/{icon}:", default=name == first)
         for name, title, icon in listed
     ]
     for section, listed in PAGES.items()

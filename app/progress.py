@@ -56,7 +56,7 @@ def _look(folder: Path, going: bool) -> None:
     ready = (folder / "tables" / "catalog.parquet").exists()
     if see.button("Look at it", key="look", disabled=not ready, type="primary", width="stretch"):
         choose_study(folder)
-        st.switch_page("pages/overview.py", query_params={"study": folder.name})
+        st.switch_page("screens/overview.py", query_params={"study": folder.name})
     with st.expander("Stages"):
         st.dataframe(_table(standings), hide_index=True)
         st.code(f"workbench status {shlex.quote(str(folder))}", language="bash")

@@ -161,7 +161,7 @@ def _widths(length: int) -> list[int]:
 
 def _page() -> str:
     """Path of the feature page."""
-    return "feature" if (ROOT / "app" / "pages" / "feature.py").exists() else "features"
+    return "feature" if (ROOT / "app" / "screens" / "feature.py").exists() else "features"
 
 
 if __name__ == "__main__":

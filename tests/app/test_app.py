@@ -36,7 +36,7 @@ def opened(made: Synthetic, monkeypatch: pytest.MonkeyPatch) -> AppTest:
 
 def visit(browser: AppTest, page: str, **query: str) -> None:
     browser.run()
-    browser.switch_page(f"pages/{page}.py")
+    browser.switch_page(f"screens/{page}.py")
     for key, value in query.items():
         browser.query_params[key] = value
     browser.run()

@@ -19,7 +19,7 @@ def test_an_address_of_the_browser_in_full() -> None:
         "browse?study=st&at=chrA:5-90&features=3,7&tracks=CDS,a%252Cb%2520c&threshold=0.25&strands=-"
         "&draw=heat&brush=7-9"
     )
-    assert address.file == "pages/browse.py"
+    assert address.file == "screens/browse.py"
     view = links.BrowseView("st", "chrA:5-90", (3, 7), ("CDS", "a,b c"), 0.25, "-", "heat", "7-9")
     assert links.parse_browse(back(address)) == view
 

@@ -27,7 +27,7 @@ def open_here(folder: Path) -> None:
     """Go to a study's overview, or to its run where it is not finished."""
     choose_study(folder)
     if (folder / "tables" / "catalog.parquet").exists():
-        st.switch_page("pages/overview.py", query_params={"study": folder.name})
+        st.switch_page("screens/overview.py", query_params={"study": folder.name})
     st.query_params["study"] = folder.name
 
 

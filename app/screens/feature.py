@@ -53,7 +53,7 @@ def browse_at(chrom: str, position: int, feature: int, opened: Opened) -> None:
     at = Locus(chrom, position, position + 1)
     place = move(opened.study, at, zoom=AROUND)
     query = {"at": str(place), "features": str(feature)}
-    st.switch_page("pages/browse.py", query_params=query)
+    st.switch_page("screens/browse.py", query_params=query)
 
 
 def facts(row: pd.Series) -> None:
