@@ -117,7 +117,9 @@ def current() -> Opened:
     except (InputError, ValueError) as error:
         st.title("No study here yet")
         st.info(plain(str(error)))
-        st.page_link("screens/start.py", label="Open or make a study", icon=":material/folder_open:")
+        st.page_link(
+            "screens/start.py", label="Open or make a study", icon=":material/folder_open:"
+        )
         st.stop()
     if folder != named_folder():
         st.query_params["study"] = opened.study.folder.name
