@@ -70,8 +70,9 @@ def test_arrays_and_reductions_are_chained(cli, folder, slurm):
     assert code == 0, err
     calls = slurm.read_text().splitlines()
     names = [c.rsplit("/", 1)[1] for c in calls]
-    assert names[:4] == [
+    assert names[:5] == [
         "wb-sae-reduce.sh",
+        "wb-quality.sh",
         "wb-quality-reduce.sh",
         "wb-encode.sh",
         "wb-encode-reduce.sh",
@@ -93,11 +94,12 @@ def test_a_dry_run_prints_and_queues_nothing(cli, folder, slurm):
     assert code == 0
     assert re.findall(r"^# ---- (\S+)", out, re.M) == [
         "wb-sae-reduce",
+        "wb-quality",
         "wb-quality-reduce",
         "wb-encode",
         "wb-encode-reduce",
     ]
-    assert out.count("#SBATCH --account=lab") == 4
+    assert out.count("#SBATCH --account=lab") == 5
     assert slurm.read_text() == "" and not (folder / "jobs").exists()
 
 

@@ -87,10 +87,12 @@ def script(job: Job, directives: list[str], task: str, requeue: list[str]) -> st
         f"export OMP_NUM_THREADS={settings.cpus} HF_HUB_OFFLINE=1 PYTHONUNBUFFERED=1",
         *([f"export TMPDIR={shlex.quote(settings.scratch)}"] if settings.scratch else []),
         *settings.setup,
+        "child= warned=",
+        # The shell gets the warning; wait returns at once, so it waits again for the child to save.
+        "trap 'warned=1; [ -n \"$child\" ] && kill -USR1 $child 2>/dev/null' USR1 USR2 TERM",
         f"{command_line(job, task)} &",
         "child=$!",
-        # The shell gets the warning; wait returns at once, so it waits again for the child to save.
-        "trap 'kill -USR1 $child 2>/dev/null' USR1 USR2 TERM",
+        '[ -n "$warned" ] && kill -USR1 $child 2>/dev/null',
         "wait $child; status=$?",
         "while kill -0 $child 2>/dev/null; do wait $child; status=$?; done",
         f"if [ $status -eq {EXIT} ]; then",

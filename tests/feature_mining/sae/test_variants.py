@@ -11,7 +11,7 @@ import torch
 
 from feature_mining.sae.jump_relu import JumpReLU
 from feature_mining.sae.model import SAEConfig, SparseAutoencoder
-from feature_mining.sae.registry import ARCHITECTURES, start
+from feature_mining.sae.registry import ARCHITECTURES, kind_of, start
 from feature_mining.sae.settle import settle
 from feature_mining.sae.sites import rows_of
 from feature_mining.sae.start import Start
@@ -71,6 +71,9 @@ def features_by_the_paper(
         magnitude = (p["r_mag"].exp() * z + p["b_mag"]).clamp_min(0)
         return torch.where(z + p["b_gate"] > 0, magnitude, 0.0)
     pre = z + p["b_enc"]
+    if architecture == "topk":
+        best = pre.clamp_min(0).topk(4, dim=1)
+        return torch.zeros_like(pre).scatter(1, best.indices, best.values)
     level = p["log_threshold"].exp() if architecture == "jump_relu" else cut
     level = 0.0 if architecture == "relu_l1" else level
     return torch.where(pre > level, pre, 0.0)
@@ -83,9 +86,13 @@ def test_folding_is_exact(architecture: str) -> None:
     for name, tensor in form.parameters().items():
         if name != "b_dec":
             tensor += 0.2 * torch.randn(tensor.shape, generator=g)
+    # Rows of norm 1, as training keeps them: among others the k largest would be other ones.
+    if kind_of(architecture).by_row:
+        form.constrain()
     scale, cut = 0.37, 0.6
     p = {name: tensor.double() for name, tensor in form.parameters().items()}
-    sae = SparseAutoencoder(**form.folded(scale, cut), config=SAEConfig(architecture, 12, 50, 4))
+    config = SAEConfig(architecture, 12, 50, 4, row_topk=kind_of(architecture).by_row)
+    sae = SparseAutoencoder(**form.folded(scale, cut), config=config)
     raw = 3 * torch.randn(500, 12, generator=g)
     codes = features_by_the_paper(architecture, p, raw.double() * scale, cut)
     norms = p["decoder"].norm(dim=1)

@@ -65,9 +65,11 @@ set -u
 export OMP_NUM_THREADS=4 HF_HUB_OFFLINE=1 PYTHONUNBUFFERED=1
 export TMPDIR=/scratch/me
 module load cuda
+child= warned=
+trap 'warned=1; [ -n "$child" ] && kill -USR1 $child 2>/dev/null' USR1 USR2 TERM
 /opt/env/bin/python -m workbench shard /data/study --stage encode --shard ''$SLURM_ARRAY_TASK_ID'/50' &
 child=$!
-trap 'kill -USR1 $child 2>/dev/null' USR1 USR2 TERM
+[ -n "$warned" ] && kill -USR1 $child 2>/dev/null
 wait $child; status=$?
 while kill -0 $child 2>/dev/null; do wait $child; status=$?; done
 if [ $status -eq 85 ]; then
@@ -164,8 +166,8 @@ def test_every_script_runs_its_own_shards_and_passes_the_warning_on(name, tmp_pa
     python = tmp_path / "python"
     python.write_text(
         "#!/bin/bash\n"
-        f'echo "$@" > {tmp_path}/args\n'
         "trap 'exit 85' USR1\n"
+        f'echo "$@" > {tmp_path}/args\n'
         "for i in $(seq 100); do sleep 0.1; done\n"
     )
     python.chmod(0o755)
