@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from typing import NamedTuple
 
 import numpy as np
@@ -26,24 +26,33 @@ class Window(NamedTuple):
 
 
 def read_activations(model: DNAModel, layer: str, sequences: Sequence[str]) -> list[Tensor]:
-    """Activations ``(bases, d)`` float32 on the model's device, one tensor a sequence, a row a base.
+    """Activations ``(bases, d)`` float32 at one layer, one tensor a sequence; see ``read_layers``."""
+    return [found for (found,) in read_layers(model, [layer], sequences)]
 
-    The pass ends at ``layer``. Sequences of one length run together, so nothing is padded; tokens of several
-    bases give their activation to each of them.
+
+def read_layers(
+    model: DNAModel, layers: Sequence[str], sequences: Sequence[str]
+) -> list[tuple[Tensor, ...]]:
+    """Activations at several layers in one pass: for each sequence a tensor a layer.
+
+    Tensors are ``(bases, d)`` float32 on the model's device, a row a base. The pass ends at the last of the
+    layers that it meets. Sequences of one length run together, so nothing is padded; tokens of several bases
+    give their activation to each of them. Raises ``ModelError`` for an unknown layer.
     """
-    results: dict[int, Tensor] = {}
+    last = max((model.resolve(layer) for layer in layers), key=model.layers.index)
+    results: dict[int, tuple[Tensor, ...]] = {}
     for size in sorted({len(s) for s in sequences}):
         members = [i for i, s in enumerate(sequences) if len(s) == size]
         with torch.no_grad():
-            forward = model.forward([sequences[i] for i in members], taps=[layer], until=layer)
-        values = forward.taps[layer].float()
+            forward = model.forward([sequences[i] for i in members], taps=layers, until=last)
+        values = [forward.taps[layer].float() for layer in layers]
         spans = forward.tokens.spans
         for row, i in enumerate(members):
             if spans is None:
-                results[i] = values[row, :size]
+                results[i] = tuple(v[row, :size] for v in values)
             else:
-                bases = (spans[row, :, 1] - spans[row, :, 0]).to(values.device)
-                results[i] = values[row].repeat_interleave(bases, dim=0)
+                bases = (spans[row, :, 1] - spans[row, :, 0]).to(values[0].device)
+                results[i] = tuple(v[row].repeat_interleave(bases, dim=0) for v in values)
     return [results[i] for i in range(len(sequences))]
 
 
@@ -51,10 +60,18 @@ def window_rows(
     model: DNAModel, layer: str, windows: Sequence[Window], together: int
 ) -> Iterator[Tensor]:
     """The usable rows ``(n, d)`` of each window, in order; ``together`` windows run at once."""
+    return usable_rows(
+        lambda sequences: read_activations(model, layer, sequences), windows, together
+    )
+
+
+def usable_rows(
+    read: Callable[[list[str]], list[Tensor]], windows: Sequence[Window], together: int
+) -> Iterator[Tensor]:
+    """The usable rows of each window, in order; ``read`` gives ``(bases, d)`` a sequence."""
     for start in range(0, len(windows), together):
         group = [windows[i] for i in range(start, min(start + together, len(windows)))]
-        found = read_activations(model, layer, [w.sequence for w in group])
-        for window, rows in zip(group, found, strict=True):
+        for window, rows in zip(group, read([w.sequence for w in group]), strict=True):
             own = rows[window.skip :]
             yield own if window.use is None else own[torch.from_numpy(window.use).to(own.device)]
 
@@ -135,6 +152,9 @@ class ShuffledActivations:
         self._cursor, self._round, self._given = state["cursor"], state["round"], state["given"]
         self._rows = None
 
+    def _read(self, windows: Sequence[Window]) -> Iterator[Tensor]:
+        return window_rows(self.model, self.layer, windows, self.together)
+
     def _fill(self) -> None:
         rows = self._all_rows() if self._fits else self._next_rows()
         if len(rows) < self.batch:
@@ -147,8 +167,7 @@ class ShuffledActivations:
 
     def _all_rows(self) -> Tensor:
         if self._resident is None:
-            parts = window_rows(self.model, self.layer, self.windows, self.together)
-            self._resident = torch.cat(list(parts))
+            self._resident = torch.cat(list(self._read(self.windows)))
         self._next_cursor = self._cursor + len(self.windows)
         return self._resident
 
@@ -158,7 +177,7 @@ class ShuffledActivations:
         held, at = 0, self._cursor
         while held < self.buffer:
             group = _Picked(self.windows, [self._window(at + i) for i in range(self.together)])
-            for rows in window_rows(self.model, self.layer, group, self.together):
+            for rows in self._read(group):
                 parts.append(rows)
                 held += len(rows)
             at += self.together

@@ -107,14 +107,15 @@ def test_tracks_are_counted_once_and_on_both_samples() -> None:
 COLUMNS = [("gene", "same"), ("stop", "same"), ("noise", "any")]
 
 
-def planted(seed: int, n: int = 4000) -> Stacked:
+def planted(seed: int, n: int = 4000, stops: float = 0.25) -> Stacked:
     """Activations with a direction for the gene and one for the stop in it; features 0 and 1 absorb.
 
+    ``stops`` is the share of the gene that the stops take.
     Feature 0 marks the gene but for its stops, feature 1 the stops and writes both; feature 2 is noise.
     """
     rng = np.random.default_rng(seed)
     gene = rng.random(n) < 0.4
-    stop = gene & (rng.random(n) < 0.25)
+    stop = gene & (rng.random(n) < stops)
     noise = rng.random(n) < 0.3
     x = 0.1 * rng.standard_normal((n, 6))
     x[:, 0] += 2 * gene
@@ -164,3 +165,21 @@ def test_a_parent_that_its_main_features_cover_is_not_absorbed() -> None:
     # Sparse probing takes both features for the gene: nothing is silent then, nothing absorbed.
     assert row["main"] == [0, 1]
     assert row["silent_child"] == row["absorbed_child"] == 0 and row["absorber"] == -1
+
+
+def test_a_parent_silent_on_a_rare_child_is_absorbed_by_its_feature() -> None:
+    """With few stops the gene needs feature 0 alone, which is silent on each stop by construction."""
+    select, report = planted(2, 8000, 0.03), planted(3, 8000, 0.03)
+    found = absorption(select, report, dense_probe(select), COLUMNS, DECODER)
+    assert found[["parent", "child", "mode"]].to_numpy().tolist() == [["gene", "stop", "same"]]
+    row = found.iloc[0]
+    stops = int(report.sample.labels[:, 1].sum())
+    assert row["main"] == [0] and row["child_bases"] == stops > 50
+    assert row["silent_child"] == row["absorbed_child"] == row["absorber_share"] == 1
+    assert row["absorber"] == 1
+    assert row["silent_rest"] == row["absorbed_rest"] == 0
+    # Where the stops' feature writes the stop alone, the gene is lost on them, not absorbed.
+    apart = DECODER.copy()
+    apart[1] = [0, 1, 0, 0, 0, 0]
+    lost = absorption(select, report, dense_probe(select), COLUMNS, apart).iloc[0]
+    assert lost["silent_child"] == 1 and lost["absorbed_child"] == 0 and lost["absorber"] == -1
