@@ -7,6 +7,7 @@ variance of what is written.
 
 from __future__ import annotations
 
+from abc import ABC, abstractmethod
 from typing import NamedTuple
 
 import torch
@@ -32,7 +33,7 @@ class Loss(NamedTuple):
     codes: Tensor
 
 
-class Dense:
+class Dense(ABC):
     """Base of training forms.
 
     Attributes
@@ -69,15 +70,15 @@ class Dense:
 
     # -- what a form is -----------------------------------------------------------------------
 
+    @abstractmethod
     def loss(self, p: Parameters, centred: Tensor, target: Tensor) -> Loss:
         """Loss of encoder inputs ``(B, d_in)`` and ``target`` ``(B, d_out)``."""
-        raise NotImplementedError
 
     def split(self, p: Parameters, x: Tensor) -> tuple[Tensor, Tensor]:
         """Encoder inputs and targets of scaled rows."""
         return x - p["b_dec"], x
 
-    def after(self, l0: float) -> None:
+    def after(self, l0: float) -> None:  # noqa: B027 - a hook that most forms do not need
         """Take note of the active features a position of the whole batch."""
 
     # -- what they share ----------------------------------------------------------------------
