@@ -56,14 +56,14 @@ def dask_tcp(study: Study) -> None:
         distributed.LocalCluster(
             n_workers=2, threads_per_worker=1, dashboard_address=None, host="127.0.0.1"
         ) as cluster,
-        connect(cluster.scheduler_address, WORKERS) as client,
+        connect(cluster.scheduler_address, WORKERS, study.folder / "logs") as client,
     ):
         run(study, on(client, threads=1))
 
 
 def dask_slurm(study: Study) -> None:
     """Dask workers that dask-jobqueue asks Slurm for."""
-    with connect("slurm", WORKERS) as client:
+    with connect("slurm", WORKERS, study.folder / "logs") as client:
         run(study, on(client, threads=1))
 
 

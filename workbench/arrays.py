@@ -10,6 +10,8 @@ import numpy as np
 from workbench.atomic import write_atomic
 from workbench.errors import InputError
 
+Arrays = dict[str, np.ndarray]
+
 
 def write_arrays(path: Path, arrays: Mapping[str, np.ndarray]) -> None:
     """Write arrays as compressed npz."""
@@ -18,7 +20,15 @@ def write_arrays(path: Path, arrays: Mapping[str, np.ndarray]) -> None:
         np.savez_compressed(handle, **arrays)  # type: ignore[arg-type]
 
 
-def read_arrays(path: Path) -> dict[str, np.ndarray]:
+def add_arrays(a: Arrays, b: Arrays) -> Arrays:
+    """Sum of two sets of arrays, name by name; a name that one lacks counts as zero there."""
+    total = dict(a)
+    for name, values in b.items():
+        total[name] = total[name] + values if name in total else values
+    return total
+
+
+def read_arrays(path: Path) -> Arrays:
     """Read arrays; ``InputError`` where the file is missing or damaged."""
     try:
         with np.load(path, allow_pickle=False) as file:

@@ -18,6 +18,9 @@ KINDS = {
 }
 """Kinds of failure and what they mean."""
 
+HOST_KINDS = ("node", "lost", "disk")
+"""Kinds for which the host may be at fault: the next try is better made elsewhere."""
+
 _DISK = (errno.ENOSPC, errno.EDQUOT, errno.EROFS, errno.EACCES, errno.EIO, errno.ESTALE)
 
 

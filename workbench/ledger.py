@@ -68,11 +68,12 @@ class Begun(NamedTuple):
 
 
 class Failure(NamedTuple):
-    """Why a shard failed: a kind of ``failures.KINDS``, one line, and the traceback."""
+    """Why a shard failed: a kind of ``failures.KINDS``, one line, the traceback, and where."""
 
     kind: str
     cause: str
     trace: str
+    host: str = ""
 
 
 class Ledger:
@@ -103,14 +104,12 @@ class Ledger:
         record = _read(self._path(stage, shard, "done"), Done)
         return record if record is not None and record.fingerprint == fingerprint else None
 
-    def done_shards(self, stage: str, fingerprint: str) -> dict[int, Done]:
-        """Records of all finished shards that are not stale, by shard."""
-        found = {}
+    def finished(self, stage: str, fingerprint: str) -> Iterator[tuple[int, Done]]:
+        """Finished shards that are not stale, one after another, in no order."""
         for shard, path in self._names(stage, "done"):
             record = _read(path, Done)
             if record is not None and record.fingerprint == fingerprint:
-                found[shard] = record
-        return found
+                yield shard, record
 
     def begun(self, stage: str) -> dict[int, Begun]:
         """Shards that were begun and have not ended, by shard: in work, or lost."""
@@ -177,6 +176,7 @@ class Ledger:
             "kind": kind,
             "cause": cause,
             "trace": trace,
+            "host": platform.node(),
             "attempts": begun.attempts if begun else 1,
         }
         # The disk may be what failed: the error itself must come through, with or without its record.
@@ -189,13 +189,13 @@ class Ledger:
     def failures(self, stage: str) -> dict[int | None, Failure]:
         """Failed shards (None: the reduction), by shard."""
         found: dict[int | None, Failure] = {}
-        for shard, path in sorted(self._names(stage, "err")):
-            values = _values(path)
-            if values:
-                found[shard] = Failure(values["kind"], values["cause"], values["trace"])
-        values = _values(self._path(stage, None, "err"))
-        if values:
-            found[None] = Failure(values["kind"], values["cause"], values["trace"])
+        for shard, path in [
+            *sorted(self._names(stage, "err")),
+            (None, self._path(stage, None, "err")),
+        ]:
+            failure = _read(path, Failure)
+            if failure is not None:
+                found[shard] = failure
         return found
 
     def drop(self, stage: str, shard: int) -> None:

@@ -23,7 +23,7 @@ from workbench.atomic import write_atomic
 from workbench.config import JobConfig
 from workbench.engines.shards import PLAN, fingerprint, pending
 from workbench.errors import InputError
-from workbench.failures import ENDINGS
+from workbench.failures import ENDINGS, HOST_KINDS
 from workbench.ledger import exclusive
 from workbench.manifest import versions
 from workbench.schedulers.job import Entry, Job
@@ -31,6 +31,7 @@ from workbench.schedulers.registry import SCHEDULERS, find_scheduler
 from workbench.schedulers.scheduler import Scheduler
 from workbench.stages.registry import STAGES
 from workbench.stages.stage import Stage
+from workbench.stages.tree import groups_of, has_groups
 from workbench.study import Study
 
 ROOM = 1 << 30
@@ -149,10 +150,20 @@ def steps(
                     () if everything else used,
                 )
             )
+        if missing is not None and has_groups(study, stage):
+            found.append(_adding(study, stage, most, logs, settings))
         merge = ("reduce", str(study.folder), "--stage", stage.name)
         job = Job(f"wb-{stage.name}-reduce", merge, 0, gpus, logs, settings)
         found.append(Step(job, stage.name, "reduce"))
     return found
+
+
+def _adding(study: Study, stage: Stage, most: int, logs: Path, settings: JobConfig) -> Step:
+    """The array that adds the shards of a stage up in groups, so that its reduction has few to add."""
+    groups = groups_of(stage)
+    tasks = min(most, groups.count(study))
+    command = ("shard", str(study.folder), "--stage", groups.name, "--shard", f"{{task}}/{tasks}")
+    return Step(Job(f"wb-{groups.name}", command, tasks, 0, logs, settings), groups.name, "groups")
 
 
 def render(study: Study, settings: JobConfig, until: str | None = None) -> list[tuple[str, str]]:
@@ -173,8 +184,9 @@ def submit(
     settings: JobConfig,
     only: dict[str, set[int]] | None = None,
     until: str | None = None,
+    away: Sequence[str] = (),
 ) -> Submission | None:
-    """Queue what is left of a planned study; None if nothing is left.
+    """Queue what is left of a planned study, not on the hosts ``away``; None if nothing is left.
 
     Raises ``InputError``, before anything is queued, where the scheduler, the queue, the workers' Python
     or the scratch folder will not do, and where jobs of this study are in the queue already.
@@ -190,7 +202,8 @@ def submit(
         refuse_live(study)
         check_scratch(settings)
         check_workers(settings)
-        todo = steps(study, settings, largest, only, until)
+        placed = replace(settings, extra=[*settings.extra, *scheduler.avoid(away)])
+        todo = steps(study, placed, largest, only, until)
         if not todo:
             return None
         _folder(study).mkdir(exist_ok=True)
@@ -369,6 +382,9 @@ def _running(pid: int) -> bool:
 def retry(study: Study, kinds: Sequence[str] = ()) -> Submission | None:
     """Queue the shards that failed or were lost again, with the settings of the last submission.
 
+    Hosts on which shards were lost, or met a failing disk, are avoided where the scheduler can be told to
+    and has others.
+
     Parameters
     ----------
     kinds : sequence of str
@@ -382,7 +398,25 @@ def retry(study: Study, kinds: Sequence[str] = ()) -> Submission | None:
     only: dict[str, set[int]] = {name: set(shards) for name, shards in failed(study, kinds).items()}
     if not any(only.values()):
         return None
-    return submit(study, before[-1].settings, only)
+    settings, away = before[-1].settings, suspects(study, only)
+    if away:
+        try:
+            return submit(study, settings, only, away=away)
+        except InputError:
+            # The scheduler has no other host, or something else is wrong: then the next line says what.
+            pass
+    return submit(study, settings, only)
+
+
+def suspects(study: Study, shards: dict[str, set[int]]) -> list[str]:
+    """Hosts on which shards among these were lost, or failed for the host's sake."""
+    found = set()
+    for name, wanted in shards.items():
+        found |= {b.host for i, b in study.ledger.begun(name).items() if i in wanted}
+        for i, failure in study.ledger.failures(name).items():
+            if i in wanted and failure.kind in HOST_KINDS:
+                found.add(failure.host)
+    return sorted(found - {""})
 
 
 def failed(study: Study, kinds: Sequence[str] = ()) -> dict[str, dict[int, str]]:

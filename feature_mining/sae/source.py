@@ -30,24 +30,39 @@ def read_activations(model: DNAModel, layer: str, sequences: Sequence[str]) -> l
     return [found for (found,) in read_layers(model, [layer], sequences)]
 
 
+ALIKE = 0.75
+"""Shortest length that runs with the longest of its batch, as a share: what is padded is lost work."""
+
+
+def bucket_lengths(lengths: Sequence[int]) -> list[list[int]]:
+    """Indices of sequences that run together: each bucket's shortest is at least ``ALIKE`` of its longest."""
+    buckets: list[list[int]] = []
+    for i in sorted(range(len(lengths)), key=lambda i: (-lengths[i], i)):
+        if buckets and lengths[i] >= ALIKE * lengths[buckets[-1][0]]:
+            buckets[-1].append(i)
+        else:
+            buckets.append([i])
+    return buckets
+
+
 def read_layers(
     model: DNAModel, layers: Sequence[str], sequences: Sequence[str]
 ) -> list[tuple[Tensor, ...]]:
     """Activations at several layers in one pass: for each sequence a tensor a layer.
 
     Tensors are ``(bases, d)`` float32 on the model's device, a row a base. The pass ends at the last of the
-    layers that it meets. Sequences of one length run together, so nothing is padded; tokens of several bases
-    give their activation to each of them. Raises ``ModelError`` for an unknown layer.
+    layers that it meets. Sequences of nearly one length run together, padded on the right (``ALIKE``);
+    tokens of several bases give their activation to each of them. Raises ``ModelError`` for an unknown layer.
     """
     last = max((model.resolve(layer) for layer in layers), key=model.layers.index)
     results: dict[int, tuple[Tensor, ...]] = {}
-    for size in sorted({len(s) for s in sequences}):
-        members = [i for i, s in enumerate(sequences) if len(s) == size]
+    for members in bucket_lengths([len(s) for s in sequences]):
         with torch.no_grad():
             forward = model.forward([sequences[i] for i in members], taps=layers, until=last)
         values = [forward.taps[layer].float() for layer in layers]
         spans = forward.tokens.spans
         for row, i in enumerate(members):
+            size = len(sequences[i])
             if spans is None:
                 results[i] = tuple(v[row, :size] for v in values)
             else:

@@ -136,7 +136,7 @@ class Trial:
     def outcome(self) -> Outcome:
         """What is missing, and what was done more than once."""
         stage = STAGES[STAGE]
-        done = self.study.ledger.done_shards(STAGE, fingerprint(self.study, stage))
+        done = dict(self.study.ledger.finished(STAGE, fingerprint(self.study, stage)))
         repeated = sum(r.attempts - 1 for r in done.values())
         return Outcome(stage.count(self.study) - len(done), repeated)
 
@@ -253,7 +253,7 @@ def damaged_file(trial: Trial) -> None:
     stage = STAGES[STAGE]
     mark = fingerprint(trial.study, stage)
     trial.wait(lambda: trial.study.ledger.done(STAGE, 0, mark) is not None)
-    name = next(iter(trial.study.ledger.done_shards(STAGE, mark)[0].outputs))
+    name = next(iter(dict(trial.study.ledger.finished(STAGE, mark))[0].outputs))
     with (trial.folder / name).open("r+b") as handle:
         handle.seek(100)
         handle.write(b"damaged")

@@ -49,7 +49,7 @@ def test_tcp_cluster_with_a_worker_killed(tmp_path, samples, model, expected, mo
         distributed.LocalCluster(
             n_workers=2, threads_per_worker=1, dashboard_address=None, host="127.0.0.1"
         ) as cluster,
-        connect(cluster.scheduler_address, JobConfig()) as client,
+        connect(cluster.scheduler_address, JobConfig(), tmp_path) as client,
     ):
         victim = next(iter(client.run(os.getpid).values()))
 
@@ -75,8 +75,8 @@ def test_workers_from_slurm(tmp_path_factory, tmp_path, samples, model, expected
     lab.start()
     try:
         study = Study.create(tmp_path / "study", small_config(samples, model))
-        settings = JobConfig(tasks=2, cpus=1, setup=[f"export PYTHONPATH={ROOT}", f"cd {tmp_path}"])
-        with connect("slurm", settings) as client:
+        settings = JobConfig(tasks=2, cpus=1, setup=[f"export PYTHONPATH={ROOT}", f"cd {ROOT}"])
+        with connect("slurm", settings, tmp_path / "logs") as client:
             run(study, on(client, threads=1))
     finally:
         lab.stop()
@@ -87,7 +87,7 @@ def test_an_address_where_nothing_answers_is_refused(monkeypatch):
     monkeypatch.setattr("workbench.engines.cluster.PATIENCE", "1s")
     with (
         pytest.raises(InputError, match="no Dask scheduler answers there"),
-        connect("tcp://127.0.0.1:9", JobConfig()),
+        connect("tcp://127.0.0.1:9", JobConfig(), Path()),
     ):
         pass
 
@@ -95,6 +95,6 @@ def test_an_address_where_nothing_answers_is_refused(monkeypatch):
 def test_a_word_that_is_no_cluster_is_refused():
     with (
         pytest.raises(InputError, match="expected an address, as tcp://host:8786, or one of slurm"),
-        connect("kubernetes", JobConfig()),
+        connect("kubernetes", JobConfig(), Path()),
     ):
         pass

@@ -13,11 +13,16 @@ import pytest
 from tests.workbench.small_study import small_config, write_model
 from workbench import Study
 from workbench.failures import kind_of, worth_retrying
+from workbench.submission import submissions
 
 SBATCH = """#!/bin/bash
 if [ "$1" = --test-only ]; then
     if grep -q -- --partition=nowhere "$2"; then
         echo "sbatch: error: invalid partition specified: nowhere" >&2
+        exit 1
+    fi
+    if grep -q -- --exclude=lonely "$2"; then
+        echo "sbatch: error: Requested node configuration is not available" >&2
         exit 1
     fi
     exit 0
@@ -207,6 +212,25 @@ def test_lost_shards_are_told_from_living_ones(cli, folder, slurm, tmp_path):
     code, out, err = cli("retry", folder)
     assert code == 0, err
     assert len(slurm.read_text().splitlines()) > before
+
+
+@pytest.mark.parametrize(("host", "kind", "avoided"), [
+    ("broken", "disk", True), ("lonely", "disk", False), ("broken", "error", False)
+])  # fmt: skip
+def test_what_a_host_did_is_retried_on_another_if_there_is_one(
+    cli, folder, slurm, monkeypatch, host, kind, avoided
+):
+    assert cli("submit", folder, "--until", "encode")[0] == 0
+    monkeypatch.setattr("platform.node", lambda: host)
+    study = Study.open(folder)
+    study.ledger.begin("encode", 1)
+    study.ledger.fail("encode", 1, kind, "it went wrong")
+    code, _, err = cli("retry", folder)
+    assert code == 0, err
+    script = (folder / "jobs" / "wb-encode.sh").read_text()
+    assert (f"#SBATCH --exclude={host}" in script) == avoided
+    # A later submission is not kept off that host.
+    assert submissions(study)[-1].settings.extra == []
 
 
 def test_logs_show_failures_with_their_trace(cli, folder):

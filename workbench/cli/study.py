@@ -136,7 +136,7 @@ def run(
             from workbench.engines.local import run as drive
 
             settings = study.config.jobs
-            with connect(dask, settings) as client:
+            with connect(dask, settings, study.folder / "logs" / "dask") as client:
                 drive(study, on(client, settings.cpus), until, force, progress)
         else:
             study.run(workers, until, force, progress)
@@ -156,7 +156,7 @@ def shard(
     from workbench.engines.survey import refuse_unready
     from workbench.errors import InputError
     from workbench.progress import showing
-    from workbench.stages.registry import STAGES
+    from workbench.stages.registry import find_stage
     from workbench.stop import listening
     from workbench.study import Study
 
@@ -169,7 +169,7 @@ def shard(
     study = Study.open(folder)
     refuse_unready(study, stage)
     study.verify()
-    step = STAGES[stage]
+    step = find_stage(stage)
     mine = [i for i in pending(study, step) if i % tasks == task]
     with showing() as progress, listening():
         progress.begin(

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from workbench.config import JobConfig
@@ -45,8 +46,10 @@ def _library() -> Any:
 
 
 @contextmanager
-def connect(where: str, settings: JobConfig) -> Iterator[Client]:
+def connect(where: str, settings: JobConfig, logs: Path) -> Iterator[Client]:
     """A client of the cluster ``where``: an address, or the name of a scheduler to ask for workers.
+
+    What workers that it asks for print goes to the folder ``logs``.
 
     Raises ``InputError`` where the library is missing, the address does not answer or the name is unknown.
     """
@@ -74,6 +77,7 @@ def connect(where: str, settings: JobConfig) -> Iterator[Client]:
         "job_extra_directives": list(settings.extra),
         "job_script_prologue": list(settings.setup),
         "python": settings.python or None,
+        "log_directory": str(logs),
     }
     if settings.gpus:
         options["job_extra_directives"] = [*settings.extra, f"--gpus={settings.gpus}"]

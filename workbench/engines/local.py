@@ -15,6 +15,7 @@ from workbench.engines.shards import (
     ATTEMPTS,
     PLAN,
     Outcome,
+    add_groups,
     check_outputs,
     describe_failure,
     fingerprint,
@@ -25,8 +26,9 @@ from workbench.engines.shards import (
 from workbench.errors import InputError
 from workbench.ledger import exclusive
 from workbench.progress import Progress, Silent
-from workbench.stages.registry import STAGES
+from workbench.stages.registry import STAGES, find_stage
 from workbench.stages.stage import Stage
+from workbench.stages.tree import SUFFIX
 from workbench.stop import Stopped, listening
 from workbench.study import Study
 from workbench.submission import refuse_live
@@ -52,7 +54,7 @@ def work(folder: Path, stage: str, shard: int, threads: int) -> tuple[int, Outco
     torch.set_num_threads(threads)
     # One shard at a time in a process: a Dask worker may have several threads.
     with _ONE:
-        study, step = opened(folder), STAGES[stage]
+        study, step = opened(folder), find_stage(stage)
         return step.size(study, shard), run_shards(study, step, [shard], Silent())
 
 
@@ -113,6 +115,8 @@ def run_stage(study: Study, stage: Stage, execute: Executor, progress: Progress)
     progress.begin(stage.title, total, stage.unit)
     alone = len(shards) <= 1 or stage.ordered
     outcome = (here if alone else execute)(study, stage, shards, progress)
+    if not outcome.stopped and not outcome.failed:
+        outcome = add_groups(study, stage, Silent(), execute)
     if outcome.stopped:
         raise Stopped(0)
     if outcome.failed:
@@ -145,6 +149,7 @@ def run(
         if force:
             for name in names[names.index(force) :]:
                 study.ledger.forget(name)
+                study.ledger.forget(name + SUFFIX)
             if force == PLAN:
                 study.unlock()
         if study.planned:

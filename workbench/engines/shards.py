@@ -16,6 +16,7 @@ from workbench.failures import InvalidShard, kind_of, worth_retrying
 from workbench.progress import Progress
 from workbench.stages.registry import STAGES
 from workbench.stages.stage import Stage
+from workbench.stages.tree import groups_of, has_groups
 from workbench.stop import Interruptible, Stopped, requested
 from workbench.study import Study
 
@@ -73,7 +74,7 @@ def run_shard(study: Study, stage: Stage, shard: int, progress: Progress) -> Non
 def pending(study: Study, stage: Stage) -> list[int]:
     """Shards of a stage that are not done."""
     mark = fingerprint(study, stage)
-    done = study.ledger.done_shards(stage.name, mark)
+    done = {shard for shard, _ in study.ledger.finished(stage.name, mark)}
     return [i for i in range(stage.count(study)) if i not in done]
 
 
@@ -126,14 +127,14 @@ def check_outputs(study: Study, stage: Stage) -> list[int]:
     """
     mark = fingerprint(study, stage)
     damaged = []
-    for shard, record in sorted(study.ledger.done_shards(stage.name, mark).items()):
+    for shard, record in study.ledger.finished(stage.name, mark):
         try:
             record.verify(study.folder)
         except InvalidShard as error:
             study.ledger.drop(stage.name, shard)
             study.ledger.event("damaged", stage.name, shard, cause=str(error))
             damaged.append(shard)
-    return damaged
+    return sorted(damaged)
 
 
 def reduce(study: Study, stage: Stage, progress: Progress) -> Outcome:
@@ -151,8 +152,25 @@ def reduce(study: Study, stage: Stage, progress: Progress) -> Outcome:
     outcome = run_shards(study, stage, pending(study, stage), progress, attempts=1)
     if outcome.stopped or outcome.failed:
         return outcome
+    outcome = add_groups(study, stage, progress)
+    if outcome.stopped or outcome.failed:
+        return outcome
     finish(study, stage, mark, began)
     return outcome
+
+
+def add_groups(
+    study: Study,
+    stage: Stage,
+    progress: Progress,
+    execute: Callable[[Study, Stage, Sequence[int], Progress], Outcome] = run_shards,
+) -> Outcome:
+    """Add up the groups of a stage's shards that are not there yet; nothing for a stage without."""
+    if not has_groups(study, stage):
+        return Outcome(0, {}, False)
+    groups = groups_of(stage)
+    check_outputs(study, groups)
+    return execute(study, groups, pending(study, groups), progress)
 
 
 def finish(study: Study, stage: Stage, mark: str, began: float) -> None:

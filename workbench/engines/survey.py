@@ -8,7 +8,7 @@ from typing import NamedTuple
 from workbench.engines.shards import PLAN, fingerprint
 from workbench.errors import InputError
 from workbench.ledger import Begun
-from workbench.stages.registry import STAGES
+from workbench.stages.registry import STAGES, find_stage
 from workbench.study import Study
 
 
@@ -62,27 +62,30 @@ def survey(study: Study) -> list[Standing]:
             shards = stage.count(study)
         except InputError:
             shards = 0
-        records = study.ledger.done_shards(stage.name, mark).values()
-        seconds = sum(r.seconds for r in records)
-        bases = sum(r.bases for r in records)
+        done, seconds, bases, repeated = 0, 0.0, 0, 0
+        for _, record in study.ledger.finished(stage.name, mark):
+            done += 1
+            seconds += record.seconds
+            bases += record.bases
+            repeated += record.attempts - 1
         begun = study.ledger.begun(stage.name)
         whole = study.ledger.done(stage.name, None, mark) is not None
         state = "done" if whole else "failed" if causes else "waiting"
-        if state == "waiting" and (records or begun):
+        if state == "waiting" and (done or begun):
             state = "running"
-        left = 0.0 if whole or not records else seconds / len(records) * (shards - len(records))
+        left = 0.0 if whole or not done else seconds / done * (shards - done)
         standings.append(
             Standing(
                 stage.name,
                 state,
-                len(records),
+                done,
                 shards,
                 seconds,
                 bases / seconds if seconds else 0.0,
                 left,
                 dict(causes),
                 begun,
-                sum(r.attempts - 1 for r in records),
+                repeated,
             )
         )
     return standings
@@ -90,13 +93,12 @@ def survey(study: Study) -> list[Standing]:
 
 def refuse_unready(study: Study, stage: str) -> None:
     """Raise ``InputError`` for an unknown stage, and where a stage that it needs is not done."""
-    if stage not in STAGES:
-        raise InputError(f"unknown stage {stage!r}; expected one of {', '.join(STAGES)}")
+    step = find_stage(stage)
     if not study.planned:
         raise InputError(
             f"{study.folder}: not planned yet; run `workbench run {study.folder} --until plan` first"
         )
-    for name in STAGES[stage].needs:
+    for name in step.needs:
         if name == PLAN or not STAGES[name].wanted(study):
             continue
         if not study.ledger.done(name, None, fingerprint(study, STAGES[name])):

@@ -44,6 +44,10 @@ class LSF:
         lines = [f"#BSUB {option}" for option in [*options, *s.extra]]
         return script(job, lines, "$((LSB_JOBINDEX - 1))", [": # -Q queues it again"])
 
+    def avoid(self, hosts: Sequence[str]) -> list[str]:
+        others = " && ".join(f"hname!='{host}'" for host in hosts)
+        return [f'-R "select[{others}]"'] if hosts else []
+
     def check(self, script: Path) -> None:
         named = re.search(r"^#BSUB -q (\S+)$", script.read_text(), re.MULTILINE)
         ask("bqueues", *([named.group(1)] if named else []))

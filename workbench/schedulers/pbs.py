@@ -49,6 +49,10 @@ class PBS:
         lines = [f"#PBS {option}" for option in [*options, *s.extra]]
         return script(job, lines, self.task, ['qrerun "$PBS_JOBID"'])
 
+    def avoid(self, hosts: Sequence[str]) -> list[str]:
+        # Neither PBS has an option for it: a chunk can only name the host that it wants.
+        return []
+
     def check(self, script: Path) -> None:
         named = re.search(r"^#PBS -q (\S+)$", script.read_text(), re.MULTILINE)
         if named:

@@ -31,6 +31,9 @@ class Scheduler(Protocol):
     def render(self, job: Job) -> str:
         """The script of a job."""
 
+    def avoid(self, hosts: Sequence[str]) -> list[str]:
+        """Options that keep a job off these hosts; none where the scheduler has no such option."""
+
     def check(self, script: Path) -> None:
         """Have the scheduler judge a script without queueing it; ``InputError`` with its reason."""
 

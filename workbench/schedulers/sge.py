@@ -34,6 +34,9 @@ class SGE:
         lines = [f"#$ {option}" for option in [*options, *s.extra]]
         return script(job, lines, "$((SGE_TASK_ID - 1))", ["exit 99"])
 
+    def avoid(self, hosts: Sequence[str]) -> list[str]:
+        return [f"-l h=!({'|'.join(hosts)})"] if hosts else []
+
     def check(self, script: Path) -> None:
         named = re.search(r"^#\$ -q (\S+)$", script.read_text(), re.MULTILINE)
         if named:

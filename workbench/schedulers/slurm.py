@@ -51,6 +51,9 @@ class Slurm:
         lines = [f"#SBATCH {option}" for option in [*options, *s.extra]]
         return script(job, lines, "$SLURM_ARRAY_TASK_ID", [again])
 
+    def avoid(self, hosts: Sequence[str]) -> list[str]:
+        return [f"--exclude={','.join(hosts)}"] if hosts else []
+
     def check(self, script: Path) -> None:
         ask("sbatch", "--test-only", str(script))
 

@@ -12,10 +12,11 @@ from feature_mining.association.conditional import joint_bases
 from feature_mining.association.histogram import Histogram, add_sparse
 from feature_mining.association.labels import Column, LabelStates, label_states, track_columns
 from feature_mining.association.sparse import Csc, bin_values, by_feature
-from workbench.arrays import read_arrays, write_arrays
+from workbench.arrays import Arrays, read_arrays, write_arrays
 from workbench.progress import Progress
 from workbench.splits import REPORT, SELECT
-from workbench.stages.stage import Stage
+from workbench.stages.stage import Stage, Sums
+from workbench.stages.tree import add_up
 from workbench.study import Study
 
 STRONGEST = 64
@@ -174,12 +175,11 @@ def run(study: Study, shard: int, progress: Progress) -> int:
 
 def finish(study: Study) -> None:
     """Add up all shards."""
-    total: Summary | None = None
-    for shard in range(len(study.manifest.shards)):
-        part = _unpack(read_arrays(_path(study, shard)))
-        total = part if total is None else add(total, part)
-    assert total is not None
-    write_arrays(_path(study, None), _pack(total))
+    write_arrays(_path(study, None), add_up(study, STAGE))
+
+
+def _add(a: Arrays, b: Arrays) -> Arrays:
+    return _pack(add(_unpack(a), _unpack(b)))
 
 
 STAGE = Stage(
@@ -193,4 +193,5 @@ STAGE = Stage(
         study.manifest.shards[shard]["end"] - study.manifest.shards[shard]["start"]
     ),
     finish=finish,
+    sums=Sums(_path, _add),
 )

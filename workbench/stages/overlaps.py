@@ -32,7 +32,8 @@ from workbench.stages.annotate import (
     read_summary,
     study_columns,
 )
-from workbench.stages.stage import Stage
+from workbench.stages.stage import Stage, Sums
+from workbench.stages.tree import add_up
 from workbench.study import Study
 from workbench.tracks import Track
 
@@ -171,11 +172,7 @@ def _unpack(arrays: dict[str, np.ndarray], prefix: str, kind: Any) -> Any:
 
 def finish(study: Study) -> None:
     """Add up the stretches."""
-    total: dict[str, np.ndarray] = {}
-    for shard in range(len(_shards(study))):
-        for key, values in read_arrays(_path(study, shard)).items():
-            total[key] = total[key] + values if key in total else values
-    write_arrays(_path(study, "total"), total)
+    write_arrays(_path(study, "total"), add_up(study, STAGE))
 
 
 def read_overlaps(study: Study) -> dict[str, Any]:
@@ -204,4 +201,5 @@ STAGE = Stage(
     count=lambda study: len(_shards(study)),
     size=lambda study, shard: _shards(study)[shard][2] - _shards(study)[shard][1],
     finish=finish,
+    sums=Sums(_path),
 )

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from workbench.errors import InputError
 from workbench.stages import (
     annotate,
     associate,
@@ -25,6 +26,7 @@ from workbench.stages import (
     unexplained,
 )
 from workbench.stages.stage import Stage
+from workbench.stages.tree import SUFFIX, groups_of
 
 STAGES: dict[str, Stage] = {
     stage.name: stage
@@ -52,3 +54,11 @@ STAGES: dict[str, Stage] = {
         report.STAGE,
     )
 }
+
+
+def find_stage(name: str) -> Stage:
+    """A stage by its name, or the groups of one; ``InputError`` for a name that is neither."""
+    own = STAGES.get(name.removesuffix(SUFFIX))
+    if own is None or (name != own.name and own.sums is None):
+        raise InputError(f"unknown stage {name!r}; expected one of {', '.join(STAGES)}")
+    return own if name == own.name else groups_of(own)

@@ -4,8 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from pathlib import Path
+from typing import TYPE_CHECKING, NamedTuple
 
+from workbench.arrays import Arrays, add_arrays
 from workbench.progress import Progress
 
 if TYPE_CHECKING:
@@ -26,6 +28,17 @@ def _always(study: Study) -> bool:
 
 def _no_inputs(study: Study) -> dict[str, str]:
     return {}
+
+
+class Sums(NamedTuple):
+    """Arrays that every shard of a stage leaves, and that its reduction adds up.
+
+    path : ``path(study, shard)``, the file of one shard
+    add : sum of two sets of arrays, associative up to rounding
+    """
+
+    path: Callable[[Study, int], Path]
+    add: Callable[[Arrays, Arrays], Arrays] = add_arrays
 
 
 @dataclass(frozen=True)
@@ -53,6 +66,8 @@ class Stage:
         Shards build on each other: they run one after another, whatever the engine.
     model : bool
         Shards run the DNA model, so that a GPU helps.
+    sums : Sums, optional
+        What the reduction adds up, in groups where there are many shards (`workbench.stages.tree`).
     size : callable
         Expected units of one shard, for the bar.
     wanted : callable
@@ -75,3 +90,4 @@ class Stage:
     wanted: Callable[[Study], bool] = _always
     inputs: Callable[[Study], dict[str, str]] = _no_inputs
     model: bool = False
+    sums: Sums | None = None
