@@ -2,6 +2,14 @@
 
 Pure functions: each page has a view (a NamedTuple of plain values), an address is built from it and read
 back to it. Everything is text of strangers until a page has checked it against the study.
+
+The browser draws the variants of samples where its address has ``variants``:
+
+``variants=cohort``     all variants that the study's samples carry, in a lane of their own
+``variants=CANDIDATE``  the same, and above it the variants that drive this candidate (``candidate_id`` of the
+                        table ``biomarkers``)
+
+as in ``links.browse(at="NC_000932.1:300-1600", features=[12], variants="cb_0123456789abcdef")``.
 """
 
 from __future__ import annotations
@@ -43,6 +51,7 @@ class BrowseView(NamedTuple):
     strands : ``both``, ``+`` or ``-``
     draw : ``signal`` or ``heat``
     brush : ``start-end`` on the contig of ``at``, the stretch asked about; empty: none
+    variants : ``cohort`` or a candidate's id, see above; empty: none are drawn
     """
 
     study: str = ""
@@ -53,6 +62,7 @@ class BrowseView(NamedTuple):
     strands: str = "both"
     draw: str = "signal"
     brush: str = ""
+    variants: str = ""
 
 
 def browse(
@@ -64,6 +74,7 @@ def browse(
     strands: str = "both",
     draw: str = "signal",
     brush: str = "",
+    variants: str = "",
 ) -> Address:
     """Address of the browse page; the parameters are those of `BrowseView`."""
     query = {"study": study, "at": at}
@@ -77,7 +88,7 @@ def browse(
         query["strands"] = strands
     if draw != "signal":
         query["draw"] = draw
-    return _address("browse", query | {"brush": brush})
+    return _address("browse", query | {"brush": brush, "variants": variants})
 
 
 def parse_browse(query: Mapping[str, str]) -> BrowseView:
@@ -99,6 +110,7 @@ def parse_browse(query: Mapping[str, str]) -> BrowseView:
         strands,
         draw,
         query.get("brush", ""),
+        query.get("variants", ""),
     )
 
 

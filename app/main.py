@@ -18,7 +18,7 @@ PAGES = {
     ],
     "Ask": [("sequence", "Sequence", "edit_note"), ("phenotypes", "Phenotypes", "groups")],
 }
-"""Section to pages: file, title, icon."""
+# Section to pages: file, title, icon. No docstring here: Streamlit writes an entry's loose texts on the page.
 
 st.set_page_config(page_title="Genomics workbench", layout="wide")
 try:

@@ -158,7 +158,7 @@ def command(opened: Opened, shown: Shown) -> None:
     view = shown.view
     address = links.browse(
         "", str(shown.locus), shown.features, [t.name for t in shown.tracks], view.threshold,
-        view.strands, view.draw, view.brush,
+        view.strands, view.draw, view.brush, view.variants,
     )  # fmt: skip
     with st.expander("The command that makes this"):
         st.code(f"workbench app {shlex.quote(folder)}\n# then open /{address}", language="bash")
