@@ -14,7 +14,9 @@ def back(address: links.Address) -> dict[str, str]:
 
 
 def test_an_address_of_the_browser_in_full() -> None:
-    address = links.browse("st", "chrA:5-90", [3, 7], ["CDS", "a,b c"], 0.25, "-", "heat", "7-9", "cb_1")
+    address = links.browse(
+        "st", "chrA:5-90", [3, 7], ["CDS", "a,b c"], 0.25, "-", "heat", "7-9", "cb_1"
+    )
     assert str(address) == (
         "browse?study=st&at=chrA:5-90&features=3,7&tracks=CDS,a%252Cb%2520c&threshold=0.25&strands=-"
         "&draw=heat&brush=7-9&variants=cb_1"
