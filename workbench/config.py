@@ -192,10 +192,15 @@ UNPHASED = ("as_written", "mask")
 
 @dataclass(frozen=True)
 class RunConfig:
-    """Seed of everything random; bases of a shard, 0 for what this machine reads in ten minutes."""
+    """Seed of everything random; bases of a shard, 0 for what this machine reads in ten minutes.
+
+    ``trainers`` processes train the autoencoder together, each with a model of its own, on a GPU of its own
+    where there are as many.
+    """
 
     seed: int = 0
     shard_bases: int = 98_304
+    trainers: int = 1
 
 
 @dataclass(frozen=True)
@@ -342,6 +347,10 @@ def _check(config: StudyConfig) -> None:
     _require(
         r.shard_bases >= 0,
         f"[run]: shard_bases {r.shard_bases} must be positive, or 0 for shards of about ten minutes",
+    )
+    _require(
+        r.trainers >= 1 and a.batch % r.trainers == 0,
+        f"[run]: trainers {r.trainers} must be at least 1 and divide [sae] batch {a.batch}",
     )
     _check_cohort(config.cohort)
     _check_phenotype(config.phenotype)

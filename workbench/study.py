@@ -200,12 +200,16 @@ class Study:
     @cached_property
     def model(self) -> DNAModel:
         """The probed model."""
+        return self.load_model(self.config.model.device)
+
+    def load_model(self, device: str) -> DNAModel:
+        """The probed model, loaded to a device."""
         from genomic_models import load
 
         m = self.config.model
         return load(
             m.name,
-            device=m.device,
+            device=device,
             dtype=m.dtype,
             model_dir=Path(m.folder) if m.folder else None,
             accept_precision_loss=m.accept_precision_loss,

@@ -131,7 +131,7 @@ def steps(
             continue
         if study.ledger.done(stage.name, None, fingerprint(study, stage)):
             continue
-        gpus = settings.gpus if stage.model else 0
+        gpus = settings.gpus * stage.processes(study) if stage.model else 0
         missing = _shards(study, stage)
         if only is not None and missing is not None:
             missing = [i for i in missing if i in only.get(stage.name, set())]

@@ -12,15 +12,19 @@ from dataclasses import replace
 from pathlib import Path
 
 import pytest
+import torch
 from safetensors import safe_open
 
 from feature_mining.sae.calibrate import Calibration
 from feature_mining.sae.model import SparseAutoencoder
 from feature_mining.sae.registry import ARCHITECTURES
+from feature_mining.sae.source import ShuffledActivations
+from feature_mining.sae.trainer import Trainer
 from workbench.config import SAE_ARCHITECTURES, SAE_PENALISED, StudyConfig, read_config
 from workbench.errors import InputError
-from workbench.stages.sae import seed_folders
+from workbench.stages.sae import StrandWindows, seed_folders, train_cells, train_config
 from workbench.study import Study
+from workbench.trainers import Share
 
 from .small_study import small_config, write_model
 
@@ -35,6 +39,46 @@ def made(samples: Path, model: Path, folder: Path, seed: int = 0, **sae: object)
     config = replace(config, run=replace(config.run, seed=seed))
     config = replace(config, sae=replace(config.sae, **sae))  # type: ignore[arg-type]
     return Study.create(folder, config)
+
+
+class Joined:
+    """The batches of two processes, put together."""
+
+    def __init__(self, parts: list[ShuffledActivations]) -> None:
+        self.parts = parts
+
+    def __iter__(self) -> Joined:
+        return self
+
+    def __next__(self) -> torch.Tensor:
+        return torch.cat([next(part) for part in self.parts])
+
+
+def test_two_trainers_with_a_model_each_are_one_with_their_batches(
+    samples: Path, model: Path, tmp_path: Path
+) -> None:
+    config = small_config(samples, model)
+    config = replace(config, run=replace(config.run, trainers=2))
+    study = Study.create(tmp_path / "two", replace(config, sae=replace(config.sae, tokens=4096)))
+    study.run(until="sae")
+    windows = StrandWindows(study.genome, study.grid, train_cells(study)[0])
+    parts = [
+        ShuffledActivations(
+            study.model, study.layer, Share(windows, rank, 2), 128, study.batch, seed=0
+        )
+        for rank in (0, 1)
+    ]
+    met = sorted(w.sequence for part in parts for w in part.windows)
+    assert met == sorted(w.sequence for w in windows)
+    alone = Trainer(train_config(study, study.model)).fit(Joined(parts))
+    sae = alone.sae
+    assert torch.allclose(study.sae.W_dec, sae.W_dec, atol=1e-4)
+    assert torch.allclose(study.sae.W_enc, sae.W_enc, atol=1e-4)
+    history = study.facts("training")["history"]
+    assert [h["mse"] for h in history] == pytest.approx([h["mse"] for h in alone.history], rel=1e-4)
+    refused = replace(config, sae=replace(config.sae, batch=255, tokens=4096))
+    with pytest.raises(InputError, match="trainers 2 must be at least 1 and divide"):
+        Study.create(tmp_path / "odd", refused)
 
 
 def test_seeds_are_those_of_studies_of_their_own(

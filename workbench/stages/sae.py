@@ -31,6 +31,7 @@ from workbench.stages.imported import import_for, source_files, source_widths
 from workbench.stages.stage import Stage
 from workbench.stop import requested
 from workbench.study import Study
+from workbench.trainers import train_together
 from workbench.windows import Cell, Grid, Sequences, read_sequence
 
 CALIBRATION_SHARE = 10
@@ -132,12 +133,12 @@ def train_sae(study: Study, model: DNAModel, folder: Path, progress: Progress) -
     folder.mkdir(parents=True, exist_ok=True)
     seeds = study.config.sae.seeds if folder.name == "sae" else 1
     configs = [replace(config, seed=config.seed + i) for i in range(seeds)]
+    checkpoint = folder / "training.safetensors"
+    if study.config.run.trainers > 1 and folder.name == "sae":
+        train_together(study, configs, checkpoint, report, requested)
+        progress.advance(0)
     results = Trainer(*configs).fit_all(
-        source,
-        report,
-        folder / "training.safetensors",
-        study.config.sae.checkpoint_every,
-        requested,
+        source, report, checkpoint, study.config.sae.checkpoint_every, requested
     )
     if not results[0].finished:
         progress.advance(0)
@@ -198,6 +199,12 @@ def _take_over(study: Study, model: DNAModel, folder: Path, sample: StrandWindow
     return calibration.rows
 
 
+def inputs(study: Study) -> dict[str, str]:
+    """What else the autoencoder depends on: the one that is taken over, the processes that train."""
+    together = study.config.run.trainers
+    return source_files(study) | ({"trainers": str(together)} if together > 1 else {})
+
+
 STAGE = Stage(
     name="sae",
     title="training the autoencoder",
@@ -207,6 +214,7 @@ STAGE = Stage(
         study, study.model, study.folder / "sae", progress
     ),
     size=lambda study, shard: train_config(study).steps * train_config(study).batch,
-    inputs=source_files,
+    inputs=inputs,
+    processes=lambda study: study.config.run.trainers,
     model=True,
 )

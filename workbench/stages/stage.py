@@ -66,6 +66,8 @@ class Stage:
         Shards build on each other: they run one after another, whatever the engine.
     model : bool
         Shards run the DNA model, so that a GPU helps.
+    processes : callable
+        How many processes share the work of a shard, each with GPUs of its own.
     sums : Sums, optional
         What the reduction adds up, in groups where there are many shards (`workbench.stages.tree`).
     size : callable
@@ -90,4 +92,5 @@ class Stage:
     wanted: Callable[[Study], bool] = _always
     inputs: Callable[[Study], dict[str, str]] = _no_inputs
     model: bool = False
+    processes: Callable[[Study], int] = _one
     sums: Sums | None = None
