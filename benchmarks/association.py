@@ -23,9 +23,10 @@ from scipy import sparse
 from simulated import mg1655_tracks, top_k
 from sklearn import metrics
 
+from feature_mining.association.curves import auroc, average_precision, score_at
 from feature_mining.association.histogram import Histogram, add_sparse
 from feature_mining.association.labels import LabelStates, label_states, track_columns
-from feature_mining.association.scores import auroc, average_precision, score_at, thresholds
+from feature_mining.association.scores import thresholds
 from feature_mining.association.sparse import Csc, bin_values, by_feature, value_edges
 
 STRETCH = 393_216

@@ -7,14 +7,15 @@ from typing import NamedTuple
 import numpy as np
 
 from feature_mining.association import composition
+from feature_mining.association.curves import average_precision
 from feature_mining.association.histogram import Histogram
 from feature_mining.association.labels import LabelStates
-from feature_mining.association.scores import BLOCK_CELLS, average_precision
+from feature_mining.association.scores import BLOCK_CELLS
 from feature_mining.association.sparse import bin_values, by_feature, dense_edges
 from feature_mining.sae.calibrate import Calibration
 from feature_mining.sae.model import SparseAutoencoder
 
-N_BINS = 33
+N_BINS = 65
 RIDGE = 1e-3
 """Of the linear probe, in units of the activations' mean variance."""
 

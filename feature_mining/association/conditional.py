@@ -16,6 +16,7 @@ import numba
 import numpy as np
 from scipy.sparse.csgraph import connected_components
 
+from feature_mining.association.histogram import used_states
 from feature_mining.association.labels import Column, LabelStates
 from feature_mining.association.sparse import Csc
 
@@ -102,50 +103,53 @@ def count_strata(
     use: np.ndarray,
 ) -> Strata:
     """Count one reading at frozen bins `threshold` int64 (F, C); columns without a parent stay 0."""
-    table = labels.table
-    n_columns = table.shape[1]
+    table, n_columns = labels.table, labels.table.shape[1]
     children = np.flatnonzero(parent >= 0)
-    kind = np.zeros((len(table), n_columns), np.int8)
-    kind[:, children] = 2 * table[:, parent[children]] + table[:, children]
     bases = np.zeros((n_columns, 4), np.int64)
-    per_state = np.bincount(labels.states[use], minlength=len(table))
-    for column in children:
-        bases[column] = np.bincount(kind[:, column], weights=per_state, minlength=4)
     cells = np.zeros((features.n_features, n_columns, 4), np.int64)
+    if children.size == 0:
+        return Strata(cells, bases)
+    inside = np.stack([table[:, children], table[:, parent[children]]]).astype(np.uint8)
+    per_state = np.bincount(labels.states[use], minlength=len(table))
+    for i, column in enumerate(children):
+        kind = inside[0, :, i] + 2 * inside[1, :, i]
+        bases[column] = np.bincount(kind, weights=per_state, minlength=4)
+    counts = np.zeros((features.n_features, 4, children.size), np.int64)
     _count(
-        features.indptr, features.rows, bins, np.ascontiguousarray(threshold), labels.states,
-        kind, children, np.ascontiguousarray(use, bool), cells,
+        features.indptr, features.rows, bins, np.ascontiguousarray(threshold[:, children], np.uint16),
+        used_states(labels, use), *inside, counts,
     )  # fmt: skip
+    called, own, held, both = (counts[:, i] for i in range(4))
+    cells[:, children] = np.stack(
+        [called - own - held + both, own - both, held - both, both], axis=2
+    )
     return Strata(cells, bases)
 
 
 @numba.njit(cache=True, nogil=True)
-def _count(indptr, rows, bins, threshold, states, kind, children, use, cells):
-    if children.size == 0:
-        return
-    n_states = kind.shape[0]
-    n_bins = np.int64(0)
-    for i in range(bins.size):
-        n_bins = max(n_bins, np.int64(bins[i]) + 1)
-    hit = np.zeros(n_bins * n_states, np.int64)
-    touched = np.empty(n_bins * n_states, np.int64)
+def _count(indptr, rows, bins, threshold, states, own, held, counts):
+    """Active bases at each column's threshold: all, in the column, in its parent, in both."""
+    n_columns = threshold.shape[1]
+    cell = np.zeros((4, n_columns), np.uint16)
     for f in range(indptr.size - 1):
-        least = threshold[f, children[0]]
-        for c in children:
-            least = min(least, threshold[f, c])
-        n = 0
-        for i in range(indptr[f], indptr[f + 1]):
-            if bins[i] >= least and use[rows[i]]:
-                at = np.int64(bins[i]) * n_states + states[rows[i]]
-                if hit[at] == 0:
-                    touched[n] = at
-                    n += 1
-                hit[at] += 1
-        for k in range(n):
-            at = touched[k]
-            level = at // n_states
-            state = at - level * n_states
-            for c in children:
-                if level >= threshold[f, c]:
-                    cells[f, c, kind[state, c]] += hit[at]
-            hit[at] = 0
+        level = threshold[f]
+        least = level.min()
+        last = indptr[f]
+        while last < indptr[f + 1]:
+            first = last
+            # No 16-bit counter can run over.
+            last = min(first + 65_535, indptr[f + 1])
+            for i in range(first, last):
+                state = states[rows[i]]
+                if state >= 0 and bins[i] >= least:
+                    b = np.uint16(bins[i])
+                    for c in range(n_columns):
+                        on = np.uint16(b >= level[c])
+                        cell[0, c] += on
+                        cell[1, c] += on & own[state, c]
+                        cell[2, c] += on & held[state, c]
+                        cell[3, c] += on & own[state, c] & held[state, c]
+            for kind in range(4):
+                for c in range(n_columns):
+                    counts[f, kind, c] += cell[kind, c]
+                    cell[kind, c] = 0

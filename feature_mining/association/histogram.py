@@ -20,8 +20,8 @@ from feature_mining.association.sparse import Csc
 class Histogram:
     """Bin counts of F features on C track columns in one split.
 
-    positive : int64 (F, n_bins, C), bases of the column with the feature in the bin; bin 0 = not
-        active
+    positive : int32 or int64 (F, n_bins, C), bases of the column with the feature in the bin; bin 0 =
+        not active
     all : int64 (F, n_bins), bases with the feature in the bin
     sum_inside : float64 (F, C), sum of the feature's values over the column's bases
     sum_all : float64 (F), sum over all bases
@@ -33,10 +33,13 @@ class Histogram:
     sum_all: np.ndarray
 
     @classmethod
-    def empty(cls, n_features: int, n_bins: int, n_columns: int) -> Histogram:
-        """Nothing counted yet."""
+    def empty(
+        cls, n_features: int, n_bins: int, n_columns: int, bases: int | None = None
+    ) -> Histogram:
+        """Nothing counted yet. `bases`: the most that will be; few enough need half the memory."""
+        narrow = bases is not None and bases <= np.iinfo(np.int32).max
         return cls(
-            np.zeros((n_features, n_bins, n_columns), np.int64),
+            np.zeros((n_features, n_bins, n_columns), np.int32 if narrow else np.int64),
             np.zeros((n_features, n_bins), np.int64),
             np.zeros((n_features, n_columns)),
             np.zeros(n_features),
@@ -86,10 +89,11 @@ def add_sparse(
     _check(histogram, features.n_features, len(use), labels)
     if bins.size and int(bins.max()) >= histogram.all.shape[1]:
         raise ValueError(f"bin {int(bins.max())} in a histogram of {histogram.all.shape[1]} bins")
-    pointer, members = column_lists(labels.table)
+    if not use.any():
+        return
     _count_sparse(
-        features.indptr, features.rows, features.values, bins, labels.states,
-        np.ascontiguousarray(use, bool), pointer, members, labels.totals(use), int(use.sum()),
+        features.indptr, features.rows, features.values, bins, used_states(labels, use),
+        labels.table.astype(np.uint8), labels.totals(use), int(use.sum()),
         histogram.positive, histogram.all, histogram.sum_inside, histogram.sum_all,
     )  # fmt: skip
 
@@ -129,6 +133,11 @@ def column_lists(table: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
     return pointer, np.nonzero(table)[1].astype(np.int64)
 
 
+def used_states(labels: LabelStates, use: np.ndarray) -> np.ndarray:
+    """Label state of every row, int32 (n_rows), -1 for rows that do not count."""
+    return np.where(use, labels.states, -1).astype(np.int32)
+
+
 def _check(histogram: Histogram, n_features: int, n_rows: int, labels: LabelStates) -> None:
     expected = (n_features, histogram.all.shape[1], labels.table.shape[1])
     if histogram.positive.shape != expected:
@@ -139,50 +148,47 @@ def _check(histogram: Histogram, n_features: int, n_rows: int, labels: LabelStat
 
 @numba.njit(cache=True, nogil=True)
 def _count_sparse(
-    indptr, rows, values, bins, states, use, pointer, members, column_totals, n_use,
-    positive, total, sum_inside, sum_all,
+    indptr, rows, values, bins, states, table, column_totals, n_use, positive, total, sum_inside,
+    sum_all,
 ):  # fmt: skip
-    n_bins = total.shape[1]
-    n_states = pointer.size - 1
-    n_columns = column_totals.size
-    cell = np.zeros(n_bins * n_states, np.int64)
-    touched = np.empty(n_bins * n_states, np.int64)
-    state_sum = np.zeros(n_states, np.float64)
+    n_bins, n_columns = total.shape[1], table.shape[1]
+    # One feature's counts stay in the cache; a row of the table is added as a vector, whatever it holds.
+    cell = np.zeros((n_bins, n_columns), np.uint16)
+    own = np.zeros(n_bins, np.int64)
+    inside = np.zeros(n_columns, np.float64)
     seen = np.zeros(n_columns, np.int64)
     for f in range(indptr.size - 1):
-        # States first, columns after: a cell that was hit often is spread over its columns once.
-        n_touched = 0
-        for i in range(indptr[f], indptr[f + 1]):
-            row = rows[i]
-            if use[row]:
-                state = states[row]
-                at = np.int64(bins[i]) * n_states + state
-                if cell[at] == 0:
-                    touched[n_touched] = at
-                    n_touched += 1
-                cell[at] += 1
-                state_sum[state] += values[i]
-        active = 0
-        for k in range(n_touched):
-            at = touched[k]
-            count = cell[at]
-            cell[at] = 0
-            b = at // n_states
-            state = at - b * n_states
-            total[f, b] += count
-            active += count
-            value = state_sum[state]
-            state_sum[state] = 0.0
-            sum_all[f] += value
-            for m in range(pointer[state], pointer[state + 1]):
-                column = members[m]
-                positive[f, b, column] += count
-                seen[column] += count
-                sum_inside[f, column] += value
-        total[f, 0] += n_use - active
-        for column in range(n_columns):
-            positive[f, 0, column] += column_totals[column] - seen[column]
-            seen[column] = 0
+        last = indptr[f]
+        while last < indptr[f + 1]:
+            first = last
+            # No 16-bit counter can run over.
+            last = min(first + 65_535, indptr[f + 1])
+            for i in range(first, last):
+                state = states[rows[i]]
+                if state >= 0:
+                    b = bins[i]
+                    own[b] += 1
+                    value = np.float64(values[i])
+                    sum_all[f] += value
+                    for c in range(n_columns):
+                        cell[b, c] += table[state, c]
+                    for c in range(n_columns):
+                        inside[c] += value * table[state, c]
+            for b in range(1, n_bins):
+                if own[b] > 0:
+                    total[f, b] += own[b]
+                    total[f, 0] -= own[b]
+                    own[b] = 0
+                    for c in range(n_columns):
+                        positive[f, b, c] += cell[b, c]
+                        seen[c] += cell[b, c]
+                        cell[b, c] = 0
+        total[f, 0] += n_use
+        for c in range(n_columns):
+            positive[f, 0, c] += column_totals[c] - seen[c]
+            sum_inside[f, c] += inside[c]
+            seen[c] = 0
+            inside[c] = 0.0
 
 
 @numba.njit(cache=True, nogil=True)

@@ -1,7 +1,9 @@
 """Whole intervals and whole runs: the interval-level scores, one unit each.
 
 A *run* is a stretch of active bases of a feature at its frozen threshold, gaps of up to `gap` bases
-bridged. Recall counts intervals, run precision counts runs; their harmonic mean is the interval F1.
+bridged. Recall counts intervals of which at least half is active; run precision counts runs that
+overlap one interval by half of either; their harmonic mean is the interval F1. A run inside a much
+longer interval counts for the interval's recall by its bases and is no hit of its own.
 
 An interval belongs to the stretch that holds at least half of its usable length (of two equal
 halves the one with the interval's first base), clipped to that stretch's usable bases; so it counts
@@ -20,7 +22,6 @@ import numba
 import numpy as np
 import pandas as pd
 
-from feature_mining.association.histogram import column_lists
 from feature_mining.association.labels import LabelStates, of_mode
 from feature_mining.association.sparse import Csc
 
@@ -34,8 +35,8 @@ class IntervalCounts:
     n_intervals : int64 (C)
     hit_any, hit_half : int64 (F, C), intervals with at least one base, with at least half of the
         bases, active
-    n_runs, run_hits : int64 (F, C), runs, and runs with at least half of their active bases in the
-        track
+    n_runs, run_hits : int64 (F, C), runs, and runs that share at least half of their own bases and
+        half of its bases with one interval (reciprocal overlap, bedtools intersect -f 0.5 -r)
     """
 
     n_intervals: np.ndarray
@@ -141,83 +142,111 @@ def count_intervals(
     counts = IntervalCounts(
         np.diff(intervals.pointer), *(np.zeros(shape, np.int64) for _ in range(4))
     )
-    pointer, members = column_lists(labels.table)
+    cover = _cover(intervals, len(use))
+    lengths = intervals.ends - intervals.starts
+    column = np.repeat(np.arange(shape[1]), counts.n_intervals)
     _count(
         features.indptr, features.rows, bins, np.ascontiguousarray(threshold, np.int64),
-        labels.states, pointer, members, np.ascontiguousarray(use, bool), gap, *intervals,
+        np.ascontiguousarray(use, bool), gap, cover.segments, cover.pointer, cover.members,
+        column[cover.members], column, intervals.starts, intervals.ends, lengths, intervals.usable,
         counts.hit_any, counts.hit_half, counts.n_runs, counts.run_hits,
     )  # fmt: skip
     return counts
 
 
-@numba.njit(cache=True, nogil=True)
-def _from(active, n, low, target):
-    """First index >= low with active[index] >= target; doubling steps, since answers lie close."""
-    step = 1
-    high = low
-    while high < n and active[high] < target:
-        low = high + 1
-        high += step
-        step *= 2
-    high = min(high, n)
-    while low < high:
-        middle = (low + high) >> 1
-        if active[middle] < target:
-            low = middle + 1
-        else:
-            high = middle
-    return low
+class _Cover(NamedTuple):
+    """Stretches between interval ends, and the intervals over each, the shortest first.
+
+    segments : int32 (n_rows), stretch of every row; pointer : int64 (stretches + 1); members : int64
+    """
+
+    segments: np.ndarray
+    pointer: np.ndarray
+    members: np.ndarray
+
+
+def _cover(intervals: StretchIntervals, n: int) -> _Cover:
+    cuts = np.unique(np.concatenate([intervals.starts, intervals.ends, [0, n]]))
+    first, last = (np.searchsorted(cuts, at) for at in (intervals.starts, intervals.ends))
+    # Written in order of length, so that each list comes out sorted by it.
+    order = np.argsort(intervals.ends - intervals.starts, kind="stable")
+    spans = last[order] - first[order]
+    owner = np.repeat(order, spans)
+    within = np.arange(spans.sum()) - np.repeat(np.cumsum(spans) - spans, spans)
+    segment = np.repeat(first[order], spans) + within
+    by_segment = np.argsort(segment, kind="stable")
+    pointer = np.concatenate([[0], np.cumsum(np.bincount(segment, minlength=cuts.size - 1))])
+    segments = np.repeat(np.arange(cuts.size - 1, dtype=np.int32), np.diff(cuts))
+    return _Cover(segments, pointer.astype(np.int64), owner[by_segment])
 
 
 @numba.njit(cache=True, nogil=True)
 def _count(
-    indptr, rows, bins, threshold, states, pointer, members, use, gap,
-    interval_ptr, starts, ends, usable, hit_any, hit_half, n_runs, run_hits,
+    indptr, rows, bins, threshold, use, gap, segments, pointer, members, member_column, column,
+    starts, ends, lengths, usable, hit_any, hit_half, n_runs, run_hits,
 ):  # fmt: skip
     n_columns = threshold.shape[1]
-    inside = np.zeros(n_columns, np.int64)
-    touched = np.empty(n_columns, np.int64)
+    hits = np.zeros(starts.size, np.int64)
+    touched = np.empty(starts.size, np.int64)
+    counted = np.full(n_columns, -1, np.int64)
+    run = 0
     for f in range(indptr.size - 1):
-        active = np.empty(indptr[f + 1] - indptr[f], np.int64)
-        for level in np.unique(threshold[f]):
-            n = 0
-            for i in range(indptr[f], indptr[f + 1]):
-                if bins[i] >= level and use[rows[i]]:
-                    active[n] = rows[i]
-                    n += 1
-            runs = 0
-            begin = 0
-            while begin < n:
-                end = begin + 1
+        levels = np.unique(threshold[f])
+        size = indptr[f + 1] - indptr[f]
+        active, value = np.empty(size, np.int64), np.empty(size, np.int64)
+        n, n_touched = 0, 0
+        for i in range(indptr[f], indptr[f + 1]):
+            row = rows[i]
+            if bins[i] < levels[0] or not use[row]:
+                continue
+            active[n], value[n] = row, bins[i]
+            n += 1
+            segment = segments[row]
+            for k in range(pointer[segment], pointer[segment + 1]):
+                if bins[i] >= threshold[f, member_column[k]]:
+                    interval = members[k]
+                    if hits[interval] == 0:
+                        touched[n_touched] = interval
+                        n_touched += 1
+                    hits[interval] += 1
+        for t in range(n_touched):
+            interval = touched[t]
+            hit_any[f, column[interval]] += 1
+            if 2 * hits[interval] >= usable[interval]:
+                hit_half[f, column[interval]] += 1
+            hits[interval] = 0
+        # Levels ascend, so what is active at one holds all that is active at the next.
+        for level in levels:
+            kept = 0
+            for i in range(n):
+                if value[i] >= level:
+                    active[kept], value[kept] = active[i], value[i]
+                    kept += 1
+            n = kept
+            runs, end = 0, 0
+            while end < n:
+                begin = end
+                end += 1
                 while end < n and active[end] - active[end - 1] <= gap + 1:
                     end += 1
                 runs += 1
-                n_touched = 0
-                for k in range(begin, end):
-                    state = states[active[k]]
-                    for m in range(pointer[state], pointer[state + 1]):
-                        column = members[m]
-                        if inside[column] == 0:
-                            touched[n_touched] = column
-                            n_touched += 1
-                        inside[column] += 1
-                for k in range(n_touched):
-                    column = touched[k]
-                    if threshold[f, column] == level and 2 * inside[column] >= end - begin:
-                        run_hits[f, column] += 1
-                    inside[column] = 0
-                begin = end
-            for column in range(n_columns):
-                if threshold[f, column] != level:
-                    continue
-                n_runs[f, column] = runs
-                low = 0
-                for k in range(interval_ptr[column], interval_ptr[column + 1]):
-                    low = _from(active, n, low, starts[k])
-                    if low == n:
-                        break
-                    count = _from(active, n, low, ends[k]) - low
-                    if count > 0:
-                        hit_any[f, column] += 1
-                        if 2 * count >= usable[k]:
-                            hit_half[f, column] += 1
+                run += 1
+                first, last = active[begin], active[end - 1]
+                length = last - first + 1
+                # What holds half of a run holds one of its middle bases.
+                for middle in ((first + last) // 2, (first + last + 1) // 2):
+                    segment = segments[middle]
+                    for k in range(pointer[segment], pointer[segment + 1]):
+                        interval = members[k]
+                        if lengths[interval] > 2 * length:
+                            break
+                        c = member_column[k]
+                        if threshold[f, c] != level or counted[c] == run:
+                            continue
+                        shared = min(ends[interval], last + 1) - max(starts[interval], first)
+                        if 2 * shared >= length and 2 * shared >= lengths[interval]:
+                            run_hits[f, c] += 1
+                            counted[c] = run
+            for c in range(n_columns):
+                if threshold[f, c] == level:
+                    n_runs[f, c] = runs

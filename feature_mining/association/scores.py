@@ -9,11 +9,11 @@ average precision).
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import NamedTuple
 
 import numpy as np
 import pandas as pd
 
+from feature_mining.association.curves import areas, choose_threshold, score_at
 from feature_mining.association.histogram import Histogram
 from feature_mining.association.intervals import IntervalCounts
 from feature_mining.association.labels import Column
@@ -21,51 +21,6 @@ from feature_mining.association.multiplicity import benjamini_hochberg, enrichme
 from feature_mining.association.null import ShiftMoments
 
 BLOCK_CELLS = 4_000_000
-
-
-class Curve(NamedTuple):
-    """Counts of the detectors at every bin t, all float64 broadcastable to (F, n_bins, C).
-
-    hits : positives called; called : bases called; positives : positives in all; bases : bases in
-        all
-    """
-
-    hits: np.ndarray
-    called: np.ndarray
-    positives: np.ndarray
-    bases: np.ndarray
-
-
-def curve(positive: np.ndarray, all_: np.ndarray) -> Curve:
-    """Cumulative counts from the highest bin down.
-
-    Parameters
-    ----------
-    positive : int64 (F, n_bins, C); all_ : int64 (F, n_bins)
-    """
-    hits = np.cumsum(positive[:, ::-1], axis=1)[:, ::-1].astype(np.float64)
-    called = np.cumsum(all_[:, ::-1], axis=1)[:, ::-1].astype(np.float64)[:, :, None]
-    return Curve(hits, called, hits[:, :1], called[:, :1])
-
-
-def auroc(positive: np.ndarray, all_: np.ndarray) -> np.ndarray:
-    """Area under the ROC curve, ties counted half, float64 (F, C); NaN without positives or negatives.
-
-    Values in one bin are ties: exact when every distinct value has its own bin.
-    """
-    counts = curve(positive, all_)
-    negative = all_[:, :, None] - positive
-    above = counts.hits - positive
-    wins = (negative * (above + 0.5 * positive)).sum(axis=1)
-    positives, bases = counts.positives[:, 0], counts.bases[:, 0]
-    return _ratio(wins, positives * (bases - positives))
-
-
-def average_precision(positive: np.ndarray, all_: np.ndarray) -> np.ndarray:
-    """Average precision as a sum over steps of recall (scikit-learn's definition), float64 (F, C)."""
-    counts = curve(positive, all_)
-    precision = _ratio(counts.hits, counts.called, empty=0.0)
-    return _ratio((precision * positive).sum(axis=1), counts.positives[:, 0])
 
 
 def f1(hits: np.ndarray, called: np.ndarray, positives: np.ndarray) -> np.ndarray:
@@ -80,32 +35,6 @@ def matthews(
     covariance = hits * bases - called * positives
     spread = np.sqrt(called * (bases - called)) * np.sqrt(positives * (bases - positives))
     return _ratio(covariance, spread, empty=0.0)
-
-
-def choose_threshold(positive: np.ndarray, all_: np.ndarray) -> np.ndarray:
-    """Bin of the detector with the highest F1, int64 (F, C), at least 1; the higher bin of equals.
-
-    Only ever give it counts of the *select* split. Bin 0 is the always-on detector and not offered.
-    """
-    counts = curve(positive, all_)
-    score = np.nan_to_num(f1(counts.hits, counts.called, counts.positives)[:, 1:])
-    last = score.shape[1] - 1
-    return 1 + last - np.argmax(score[:, ::-1], axis=1)
-
-
-def score_at(positive: np.ndarray, all_: np.ndarray, threshold: np.ndarray) -> Curve:
-    """Counts of the frozen detectors on another split, every field float64 (F, C)."""
-    counts = curve(positive, all_)
-    at = threshold[:, None, :]
-    hits = np.take_along_axis(counts.hits, at, axis=1)[:, 0]
-    called = np.take_along_axis(counts.called[:, :, 0], threshold, axis=1)
-    shape = hits.shape
-    return Curve(
-        hits,
-        called,
-        np.broadcast_to(counts.positives[:, 0], shape),
-        np.broadcast_to(counts.bases[:, 0], shape),
-    )
 
 
 def thresholds(select: Histogram) -> np.ndarray:
@@ -123,6 +52,7 @@ def score_pairs(
     shift: ShiftMoments | None = None,
     features: np.ndarray | None = None,
     sign: int = 1,
+    exact: bool = False,
 ) -> pd.DataFrame:
     """One row a (feature, track column): the `associations` table.
 
@@ -136,6 +66,7 @@ def score_pairs(
     features : feature numbers to list (alive ones); they and the columns are the family of the
         q-values
     sign : written into the rows; -1 for a flipped histogram
+    exact : every bin holds a single value (`areas`)
 
     Notes
     -----
@@ -151,7 +82,7 @@ def score_pairs(
     for part in _blocks(select):
         rows = chosen[(chosen >= part.start) & (chosen < part.stop)]
         if rows.size:
-            tables.append(_score_block(select.take(rows), report.take(rows), bounds[rows]))
+            tables.append(_score_block(select.take(rows), report.take(rows), bounds[rows], exact))
     if not tables:
         raise ValueError("no features to score")
     n = chosen.size
@@ -188,12 +119,15 @@ def best_per_track(scores: pd.DataFrame, by: str = "ap_select") -> pd.DataFrame:
     return order.merge(best, on=["track", "mode"], how="left")
 
 
-def _score_block(select: Histogram, report: Histogram, bounds: np.ndarray) -> dict[str, np.ndarray]:
+def _score_block(
+    select: Histogram, report: Histogram, bounds: np.ndarray, exact: bool
+) -> dict[str, np.ndarray]:
     threshold = choose_threshold(select.positive, select.all)
     chosen = score_at(select.positive, select.all, threshold)
     hits, called, positives, bases = score_at(report.positive, report.all, threshold)
     rate, calling = positives / np.maximum(bases, 1), called / np.maximum(bases, 1)
-    precision = average_precision(report.positive, report.all)
+    area, precision = areas(report.positive, report.all, exact)
+    area_select, precision_select = areas(select.positive, select.all, exact)
     cells = [hits, called - hits, positives - hits, bases - called - positives + hits]
     a, b, c, d = (cell + 0.5 for cell in cells)
     outside = report.sum_all[:, None] - report.sum_inside
@@ -203,7 +137,7 @@ def _score_block(select: Histogram, report: Histogram, bounds: np.ndarray) -> di
         "n_select": chosen.bases.astype(np.int64),
         "n_report": bases.astype(np.int64),
         "base_rate": rate,
-        "auroc": auroc(report.positive, report.all),
+        "auroc": area,
         "average_precision": precision,
         "ap_lift": _ratio(precision - rate, 1 - rate),
         "precision": _ratio(hits, called, empty=0.0),
@@ -212,8 +146,8 @@ def _score_block(select: Histogram, report: Histogram, bounds: np.ndarray) -> di
         "f1_chance": 2 * rate / (1 + rate),
         "f1_shuffled": _ratio(2 * calling * rate, calling + rate),
         "mcc": matthews(hits, called, positives, bases),
-        "auroc_select": auroc(select.positive, select.all),
-        "ap_select": average_precision(select.positive, select.all),
+        "auroc_select": area_select,
+        "ap_select": precision_select,
         "f1_select": f1(chosen.hits, chosen.called, chosen.positives),
         "odds_ratio": a * d / (b * c),
         "mean_inside": _ratio(report.sum_inside, positives),

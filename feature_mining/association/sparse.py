@@ -13,7 +13,11 @@ from typing import NamedTuple
 import numba
 import numpy as np
 
-N_EDGES = 31
+N_EDGES = 63
+"""Edges that keep AUROC of a feature that is always on within a thousandth (measured)."""
+EVEN_EDGES = 44
+MANY_EDGES = 255
+"""Edges up to which a value is compared with all of them at once; more are bisected."""
 
 
 class Csc(NamedTuple):
@@ -48,22 +52,26 @@ def by_feature(indptr: np.ndarray, indices: np.ndarray, values: np.ndarray, n_fe
 
 
 def bin_values(features: Csc, edges: np.ndarray) -> np.ndarray:
-    """Bin of every non-zero, uint16 (nnz), from ascending `edges` float32 (n_features, n_edges)."""
+    """Bin of every non-zero, uint8 or uint16 (nnz), from ascending `edges` float32 (n_features, n_edges)."""
     if edges.ndim != 2 or len(edges) != features.n_features:
         raise ValueError(
             f"bin edges of shape {edges.shape} do not fit {features.n_features} features"
         )
-    return _bins(features.indptr, features.values, np.ascontiguousarray(edges, np.float32))
+    narrow = edges.shape[1] < MANY_EDGES
+    bins = np.empty(features.values.size, np.uint8 if narrow else np.uint16)
+    kernel = _compare if narrow else _bisect
+    kernel(features.indptr, features.values, np.ascontiguousarray(edges, np.float32), bins)
+    return bins
 
 
 def value_edges(features: Csc, n_edges: int = N_EDGES) -> np.ndarray:
     """Edges at quantiles of each feature's non-zeros, finer towards the top, float32 (n_features, n_edges).
 
-    Half of the edges stand at even quantiles, the other half halve the rest above the last one
-    again and again, because good thresholds of rare tracks lie in the tail. A feature without
-    values gets infinite edges: it has only bins 0 and 1.
+    Most of the edges stand at even quantiles, which bounds the error of AUROC; the others cut the
+    rest above the last one shorter again and again, because good thresholds of rare tracks lie in
+    the tail. A feature without values gets infinite edges: it has only bins 0 and 1.
     """
-    even = n_edges // 2 + n_edges % 2
+    even = -(-n_edges * EVEN_EDGES // N_EDGES)
     levels = np.arange(1, even + 1) / (even + 1)
     tail = 1 - (1 - levels[-1]) * 0.6 ** np.arange(1, n_edges - even + 1)
     levels = np.concatenate([levels, tail])
@@ -121,18 +129,29 @@ def _turn(indptr, indices, values, n_features):
 
 
 @numba.njit(cache=True, nogil=True)
-def _bins(indptr, values, edges):
-    bins = np.empty(values.size, np.uint16)
+def _compare(indptr, values, edges, bins):
+    n_edges = edges.shape[1]
+    for f in range(indptr.size - 1):
+        row = edges[f]
+        for i in range(indptr[f], indptr[f + 1]):
+            # All comparisons, as a vector: several times faster than a bisection of so few.
+            above = np.int32(1)
+            for j in range(n_edges):
+                above += np.int32(row[j] <= values[i])
+            bins[i] = above
+
+
+@numba.njit(cache=True, nogil=True)
+def _bisect(indptr, values, edges, bins):
     n_edges = edges.shape[1]
     for f in range(indptr.size - 1):
         row = edges[f]
         for i in range(indptr[f], indptr[f + 1]):
             value = values[i]
             base, length = 0, n_edges
-            # Branch-free bisection: values come in no order, so a branch would be mispredicted half the time.
+            # Branch-free: values come in no order, so a branch would be mispredicted half the time.
             while length > 0:
                 half = (length + 1) >> 1
                 base += half * (row[base + half - 1] <= value)
                 length -= half
             bins[i] = base + 1
-    return bins

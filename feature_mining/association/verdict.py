@@ -7,7 +7,7 @@ from typing import NamedTuple
 import numpy as np
 import pandas as pd
 
-from feature_mining.association.scores import average_precision
+from feature_mining.association.curves import average_precision
 
 MIN_LIFT = 0.02
 MAX_Q = 0.05

@@ -7,7 +7,7 @@ then depends on its own value alone, and on average ``k`` are.
 from __future__ import annotations
 
 import math
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -19,7 +19,8 @@ from feature_mining.sae import kernels
 from feature_mining.sae.model import BLOCK, SparseAutoencoder, load_tensors, save_tensors
 
 CALIBRATION_FILE = "calibration.safetensors"
-N_EDGES = 31
+LOG_EDGES, EVEN_EDGES = 32, 31
+EVEN = tuple((i + 1) / (EVEN_EDGES + 1) for i in range(EVEN_EDGES))
 LEVELS = (0.25, 0.5, 0.75, 0.9, 0.99, 0.999)
 _WHOLE_BITS, _FINE_BITS = 12, 19
 """Bits dropped: 2,048 bins an octave for the threshold, 16 for each feature."""
@@ -33,8 +34,9 @@ class Calibration:
     Attributes
     ----------
     bin_edges : ndarray
-        float32 ``(d_sae, 31)``, ascending, evenly spaced on a log scale between a feature's threshold and its
-        maximum; infinite for a feature that was never active.
+        float32 ``(d_sae, 63)``, ascending: 32 evenly spaced on a log scale between a feature's threshold and
+        its maximum, for thresholds in the tail, and 31 at even quantiles of its active values, so that no bin
+        holds more than a thirty-second of them; infinite for a feature that was never active.
     maximum : ndarray
         float32 ``(d_sae,)``; 0 for a feature that was never active.
     levels : ndarray
@@ -128,10 +130,10 @@ def calibrate(
     maximum[maximum <= threshold] = 0
     l0 = active / rows
     calibration = Calibration(
-        _edges(threshold, maximum),
+        _edges(threshold, maximum, _quantiles(fine, first_bin, cut, maximum, proportions, EVEN)),
         maximum,
         np.array(LEVELS, np.float32),
-        _quantiles(fine, first_bin, cut, maximum, proportions),
+        _quantiles(fine, first_bin, cut, maximum, proportions, LEVELS),
         rows,
         l0,
     )
@@ -182,10 +184,14 @@ def describe(
         )
     l0 = int(whole.sum()) / rows
     calibration = Calibration(
-        _edges(sae.threshold.cpu().clamp_min(0).numpy(), maximum),
+        _edges(
+            sae.threshold.cpu().clamp_min(0).numpy(),
+            maximum,
+            _quantiles(fine, first_bin, 0.0, maximum, same, EVEN),
+        ),
         maximum,
         np.array(LEVELS, np.float32),
-        _quantiles(fine, first_bin, 0.0, maximum, same),
+        _quantiles(fine, first_bin, 0.0, maximum, same, LEVELS),
         rows,
         l0,
     )
@@ -204,19 +210,27 @@ def _cut(whole: np.ndarray, wanted: int) -> tuple[float, int]:
     return float(bits.view(np.float32)), int(above[at])
 
 
-def _edges(threshold: np.ndarray, maximum: np.ndarray) -> np.ndarray:
-    edges = np.full((len(maximum), N_EDGES), np.inf, np.float32)
+def _edges(threshold: np.ndarray, maximum: np.ndarray, even: np.ndarray) -> np.ndarray:
+    edges = np.full((len(maximum), LOG_EDGES + EVEN_EDGES), np.inf, np.float32)
     alive = maximum > 0
     high = maximum[alive].astype(np.float64)[:, None]
     low = np.maximum(threshold[alive].astype(np.float64)[:, None], high * 1e-3)
-    edges[alive] = low * (high / low) ** (np.arange(1, N_EDGES + 1) / (N_EDGES + 1))
+    spaced = low * (high / low) ** (np.arange(1, LOG_EDGES + 1) / (LOG_EDGES + 1))
+    # An edge at the maximum itself would leave a bin empty.
+    inner = np.clip(even[alive], np.nextafter(low, np.inf), spaced[:, -1:])
+    edges[alive] = np.sort(np.concatenate([spaced, inner], axis=1), axis=1)
     return edges
 
 
 def _quantiles(
-    fine: np.ndarray, first_bin: int, cut: float, maximum: np.ndarray, proportions: np.ndarray
+    fine: np.ndarray,
+    first_bin: int,
+    cut: float,
+    maximum: np.ndarray,
+    proportions: np.ndarray,
+    levels: Sequence[float],
 ) -> np.ndarray:
-    """Quantiles of active values from the binned counts, log-linear within a bin."""
+    """Quantiles float32 (d_sae, levels) of active values from binned counts, log-linear within a bin."""
     count = fine.shape[1]
     bounds = (first_bin + np.arange(count + 1, dtype=np.uint32)) << np.uint32(_FINE_BITS)
     edges = bounds.astype(np.uint32).view(np.float32).astype(np.float64)
@@ -225,17 +239,16 @@ def _quantiles(
     inside = np.clip(
         np.log(edges[1:] / low) / np.log(edges[1:] / np.maximum(edges[:-1], 1e-300)), 0, 1
     )
-    out = np.full((len(maximum), len(LEVELS)), np.nan, np.float32)
+    out = np.full((len(maximum), len(levels)), np.nan, np.float32)
     for feature in np.flatnonzero(maximum > 0):
         weights = fine[feature] * inside
         total = np.cumsum(weights)
         if total[-1] <= 0:
             out[feature] = maximum[feature]
             continue
-        for i, level in enumerate(LEVELS):
-            at = int(np.searchsorted(total, level * total[-1]))
-            before = total[at] - weights[at]
-            share = (level * total[-1] - before) / weights[at]
-            value = low[at] * (edges[at + 1] / low[at]) ** share * proportions[feature]
-            out[feature, i] = min(value, maximum[feature])
+        wanted = np.asarray(levels) * total[-1]
+        at = np.searchsorted(total, wanted)
+        share = (wanted - total[at] + weights[at]) / weights[at]
+        value = low[at] * (edges[at + 1] / low[at]) ** share * proportions[feature]
+        out[feature] = np.minimum(value, maximum[feature])
     return out

@@ -8,6 +8,7 @@ from sklearn.decomposition import PCA
 from sklearn.linear_model import Ridge
 from sklearn.metrics import average_precision_score
 
+from feature_mining.association.curves import average_precision
 from workbench.detectors import N_BINS, RIDGE, Directions, Moments, precisions
 from workbench.stages.controls import add_weighted
 
@@ -61,7 +62,7 @@ def test_weighted_counts_give_weighted_average_precision():
     add_weighted(counts, bins[200:], inside[200:], 1.0)
     weight = np.repeat([4.5, 1.0], [200, 400])
     for c in range(3):
-        found = precisions(counts[0, c][None, :, None], counts[1, c][None], silent_bin=False)
+        found = average_precision(counts[0, c][None, :, None], counts[1, c][None], exact=True)
         expected = average_precision_score(inside[:, c], bins[:, c], sample_weight=weight)
         assert found[0, 0] == pytest.approx(expected, abs=1e-12)
 

@@ -140,7 +140,9 @@ def run(study: Study, shard: int, progress: Progress) -> int:
     contig = list(study.manifest.contigs).index(chrom)
     split = study.split.codes(chrom, start, end)
     n_features, n_bins = len(edges), edges.shape[1] + 2
-    select, report = (Histogram.empty(n_features, n_bins, len(columns)) for _ in range(2))
+    # Both readings of all contigs: what the sum over shards may come to.
+    most = 2 * sum(study.manifest.contigs.values())
+    select, report = (Histogram.empty(n_features, n_bins, len(columns), most) for _ in range(2))
     active, usable = np.zeros((2, n_features), np.int64), np.zeros(2, np.int64)
     total = np.zeros(n_features)
     joint = np.zeros((len(columns), len(columns)), np.int64)

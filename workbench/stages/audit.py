@@ -8,8 +8,8 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
+from feature_mining.association.curves import average_precision
 from feature_mining.association.histogram import Histogram, add_sparse
-from feature_mining.association.scores import average_precision
 from feature_mining.association.sparse import Csc, bin_values, by_feature
 from workbench.arrays import read_arrays, write_arrays
 from workbench.audit.explained import Explained, explained_shares

@@ -16,8 +16,9 @@ import numpy as np
 import pandas as pd
 
 from feature_mining.association import composition
+from feature_mining.association.curves import average_precision
 from feature_mining.association.labels import Column, LabelStates
-from feature_mining.association.scores import average_precision, best_per_track
+from feature_mining.association.scores import best_per_track
 from feature_mining.association.verdict import bootstrap_margin, verdicts
 from genomic_models import DNAModel
 from workbench.arrays import read_arrays, write_arrays

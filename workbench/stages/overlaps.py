@@ -10,9 +10,10 @@ import numpy as np
 
 from feature_mining.association.boundaries import EndCounts, count_ends
 from feature_mining.association.conditional import Strata, count_strata, families
+from feature_mining.association.curves import average_precision
 from feature_mining.association.intervals import IntervalCounts, count_intervals, stretch_intervals
 from feature_mining.association.null import ShiftMoments, shift_moments
-from feature_mining.association.scores import average_precision, thresholds
+from feature_mining.association.scores import thresholds
 from feature_mining.association.signals import (
     LEVELS,
     ProductMoments,

@@ -35,7 +35,10 @@ def test_hits_and_runs_equal_bedtools(stretch, tmp_path):
         bases = tmp_path / "bases.bed"
         frame = pd.DataFrame({"c": "c", "s": active, "e": active + 1})
         frame.to_csv(bases, sep="\t", header=False, index=False)
-        assert counts.n_runs[feature, 0] == len(bedtools("merge", "-d", "3", "-i", str(bases)))
+        merged = bedtools("merge", "-d", "3", "-i", str(bases))
+        assert counts.n_runs[feature, 0] == len(merged)
+        runs = tmp_path / "runs.bed"
+        runs.write_text("".join("\t".join(run) + "\n" for run in merged))
         for column, (track, mode) in enumerate(columns):
             rows = stretch.tracks[track]
             rows = rows[rows["strand"].isin(wanted[mode])].sort_values(["start", "end"])
@@ -46,3 +49,6 @@ def test_hits_and_runs_equal_bedtools(stretch, tmp_path):
             assert counts.n_intervals[column] == len(found)
             assert counts.hit_any[feature, column] == (share > 0).sum()
             assert counts.hit_half[feature, column] == (share >= 0.5).sum()
+            both = ("-u", "-f", "0.5", "-r", "-a", str(runs), "-b", str(path))
+            assert counts.run_hits[feature, column] == len(bedtools("intersect", *both))
+    assert counts.run_hits.sum() > 10

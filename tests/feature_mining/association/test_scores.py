@@ -7,9 +7,9 @@ import pandas as pd
 import pytest
 from sklearn import metrics
 
-from feature_mining.association import scores
+from feature_mining.association import curves, scores
 from feature_mining.association.histogram import Histogram, add_sparse
-from feature_mining.association.labels import label_states
+from feature_mining.association.labels import LabelStates, label_states
 from feature_mining.association.sparse import bin_values, by_feature, lower_bounds, value_edges
 
 
@@ -44,7 +44,7 @@ def exact(stretch):
 def test_scores_equal_scikit_learn(stretch, exact):
     select, report, edges, on_select, on_report = exact
     bounds = lower_bounds(edges)
-    table = scores.score_pairs(select, report, stretch.labels.columns, bounds)
+    table = scores.score_pairs(select, report, stretch.labels.columns, bounds, exact=True)
     assert len(table) == 7 * len(stretch.labels.columns)
     label = stretch.labels.table[stretch.labels.states]
     for row in table.itertuples():
@@ -72,34 +72,62 @@ def test_scores_equal_scikit_learn(stretch, exact):
         assert row.f1_select == pytest.approx(best, abs=1e-12)
 
 
-def test_binned_scores_lie_within_a_thousandth(stretch, exact):
-    *_, on_select, on_report = exact
-    masks = (on_select, on_report)
+@pytest.mark.parametrize("rate", [1.0, 0.3, 0.02])
+@pytest.mark.parametrize("base_rate", [0.5, 0.03])
+def test_binned_scores_lie_within_a_thousandth(rate, base_rate):
+    """Features that are always, sometimes and seldom on; log-normal values, weak to strong effect."""
     random = np.random.default_rng(5)
-    smooth = stretch.dense * (1 + 0.03 * random.random(stretch.dense.shape))
-    smooth = smooth.astype(np.float32)
-    edges = value_edges(sparse(smooth))
-    _, report = split_counts(smooth, stretch.labels, edges, masks)
-    label = stretch.labels.table[stretch.labels.states]
-    binned = scores.auroc(report.positive, report.all)
-    for column in range(label.shape[1]):
-        y = label[masks[1], column]
-        exact_value = metrics.roc_auc_score(y, smooth[masks[1], 1])
-        assert binned[1, column] == pytest.approx(exact_value, abs=1e-3)
+    n = 200_000
+    y = random.random(n) < base_rate
+    labels = LabelStates(y.astype(np.int32), np.array([[False], [True]]), [("t", "any")])
+    effect = np.array([0.0, 0.4, 0.8, 1.2])
+    dense = np.exp(random.normal(size=(n, 4)) + effect * y[:, None])
+    on = random.random((n, 4)) < np.where(y[:, None], min(1.0, rate * 2), rate)
+    dense = (dense * on).astype(np.float32)
+    features = sparse(dense)
+    edges = value_edges(features)
+    (histogram,) = split_counts(dense, labels, edges, (np.ones(n, bool),))
+    found = curves.areas(histogram.positive, histogram.all)
+    bounds = lower_bounds(edges)
+    threshold = curves.choose_threshold(histogram.positive, histogram.all)
+    at = curves.score_at(histogram.positive, histogram.all, threshold)
+    for feature in range(4):
+        x = dense[:, feature]
+        assert found.auroc[feature, 0] == pytest.approx(metrics.roc_auc_score(y, x), abs=1e-3)
+        expected = metrics.average_precision_score(y, x)
+        assert found.average_precision[feature, 0] == pytest.approx(expected, abs=1e-3)
+        called = x >= bounds[feature, threshold[feature, 0]]
+        f1 = scores.f1(at.hits, at.called, at.positives)[feature, 0]
+        assert f1 == pytest.approx(metrics.f1_score(y, called), abs=1e-12)
+
+
+def test_order_within_a_bin_is_averaged_over():
+    """Average precision of a bin of several values is its mean over all orders of them."""
+    positive, all_ = np.array([[[0], [3], [2]]]), np.array([[5, 6, 4]])
+    random = np.random.default_rng(1)
+    y = np.array([1, 1, 1, 0, 0, 0, 1, 1, 0, 0, 0, 0, 0, 0, 0])
+    bin_of = np.repeat([1, 2, 0], [6, 4, 5])
+    found = []
+    for _ in range(4000):
+        x = np.where(bin_of > 0, bin_of + random.random(15) * 0.5, 0)
+        found.append(metrics.average_precision_score(y, x))
+    ours = curves.average_precision(positive, all_)[0, 0]
+    assert ours == pytest.approx(np.mean(found), abs=5 * np.std(found) / np.sqrt(4000))
+    assert ours > curves.average_precision(positive, all_, exact=True)[0, 0] + 0.02
 
 
 def test_literal_counts():
     # bins:            off   1  2  3
     positive = np.array([[[1], [1], [2], [4]]])
     all_ = np.array([[10, 4, 2, 4]])
-    assert scores.choose_threshold(positive, all_).tolist() == [[2]]
+    assert curves.choose_threshold(positive, all_).tolist() == [[2]]
     # negatives 9, 3, 0, 0 below positives 1, 1, 2, 4.
     wins = 4 * 12 + 2 * 12 + 1 * (9 + 1.5) + 1 * 4.5
-    assert scores.auroc(positive, all_)[0, 0] == pytest.approx(wins / (8 * 12))
-    assert scores.average_precision(positive, all_)[0, 0] == pytest.approx(
+    assert curves.auroc(positive, all_)[0, 0] == pytest.approx(wins / (8 * 12))
+    assert curves.average_precision(positive, all_, exact=True)[0, 0] == pytest.approx(
         (4 * 1 + 2 * 1 + 1 * 7 / 10 + 1 * 8 / 20) / 8
     )
-    at = scores.score_at(positive, all_, np.array([[2]]))
+    at = curves.score_at(positive, all_, np.array([[2]]))
     assert (at.hits[0, 0], at.called[0, 0]) == (6, 6)
 
 
@@ -107,7 +135,7 @@ def test_equal_f1_takes_the_higher_threshold():
     positive = np.array([[[0], [0], [3], [0]]])
     all_ = np.array([[9, 0, 3, 0]])
     # Bins 1 and 2 call the same bases.
-    assert scores.choose_threshold(positive, all_).tolist() == [[2]]
+    assert curves.choose_threshold(positive, all_).tolist() == [[2]]
 
 
 def test_chance_levels(stretch, exact):

@@ -1,0 +1,170 @@
+"""ROC, precision-recall and threshold of every pair, read from bin counts in compiled code."""
+
+from __future__ import annotations
+
+from typing import NamedTuple
+
+import numba
+import numpy as np
+
+
+class Called(NamedTuple):
+    """Counts of frozen detectors, each float64 (F, C).
+
+    hits : positives called; called : bases called; positives : positives in all; bases : bases in
+        all
+    """
+
+    hits: np.ndarray
+    called: np.ndarray
+    positives: np.ndarray
+    bases: np.ndarray
+
+
+class Areas(NamedTuple):
+    """Scores without a threshold, each float64 (F, C); NaN without positives (or, AUROC, negatives)."""
+
+    auroc: np.ndarray
+    average_precision: np.ndarray
+
+
+def areas(positive: np.ndarray, all_: np.ndarray, exact: bool = False) -> Areas:
+    """AUROC and average precision (scikit-learn's definition) from bin counts.
+
+    Parameters
+    ----------
+    positive : (F, n_bins, C), all_ : (F, n_bins), counts or weights
+    exact : every bin holds a single value, so that its bases are ties, as those of bin 0 always are.
+        Otherwise values within a bin differ, in an order that the counts do not tell: average
+        precision is then its expectation over all orders. Taking them as ties would give each of
+        them the precision of the last, too low by 1e-2 or more where a bin is wide.
+
+    Notes
+    -----
+    With a positives among the A bases above a bin, and p among its own N, the positive at rank r
+    of the bin expects the precision (a + 1 + (p - 1) (r - 1) / (N - 1)) / (A + r). AUROC takes ties
+    as half a win, which is also the expectation over orders.
+    """
+    positive, all_ = np.asarray(positive), np.asarray(all_)
+    out = Areas(*(np.empty((len(all_), positive.shape[2])) for _ in range(2)))
+    _areas(positive, all_, exact, *out)
+    return out
+
+
+def auroc(positive: np.ndarray, all_: np.ndarray) -> np.ndarray:
+    """Area under the ROC curve, ties counted half, float64 (F, C)."""
+    return areas(positive, all_).auroc
+
+
+def average_precision(positive: np.ndarray, all_: np.ndarray, exact: bool = False) -> np.ndarray:
+    """Average precision, float64 (F, C); bins as in `areas`."""
+    return areas(positive, all_, exact).average_precision
+
+
+def choose_threshold(positive: np.ndarray, all_: np.ndarray) -> np.ndarray:
+    """Bin of the detector with the highest F1, int64 (F, C), at least 1; the higher bin of equals.
+
+    Only ever give it counts of the *select* split. Bin 0 is the always-on detector and not offered.
+    """
+    threshold = np.empty((len(all_), positive.shape[2]), np.int64)
+    _choose(positive, all_, threshold)
+    return threshold
+
+
+def score_at(positive: np.ndarray, all_: np.ndarray, threshold: np.ndarray) -> Called:
+    """Counts of the frozen detectors on another split, every field float64 (F, C)."""
+    out = Called(*(np.zeros(threshold.shape) for _ in Called._fields))
+    _at(positive, all_, threshold, *out)
+    return out
+
+
+# -- kernels: one feature at a time, bins from the highest down, columns as vectors -----------------
+
+# Up to this many bases above, a harmonic sum is added up, beyond it its expansion is exact to 1e-7.
+_SMALL = 16
+
+
+@numba.njit(cache=True, nogil=True)
+def _harmonic(above, count):
+    """Sum of 1 / (above + r) for r = 1 .. count; in between for counts that are weights."""
+    total = 0.0
+    while above < _SMALL and count >= 1.0:
+        above += 1.0
+        count -= 1.0
+        total += 1.0 / above
+    if count > 0.0:
+        low, high = above + 0.5, above + count + 0.5
+        total += np.log(high / low) + (1.0 / (high * high) - 1.0 / (low * low)) / 24.0
+    return total
+
+
+@numba.njit(cache=True, nogil=True)
+def _areas(positive, all_, exact, area, precision):
+    n_bins, n_columns = positive.shape[1], positive.shape[2]
+    above = np.zeros(n_columns)
+    for f in range(positive.shape[0]):
+        called = 0.0
+        for c in range(n_columns):
+            above[c] = 0.0
+            area[f, c] = 0.0
+            precision[f, c] = 0.0
+        for b in range(n_bins - 1, -1, -1):
+            own = float(all_[f, b])
+            if own == 0.0:
+                continue
+            ties = exact or b == 0
+            spread = 0.0 if ties else _harmonic(called, own)
+            for c in range(n_columns):
+                hits = float(positive[f, b, c])
+                area[f, c] += (own - hits) * (above[c] + 0.5 * hits)
+                if hits > 0.0:
+                    if ties:
+                        precision[f, c] += hits * (above[c] + hits) / (called + own)
+                    else:
+                        slope = (hits - 1.0) / (own - 1.0) if own > 1.0 and hits > 1.0 else 0.0
+                        first = above[c] + min(hits, 1.0) - slope * (called + 1.0)
+                        precision[f, c] += hits / own * (slope * own + first * spread)
+                    above[c] += hits
+            called += own
+        for c in range(n_columns):
+            pairs = above[c] * (called - above[c])
+            area[f, c] = area[f, c] / pairs if pairs > 0.0 else np.nan
+            precision[f, c] = precision[f, c] / above[c] if above[c] > 0.0 else np.nan
+
+
+@numba.njit(cache=True, nogil=True)
+def _choose(positive, all_, threshold):
+    n_bins, n_columns = positive.shape[1], positive.shape[2]
+    total, hits, best = np.zeros(n_columns), np.zeros(n_columns), np.zeros(n_columns)
+    for f in range(positive.shape[0]):
+        for c in range(n_columns):
+            total[c] = 0.0
+            hits[c] = 0.0
+            best[c] = -1.0
+        for b in range(n_bins):
+            for c in range(n_columns):
+                total[c] += positive[f, b, c]
+        called = 0.0
+        for b in range(n_bins - 1, 0, -1):
+            called += all_[f, b]
+            for c in range(n_columns):
+                hits[c] += positive[f, b, c]
+                base = called + total[c]
+                score = 2.0 * hits[c] / base if base > 0.0 else 0.0
+                if score > best[c]:
+                    best[c] = score
+                    threshold[f, c] = b
+
+
+@numba.njit(cache=True, nogil=True)
+def _at(positive, all_, threshold, hits, called, positives, bases):
+    n_bins, n_columns = positive.shape[1], positive.shape[2]
+    for f in range(positive.shape[0]):
+        for b in range(n_bins):
+            own = all_[f, b]
+            for c in range(n_columns):
+                bases[f, c] += own
+                positives[f, c] += positive[f, b, c]
+                if b >= threshold[f, c]:
+                    called[f, c] += own
+                    hits[f, c] += positive[f, b, c]
