@@ -11,6 +11,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass, fields
 
+import numba
 import numpy as np
 import pandas as pd
 
@@ -80,34 +81,21 @@ def count_ends(
     gap : bases without activity that a run may bridge
     """
     counts = EndCounts.empty(len(pairs))
-    n = len(use)
-    ends = {c: _oriented(tracks, columns[c], start, strand, n) for c in np.unique(pairs[:, 1])}
-    around = np.arange(-REACH, REACH + 1)
-    for p, (feature, column, level) in enumerate(pairs):
-        lo, hi, turn = ends[column]
+    use = np.ascontiguousarray(use, bool)
+    for column in np.unique(pairs[:, 1]):
+        lo, hi, turn = _oriented(tracks, columns[column], start, strand, len(use))
         if lo.size == 0:
             continue
-        part = slice(features.indptr[feature], features.indptr[feature + 1])
-        at = features.rows[part][bins[part] >= level]
-        at = at[use[at]]
-        on = np.zeros(n, bool)
-        on[at] = True
-        # Turned intervals have their 5' end at the right.
-        five, three = np.where(turn, hi - 1, lo), np.where(turn, lo, hi - 1)
-        step = np.where(turn, -1, 1)
-        for side, end in enumerate((five, three)):
-            # Each stretch counts the ends that it holds, so stretches add up.
-            own = (end >= 0) & (end < n)
-            place = end[own, None] + step[own, None] * around
-            inside = (place >= 0) & (place < n)
-            place = np.clip(place, 0, n - 1)
-            inside &= use[place]
-            counts.usable[p, side] += inside.sum(axis=0)
-            counts.active[p, side] += (inside & on[place]).sum(axis=0)
-            if at.size:
-                counts.offset[p, side] += _offsets(
-                    at, gap, lo[own], hi[own], end[own], turn[own], side
-                )
+        usable = np.zeros((2, 2 * REACH + 1), np.int64)
+        _usable(lo, hi, turn, use, usable)
+        for p in np.flatnonzero(pairs[:, 1] == column):
+            feature, _, level = pairs[p]
+            part = slice(features.indptr[feature], features.indptr[feature + 1])
+            at = features.rows[part][bins[part] >= level]
+            counts.usable[p] += usable
+            _count(
+                at[use[at]].astype(np.int64), gap, lo, hi, turn, len(use), counts.active[p], counts.offset[p]
+            )  # fmt: skip
     return counts
 
 
@@ -125,25 +113,53 @@ def _oriented(
     return lo[meets], hi[meets], (strands == "-")[meets]
 
 
-def _offsets(
-    at: np.ndarray,
-    gap: int,
-    lo: np.ndarray,
-    hi: np.ndarray,
-    end: np.ndarray,
-    turn: np.ndarray,
-    side: int,
-) -> np.ndarray:
-    cut = np.flatnonzero(np.diff(at) > gap + 1)
-    first, last = at[np.concatenate([[0], cut + 1])], at[np.concatenate([cut, [at.size - 1]])]
-    # Runs that overlap [lo, hi): the leftmost and the rightmost.
-    left, right = (
-        np.searchsorted(last, lo, side="left"),
-        np.searchsorted(first, hi, side="left") - 1,
-    )
-    met = left <= right
-    leftward = turn == (side == 1)
-    run = np.where(leftward, left, right)[met]
-    edge = np.where(leftward[met], first[run], last[run])
-    signed = (edge - end[met]) * np.where(turn[met], -1, 1)
-    return np.bincount(np.clip(signed, -REACH, REACH) + REACH, minlength=2 * REACH + 1)
+@numba.njit(cache=True, nogil=True)
+def _end(lo, hi, turned, side):
+    """Base at the 5' end (side 0) or the 3' end (1); turned intervals have their 5' end at the right."""
+    return hi - 1 if turned == (side == 0) else lo
+
+
+@numba.njit(cache=True, nogil=True)
+def _usable(lo, hi, turn, use, usable):
+    n = use.size
+    for k in range(lo.size):
+        step = -1 if turn[k] else 1
+        for side in range(2):
+            end = _end(lo[k], hi[k], turn[k], side)
+            # Each stretch counts the ends that it holds, so stretches add up.
+            if 0 <= end < n:
+                for offset in range(-REACH, REACH + 1):
+                    place = end + step * offset
+                    if 0 <= place < n and use[place]:
+                        usable[side, offset + REACH] += 1
+
+
+@numba.njit(cache=True, nogil=True)
+def _count(at, gap, lo, hi, turn, n, active, offsets):
+    if at.size == 0:
+        return
+    first, last = np.empty(at.size, np.int64), np.empty(at.size, np.int64)
+    runs = 0
+    for i in range(at.size):
+        if i == 0 or at[i] - at[i - 1] > gap + 1:
+            first[runs] = at[i]
+            runs += 1
+        last[runs - 1] = at[i]
+    first, last = first[:runs], last[:runs]
+    for k in range(lo.size):
+        step = -1 if turn[k] else 1
+        # Runs that overlap [lo, hi): the leftmost and the rightmost.
+        left = np.searchsorted(last, lo[k])
+        right = np.searchsorted(first, hi[k]) - 1
+        for side in range(2):
+            end = _end(lo[k], hi[k], turn[k], side)
+            if not 0 <= end < n:
+                continue
+            i = np.searchsorted(at, end - REACH)
+            while i < at.size and at[i] <= end + REACH:
+                active[side, step * (at[i] - end) + REACH] += 1
+                i += 1
+            if left <= right:
+                edge = first[left] if turn[k] == (side == 1) else last[right]
+                signed = min(max(step * (edge - end), -REACH), REACH)
+                offsets[side, signed + REACH] += 1

@@ -117,7 +117,7 @@ def count_strata(
     counts = np.zeros((features.n_features, 4, children.size), np.int64)
     _count(
         features.indptr, features.rows, bins, np.ascontiguousarray(threshold[:, children], np.uint16),
-        used_states(labels, use), *inside, counts,
+        used_states(labels, use), inside[0], inside[1], counts,
     )  # fmt: skip
     called, own, held, both = (counts[:, i] for i in range(4))
     cells[:, children] = np.stack(
