@@ -9,7 +9,8 @@ import streamlit as st
 from app import links
 from app.canvas import said
 from app.data import Opened
-from app.scene import Client, Shown, tracks
+from app.lanes import tracks, variants
+from app.scene import Client, Shown
 from app.words import judged
 from workbench import InputError
 from workbench.tracks.track import Track
@@ -82,6 +83,7 @@ def _note_client(event: dict[str, object]) -> None:
     coarse = event.get("coarse")
     if isinstance(coarse, list):
         st.session_state["canvas_coarse"] = tuple(str(key) for key in coarse[:8])
+    st.session_state["canvas_sharp"] = event.get("sharp") is True
 
 
 def client(shown: Shown) -> Client:
@@ -92,7 +94,9 @@ def client(shown: Shown) -> Client:
         state["canvas_at"] = at
         state["canvas_token"] = state.get("canvas_token", 0) + 1
     coarse = state.get("canvas_coarse", ())
-    return Client(state.get("canvas_width", WIDTH), coarse, state.get("canvas_token", 0))
+    # Said once, of the view that was just moved: whatever runs the page next may draw something else.
+    sharp = state.pop("canvas_sharp", False)
+    return Client(state.get("canvas_width", WIDTH), coarse, state.get("canvas_token", 0), sharp)
 
 
 def asked(opened: Opened) -> Shown:
@@ -109,7 +113,8 @@ def asked(opened: Opened) -> Shown:
         if not (left.isdecimal() and right.isdecimal()):
             raise InputError(f"brush {view.brush!r}: expected start-end, as in brush=100-900")
         brush = check_locus(opened.study, locus.chrom, int(left), int(right))
-    return Shown(locus, features, _tracks(opened, view, features), view, brush)
+    drawn = _tracks(opened, view, features)
+    return Shown(locus, features, drawn, view, brush, variants(opened, view.variants))
 
 
 def _features(opened: Opened, view: links.BrowseView) -> list[int]:

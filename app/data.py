@@ -44,6 +44,13 @@ def open_study(folder: str) -> Opened:
     return _read(str(path.resolve()), stamp)
 
 
+def key_of(opened: Opened) -> tuple[str, ...]:
+    """What caches of a study go by: another run of it is another key."""
+    folder = opened.study.folder
+    files = (folder / "manifest.json", folder / "tables" / "catalog.parquet")
+    return str(folder), opened.evidence.sae["hash"], *(str(f.stat().st_mtime_ns) for f in files)
+
+
 def named_folder() -> str:
     """Folder given on the command line, or by the environment variable; else empty."""
     entry = Path(__file__).with_name("main.py")

@@ -12,7 +12,7 @@ PAGES = {
     "": [("start", "Start", "home")],
     "Study": [("overview", "Overview", "summarize"), ("provenance", "Runs and origin", "history")],
     "Features": [
-        ("browse", "Browse", "genetics"),
+        ("browse", "Browse", "view_timeline"),
         ("feature", "Feature", "category"),
         ("atlas", "Atlas", "scatter_plot"),
     ],
@@ -21,6 +21,8 @@ PAGES = {
 # Section to pages: file, title, icon. No docstring here: Streamlit writes an entry's loose texts on the page.
 
 st.set_page_config(page_title="Genomics workbench", layout="wide")
+# The browser needs the height that the usual white above a page takes.
+st.html("<style>.block-container, [data-testid=stMainBlockContainer] {padding-top: 2.6rem}</style>")
 try:
     first = "overview" if chosen_folder() else "start"
 except InputError:

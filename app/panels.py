@@ -9,9 +9,10 @@ import streamlit as st
 
 from app import links
 from app.browsing import MOST_FEATURES, show_features, write_address
-from app.data import Opened
+from app.data import Opened, key_of
 from app.downloads import export_command
-from app.scene import Shown, boxes, fine_tile, key_of, words_of
+from app.lanes import boxes
+from app.scene import Shown, fine_tile, words_of
 from app.words import plain
 from workbench import InputError
 from workbench.enrichment import CAUTION, Counts, contig_counts, enrichment

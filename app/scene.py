@@ -5,30 +5,27 @@ from __future__ import annotations
 import json
 import struct
 from collections.abc import Sequence
-from concurrent.futures import Future, ThreadPoolExecutor
+from concurrent.futures import ThreadPoolExecutor
 from typing import Any, NamedTuple
 
-import numpy as np
-import pandas as pd
 import streamlit as st
 
-from app.data import Opened
+from app.data import Opened, key_of
+from app.lanes import codons_in, lane, variant_lane
 from app.links import BrowseView
 from app.words import label_sentences, short_label
-from workbench.frames import Codon, codons
 from workbench.report.formats import percent
-from workbench.report.strips import spread
 from workbench.tiles import Tile, TileReader, bin_size
-from workbench.track_cache import TrackIndex, interval_tracks
 from workbench.tracks.track import Track
-from workbench.views import Locus, annotation
+from workbench.views import Locus
 
-MOST_BOXES = 300
-"""Boxes of one track, in the stretch that is sent: more are drawn as one."""
 COARSE_BINS = 1200
 SIDES = {"both": "+-", "+": "+", "-": "-"}
 READABLE = 2.0
-"""Pixels a base from which letters are sent."""
+"""Pixels a base from which letters are drawn; they are sent a step before."""
+STEP = 4
+"""How much finer and wider than the view the tiles for the next move are."""
+_AHEAD = ThreadPoolExecutor(1, "tiles-ahead")
 
 
 class Shown(NamedTuple):
@@ -40,6 +37,8 @@ class Shown(NamedTuple):
     view : BrowseView
         Threshold, strands and drawing of the address.
     brush : Locus or None
+    variants : tuple of Track
+        Variants of samples, where the address asks for them.
     """
 
     locus: Locus
@@ -47,14 +46,22 @@ class Shown(NamedTuple):
     tracks: list[Track]
     view: BrowseView
     brush: Locus | None
+    variants: tuple[Track, ...] = ()
 
 
 class Client(NamedTuple):
-    """What the canvas has said: its width in pixels, the coarse tiles it holds, and which jump it is at."""
+    """What the canvas has said.
+
+    width : pixels
+    coarse : keys of the tiles of whole contigs that it holds
+    token : which jump it is at
+    sharp : whether it has drawn the view already, so that only what the next move needs is missing
+    """
 
     width: int
     coarse: tuple[str, ...]
     token: int
+    sharp: bool = False
 
 
 @st.cache_resource(max_entries=4, show_spinner=False)
@@ -62,29 +69,9 @@ def _reader(_opened: Opened, key: tuple[str, ...]) -> TileReader:
     return TileReader(_opened.study, _opened.evidence.catalog["max"].to_numpy())
 
 
-@st.cache_resource(max_entries=4, show_spinner=False)
-def _tracks(_opened: Opened, key: tuple[str, ...]) -> Future[list[Track]]:
-    with ThreadPoolExecutor(1) as pool:
-        future = pool.submit(interval_tracks, _opened.study)
-        pool.shutdown(wait=False)
-    return future
-
-
-def key_of(opened: Opened) -> tuple[str, ...]:
-    """What caches of a study go by: another run of it is another key."""
-    folder = opened.study.folder
-    files = (folder / "manifest.json", folder / "tables" / "catalog.parquet")
-    return str(folder), opened.evidence.sae["hash"], *(str(f.stat().st_mtime_ns) for f in files)
-
-
 def reader(opened: Opened) -> TileReader:
     """The tiles of a study, shared by all sessions."""
     return _reader(opened, key_of(opened))
-
-
-def tracks(opened: Opened) -> Future[list[Track]]:
-    """The interval tracks of a study, being read in the background."""
-    return _tracks(opened, key_of(opened))
 
 
 class Words(NamedTuple):
@@ -107,29 +94,37 @@ def words_of(opened: Opened, feature: int) -> Words:
     return _words(opened, key_of(opened), feature)
 
 
-@st.cache_resource(max_entries=4, show_spinner=False)
-def _index(_opened: Opened, key: tuple[str, ...]) -> TrackIndex:
-    return TrackIndex(tracks(_opened).result())
-
-
-@st.cache_data(max_entries=400, show_spinner=False)
-def _boxes(_opened: Opened, key: tuple[str, ...], track: str, at: Locus, most: int) -> pd.DataFrame:
-    return annotation(_index(_opened, key).near(track, at), at, most)
-
-
-def boxes(opened: Opened, track: str, at: Locus, most: int) -> pd.DataFrame:
-    """Intervals of a track that meet a stretch, as `workbench.views.annotation` gives them."""
-    return _boxes(opened, key_of(opened), track, at, most)
-
-
 def fine_tile(opened: Opened, shown: Shown, width: int) -> Tile:
     """Twice the view (half a view more on each side), in bins no wider than a pixel."""
-    chrom, start, end = shown.locus
-    length = opened.evidence.manifest.contigs[chrom]
-    more = (end - start) // 2
-    wide = Locus(chrom, max(0, start - more), min(length, end + more))
+    start, end = shown.locus.start, shown.locus.end
+    wide = _around(opened, shown.locus, (end - start) // 2)
     size = bin_size(end - start, width)
     return reader(opened).tile(shown.features, wide, size, SIDES[shown.view.strands])
+
+
+def _around(opened: Opened, locus: Locus, more: int) -> Locus:
+    length = opened.evidence.manifest.contigs[locus.chrom]
+    return Locus(locus.chrom, max(0, locus.start - more), min(length, locus.end + more))
+
+
+def _next_tiles(opened: Opened, shown: Shown, size: int) -> list[Tile]:
+    """Tiles for the next move: the view four times finer, and eight views in bins four times wider.
+
+    Those that need files read are read in the background, for the message after this one.
+    """
+    start, end = shown.locus.start, shown.locus.end
+    wanted = [(shown.locus, max(1, size // STEP))] if size > 1 else []
+    wide = _around(opened, shown.locus, (end - start) * 7 // 2)
+    if wide.end - wide.start > 2 * (end - start):
+        wanted.append((wide, size * STEP))
+    source, strands = reader(opened), SIDES[shown.view.strands]
+    tiles = []
+    for locus, fine in wanted:
+        if source.holds(shown.features, locus, fine, strands):
+            tiles.append(source.tile(shown.features, locus, fine, strands))
+        else:
+            _AHEAD.submit(source.tile, shown.features, locus, fine, strands)
+    return tiles
 
 
 def message(opened: Opened, shown: Shown, client: Client) -> bytes:
@@ -137,31 +132,35 @@ def message(opened: Opened, shown: Shown, client: Client) -> bytes:
     chrom, start, end = shown.locus
     length = opened.evidence.manifest.contigs[chrom]
     strands = SIDES[shown.view.strands]
-    fine = fine_tile(opened, shown, client.width)
-    tiles = [(_name(shown, fine, strands), fine, False)]
-    size = bin_size(length, COARSE_BINS // 2)
-    if size > fine.size:
-        coarse = f"whole/{chrom}/{strands}/{','.join(map(str, shown.features))}"
-        if coarse not in client.coarse:
-            whole = reader(opened).tile(shown.features, Locus(chrom, 0, length), size, strands)
-            tiles.append((coarse, whole, True))
-    wide = Locus(chrom, max(0, int(fine.edges[0])), min(length, int(fine.edges[-1])))
-    readable = client.width / (end - start) >= READABLE * 0.95
+    size = bin_size(end - start, client.width)
+    near = [] if client.sharp else [fine_tile(opened, shown, client.width)]
+    near += _next_tiles(opened, shown, size)
+    tiles = [(_name(shown, tile, strands), tile, False) for tile in near]
+    whole_size = bin_size(length, COARSE_BINS // 2)
+    coarse = f"whole/{chrom}/{strands}/{','.join(map(str, shown.features))}"
+    if whole_size > size and coarse not in client.coarse:
+        whole = reader(opened).tile(shown.features, Locus(chrom, 0, length), whole_size, strands)
+        tiles.append((coarse, whole, True))
+    wide = _around(opened, shown.locus, (end - start) // 2)
+    lanes = _around(opened, shown.locus, (end - start) * 3 // 2)
+    readable = client.width / (end - start) >= READABLE / STEP
     letters = opened.study.genome.fetch(*wide) if readable else ""
     head: dict[str, Any] = {
         "token": client.token,
         "chrom": chrom,
         "length": length,
         "view": [start, end],
+        "span": [lanes.start, lanes.end],
         "scale": str(key_of(opened)),
         "strands": strands,
         "draw": shown.view.draw,
         "threshold": shown.view.threshold,
         "brush": [shown.brush.start, shown.brush.end] if shown.brush else None,
         "features": [_feature(opened, f) for f in shown.features],
-        "lanes": [_lane(opened, track.name, wide) for track in shown.tracks],
+        "lanes": [lane(opened, track.name, lanes) for track in shown.tracks]
+        + [variant_lane(track, lanes) for track in shown.variants],
         "letters": {"start": wide.start, "text": letters} if readable else None,
-        "codons": _codons(opened, wide) if readable else [],
+        "codons": codons_in(opened, wide) if readable else [],
         "words": f"{shown.locus}, features {', '.join(map(str, shown.features)) or 'none'}; the tables"
         " below say the same",
     }
@@ -225,28 +224,3 @@ def _feature(opened: Opened, feature: int) -> dict[str, Any]:
         "top": f"{top:.3g}" if top < 1000 else f"{top:,.0f}",
         "facts": words.facts,
     }
-
-
-def _lane(opened: Opened, track: str, locus: Locus) -> dict[str, Any]:
-    table = boxes(opened, track, locus, MOST_BOXES)
-    levels = np.asarray(spread(table["start"].to_numpy(), table["end"].to_numpy()), int)
-    names = table["name"].tolist()
-    drawn = zip(
-        table["start"].tolist(), table["end"].tolist(), table["strand"].tolist(), names,
-        levels.tolist(), table["intervals"].tolist(), strict=True,
-    )  # fmt: skip
-    rows = int(levels.max()) + 1 if levels.size else 1
-    return {"name": track, "rows": rows, "boxes": list(drawn)}
-
-
-def _codons(opened: Opened, locus: Locus) -> list[Codon]:
-    ready = tracks(opened)
-    if not ready.done():
-        return []
-    found: list[Codon] = []
-    index = _index(opened, key_of(opened))
-    for track in ready.result():
-        if track.type == "CDS":
-            near = index.near(track.name, locus).intervals
-            found += codons(opened.study.genome, near, locus)
-    return found

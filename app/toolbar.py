@@ -14,8 +14,10 @@ from app.browsing import (
     write_address,
 )
 from app.data import Opened
+from app.lanes import tracks
 from app.links import DRAWN, STRANDS
-from app.scene import Shown, tracks, words_of
+from app.scene import Shown, words_of
+from workbench.carried import COHORT
 
 FOUND = 20
 """Features that a search shows at most."""
@@ -51,44 +53,67 @@ def _typed(opened: Opened) -> None:
 
 
 def controls(opened: Opened, shown: Shown) -> None:
-    """Which features and tracks are drawn, and how."""
-    features, add = st.columns([3, 2], vertical_alignment="bottom")
-    words = add.text_input(
+    """Where, which features and tracks are drawn, and how."""
+    place, features, find = st.columns([4, 6, 3], vertical_alignment="top")
+    with place:
+        place_box(opened, shown)
+    words = find.text_input(
         "Find features",
         key="find_features",
-        placeholder="number, track, or letters of the consensus",
-        help="What is found can be chosen in the box on the left.",
+        placeholder="number, track, consensus",
+        help="By number, by the track it marks, or by letters of its consensus. What is found can be chosen"
+        " in the box on the left.",
     )
     found = search(opened, words)
     with features:
         _feature_box(opened, shown, found)
     if words and not found:
-        add.caption("No feature has this number, track or consensus.")
-    left, middle, right, last = st.columns([5, 2, 2, 2], vertical_alignment="bottom")
-    with left:
+        find.caption("No feature has this number, track or consensus.")
+    with st.container(horizontal=True, vertical_alignment="bottom", gap="medium"):
         _track_box(opened, shown)
-    st.session_state["draw"] = shown.view.draw
-    middle.segmented_control("Draw", DRAWN, key="draw", on_change=_set, args=("draw", "signal"))
-    st.session_state["strands"] = shown.view.strands
-    right.segmented_control(
-        "Strand that the model read",
-        STRANDS,
-        key="strands",
-        format_func=lambda s: _STRAND_WORDS[s],
-        on_change=_set,
-        args=("strands", "both"),
-    )
-    st.session_state["threshold"] = shown.view.threshold
-    last.slider(
-        "Hide below",
-        0.0,
-        1.0,
-        step=0.05,
-        key="threshold",
-        format="percent",
-        on_change=_set,
-        args=("threshold", 0.0),
-        help="Share of a feature's largest value on the genome.",
+        st.session_state["draw"] = shown.view.draw
+        st.segmented_control(
+            "Draw", DRAWN, key="draw", on_change=_set, args=("draw", "signal"), width="content"
+        )
+        st.session_state["strands"] = shown.view.strands
+        st.segmented_control(
+            "Strand read",
+            STRANDS,
+            key="strands",
+            format_func=lambda s: _STRAND_WORDS[s],
+            on_change=_set,
+            args=("strands", "both"),
+            help="The strand that the model read; both are drawn unless one is chosen.",
+            width="content",
+        )
+        st.session_state["threshold"] = shown.view.threshold
+        st.slider(
+            "Hide below",
+            0.0,
+            1.0,
+            step=0.05,
+            key="threshold",
+            format="percent",
+            on_change=_set,
+            args=("threshold", 0.0),
+            help="Share of a feature's largest value on the genome.",
+            width=150,
+        )
+        _variant_box(opened, shown)
+
+
+def _variant_box(opened: Opened, shown: Shown) -> None:
+    """Whether variants of samples are drawn; a candidate of the address stays while it is on."""
+    if not (opened.study.folder / "tables" / "haplotypes.parquet").exists():
+        return
+    st.session_state["variants"] = bool(shown.view.variants)
+    st.toggle(
+        "Variants",
+        key="variants",
+        on_change=lambda: write_address(variants=COHORT if st.session_state["variants"] else ""),
+        help="What the study's samples carry. A candidate of the page Phenotypes opens here with the variants"
+        " that drive it.",
+        width="content",
     )
 
 
@@ -135,6 +160,7 @@ def _track_box(opened: Opened, shown: Shown) -> None:
         max_selections=MOST_TRACKS,
         disabled=not ready.done(),
         on_change=lambda: show_tracks(st.session_state["shown_tracks"]),
+        width=420,
     )
 
 

@@ -29,31 +29,34 @@ def samples_folder() -> Path:
     raise InputError(f"{package}: the sample genomes are missing; install the package again")
 
 
+def demo_config(samples: Path, seed: int) -> StudyConfig:
+    """Settings of the demo, its files in the folder ``samples``."""
+    return StudyConfig(
+        input=InputConfig(
+            genome=str(samples / f"{GENOME}.fa"),
+            tracks=[str(samples / f"{GENOME}.gff3")],
+            circular=["NC_000932.1"],
+        ),
+        sae=SAEConfig(tokens=1_500_000, seeds=2),
+        windows=WindowConfig(),
+        cohort=CohortConfig(
+            variants=str(samples / COHORT / "variants.vcf"),
+            phenotypes=str(samples / COHORT / "phenotypes.tsv"),
+            phenotype=["resistance", "growth"],
+            covariates=["depth"],
+            groups=["lineage", "site"],
+            tree=str(samples / COHORT / "tree.nwk"),
+            regions=str(samples / COHORT / "regions.bed"),
+        ),
+        run=RunConfig(seed=seed, shard_bases=32_768),
+    )
+
+
 def run_demo(out: Path, seed: int, progress: Progress) -> Study:
     """Make (or go on with) the demo study and run it to its report."""
     if (out / CONFIG).exists():
         study = Study.open(out)
     else:
-        samples = samples_folder()
-        config = StudyConfig(
-            input=InputConfig(
-                genome=str(samples / f"{GENOME}.fa"),
-                tracks=[str(samples / f"{GENOME}.gff3")],
-                circular=["NC_000932.1"],
-            ),
-            sae=SAEConfig(tokens=1_500_000, seeds=2),
-            windows=WindowConfig(),
-            cohort=CohortConfig(
-                variants=str(samples / COHORT / "variants.vcf"),
-                phenotypes=str(samples / COHORT / "phenotypes.tsv"),
-                phenotype=["resistance", "growth"],
-                covariates=["depth"],
-                groups=["lineage", "site"],
-                tree=str(samples / COHORT / "tree.nwk"),
-                regions=str(samples / COHORT / "regions.bed"),
-            ),
-            run=RunConfig(seed=seed, shard_bases=32_768),
-        )
-        study = Study.create(out, config)
+        study = Study.create(out, demo_config(samples_folder(), seed))
     study.run(progress=progress)
     return study

@@ -116,6 +116,18 @@ class TileReader:
             locus.chrom, size, np.append(np.concatenate(edges), at), np.concatenate(codes, axis=2)
         )
 
+    def holds(self, features: Sequence[int], locus: Locus, size: int, strands: str = "+-") -> bool:
+        """Whether a tile can be had without reading any file."""
+        level = max(z for z in LEVELS if z <= size)
+        with self._lock:
+            return all(
+                (index, strand, level, feature) in self._kept
+                for index, (_, chrom, start, end) in enumerate(self.store.shards)
+                if chrom == locus.chrom and start < locus.end and end > locus.start
+                for strand in strands
+                for feature in features
+            )
+
     def _shard(self, index: int, features: Sequence[int], strands: str, level: int) -> np.ndarray:
         """Codes uint8 (features, strands, bins) of a whole shard at a level of the store."""
         columns = []

@@ -1,4 +1,6 @@
-const NARROWEST = 30, DEBOUNCE = 120, KEPT_TILES = 14;
+// ASK_AFTER: ms of quiet before a view that is not drawn yet is asked for; TELL_AFTER: before a drawn one is told.
+// ANSWER_WITHIN: ms after which an answer counts as lost.
+const NARROWEST = 30, ASK_AFTER = 25, TELL_AFTER = 160, ANSWER_WITHIN = 4000, KEPT_TILES = 28;
 
 class Browser {
   constructor(component) {
@@ -52,6 +54,7 @@ class Browser {
     const head = decode(component.data);
     if (this.head && this.head.scale !== head.scale) this.tiles = [];
     this.head = head;
+    this.asked = 0;
     // The newest first among equals: a tile with a feature just added wins over one without.
     this.tiles = [...head.tiles, ...this.tiles.filter((old) => !head.tiles.some((t) => t.key === old.key))];
     const coarse = this.tiles.filter((t) => t.whole).slice(0, 2);
@@ -61,6 +64,7 @@ class Browser {
       this.token = head.token;
       this.view = { chrom: head.chrom, start: head.view[0], end: head.view[1] };
       this.sent = this.address();
+      this.sentWidth = null;
       clearTimeout(this.timer);
     }
     this.brush = this.drag && this.drag.brush ? this.brush : head.brush;
@@ -173,23 +177,27 @@ class Browser {
     if (scale < 2) return false;
     return !letters || letters.start > Math.floor(start) || letters.start + letters.text.length < Math.ceil(end);
   }
+  // Whether what lies beside the strips (genes, variants) reaches over the view.
+  annotated() { return this.head.chrom === this.view.chrom && this.head.span[0] <= Math.floor(this.view.start) && this.head.span[1] >= Math.ceil(this.view.end); }
   settle() {
-    const whole = this.address();
-    this.root.dataset.pending = this.sent !== whole || !this.sharp() ? "1" : "0";
-    if (this.sharp() && this.changed) {
+    const whole = this.address(), sharp = this.sharp(), drawn = sharp && this.annotated() && !this.wantsLetters();
+    this.root.dataset.pending = this.sent !== whole || !drawn ? "1" : "0";
+    if (drawn && this.changed) {
       this.root.dataset.repaintMs = (performance.now() - this.changed).toFixed(1);
       this.changed = 0;
     }
-    const ask = `${whole}/${this.width()}`;
-    if (this.sent === whole && this.sharp() && !this.wantsLetters()) return;
-    if (this.asked === ask && this.sent === whole) return;
+    const width = this.width() - this.left();
+    if (this.sent === whole && (drawn || this.sentWidth === width)) return;
     clearTimeout(this.timer);
+    // One question at a time: while an answer is on its way, the newest view waits for it.
+    const wait = this.asked ? Math.max(0, this.asked + ANSWER_WITHIN - performance.now()) : drawn ? TELL_AFTER : ASK_AFTER;
     this.timer = setTimeout(() => {
+      this.asked = performance.now();
       this.sent = this.address();
-      this.asked = `${this.sent}/${this.width()}`;
+      this.sentWidth = width;
       const coarse = this.tiles.filter((t) => t.whole && t.chrom === this.view.chrom).map((t) => t.key);
-      this.send("moved", { at: this.sent, width: this.width() - this.left(), coarse, fine: this.sharp() });
-    }, DEBOUNCE);
+      this.send("moved", { at: this.sent, width, coarse, sharp: this.sharp() });
+    }, wait);
   }
 
   paint() {
@@ -214,7 +222,7 @@ class Browser {
     Object.assign(this.root.dataset, {
       ready: "1", chrom: view.chrom, start: String(Math.round(view.start)), end: String(Math.round(view.end)),
       features: head.features.map((f) => f.id).join(","), marks: String(p.marks), width: String(width),
-      paints: String(++this.paints), sharp: this.sharp() ? "1" : "0", theme: p.dark ? "dark" : "light",
+      paints: String(++this.paints), sharp: this.sharp() && this.annotated() ? "1" : "0", theme: p.dark ? "dark" : "light",
       brush: this.brush ? `${Math.round(this.brush[0])}-${Math.round(this.brush[1])}` : "",
       letters: head.letters && (width - left) / span >= 7 ? "1" : "0",
     });

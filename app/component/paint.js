@@ -1,7 +1,7 @@
 // Colours that are told apart with any colour vision (Okabe and Ito), for light and for dark.
 const COLOURS = {
-  light: { "+": "#0072b2", "-": "#d55e00", ".": "#6b7280", A: "#009e73", C: "#0072b2", G: "#b07d00", T: "#d55e00", N: "#888" },
-  dark: { "+": "#56b4e9", "-": "#ee7733", ".": "#9aa4b2", A: "#2fc79b", C: "#56b4e9", G: "#f0c540", T: "#ee7733", N: "#999" },
+  light: { "+": "#0072b2", "-": "#d55e00", ".": "#6b7280", A: "#009e73", C: "#0072b2", G: "#b07d00", T: "#d55e00", N: "#888", V: "#a0307c" },
+  dark: { "+": "#56b4e9", "-": "#ee7733", ".": "#9aa4b2", A: "#2fc79b", C: "#56b4e9", G: "#f0c540", T: "#ee7733", N: "#999", V: "#e78ac3" },
 };
 const LANE = 17, RULER = 24, SIGNAL = 23, HEAT = 14, GAP = 7, LETTERS = 16;
 
@@ -109,11 +109,12 @@ class Painter {
     for (const [start, end, strand, name, level, count] of lane.boxes) {
       if (end <= view.start || start >= view.end) continue;
       const from = left + Math.max(-20, (start - view.start) * scale);
-      const to = Math.max(from + 1, left + Math.min(width + 20, (end - view.start) * scale));
-      const y = row.y + level * LANE + 1, h = LANE - 3, colour = this.palette[strand] || this.palette["."];
+      const variant = lane.kind === "variant", least = variant ? 3 : 1;
+      const to = Math.max(from + least, left + Math.min(width + 20, (end - view.start) * scale));
+      const y = row.y + level * LANE + 1, h = LANE - 3, colour = variant ? this.palette.V : this.palette[strand] || this.palette["."];
       // Intervals drawn as one have no arrow: they do not end where the box ends.
       const tip = strand === "." || count > 1 ? 0 : Math.min(6, (to - from) / 2);
-      pen.globalAlpha = count > 1 ? 0.35 : 0.55;
+      pen.globalAlpha = count > 1 ? 0.35 : variant ? 0.95 : 0.55;
       pen.fillStyle = colour;
       pen.beginPath();
       if (strand === "-") { pen.moveTo(to, y); pen.lineTo(from + tip, y); pen.lineTo(from, y + h / 2); pen.lineTo(from + tip, y + h); pen.lineTo(to, y + h); }
@@ -122,7 +123,7 @@ class Painter {
       pen.globalAlpha = 1;
       this.marks++;
       const seen = Math.max(from, left), room = Math.min(to, this.width) - seen;
-      const text = count > 1 ? `${count}` : name;
+      const text = count > 1 ? `${count}` : variant ? name.split(",")[0] : name;
       if (room > 22 && text) this.words(text, seen + room / 2, y + h / 2 + 0.5, { align: "center", most: room - 12 });
       this.hits.push({ x0: from, x1: to, y0: y, y1: y + h, track: lane.name, start, end, strand, name, count });
     }

@@ -8,8 +8,9 @@ from app.browsing import KEY, asked, client, on_brushed, on_moved, write_address
 from app.canvas import canvas
 from app.data import Opened, current
 from app.downloads import downloads
+from app.lanes import tracks
 from app.panels import command, fires_here, tables
-from app.scene import message, tracks
+from app.scene import message
 from app.toolbar import controls, place_box
 from app.words import plain
 from workbench import InputError
@@ -28,11 +29,14 @@ def view(opened: Opened) -> None:
         place_box(opened, None)
         st.error(plain(str(error)))
         return
-    place_box(opened, shown)
-    controls(opened, shown)
-    if not ready.done():
-        st.caption("Reading the annotation for the first time; genes appear when it is done.")
-    canvas(message(opened, shown, client(shown)), KEY, on_moved, on_brushed)
+    boxes, stage = st.container(), st.container()
+    # What is written first is on its way first.
+    with stage:
+        canvas(message(opened, shown, client(shown)), KEY, on_moved, on_brushed)
+    with boxes:
+        controls(opened, shown)
+        if not ready.done():
+            st.caption("Reading the annotation for the first time; genes appear when it is done.")
     if not shown.features:
         st.info("No feature is drawn. Add one above, or select a stretch to see what fires there.")
     fires_here(opened, shown)

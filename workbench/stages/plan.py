@@ -131,7 +131,8 @@ def run(study: Study, shard: int, progress: Progress) -> int:
         windows=asdict(config.windows),
         contigs=dict(genome.lengths),
         circular=sorted(genome.circular),
-        inputs={k: asdict(hash_file(study.resolve(v))) for k, v in inputs.items()},
+        # The path as the settings have it: a study whose inputs lie inside it can be moved.
+        inputs={k: asdict(hash_file(study.resolve(v))) | {"path": v} for k, v in inputs.items()},
         split=split.blocks.to_dict("records"),
         shards=_shards(cells, size),
         seeds={"seed": config.run.seed},
