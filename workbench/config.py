@@ -40,7 +40,10 @@ class ModelConfig:
 
 @dataclass(frozen=True)
 class WindowConfig:
-    """How the genome is cut for the model: bases a window, bases thrown away, windows a batch."""
+    """How the genome is cut for the model: bases a window, bases thrown away, windows a batch.
+
+    ``batch`` 0 takes as many windows as the free memory of the GPU holds.
+    """
 
     window: int = 2048
     warmup: int = 512
@@ -314,7 +317,7 @@ def _check(config: StudyConfig) -> None:
         0 <= w.warmup < w.window,
         f"[windows]: warmup {w.warmup} must be at least 0 and less than window {w.window}",
     )
-    _require(w.batch >= 1, f"[windows]: batch {w.batch} must be at least 1")
+    _require(w.batch >= 0, f"[windows]: batch {w.batch} must be positive, or 0 for what fits")
     _require(
         min(s.train, s.select, s.report) > 0 and abs(s.train + s.select + s.report - 1) < 1e-6,
         f"[split]: train {s.train}, select {s.select}, report {s.report} must be positive and sum to 1",

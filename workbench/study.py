@@ -55,7 +55,7 @@ class Study:
         self.folder = folder
         self.config = config
         self.ledger = Ledger(folder / "ledger")
-        self.batch = config.windows.batch
+        self._batch = config.windows.batch
 
     @classmethod
     def open(cls, folder: str | Path) -> Study:
@@ -109,8 +109,17 @@ class Study:
         """Run fewer windows together from now on; False if there is one already."""
         if self.batch == 1:
             return False
-        self.batch //= 2
+        self._batch = self.batch // 2
         return True
+
+    @property
+    def batch(self) -> int:
+        """Windows that run together; what ``[windows] batch`` says, or what fits, halved where it did not."""
+        if self._batch == 0:
+            from workbench.batching import fitting_batch
+
+            self._batch = fitting_batch(self.model, self.layer, self.config.windows.window)
+        return self._batch
 
     # -- provenance ---------------------------------------------------------------------------
 
