@@ -63,6 +63,18 @@ def read_isolates() -> Isolates:
     )
 
 
+def variant_names() -> dict[str, str]:
+    """Name of each variant in the catalogue (``rpoB_p.Ser450Leu``) to ``CHROM:POS:REF:ALT``."""
+    found = {}
+    with gzip.open(DATA / "tb_rif_inh_4000.vcf.gz", "rt") as file:
+        for line in file:
+            if not line.startswith("#"):
+                chrom, position, _, reference, alternative, _, _, info = line.split("\t")[:8]
+                name = dict(x.split("=") for x in info.split(";"))["GV"]
+                found[name] = f"{chrom}:{position}:{reference}:{alternative}"
+    return found
+
+
 def variant_ranks(isolates: Isolates) -> dict[str, dict[str, dict[str, float]]]:
     """Rank, p and odds ratio of the control loci among variants, lineage held fixed and not."""
     found: dict[str, dict[str, dict[str, float]]] = {}

@@ -10,7 +10,7 @@ import hashlib
 import json
 from dataclasses import asdict, dataclass
 from importlib import metadata
-from pathlib import Path
+from pathlib import Path, PurePath
 from typing import Any
 
 from workbench.atomic import write_atomic
@@ -61,6 +61,11 @@ class Manifest:
     versions: dict[str, str]
 
     @property
+    def model_name(self) -> str:
+        """Name of the model as pages and exports show it (`shown_model`)."""
+        return shown_model(str(self.model["name"]))
+
+    @property
     def hash(self) -> str:
         """SHA-256 of everything but the versions."""
         values = {k: v for k, v in asdict(self).items() if k != "versions"}
@@ -82,6 +87,13 @@ class Manifest:
             ) from None
         except (json.JSONDecodeError, TypeError) as error:
             raise InputError(f"{path}: damaged manifest ({error}); run with --force plan") from None
+
+
+def shown_model(name: str) -> str:
+    """Name of a model; of a local folder only its own name, not where it lies."""
+    local = name.removeprefix("hf:")
+    repository = local != name and local.count("/") == 1 and not local.startswith((".", "/", "~"))
+    return name if repository or "/" not in local else PurePath(local).name
 
 
 def hash_file(path: Path) -> InputFile:

@@ -58,3 +58,35 @@ def ols(values: np.ndarray, y: np.ndarray, covariates: np.ndarray) -> pd.DataFra
             "converged": varies,
         }
     )
+
+
+def robust(values: np.ndarray, y: np.ndarray, covariates: np.ndarray) -> pd.DataFrame:
+    """Standard errors that hold where the trait's variance is not the same for all (HC3).
+
+    Parameters
+    ----------
+    values : float (k, n_samples), no NaN; a matrix of that size is made in float64
+    y, covariates
+        As for `ols`.
+
+    Returns
+    -------
+    DataFrame, one row a feature: se_hc3, p_hc3 (two-sided, t); NaN where `ols` does not test
+
+    Notes
+    -----
+    MacKinnon and White 1985: residuals over one less the leverage of the whole design, feature included.
+    """
+    basis, _ = np.linalg.qr(covariates)
+    x = np.asarray(values, np.float64)
+    x = x - (x @ basis) @ basis.T
+    xx = (x**2).sum(axis=1)
+    xx = np.where(xx > CONSTANT * (np.asarray(values, np.float64) ** 2).sum(axis=1), xx, np.nan)
+    residual = y - basis @ (basis.T @ y)
+    beta = x @ residual / xx
+    leverage = (basis**2).sum(axis=1) + x**2 / xx[:, None]
+    error = (residual - beta[:, None] * x) / np.maximum(1 - leverage, 1e-12)
+    se = np.sqrt((x**2 * error**2).sum(axis=1)) / xx
+    with np.errstate(divide="ignore"):
+        tail = t_tail(beta / se, len(y) - covariates.shape[1] - 1)
+    return pd.DataFrame({"se_hc3": se, "p_hc3": tail.p})

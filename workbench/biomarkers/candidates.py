@@ -7,7 +7,7 @@ import pandas as pd
 
 from workbench.biomarkers.names import hgvs, spdi
 from workbench.biomarkers.tiers import LEVEL
-from workbench.cohort.drivers import find_drivers
+from workbench.cohort.drivers import read_drivers
 from workbench.cohort.edits import parse_variant
 from workbench.study import Study
 
@@ -56,13 +56,13 @@ def drive(study: Study, region: str) -> pd.DataFrame:
     ``driving_alone``: the variant on the reference, less the reference.
     """
     found = choose_candidates(study)
-    strand = study.config.phenotype.strand
+    found = found[found["region"] == region]
+    readings = read_drivers(study, region, sorted(set(found["feature"].astype(int))))
     rows = []
-    for burden, own in found[found["region"] == region].groupby("burden"):
+    for burden, own in found.groupby("burden"):
         statistic = str(burden).removeprefix("delta_")
-        features = sorted(set(own["feature"].astype(int)))
-        table = find_drivers(study, region, features, statistic, strand)
-        for feature in features:
+        table = readings.effects(statistic, study.config.phenotype.strand)
+        for feature in sorted(set(own["feature"].astype(int))):
             top = table[(table["feature"] == feature) & (table["share"] > 0)].head(DRIVERS)
             variants = [parse_variant(name) for name in top["variant"]]
             lists = (

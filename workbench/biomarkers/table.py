@@ -8,12 +8,18 @@ from __future__ import annotations
 import hashlib
 import json
 from dataclasses import asdict
+from datetime import UTC, datetime
+from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pandas as pd
 
 from workbench.biomarkers.candidates import DRIVER_COLUMNS, KEY, choose_candidates
+from workbench.biomarkers.causes import known_causes
+from workbench.biomarkers.columns import COLUMNS
+from workbench.biomarkers.lineages import lineage_effects, robust_errors, summarise
+from workbench.biomarkers.places import find_places
 from workbench.biomarkers.tiers import RULES, tier_of
 from workbench.phenotypes.inputs import lineage_column
 from workbench.study import Study
@@ -54,44 +60,57 @@ LABEL = {
 """Columns of ``associations`` of a feature's best track (chosen on select, scored on report)."""
 
 
-def make_table(study: Study, drivers: pd.DataFrame) -> pd.DataFrame:
-    """One row a candidate, by phenotype and then p; ``drivers`` as `candidates.drive` gives them."""
+DEFINITIONS = {
+    "max": "largest value over the region's bases",
+    "sum": "sum over the region's bases",
+    "mean": "mean over the region's bases",
+    "active": "number of bases with a value above 0",
+    "gained": "sum over bases of what rises above the reference haplotype at the same base",
+    "lost": "sum over bases of what falls below the reference haplotype at the same base",
+    "value": "value of the ready matrix",
+}
+DEFINITIONS |= {
+    f"delta_{name}": f"{text}, less that of the reference haplotype"
+    for name, text in DEFINITIONS.items()
+    if name in ("max", "sum", "mean", "active")
+}
+"""What burdens are; a sample's is the mean over its haplotypes."""
+
+
+def make_tables(study: Study, drivers: pd.DataFrame) -> tuple[pd.DataFrame, pd.DataFrame]:
+    """One row a candidate, by phenotype and then p, and its effects lineage by lineage.
+
+    ``drivers`` are as `candidates.drive` gives them. Columns of the first are those of `columns.COLUMNS`,
+    in that order, missing where the study lacks them.
+    """
     found = choose_candidates(study)
-    tiers = [tier_of(row) for row in found.to_dict("records")]
     table = found.reindex(columns=list(ASSOCIATION))
     replicated = study.config.phenotype.discovery
     table["replication_cohort"] = f"not {replicated}" if replicated else ""
     table["lineage_adjusted"] = bool(lineage_column(study))
-    table = table.merge(_places(study), on="region", how="left").merge(drivers, on=KEY, how="left")
+    table["burden_definition"] = table["burden"].map(DEFINITIONS)
+    table = table.merge(find_places(study), on="region", how="left")
+    table = table.merge(drivers, on=KEY, how="left")
     for name in DRIVER_COLUMNS:
         table[name] = [v if isinstance(v, list | np.ndarray) else [] for v in table[name]]
+    table = known_causes(study, table)
     table = table.merge(_labels(study), on="feature", how="left")
     table = table.merge(_predictions(study), on=["phenotype", "burden"], how="left")
+    table = pd.concat([table, robust_errors(study, table)], axis=1)
+    tiers = [tier_of(row) for row in table.to_dict("records")]
     table = table.assign(
         evidence_tier=tiers, tier_rule=[RULES[t] for t in tiers], not_for_clinical_use=True,
         **_origin(study),
     )  # fmt: skip
-    table.insert(0, "candidate_id", [_identity(row) for row in table.to_dict("records")])
-    return table
+    table["candidate_id"] = [_identity(row) for row in table.to_dict("records")]
+    effects = lineage_effects(study, table)
+    table = table.merge(summarise(table, effects), on="candidate_id")
+    return table[list(COLUMNS)], effects
 
 
 def _identity(row: dict[str, Any]) -> str:
     text = json.dumps([str(row[name]) for name in IDENTITY])
     return f"cb_{hashlib.sha256(text.encode()).hexdigest()[:16]}"
-
-
-def _places(study: Study) -> pd.DataFrame:
-    """Region to ``chrom, start, end, strand, gene``: genes are the intervals of a track ``gene`` it meets."""
-    places = study.table("burdens")[["region", "chrom", "start", "end", "strand"]].copy()
-    genes = next((t.intervals for t in study.tracks if t.name == "gene"), None)
-    names = []
-    for row in places.itertuples():
-        met: list[str] = []
-        if genes is not None:
-            inside = (genes["start"] < row.end) & (genes["end"] > row.start)
-            met = genes.loc[(genes["chrom"] == row.chrom) & inside, "name"].tolist()
-        names.append(";".join(dict.fromkeys(n for n in met if n)))
-    return places.assign(gene=names)
 
 
 def _labels(study: Study) -> pd.DataFrame:
@@ -151,7 +170,7 @@ def _origin(study: Study) -> dict[str, Any]:
     from_variants = "variants of the other regions" if given.model == "mixed" else ""
     ready = bool(study.config.cohort.matrix)
     return {
-        "model": None if ready else manifest.model["name"],
+        "model": None if ready else manifest.model_name,
         "weights_sha256": None if ready else manifest.model["weights_hash"],
         "layer": None if ready else study.layer,
         "sae_sha256": None if ready else study.sae.hash,
@@ -159,10 +178,16 @@ def _origin(study: Study) -> dict[str, Any]:
         "covariates": ";".join(
             [*cohort["covariates"], *([lineage_column(study)] if lineage_column(study) else [])]
         ),
-        "kinship": (cohort["relatedness"] or from_variants) if related else "",
+        "kinship": (_file_names(cohort["relatedness"]) or from_variants) if related else "",
         "simulated": cohort["simulated"],
         "run_id": run[:16],
         "config_sha256": config_hash,
         "version": manifest.versions.get("genomics-workbench", ""),
         "data_sha256": json.dumps(data, sort_keys=True),
+        "date": datetime.now(UTC).date().isoformat(),
     }
+
+
+def _file_names(paths: str) -> str:
+    """Paths apart by commas without their folders, which say nothing about the data."""
+    return ", ".join(Path(p).name for p in paths.split(", ")) if paths else ""

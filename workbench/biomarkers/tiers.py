@@ -7,11 +7,14 @@ from typing import Any
 
 LEVEL = 0.05
 """Largest q of a candidate."""
+CAUSAL = 0.5
+"""Share of a candidate's drive that variants of known effect must have."""
 
 RULES = {
     "A": (
-        "replicated as B, and an intervention in the organism changed the phenotype. This program makes no"
-        " such intervention (what a variant does to the model's reading is none), so it never gives A"
+        "replicated as B, and causal by evidence from outside this cohort: at least half of what drives the"
+        " burden (driving_share) is the work of variants that the catalogue under [phenotype] names as known"
+        " to change this phenotype; a catalogue made from the same samples is no such evidence"
     ),
     "B": (
         "q at most 0.05 and locus with lineages held fixed, and replicated in samples that took no part in"
@@ -23,12 +26,14 @@ RULES = {
         " known"
     ),
 }
-"""Tier to rule; the first of B, C, D that holds."""
+"""Tier to rule; the first that holds."""
 
 
 def tier_of(row: Mapping[str, Any]) -> str:
-    """Tier of a row of ``phenotype_associations``; columns that a study lacks count as not shown."""
+    """Tier of a candidate; columns that a study lacks count as not shown."""
     if row.get("lineage_effect", "") != "locus":
         return "D"
-    # NaN (not asked again) is no replication, although it is true to Python.
-    return "B" if row.get("replicated", False) is True else "C"
+    # NaN (not asked again) is no replication, although it is true to Python; nor is a NaN share causal.
+    if row.get("replicated", False) is not True:
+        return "C"
+    return "A" if row.get("catalogue_share", 0.0) >= CAUSAL else "B"

@@ -20,15 +20,17 @@ def export(
     format: Annotated[
         str,
         typer.Option(
-            help="Tables: tsv, parquet, json; biomarkers also bed, gff3,"
-            " vcf (driving variants). Activations: bed, gff3 (runs of active bases),"
-            " bedgraph, bigwig (every base), tsv (a row an active base)."
+            help="Tables: tsv, parquet, json. Biomarkers also bed, gff3, vcf (driving variants), bedgraph,"
+            " bigwig, igv, igvjs, hub (UCSC), h5ad (AnnData), rocrate, html (a card each)."
+            " Activations: bed, gff3 (runs of active bases), bedgraph, bigwig (every base),"
+            " tsv (a row an active base)."
         ),
     ],
     out: Annotated[
         Path,
         typer.Option(
-            help="File to write; for bedgraph and bigwig a folder (a file a feature and strand)."
+            help="File to write; a folder for bedgraph and bigwig (a file a feature and strand), igv,"
+            " igvjs, hub, rocrate and html."
         ),
     ],
     features: Annotated[
@@ -62,6 +64,10 @@ def export(
 
     What the browser shows of one gene:
     workbench export DIR --what activations --format tsv --features 12 --at thrA --out thrA.tsv
+
+    Candidate biomarkers of a cohort, for IGV, and as pages to read:
+    workbench export DIR --what biomarkers --format igv --out igv
+    workbench export DIR --what biomarkers --format html --out cards
 
     A base is active at the threshold that was frozen for the feature's best track. Bases for which the
     model has no full context are gaps, not zeros. Without --features, activations are those of the

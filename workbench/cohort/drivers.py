@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import dataclass
 from functools import partial
 from typing import TYPE_CHECKING, NamedTuple
 
@@ -108,6 +109,108 @@ def _same(sums: SpanSums) -> SpanSums:
     return sums
 
 
+@dataclass(frozen=True)
+class DriverReadings:
+    """A region's commonest haplotypes, each also without one of its variants, and each variant by itself.
+
+    Attributes
+    ----------
+    features : int32 (m), ascending
+    variants : list of str
+        All that any of the haplotypes carries, sorted.
+    carriers : int64 (h)
+        Samples' haplotypes of each.
+    without : list of (str, int, int)
+        Variant, haplotype, and the column of that haplotype without it.
+    alone : dict of str to int
+        Column of each variant on the reference; the last column is the reference.
+    values : RegionValues
+        Columns: the h haplotypes, then those that `without` and `alone` point to.
+    """
+
+    features: np.ndarray
+    variants: list[str]
+    carriers: np.ndarray
+    without: list[tuple[str, int, int]]
+    alone: dict[str, int]
+    values: RegionValues
+
+    def effects(self, statistic: str = "sum", strand: str = "both") -> pd.DataFrame:
+        """What each variant does to one statistic, as `find_drivers` gives it."""
+        known = ("mean", *STATISTICS)
+        if statistic not in known or strand not in STRANDS:
+            raise InputError(
+                f"no statistic {statistic} of strand {strand}; expected {', '.join(known)}"
+            )
+        values = self.values.of(statistic, strand)
+        rows = [
+            (variant, i, self.carriers[i], f, values[f, i] - values[f, without])
+            for variant, i, without in self.without
+            for f in range(self.features.size)
+        ]
+        one = pd.DataFrame(rows, columns=["variant", "haplotype", "carriers", "f", "effect"])
+        one["total"] = one["carriers"] * one["effect"]
+        grouped = one.groupby(["f", "variant"], sort=True)
+        found = pd.DataFrame(
+            {
+                "haplotypes": grouped.size(),
+                "carriers": grouped["carriers"].sum(),
+                "effect": grouped["total"].sum() / grouped["carriers"].sum().clip(lower=1),
+                "effect_low": grouped["effect"].min(),
+                "effect_high": grouped["effect"].max(),
+            }
+        ).reset_index()
+        found.insert(0, "feature", self.features[found["f"]])
+        found["alone"] = [
+            values[f, self.alone[v]] - values[f, -1]
+            for f, v in zip(found["f"], found["variant"], strict=True)
+        ]
+        weight = found["carriers"] * found["effect"].abs()
+        total = weight.groupby(found["feature"]).transform("sum")
+        found["share"] = np.where(total > 0, weight / total.where(total > 0, 1), 0.0)
+        order = np.lexsort((found["variant"], -found["share"], found["feature"]))
+        return found.drop(columns="f").iloc[order].reset_index(drop=True)
+
+
+def read_drivers(
+    study: Study, region: str, features: Sequence[int], most: int = 40
+) -> DriverReadings:
+    """Read a region's haplotypes with and without their variants, once for all statistics.
+
+    Parameters
+    ----------
+    region : str
+    features : sequence of int
+        Features of the autoencoder.
+    most : int
+        How many haplotypes, the most common first.
+
+    Raises
+    ------
+    InputError
+        Unknown region, or a region without variants.
+    """
+    table = study.table("haplotypes")
+    table = table[(table["region"] == region) & (table["haplotype"] > 0)].head(most)
+    if table.empty:
+        raise InputError(f"{study.folder}: region {region} has no haplotype besides the reference")
+    place = study.table("burdens").set_index("region").loc[region]
+    sets = [tuple(parse_variant(v).edit for v in names) for names in table["variants"]]
+    without: list[tuple[str, int, int]] = []
+    variants = sorted({e.name for s in sets for e in s})
+    asked = list(sets)
+    for i, own in enumerate(sets):
+        for edit in own:
+            without.append((edit.name, i, len(asked)))
+            asked.append(tuple(e for e in own if e != edit))
+    alone = {name: len(asked) + i for i, name in enumerate(variants)}
+    asked += [(parse_variant(name).edit,) for name in variants]
+    wanted = np.unique(np.array(features, np.int32))
+    span = (place["chrom"], int(place["start"]), int(place["end"]))
+    values = read_region(study, *span, [*asked, ()], wanted)
+    return DriverReadings(wanted, variants, table["carriers"].to_numpy(), without, alone, values)
+
+
 def find_drivers(
     study: Study,
     region: str,
@@ -120,13 +223,10 @@ def find_drivers(
 
     Parameters
     ----------
-    region : str
-    features : sequence of int
-        Features of the autoencoder.
+    region, features, most
+        As for `read_drivers`.
     statistic, strand : str
         As `RegionBurdens.values`; not the ``delta`` ones, whose effects are the same.
-    most : int
-        How many haplotypes, the most common first.
 
     Returns
     -------
@@ -142,55 +242,4 @@ def find_drivers(
     InputError
         Unknown region or statistic, or a region without variants.
     """
-    known = ("mean", *STATISTICS)
-    if statistic not in known or strand not in STRANDS:
-        raise InputError(
-            f"no statistic {statistic} of strand {strand}; expected {', '.join(known)}"
-        )
-    table = study.table("haplotypes")
-    table = table[(table["region"] == region) & (table["haplotype"] > 0)].head(most)
-    if table.empty:
-        raise InputError(f"{study.folder}: region {region} has no haplotype besides the reference")
-    place = study.table("burdens").set_index("region").loc[region]
-    sets = [tuple(parse_variant(v).edit for v in names) for names in table["variants"]]
-    jobs: list[tuple[str, int, int]] = []
-    variants = sorted({e.name for s in sets for e in s})
-    asked = list(sets)
-    for i, own in enumerate(sets):
-        for edit in own:
-            jobs.append((edit.name, i, len(asked)))
-            asked.append(tuple(e for e in own if e != edit))
-    alone = {name: len(asked) + i for i, name in enumerate(variants)}
-    asked += [(parse_variant(name).edit,) for name in variants]
-    wanted = np.unique(np.array(features, np.int32))
-    values = read_region(
-        study, place["chrom"], int(place["start"]), int(place["end"]), [*asked, ()], wanted
-    ).of(statistic, strand)
-    carriers = table["carriers"].to_numpy()
-    rows = [
-        (variant, i, carriers[i], f, values[f, i] - values[f, without])
-        for variant, i, without in jobs
-        for f in range(wanted.size)
-    ]
-    one = pd.DataFrame(rows, columns=["variant", "haplotype", "carriers", "f", "effect"])
-    one["total"] = one["carriers"] * one["effect"]
-    grouped = one.groupby(["f", "variant"], sort=True)
-    found = pd.DataFrame(
-        {
-            "haplotypes": grouped.size(),
-            "carriers": grouped["carriers"].sum(),
-            "effect": grouped["total"].sum() / grouped["carriers"].sum().clip(lower=1),
-            "effect_low": grouped["effect"].min(),
-            "effect_high": grouped["effect"].max(),
-        }
-    ).reset_index()
-    found.insert(0, "feature", wanted[found["f"]])
-    found["alone"] = [
-        values[f, alone[v]] - values[f, -1]
-        for f, v in zip(found["f"], found["variant"], strict=True)
-    ]
-    weight = found["carriers"] * found["effect"].abs()
-    total = weight.groupby(found["feature"]).transform("sum")
-    found["share"] = np.where(total > 0, weight / total.where(total > 0, 1), 0.0)
-    order = np.lexsort((found["variant"], -found["share"], found["feature"]))
-    return found.drop(columns="f").iloc[order].reset_index(drop=True)
+    return read_drivers(study, region, features, most).effects(statistic, strand)

@@ -6,7 +6,10 @@ from collections.abc import Callable
 from pathlib import Path
 
 from workbench.errors import InputError
-from workbench.export import candidates, intervals, readings, signals, tables
+from workbench.export import intervals, readings, signals, tables
+from workbench.export.biomarkers import bed, cards, crate, gff3, h5ad, hub, igv, igvjs, vcf
+from workbench.export.biomarkers import signals as candidate_signals
+from workbench.export.biomarkers import tables as candidate_tables
 from workbench.export.job import STRANDS, Job
 from workbench.progress import Progress, Silent
 from workbench.study import Study
@@ -14,7 +17,7 @@ from workbench.views import find_locus
 
 Writer = Callable[[Job], list[Path]]
 
-TABLES = ("associations", "catalog", "tracks", "examples", "biomarkers")
+TABLES = ("associations", "catalog", "tracks", "examples")
 TABLE_WRITERS: dict[str, Writer] = {
     "tsv": tables.write_tsv,
     "parquet": tables.write_parquet,
@@ -22,9 +25,20 @@ TABLE_WRITERS: dict[str, Writer] = {
 }
 WRITERS: dict[tuple[str, str], Writer] = {
     **{(what, form): write for what in TABLES for form, write in TABLE_WRITERS.items()},
-    ("biomarkers", "bed"): candidates.write_bed,
-    ("biomarkers", "gff3"): candidates.write_gff3,
-    ("biomarkers", "vcf"): candidates.write_vcf,
+    ("biomarkers", "tsv"): candidate_tables.write_tsv,
+    ("biomarkers", "parquet"): candidate_tables.write_parquet,
+    ("biomarkers", "json"): candidate_tables.write_json,
+    ("biomarkers", "bed"): bed.write,
+    ("biomarkers", "gff3"): gff3.write,
+    ("biomarkers", "vcf"): vcf.write,
+    ("biomarkers", "bedgraph"): candidate_signals.write_bedgraph,
+    ("biomarkers", "bigwig"): candidate_signals.write_bigwig,
+    ("biomarkers", "igv"): igv.write,
+    ("biomarkers", "igvjs"): igvjs.write,
+    ("biomarkers", "hub"): hub.write,
+    ("biomarkers", "h5ad"): h5ad.write,
+    ("biomarkers", "rocrate"): crate.write,
+    ("biomarkers", "html"): cards.write,
     ("activations", "tsv"): readings.write_tsv,
     ("activations", "bed"): intervals.write_bed,
     ("activations", "gff3"): intervals.write_gff3,
@@ -54,11 +68,14 @@ def export(
         A table (``features`` is the catalog; ``biomarkers`` are a cohort's candidates), or the features'
         values along the genome.
     format : str
-        ``tsv``, ``parquet``, ``json`` for tables, and ``bed``, ``gff3``, ``vcf`` (driving
-        variants, bgzipped and indexed) for biomarkers; ``bed``, ``gff3`` (runs of active bases),
-        ``bedgraph``, ``bigwig`` (values at single bases), ``tsv`` (a row an active base) for activations.
+        ``tsv``, ``parquet``, ``json`` for tables. Biomarkers besides: ``bed``, ``gff3``, ``vcf`` (driving
+        variants, bgzipped and indexed), ``bedgraph``, ``bigwig`` (values of the leading features), ``igv``,
+        ``igvjs``, ``hub`` (folders for genome browsers), ``h5ad``, ``rocrate``, ``html`` (a card each).
+        Activations: ``bed``, ``gff3`` (runs of active bases), ``bedgraph``, ``bigwig`` (values at single
+        bases), ``tsv`` (a row an active base).
     out : Path
-        File to write; for bedgraph and bigwig a folder, with one file a feature and strand.
+        File to write; a folder for bedgraph and bigwig (one file a feature and strand), igv, igvjs, hub,
+        rocrate and html.
     features : list of int, optional
         Feature numbers. Default: tables whole; activations of the tracks' best features.
     strand : {"both", "+", "-"}

@@ -50,7 +50,7 @@ def provenance(job: Job) -> dict[str, str]:
     manifest = job.study.manifest
     region = {"region": str(job.region)} if job.region else {}
     return {
-        "model": str(manifest.model["name"]),
+        "model": manifest.model_name,
         "weights": str(manifest.model["weights_hash"]),
         "layer": job.study.layer,
         "sae": job.study.sae.hash,

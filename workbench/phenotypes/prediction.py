@@ -64,7 +64,7 @@ def _baselines(study: Study, name: str, inputs: Inputs) -> list[Predictors]:
         values, names = _matrix(study, VARIANTS, inputs)
         found.append(Predictors("variants", values))
         if study.config.phenotype.catalogue:
-            known = _catalogue(study, name)
+            known = read_catalogue(study, name)
             found.append(Predictors("catalogue", values[:, [n in known for n in names]]))
     return found
 
@@ -87,7 +87,8 @@ def _matrix(study: Study, burden: str, inputs: Inputs) -> tuple[np.ndarray, list
     return np.concatenate([empty, *columns], axis=1).astype(np.float64), names
 
 
-def _catalogue(study: Study, phenotype: str) -> set[str]:
+def read_catalogue(study: Study, phenotype: str) -> set[str]:
+    """Known variants (``CHROM:POS:REF:ALT``) of a phenotype; ``InputError`` for another table."""
     path = study.resolve(study.config.phenotype.catalogue)
     try:
         table = pd.read_csv(path, sep="," if path.suffix == ".csv" else "\t", dtype=str)

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 import pandas as pd
 
-from workbench.config import InputConfig
+from workbench.config import COHORT_FILES, InputConfig
 from workbench.manifest import Manifest
 
 if TYPE_CHECKING:
@@ -101,9 +101,14 @@ def _with_columns(table: pd.DataFrame, columns: tuple[str, ...]) -> pd.DataFrame
 def _settings(study: Study) -> str:
     text = (study.folder / "study.toml").read_text()
     given: InputConfig = study.config.input
-    for path in (given.genome, given.regions, *given.tracks):
-        if path:
-            text = text.replace(path, Path(path).name)
+    cohort = (getattr(study.config.cohort, key) for key in (*COHORT_FILES, "regions"))
+    others = (study.config.phenotype.catalogue, study.config.sae.source, study.config.model.folder)
+    model = study.config.model.name
+    named = (given.genome, given.regions, *given.tracks, *cohort, *others)
+    # Longest first: one path may begin another.
+    for path in sorted({p for p in (*named, model) if "/" in p}, key=len, reverse=True):
+        shown = study.manifest.model_name if path == model else Path(path).name
+        text = text.replace(path, shown)
     return text.strip()
 
 

@@ -6,6 +6,7 @@ from objects costs more than drawing them.
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
@@ -221,10 +222,20 @@ def _feature_strips(study: Study, locus: Locus, strips: list[Strip]) -> list[Spe
     return drawn
 
 
-def draw(study: Study, locus: Locus, strips: list[Strip], letters: bool = False) -> Spec:
-    """One picture of a locus: annotation, then a strip a feature, exactly one under another."""
+def draw(
+    study: Study,
+    locus: Locus,
+    strips: list[Strip],
+    letters: bool = False,
+    more: Sequence[tuple[str, pd.DataFrame]] = (),
+) -> Spec:
+    """One picture of a locus: annotation, then a strip a feature, exactly one under another.
+
+    ``more`` are lanes after the annotation: a name, and intervals ``start, end, strand, name``.
+    """
     first = list(dict.fromkeys(s.label for s in strips))
-    rows = [_lane(name, table, locus) for name, table in annotation(study, locus, first)]
+    lanes = [*annotation(study, locus, first), *more]
+    rows = [_lane(name, table, locus) for name, table in lanes]
     if letters:
         rows.append(_letters(study, locus))
     rows += _feature_strips(study, locus, strips)

@@ -8,7 +8,7 @@ import pandas as pd
 
 from workbench.atomic import write_atomic
 from workbench.biomarkers.candidates import DRIVER_COLUMNS, KEY, drive, driven_regions
-from workbench.biomarkers.table import make_table
+from workbench.biomarkers.table import make_tables
 from workbench.progress import Progress
 from workbench.stages.phenotype import has_phenotypes
 from workbench.stages.stage import Stage
@@ -31,11 +31,13 @@ def run(study: Study, shard: int, progress: Progress) -> int:
 
 
 def finish(study: Study) -> None:
-    """Write the table ``biomarkers``."""
+    """Write the tables ``biomarkers`` and, a row a candidate and lineage, ``biomarker_lineages``."""
     parts = [pd.read_parquet(_path(study, i)) for i in range(len(driven_regions(study)))]
     empty = pd.DataFrame(columns=[*KEY, *DRIVER_COLUMNS]).astype({"feature": "int64"})
     drivers = pd.concat(parts, ignore_index=True) if parts else empty
-    study.write_table("biomarkers", make_table(study, drivers))
+    table, effects = make_tables(study, drivers)
+    study.write_table("biomarkers", table)
+    study.write_table("biomarker_lineages", effects)
 
 
 STAGE = Stage(

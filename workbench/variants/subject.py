@@ -72,6 +72,11 @@ def of_study(folder: Path) -> Subject:
     """The model, genome, autoencoder and labels of a study that has run as far as its autoencoder."""
     study = Study.open(folder)
     study.verify()
+    return opened(study)
+
+
+def opened(study: Study) -> Subject:
+    """The same of a study that is open."""
     return Subject(
         name=f"study {study.folder.name}",
         model=study.model,

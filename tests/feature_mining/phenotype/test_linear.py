@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 import statsmodels.api as sm
 
-from feature_mining.phenotype.linear import ols
+from feature_mining.phenotype.linear import ols, robust
 from feature_mining.phenotype.moments import moments
 from feature_mining.phenotype.tails import chi2_tail, t_tail
 
@@ -51,3 +51,20 @@ def test_tails_keep_their_rank_where_floats_run_out():
     with mpmath.workdps(60):
         p = mpmath.erfc(mpmath.sqrt(mpmath.mpf(3000) / 2))
         assert far.minus_log10[2] == pytest.approx(float(-mpmath.log10(p)), rel=1e-9)
+
+
+def test_robust_errors_equal_statsmodels_hc3():
+    random = np.random.default_rng(6)
+    n = 250
+    covariates = np.column_stack([np.ones(n), random.normal(size=(n, 3))])
+    values = np.vstack([random.random((4, n)) < 0.3, random.normal(size=(4, n)), covariates[:, 1]])
+    y = covariates[:, 2] + 0.3 * values[1] + random.normal(size=n) * (1 + 2 * values[1])
+    table = robust(values, y, covariates)
+    for i in range(8):
+        design = np.column_stack([covariates, values[i]])
+        fit = sm.OLS(y, design).fit(cov_type="HC3", use_t=True)
+        assert table["se_hc3"][i] == pytest.approx(fit.bse[-1], rel=1e-9)
+        assert table["p_hc3"][i] == pytest.approx(fit.pvalues[-1], rel=1e-7)
+    assert table.loc[8].isna().all()
+    plain = ols(values, y, covariates)
+    assert table["se_hc3"][1] > 1.2 * plain["se"][1]  # twice the noise among carriers

@@ -3,9 +3,6 @@
 from __future__ import annotations
 
 import json
-import shutil
-import subprocess
-from dataclasses import replace
 from pathlib import Path
 
 import gffutils
@@ -14,106 +11,82 @@ import pandas as pd
 import pysam
 import pytest
 
-from tests.workbench.cohort.test_haplotypes import row, write_vcf
-from tests.workbench.small_study import small_config, write_model
+from tests.workbench.biomarkers.conftest import CAUSAL, CONTIG, QUANTITY, TRAIT, N, tool
+from workbench.biomarkers.columns import COLUMNS, schema
 from workbench.biomarkers.names import hgvs, spdi
 from workbench.biomarkers.tiers import RULES, tier_of
 from workbench.cohort.edits import parse_variant
-from workbench.config import CohortConfig, PhenotypeConfig
-from workbench.engines.local import run
 from workbench.errors import InputError
 from workbench.export import export
-from workbench.export.candidates import score
+from workbench.export.biomarkers.rows import score
 from workbench.genome import Genome
 from workbench.study import Study
-
-CONTIG = "NC_005816.1"
-N = 160
-CAUSAL, NEUTRAL = 4400, 4600
-TRAIT = "resists a;b=c&d,e <i>"
-"""A name with everything that GFF3, VCF or HTML reserve."""
-
-
-@pytest.fixture(scope="module")
-def study(tmp_path_factory: pytest.TempPathFactory, samples: Path) -> Study:
-    """Carriers of the variant at 4400 have the trait, but for a few; 4600 is carried at random."""
-    folder = tmp_path_factory.mktemp("biomarkers")
-    random = np.random.default_rng(5)
-    letters = "".join((samples / "yersinia_pPCP1.fa").read_text().split("\n")[1:])
-    other = {"A": "C", "C": "A", "G": "T", "T": "G"}
-    names = [f"s{i}" for i in range(N)]
-    carried = {p: random.random(N) < 0.4 for p in (CAUSAL, NEUTRAL)}
-    rows = [
-        row(p, letters[p - 1], other[letters[p - 1]], *carried[p].astype(int).astype(str))
-        for p in (CAUSAL, NEUTRAL)
-    ]
-    rows = [r.replace("c ", f"{CONTIG} ", 1) for r in rows]
-    path = write_vcf(folder / "v.vcf", 9609, names, rows)
-    text = path.read_text().replace("ID=c,", f"ID={CONTIG},")
-    path.write_text(text.replace("#CHROM", "##simulated=made for a test\n#CHROM", 1))
-    flipped = random.random(N) < 0.1
-    table = pd.DataFrame(
-        {
-            "sample": names,
-            TRAIT: (carried[CAUSAL] ^ flipped).astype(int),
-            "lineage": np.where(np.arange(N) % 2, "L1", "L2"),
-            "part": np.where(np.arange(N) < N // 2, "first", "second"),
-        }
-    )
-    table.to_csv(folder / "p.tsv", sep="\t", index=False)
-    bed = folder / "r.bed"
-    bed.write_text(f"{CONTIG}\t4342\t4780\tpim\t0\t+\n")
-    config = replace(
-        small_config(samples, write_model(folder / "model")),
-        cohort=CohortConfig(
-            variants=str(path),
-            phenotypes=str(folder / "p.tsv"),
-            phenotype=[TRAIT],
-            groups=["lineage", "part"],
-            regions=str(bed),
-        ),
-        phenotype=PhenotypeConfig(permutations=99, discovery="part=first"),
-    )
-    made = Study.create(folder / "study", config)
-    run(made, until="biomarkers")
-    return made
-
-
-def tool(*command: str | Path) -> str:
-    if not shutil.which(str(command[0])):
-        pytest.skip(f"{command[0]} is not installed")
-    done = subprocess.run([str(c) for c in command], capture_output=True, text=True, check=True)
-    assert "rror" not in done.stderr and "W::" not in done.stderr
-    return done.stdout
 
 
 def test_the_planted_variant_drives_the_first_candidate(study: Study) -> None:
     table = study.table("biomarkers")
-    first = table.iloc[0]
+    first = table[table["phenotype"] == TRAIT].iloc[0]
     assert first["driving_variants"][0].startswith(f"{CONTIG}:{CAUSAL}:")
     assert first["driving_hgvs"][0].startswith(f"{CONTIG}:g.{CAUSAL}")
     assert first["driving_spdi"][0].startswith(f"{CONTIG}:{CAUSAL - 1}:")
     assert first["driving_delta"][0] != 0
     assert (first["chrom"], first["start"], first["end"]) == (CONTIG, 4342, 4780)
-    assert first["n"] == N and first["evidence_tier"] == "B" and bool(first["replicated"])
+    assert first["n"] == N and first["evidence_tier"] == "A" and bool(first["replicated"])
+    assert list(first["catalogue_variants"]) == [first["driving_variants"][0]]
+    assert first["catalogue_share"] == pytest.approx(first["driving_share"][0]) and (
+        first["driving_share"][0] >= 0.5
+    )
+    other = table[table["phenotype"] == QUANTITY]
+    assert len(other) and not (other["evidence_tier"] == "A").any()  # the catalogue is of the other
     assert first["sae_sha256"] == study.sae.hash and first["simulated"] == "made for a test"
     assert table["not_for_clinical_use"].all() and table["candidate_id"].is_unique
     assert (table["q"] <= 0.05).all() and (
         table["tier_rule"] == table["evidence_tier"].map(RULES)
     ).all()
-    source = study.table("phenotype_associations").set_index(["burden", "feature"])
+    source = study.table("phenotype_associations").set_index(["phenotype", "burden", "feature"])
     for r in table.itertuples():
-        assert r.p == source.loc[(r.burden, r.feature), "p"]
+        assert r.p == source.loc[(r.phenotype, r.burden, r.feature), "p"]
     catalog = study.table("catalog").set_index("feature")
     assert first["label"] == catalog.loc[first["feature"], "best_track"]
-    held = study.table("prediction").query("group == 'all' and folds == 'lineages held out'")
+    held = study.table("prediction").query(
+        "phenotype == @TRAIT and group == 'all' and folds == 'lineages held out'"
+    )
     auroc = held.set_index("predictors")["auroc"]
     expected = auroc[f"features, {first['burden']}"] - auroc["lineage"]
     assert first["cv_auroc_delta"] == pytest.approx(expected)
 
 
+def test_the_table_says_where_it_is_from_and_of_what(study: Study) -> None:
+    table = study.table("biomarkers")
+    assert list(table) == list(COLUMNS) == [f["name"] for f in schema()["fields"]]
+    first = table.iloc[0]
+    assert first["assembly"] == CONTIG  # no file names the assembly
+    assert first["gene"] == "pim" and first["locus_tag"] == "YP_pPCP05"
+    assert first["model"] == "model"  # the folder's name, not where it lies
+    text = table.to_json() + json.dumps(schema())
+    assert str(study.folder.parent) not in text.replace("\\/", "/")
+    assert first["burden_definition"].startswith("sum over bases of what rises")
+    today = pd.Timestamp.now("UTC").normalize().tz_localize(None)
+    assert abs(pd.Timestamp(first["date"]) - today) <= pd.Timedelta(days=1)
+
+
+def test_effects_by_lineage(study: Study) -> None:
+    table = study.table("biomarkers")
+    effects = study.table("biomarker_lineages")
+    assert set(effects["candidate_id"]) == set(table["candidate_id"])
+    first = table[table["phenotype"] == TRAIT].iloc[0]
+    own = effects[effects["candidate_id"] == first["candidate_id"]]
+    assert own["group"].tolist() == ["L1", "L2"] and own["n"].sum() == N
+    assert (np.sign(own["beta"]) == np.sign(first["beta"])).all()
+    assert (own["ci_low"] * own["ci_high"] > 0).all() and (own["test"] == "firth wald").all()
+    assert (table["lineages_tested"] == 2).all() and table["heterogeneity_p"].between(0, 1).all()
+    growth = table["phenotype"] == QUANTITY
+    assert (table["se_hc3"] / table["se"])[growth].between(0.5, 2).all()
+    assert table.loc[~growth, "se_hc3"].isna().all()
+
+
 def test_regions_name_a_feature_or_a_variant(study: Study) -> None:
-    table = study.table("phenotype_regions")
+    table = study.table("phenotype_regions").query("phenotype == @TRAIT")
     plain = table["burden"] == "variants"
     assert plain.sum() == 1 and (table.loc[plain, "feature"] == -1).all()
     assert table.loc[plain, "variant"].iloc[0].startswith(f"{CONTIG}:{CAUSAL}:")
@@ -123,7 +96,7 @@ def test_regions_name_a_feature_or_a_variant(study: Study) -> None:
 def test_tables_come_back(study: Study, tmp_path: Path) -> None:
     table = study.table("biomarkers")
     tsv = pd.read_csv(export(study, "biomarkers", "tsv", tmp_path / "b.tsv")[0], sep="\t")
-    assert list(tsv) == list(table) and tsv["phenotype"].eq(TRAIT).all()
+    assert list(tsv) == list(table) and set(tsv["phenotype"]) == {TRAIT, QUANTITY}
     np.testing.assert_allclose(tsv["p"], table["p"], rtol=1e-12)
     records = json.loads(export(study, "biomarkers", "json", tmp_path / "b.json")[0].read_text())
     assert [r["candidate_id"] for r in records] == table["candidate_id"].tolist()
@@ -131,7 +104,7 @@ def test_tables_come_back(study: Study, tmp_path: Path) -> None:
 
 def test_bedtools_reads_the_bed(study: Study, tmp_path: Path) -> None:
     (path,) = export(study, "biomarkers", "bed", tmp_path / "b.bed")
-    assert "SIMULATED: made for a test; not for clinical use" in path.read_text()
+    assert "not for clinical use; SIMULATED: made for a test" in path.read_text()
     probe = tmp_path / "probe.bed"
     probe.write_text(f"{CONTIG}\t4779\t4900\n{CONTIG}\t4780\t4900\n")
     hits = tool("bedtools", "intersect", "-a", probe, "-b", path, "-c").splitlines()
@@ -148,7 +121,7 @@ def test_gffutils_reads_the_gff3_with_its_escapes(study: Study, tmp_path: Path) 
     found = list(gffutils.create_db(str(path), ":memory:").all_features())
     assert {f.id for f in found} == set(study.table("biomarkers")["candidate_id"])
     assert {(f.seqid, f.start, f.end) for f in found} == {(CONTIG, 4343, 4780)}
-    assert all(f.attributes["phenotype"] == [TRAIT] for f in found)
+    assert {tuple(f.attributes["phenotype"]) for f in found} == {(TRAIT,), (QUANTITY,)}
     assert "a%3Bb%3Dc%26d%2Ce" in path.read_text()
 
 
@@ -177,6 +150,11 @@ def test_bcftools_and_tabix_read_the_vcf(study: Study, tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("row", "tier"),
     [
+        ({"lineage_effect": "locus", "replicated": True, "catalogue_share": 0.5}, "A"),
+        ({"lineage_effect": "locus", "replicated": True, "catalogue_share": 0.49}, "B"),
+        ({"lineage_effect": "locus", "replicated": True, "catalogue_share": float("nan")}, "B"),
+        ({"lineage_effect": "locus", "replicated": False, "catalogue_share": 1.0}, "C"),
+        ({"lineage_effect": "lineage", "replicated": True, "catalogue_share": 1.0}, "D"),
         ({"lineage_effect": "locus", "replicated": True}, "B"),
         ({"lineage_effect": "locus", "replicated": False}, "C"),
         ({"lineage_effect": "locus", "replicated": float("nan")}, "C"),

@@ -1,0 +1,79 @@
+"""What a genome browser opens, in one folder: reference, genes, candidates, driving variants, signals."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import NamedTuple
+
+from workbench.atomic import write_atomic
+from workbench.errors import InputError
+from workbench.export import signals
+from workbench.export.biomarkers import bed, sequence, vcf
+from workbench.export.biomarkers.rows import Row, leading, part, placed
+from workbench.export.job import Job, prepare_folder
+
+GENES = "gene"
+AROUND = 1000
+"""Bases shown on each side of the first candidate."""
+
+
+class Item(NamedTuple):
+    """A file of the folder: name relative to it, what a browser calls it, its format, its index or empty."""
+
+    path: str
+    title: str
+    format: str
+    index: str = ""
+
+
+class Bundle(NamedTuple):
+    """The folder's items in the order in which they are shown, the place opened first, all files written."""
+
+    items: list[Item]
+    locus: tuple[str, int, int]
+    rows: list[Row]
+    written: list[Path]
+
+
+def write_bundle(job: Job, reference: bool = True) -> Bundle:
+    """Write the files, the FASTA only if ``reference``. ``InputError`` where nothing is a candidate."""
+    rows = placed(job)
+    if not rows:
+        raise InputError(f"{job.study.folder}: no candidate, so there is nothing to show")
+    prepare_folder(job.out)
+    written = sequence.write_fasta(job.study, job.out / "genome.fa") if reference else []
+    written += bed.write(part(job, "bed", "candidates.bed"))
+    items = [Item("candidates.bed", "candidate biomarkers", "bed")]
+    if any(len(r["driving_variants"]) for r in rows):
+        written += vcf.write(part(job, "vcf", "drivers.vcf.gz"))
+        items.append(Item("drivers.vcf.gz", "driving variants", "vcf", index="drivers.vcf.gz.tbi"))
+    if genes := _write_genes(job):
+        written.append(genes)
+        items.append(Item(genes.name, "genes", "bed"))
+    led = part(job, "bigwig", "signals")._replace(features=job.features or leading(rows))
+    for path in signals.write_bigwig(led):
+        written.append(path)
+        if path.suffix == ".bw":
+            feature, side = path.name.split(".")[:2]
+            title = f"feature {feature.removeprefix('f')}, {side} strand's reading"
+            items.append(Item(f"signals/{path.name}", title, "bigwig"))
+    top = max(rows, key=lambda r: r["minus_log10_p"])
+    length = job.study.manifest.contigs[top["chrom"]]
+    locus = (top["chrom"], max(0, top["start"] - AROUND), min(length, top["end"] + AROUND))
+    return Bundle(items, locus, rows, written)
+
+
+def _write_genes(job: Job) -> Path | None:
+    """BED6 of the track ``gene``, if the study has it."""
+    track = next((t for t in job.study.tracks if t.name == GENES), None)
+    if track is None:
+        return None
+    order = {chrom: i for i, chrom in enumerate(job.study.manifest.contigs)}
+    table = track.intervals
+    table = table.iloc[table["chrom"].map(order).argsort(kind="stable")]
+    path = job.out / "genes.bed"
+    with write_atomic(path) as temporary, temporary.open("w") as handle:
+        for r in table.itertuples():
+            name = "_".join(str(r.name).split()) or "."
+            handle.write(f"{r.chrom}\t{r.start}\t{r.end}\t{name}\t0\t{r.strand}\n")
+    return path

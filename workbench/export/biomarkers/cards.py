@@ -1,0 +1,147 @@
+"""A page for each candidate, and one that lists them; each opens anywhere, nothing is fetched."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pandas as pd
+from jinja2 import Environment, FileSystemLoader, StrictUndefined
+from markupsafe import Markup
+
+from workbench.atomic import write_atomic
+from workbench.audit.flags import FLAGS
+from workbench.cohort.edits import parse_variant
+from workbench.export.biomarkers.pictures import draw_alleles, draw_effects, draw_locus
+from workbench.export.biomarkers.rows import Row, chosen, simulated
+from workbench.export.job import Job, prepare_folder, provenance
+from workbench.report import formats
+from workbench.report.context import CONTROLS
+from workbench.study import Study
+from workbench.variants.effects import Effect, measure
+from workbench.variants.subject import Subject, opened
+
+HERE = Path(__file__).parent
+STYLE = HERE.parents[1] / "report" / "report.css"
+FILTERS = (
+    *("fixed", "signed", "strength", "count", "percent", "probability", "between", "plural"),
+)  # fmt: skip
+
+
+def write(job: Job) -> list[Path]:
+    """Write ``index.html`` and ``CANDIDATE.html`` for each; ``job.out`` is a folder.
+
+    The model reads the first driving variant of each candidate once with and once without it.
+    """
+    table = chosen(job)
+    prepare_folder(job.out)
+    environment = _environment()
+    rows = table.to_dict("records")
+    common = {
+        "study": job.study.folder.name,
+        "simulated": simulated(rows),
+        "style": Markup(STYLE.read_text()),
+        "provenance": provenance(job),
+    }
+    written = [job.out / "index.html"]
+    job.progress.begin("drawing cards", len(rows), "cards")
+    effects = job.study.table("biomarker_lineages")
+    controls = _controls(job.study)
+    page = environment.get_template("card.html.j2")
+    for row, subject, effect in _with_effects(job.study, rows):
+        own = effects[effects["candidate_id"] == row["candidate_id"]]
+        beside = controls.get((row["feature"], row["label"], row["label_strand_mode"]), {})
+        text = page.render(
+            **common,
+            row=row,
+            pictures=_pictures(job.study, row, subject, effect),
+            effects=draw_effects(row, own),
+            lineages=own.to_dict("records"),
+            drivers=_drivers(row),
+            controls=[(name, *beside[key]) for key, name in CONTROLS.items() if key in beside],
+            flags=[
+                (f, FLAGS[f]) for f in str(row["confound_flags"] or "").split(",") if f in FLAGS
+            ],
+        )
+        path = job.out / f"{row['candidate_id']}.html"
+        _save(path, text)
+        written.append(path)
+        job.progress.advance(1)
+    job.progress.end()
+    _save(written[0], environment.get_template("cards.html.j2").render(**common, rows=rows))
+    return written
+
+
+def _save(path: Path, text: str) -> None:
+    with write_atomic(path) as temporary:
+        temporary.write_text(text, encoding="utf-8")
+
+
+def _environment() -> Environment:
+    environment = Environment(
+        loader=FileSystemLoader(HERE), autoescape=True, undefined=StrictUndefined,
+        trim_blocks=True, lstrip_blocks=True,
+    )  # fmt: skip
+    environment.filters |= {name: getattr(formats, name) for name in FILTERS}
+    environment.filters["mode"] = formats.mode_words
+    return environment
+
+
+def _with_effects(
+    study: Study, rows: list[Row]
+) -> Iterator[tuple[Row, Subject | None, Effect | None]]:
+    """Rows with what the model says of their first driving variant, variant by variant."""
+    by_variant: dict[str, list[Row]] = {}
+    for row in rows:
+        names = list(row["driving_variants"])
+        by_variant.setdefault(names[0] if names else "", []).append(row)
+    for row in by_variant.pop("", []):
+        yield row, None, None
+    if not by_variant:
+        return
+    subject = opened(study)
+    variants = [parse_variant(name) for name in by_variant]
+    for (_, own), effect in zip(by_variant.items(), measure(subject, variants), strict=True):
+        for row in own:
+            yield row, subject, effect
+
+
+def _pictures(
+    study: Study, row: Row, subject: Subject | None, effect: Effect | None
+) -> list[tuple[Any, ...]]:
+    if study.config.cohort.matrix:
+        return []
+    catalog = study.table("catalog").set_index("feature")
+    maximum = float(catalog.loc[row["feature"], "max"])
+    found: list[tuple[Any, ...]] = []
+    if maximum > 0:
+        found.append(draw_locus(study, row, str(row["label"] or "no label"), maximum))
+    if subject is not None and effect is not None:
+        found += draw_alleles(subject, row, effect)
+    return found
+
+
+def _drivers(row: Row) -> list[dict[str, Any]]:
+    names = ("variants", "hgvs", "delta", "alone", "share")
+    columns = [row[f"driving_{name}"] for name in names]
+    known = set(row["catalogue_variants"])
+    return [
+        {**dict(zip(names, cells, strict=True)), "known": cells[0] in known}
+        for cells in zip(*columns, strict=True)
+    ]
+
+
+def _controls(study: Study) -> dict[tuple[int, str, str], dict[str, tuple[float, float]]]:
+    """Of a track's best feature: lift of each control, and the feature's margin over it."""
+    if study.config.cohort.matrix:
+        return {}
+    table: pd.DataFrame = study.table("tracks")
+    found = {}
+    for row in table.to_dict("records"):
+        found[row["feature"], row["track"], row["mode"]] = {
+            key: (row[f"{key}_ap_lift"], row[f"margin_{key}"])
+            for key in CONTROLS
+            if f"{key}_ap_lift" in row and f"margin_{key}" in row
+        }
+    return found

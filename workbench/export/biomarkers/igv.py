@@ -1,0 +1,41 @@
+"""A folder that IGV (desktop) opens: ``session.xml``, every file beside it by a relative path."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from xml.etree import ElementTree
+
+from workbench.atomic import write_atomic
+from workbench.export.biomarkers.bundle import write_bundle
+from workbench.export.biomarkers.rows import notice
+from workbench.export.job import Job, write_sidecar
+
+COLOURS = {"plus": "0,114,178", "minus": "213,94,0"}
+
+
+def write(job: Job) -> list[Path]:
+    """Write the folder; open ``session.xml`` with File > Open Session."""
+    bundle = write_bundle(job)
+    chrom, start, end = bundle.locus
+    session = ElementTree.Element(
+        "Session", genome="genome.fa", locus=f"{chrom}:{start + 1}-{end}", version="8"
+    )
+    resources = ElementTree.SubElement(session, "Resources")
+    panel = ElementTree.SubElement(session, "Panel", name="DataPanel")
+    for item in bundle.items:
+        given = {"path": item.path, "name": item.title, "type": item.format}
+        if item.index:
+            given["index"] = item.index
+        ElementTree.SubElement(resources, "Resource", given)
+        shown = {"id": item.path, "name": item.title}
+        if item.format == "bigwig":
+            side = "plus" if ".plus." in item.path else "minus"
+            shown |= {"color": COLOURS[side], "autoScale": "true", "renderer": "BAR_CHART"}
+        ElementTree.SubElement(panel, "Track", shown)
+    session.append(ElementTree.Comment(f" {notice(bundle.rows).replace('--', '- -')} "))
+    ElementTree.indent(session)
+    path = job.out / "session.xml"
+    text = ElementTree.tostring(session, encoding="unicode", xml_declaration=True)
+    with write_atomic(path) as temporary:
+        temporary.write_text(f"{text}\n", encoding="utf-8")
+    return [path, *bundle.written, write_sidecar(job)]
