@@ -23,7 +23,7 @@ class Item(NamedTuple):
     path: str
     title: str
     format: str
-    index: str = ""
+    index_path: str = ""
 
 
 class Bundle(NamedTuple):
@@ -46,7 +46,9 @@ def write_bundle(job: Job, reference: bool = True) -> Bundle:
     items = [Item("candidates.bed", "candidate biomarkers", "bed")]
     if any(len(r["driving_variants"]) for r in rows):
         written += vcf.write(part(job, "vcf", "drivers.vcf.gz"))
-        items.append(Item("drivers.vcf.gz", "driving variants", "vcf", index="drivers.vcf.gz.tbi"))
+        items.append(
+            Item("drivers.vcf.gz", "driving variants", "vcf", index_path="drivers.vcf.gz.tbi")
+        )
     if genes := _write_genes(job):
         written.append(genes)
         items.append(Item(genes.name, "genes", "bed"))

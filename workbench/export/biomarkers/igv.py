@@ -24,8 +24,8 @@ def write(job: Job) -> list[Path]:
     panel = ElementTree.SubElement(session, "Panel", name="DataPanel")
     for item in bundle.items:
         given = {"path": item.path, "name": item.title, "type": item.format}
-        if item.index:
-            given["index"] = item.index
+        if item.index_path:
+            given["index"] = item.index_path
         ElementTree.SubElement(resources, "Resource", given)
         shown = {"id": item.path, "name": item.title}
         if item.format == "bigwig":

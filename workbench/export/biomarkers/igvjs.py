@@ -43,8 +43,8 @@ def _track(item: Item) -> dict[str, Any]:
         "format": item.format,
         "url": item.path,
     }
-    if item.index:
-        track["indexURL"] = item.index
+    if item.index_path:
+        track["indexURL"] = item.index_path
     if item.format == "bigwig":
         side = "plus" if ".plus." in item.path else "minus"
         track |= {"color": f"rgb({COLOURS[side]})", "autoscale": True, "height": 50}
