@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import shlex
 from pathlib import Path
 
@@ -15,6 +16,7 @@ from workbench.engines.survey import Standing, survey
 from workbench.intake import is_study
 from workbench.stages.registry import STAGES
 
+_LEFT = re.compile(r"([\d,]+) s left")
 EVERY = 2.0
 """Seconds between looks at the ledger."""
 
@@ -70,9 +72,15 @@ def _line(standings: list[Standing], running: bool, whole: bool, run: background
     if whole:
         st.success("Finished.")
     elif running and now is not None:
-        left = f"; about {_time(now.seconds_left)} left in it" if now.seconds_left else ""
+        left = now.seconds_left or _said_left(run.output)
+        time_left = f"; about {_time(left)} left in it" if left else ""
         shards = f", {now.done} of {now.shards} shards" if now.shards > 1 else ""
-        st.info(f"Running: {STAGES[now.stage].title}{shards}{left}. It goes on if you leave.")
+        st.info(
+            f"Running: {STAGES[now.stage].title}{shards}{time_left}. It goes on if you leave or reload."
+        )
+        said = run.output.strip().splitlines()[-1:]
+        if said:
+            st.caption(plain(said[0]))
     elif running:
         st.info("Starting.")
     else:
@@ -80,6 +88,13 @@ def _line(standings: list[Standing], running: bool, whole: bool, run: background
         last = run.output.strip().splitlines()[-1:] if run.pid else []
         words = failed or last
         st.warning(plain("Not running. " + ("; ".join(words) if words else "Go on when you like.")))
+
+
+def _said_left(output: str) -> float:
+    """Seconds left as the run's last line says, for stages of one shard; 0 where it does not."""
+    last = output.strip().splitlines()[-1:]
+    found = _LEFT.search(last[0]) if last else None
+    return float(found[1].replace(",", "")) if found else 0.0
 
 
 def _share(standings: list[Standing]) -> float:

@@ -8,23 +8,21 @@ from __future__ import annotations
 
 import json
 import shutil
+import tempfile
 import zlib
 from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path, PurePosixPath
 from typing import BinaryIO, NamedTuple
 
-import pandas as pd
-
 from workbench.atomic import write_atomic
 from workbench.config import StudyConfig
 from workbench.errors import InputError
-from workbench.genome import Genome
 from workbench.study import CONFIG, Study
 from workbench.text import suffix_of
-from workbench.tracks import READERS, Track, read_tracks
+from workbench.tracks import READERS
 
-MOST_BYTES = 512 << 20
+MOST_BYTES = 400 << 20
 """Largest file taken, as it is sent."""
 MOST_UNPACKED = 2 << 30
 """Largest file taken, unpacked."""
@@ -47,7 +45,9 @@ KINDS = {
     ),
     "track": Kind("track", tuple(READERS), "GFF3, GTF, BED, GenBank, bigWig or bedGraph"),
     "variants": Kind("variants", (".vcf",), "VCF"),
-    "phenotypes": Kind("phenotypes", (".tsv", ".csv", ".txt"), "a table, TSV or CSV"),
+    "phenotypes": Kind(
+        "phenotypes", (".tsv", ".csv", ".txt"), "a table (TSV; CSV where the name ends so)"
+    ),
 }
 
 
@@ -162,14 +162,15 @@ class _Unpacked:
 
 
 def take(folder: Path, files: list[Handed], config: StudyConfig) -> tuple[Study, Checked]:
-    """Store files in a new study folder, check them, and write its ``study.toml``.
+    """Store files in a new study folder, write its ``study.toml``, and check everything that a run will read.
 
     Parameters
     ----------
     folder : Path
         Must not exist.
     files : list of Handed
-        One genome, any number of tracks, at most one file of variants and of phenotypes.
+        One genome, any number of tracks, at most one file of variants and of phenotypes. A genome with its
+        annotation in one file (GenBank, EMBL) is its own track where no other is given.
     config : StudyConfig
         Settings; its inputs are filled in here.
 
@@ -194,8 +195,8 @@ def take(folder: Path, files: list[Handed], config: StudyConfig) -> tuple[Study,
             names[own] = handed.name
             store(handed, inputs / own)
         (inputs / ORIGINAL).write_text(json.dumps(names, indent=1))
-        found = _check(folder, names)
-        return Study.create(folder, _filled(config, inputs, names)), found
+        study = Study.create(folder, _filled(config, inputs, names))
+        return study, check(study)
     except BaseException as error:
         shutil.rmtree(folder)
         if isinstance(error, InputError):
@@ -203,50 +204,64 @@ def take(folder: Path, files: list[Handed], config: StudyConfig) -> tuple[Study,
         raise
 
 
+def inspect(files: list[Handed], config: StudyConfig) -> Checked:
+    """What `take` would find in files, or its ``InputError``; they can be read again afterwards."""
+    with tempfile.TemporaryDirectory() as name:
+        try:
+            return take(Path(name) / "study", files, config)[1]
+        finally:
+            for handed in files:
+                handed.stream.seek(0)
+
+
 def _with_names(text: str, inputs: Path, names: dict[str, str]) -> str:
     for own, name in names.items():
         text = text.replace(str(inputs / own), name)
-    return text
+    return text.replace(f"{inputs.parent}/", "").replace(f"{inputs.parent}: ", "")
 
 
 def _of(names: dict[str, str], kind: str) -> list[str]:
     return [own for own in names if own.startswith(KINDS[kind].stem)]
 
 
-def _check(folder: Path, names: dict[str, str]) -> Checked:
-    inputs = folder / "inputs"
-    (own,) = _of(names, "genome")
-    genome = Genome(inputs / own, cache=folder / "cache")
-    tracks: list[Track] = []
-    for own in _of(names, "track"):
-        tracks += read_tracks(inputs / own, genome)
+def check(study: Study) -> Checked:
+    """Read all inputs of a study that has not run yet; ``InputError`` for what a run would refuse."""
+    # Imported here: the app asks this module for names long before anything is checked.
+    from workbench.cohort.vcf import VariantFile
+    from workbench.stages.plan import read_study_tracks, refuse_no_annotation
+
+    genome, given = study.genome, study.config.cohort
+    tracks = read_study_tracks(study)
+    refuse_no_annotation(study, tracks)
     samples = 0
-    for own in _of(names, "phenotypes"):
-        samples = _samples(inputs / own)
+    if given.variants:
+        VariantFile(study.resolve(given.variants), contigs=genome.lengths)
+        samples = len(study.cohort.samples)
+    elif given.phenotypes:
+        raise InputError(
+            "phenotypes without samples' variants; add the VCF that they belong to, or take the table away"
+        )
     return Checked(dict(genome.lengths), {t.name: len(t.intervals) for t in tracks}, samples)
 
 
-def _samples(path: Path) -> int:
-    try:
-        table = pd.read_csv(path, sep=None, engine="python")
-    except (ValueError, UnicodeDecodeError) as error:
-        raise InputError(f"{path}: not a table ({error}); expected TSV or CSV") from None
-    if "sample" not in table:
-        raise InputError(
-            f"{path}: no column sample; found {', '.join(map(str, table.columns[:8]))}"
-        )
-    return len(table)
+def columns_of(handed: Handed) -> list[str]:
+    """Columns of a table of phenotypes besides ``sample``, as its first line has them."""
+    line = handed.stream.readline(_PIECE).decode("utf-8", "replace")
+    handed.stream.seek(0)
+    cut = "," if suffix_of(Path(handed.name)) == ".csv" else "\t"
+    names = [name.strip().lstrip("#") for name in line.rstrip("\r\n").split(cut)]
+    return [name for name in dict.fromkeys(names) if name and name != "sample"]
 
 
 def _filled(config: StudyConfig, inputs: Path, names: dict[str, str]) -> StudyConfig:
     path: Callable[[str], str] = lambda kind: next(  # noqa: E731
         (str(inputs / own) for own in _of(names, kind)), ""
     )
-    given = replace(
-        config.input,
-        genome=path("genome"),
-        tracks=[str(inputs / own) for own in _of(names, "track")],
-    )
+    genome = path("genome")
+    tracks = [str(inputs / own) for own in _of(names, "track")]
+    if not tracks and suffix_of(Path(genome)) in READERS:
+        tracks = [genome]
+    given = replace(config.input, genome=genome, tracks=tracks)
     cohort = replace(config.cohort, variants=path("variants"), phenotypes=path("phenotypes"))
     filled = replace(config, input=given, cohort=cohort)
     filled.check()

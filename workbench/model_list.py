@@ -91,6 +91,18 @@ def describe(name: str, folder: Path | None = None) -> list[str]:
     return [*lines, f"layers: {', '.join(taps)}", f"parts of a block: {', '.join(parts)}"]
 
 
+def here(folder: Path | None = None) -> list[str]:
+    """Names of models whose weights are on this machine."""
+    found = [n for n in RELEASED if any(p.exists() for p in where_to_look(n, folder))]
+    return ["mini", *found]
+
+
+def layers(name: str) -> list[str]:
+    """Outputs of the blocks of a model by name, first to last."""
+    network = load(name).network if name == "mini" else _skeleton(name)  # type: ignore[attr-defined]
+    return [tap for tap in network.tap_names() if tap.startswith("blocks.") and tap.count(".") == 1]
+
+
 def _skeleton(name: str) -> StripedHyena:
     import torch
 

@@ -13,6 +13,8 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
+import psutil
+
 import app
 
 CHROMIUM = shutil.which("chromium") or shutil.which("chromium-browser")
@@ -21,23 +23,27 @@ MAIN = Path(app.__file__).with_name("main.py")
 
 
 @contextmanager
-def serving(study: Path) -> Iterator[tuple[str, int]]:
-    """Address and process id of a server on a free port of this machine, ended on leaving."""
+def serving(
+    study: Path | None, variables: dict[str, str] | None = None
+) -> Iterator[tuple[str, int]]:
+    """Address and process id of the app on a free port of this machine, ended on leaving.
+
+    Started by the command that users type; ``variables`` are added to its environment.
+    """
     with socket.socket() as probe:
         probe.bind(("127.0.0.1", 0))
         port = probe.getsockname()[1]
-    words = [sys.executable, "-m", "streamlit", "run", str(MAIN)]
-    words += ["--server.address", "127.0.0.1", "--server.port", str(port)]
-    words += ["--server.headless", "true", "--server.fileWatcherType", "none"]
-    words += ["--browser.gatherUsageStats", "false", "--", str(study)]
+    words = [sys.executable, "-m", "workbench", "app", "--port", str(port)]
+    words += [str(study)] if study else []
     root = str(MAIN.parents[1])
-    environment = {**os.environ, "PYTHONPATH": root}
+    environment = {**os.environ, "PYTHONPATH": root, **(variables or {})}
     quiet = subprocess.DEVNULL
     server = subprocess.Popen(words, stdout=quiet, stderr=quiet, env=environment)
     try:
         address = f"http://127.0.0.1:{port}"
         _wait(f"{address}/_stcore/health", server)
-        yield address, server.pid
+        (child,) = psutil.Process(server.pid).children()
+        yield address, child.pid
     finally:
         server.terminate()
         server.wait(20)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import signal
 import subprocess
 import sys
 from pathlib import Path
@@ -175,11 +176,15 @@ def test_text_of_files_is_shown_as_text() -> None:
 def test_command(made: Synthetic, monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     seen: list[list[str]] = []
 
-    def pretend(words: list[str], check: bool) -> subprocess.CompletedProcess[bytes]:
-        seen.append(words)
-        return subprocess.CompletedProcess(words, 0)
+    class Pretend:
+        def __init__(self, words: list[str]) -> None:
+            seen.append(words)
 
-    monkeypatch.setattr(subprocess, "run", pretend)
+        def wait(self) -> int:
+            return 0
+
+    monkeypatch.setattr(subprocess, "Popen", Pretend)
+    monkeypatch.setattr(signal, "signal", lambda *_: None)
     command(made.study.folder, 8600)
     words = seen[0]
     assert words[:5] == [sys.executable, "-m", "streamlit", "run", str(MAIN)]

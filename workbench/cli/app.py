@@ -15,6 +15,7 @@ def app(
     port: Annotated[int, typer.Option(help="Port on this machine.", min=1, max=65535)] = 8501,
 ) -> None:
     """Look at a study in the web browser. Ends with Ctrl-C; only this machine can reach it."""
+    import signal
     import subprocess
     import sys
     from importlib.util import find_spec
@@ -41,9 +42,15 @@ def app(
     if folder is not None:
         command += ["--", str(Study.open(folder).folder)]
     print(f"http://127.0.0.1:{port} (Ctrl-C ends it)")
+    server = subprocess.Popen(command)
+    # Whoever ends this command ends the server.
+    signal.signal(signal.SIGTERM, lambda *_: server.terminate())
     try:
-        code = subprocess.run(command, check=False).returncode
+        code = server.wait()
     except KeyboardInterrupt:
+        server.wait()
+        return
+    if code == -signal.SIGTERM:
         return
     if code:
         raise InputError(

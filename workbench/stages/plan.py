@@ -43,6 +43,15 @@ def read_study_tracks(study: Study) -> list[Track]:
     ]
 
 
+def refuse_no_annotation(study: Study, tracks: list[Track]) -> None:
+    """Raise ``InputError`` where no interval track is left to test features against."""
+    if not any(t.kind == "interval" for t in tracks):
+        raise InputError(
+            f"{study.folder}: no interval track with at least {study.config.statistics.min_intervals}"
+            " intervals; give annotation with --tracks"
+        )
+
+
 def default_layer(model: DNAModel) -> str:
     """The tap after the block at 70 % of the depth: past the letters, before the output."""
     blocks = [n for n in model.layers if n.startswith("blocks.") and n.count(".") == 1]
@@ -96,11 +105,7 @@ def run(study: Study, shard: int, progress: Progress) -> int:
     genome.circular = genome.circular | frozenset(declared)
     grid = study.grid
     tracks = read_study_tracks(study)
-    if not any(t.kind == "interval" for t in tracks):
-        raise InputError(
-            f"{study.folder}: no interval track with at least {config.statistics.min_intervals} intervals;"
-            " give annotation with --tracks"
-        )
+    refuse_no_annotation(study, tracks)
     model = study.model
     layer = model.resolve(config.model.layer or default_layer(model))
     if grid.window > model.context:

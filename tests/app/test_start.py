@@ -1,0 +1,126 @@
+"""The start page driven in Chromium: upload, run, reload, stop, go on, look; what is refused."""
+
+from __future__ import annotations
+
+import gzip
+import os
+import re
+import time
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from tests.app.chromium import CHROMIUM, FLAGS, serving
+
+playwright = pytest.importorskip("playwright.sync_api", reason="playwright is not installed")
+pytestmark = pytest.mark.skipif(CHROMIUM is None, reason="no chromium on this machine")
+
+
+@pytest.fixture(scope="module")
+def studies(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return tmp_path_factory.mktemp("studies")
+
+
+@pytest.fixture(scope="module")
+def address(studies: Path) -> Iterator[str]:
+    with serving(None, {"WORKBENCH_STUDIES": str(studies)}) as (where, _):
+        yield where
+
+
+@pytest.fixture(scope="module")
+def chromium() -> Iterator[Any]:
+    with playwright.sync_playwright() as session:
+        browser = session.chromium.launch(executable_path=CHROMIUM, args=FLAGS)
+        yield browser
+        browser.close()
+
+
+@pytest.fixture
+def page(chromium: Any, address: str) -> Iterator[Any]:
+    context = chromium.new_context(viewport={"width": 1300, "height": 1100})
+    page = context.new_page()
+    page.set_default_timeout(60_000)
+    page.goto(address)
+    page.get_by_role("heading", name="A study of your own").wait_for()
+    yield page
+    context.close()
+
+
+def drop(page: Any, box: str, *files: Any) -> None:
+    """Put files into the upload box whose label begins so."""
+    places = page.get_by_test_id("stFileUploader").filter(has_text=re.compile(f"^{box}"))
+    places.first.locator("input[type=file]").first.set_input_files(list(files))
+
+
+def named(name: str, data: bytes) -> dict[str, Any]:
+    return {"name": name, "mimeType": "application/octet-stream", "buffer": data}
+
+
+def setting(page: Any, label: str, value: int) -> None:
+    box = page.get_by_role("spinbutton", name=label)
+    box.fill(str(value))
+    box.press("Enter")
+
+
+def test_broken_uploads_get_a_sentence(page: Any, studies: Path) -> None:
+    drop(page, "Genome", named("prot.fa", b">p\nMKLVEFQWERTYMKLV\n"))
+    page.get_by_text("prot.fa: ").get_by_text("this looks like protein").wait_for()
+    page.get_by_role("button", name="Remove prot.fa").click()
+    drop(page, "Genome", named("a.zip", b"PK\x03\x04" + b"\0" * 40))
+    page.get_by_text("expected a name that ends in one of .fa, .fasta").wait_for()
+    page.get_by_role("button", name="Remove a.zip").click()
+    bomb = gzip.compress(b">c1\n" + b"A" * (1 << 20), 9)
+    drop(page, "Genome", named("bomb.fa.gz", bomb * 2200))
+    page.get_by_text("more than 2,048 MiB when unpacked, the limit for an upload").wait_for()
+    assert page.get_by_role("button", name="Check the files and run").is_disabled()
+    assert [p for p in studies.iterdir() if not p.name.startswith(".")] == []
+
+
+def test_a_gigabyte_is_refused(page: Any, tmp_path: Path) -> None:
+    big = tmp_path / "big.fa"
+    with big.open("wb") as handle:
+        os.truncate(handle.fileno(), 1 << 30)
+    drop(page, "Genome", big)
+    page.get_by_text("File must be 400").wait_for()
+
+
+def test_from_files_to_features(page: Any, studies: Path, samples: Path) -> None:
+    genome = (samples / "yersinia_pPCP1.fa").read_bytes()
+    genes = (samples / "yersinia_pPCP1.gff3").read_bytes()
+    drop(page, "Genome", named("../../etc/my plasmid.fa.gz", gzip.compress(genome)))
+    drop(page, "Annotation", named("genes.gff3", genes))
+    page.get_by_text("1 contig, 9,609 bases").wait_for()
+    assert page.get_by_role("textbox", name="Name of the study").input_value() == "my-plasmid"
+    page.get_by_text("Model, layer and settings").click()
+    setting(page, "Features", 64)
+    setting(page, "Active a base", 4)
+    setting(page, "Training bases", 400_000)
+    page.get_by_role("checkbox", name="Control: random weights").set_checked(False, force=True)
+    page.get_by_role("button", name="Check the files and run").click()
+    page.get_by_role("heading", name="my-plasmid").wait_for()
+    page.get_by_text(re.compile("Starting|Running: ")).first.wait_for()
+    page.wait_for_url(lambda url: "study=my-plasmid" in url)
+    folder = studies / "my-plasmid"
+    assert sorted(p.name for p in (folder / "inputs").glob("*.*")) == [
+        "genome.fa.gz", "original_names.json", "track1.gff3",
+    ]  # fmt: skip
+    page.get_by_text("Running: training the autoencoder").wait_for()
+    page.reload()
+    page.get_by_text("Running: training the autoencoder").wait_for()
+    page.get_by_role("button", name="Stop").click()
+    page.get_by_text("Not running.").wait_for()
+    assert not (folder / "tables" / "catalog.parquet").exists()
+    page.reload()
+    page.get_by_role("button", name="Go on").click()
+    page.get_by_text(re.compile("Starting|Running: ")).first.wait_for()
+    end = time.monotonic() + 240
+    while not (folder / "tables" / "catalog.parquet").exists() and time.monotonic() < end:
+        time.sleep(1)
+    look = page.get_by_role("button", name="Look at it")
+    playwright.expect(look).to_be_enabled(timeout=60_000)
+    look.click()
+    page.get_by_role("heading", name="my-plasmid").wait_for()
+    page.get_by_role("link", name="Browse").click()
+    page.wait_for_selector(".browser[data-sharp='1'][data-pending='0']")
