@@ -7,6 +7,7 @@
 
 Rifampicin and isoniazid, 4,000 isolates in ``shared/data`` beside the checkout; burdens of rpoB, katG, fabG1,
 inhA and pncA with 300 bases on each side; the autoencoder is trained on ``--around`` bases round each gene.
+``--isolates`` fewer, ``--around`` and ``--tokens`` smaller for a quick look.
 Lineage is an isolate's pattern of synonymous variants (those with 10 or more carriers); a random half of the
 isolates is searched, the other asked again. ``KNOWN`` are variants whose part in resistance was found long
 before these isolates were sequenced: they are the catalogue, a baseline of prediction and what tier A asks.
@@ -54,7 +55,7 @@ def cli(*words: str | Path) -> None:
     subprocess.run([sys.executable, "-c", program, *map(str, words)], check=True)
 
 
-def make(folder: Path, around: int, tokens: int) -> None:
+def make(folder: Path, around: int, tokens: int, most: int) -> None:
     """Write the inputs that are derived, and the study."""
     inputs = folder.with_name(f"{folder.name}-inputs")
     inputs.mkdir(parents=True, exist_ok=True)
@@ -63,6 +64,8 @@ def make(folder: Path, around: int, tokens: int) -> None:
     table = isolates.traits[list(DRUGS)].assign(
         lineage=isolates.lineage, half=np.where(half, "first", "second")
     )
+    kept = np.sort(np.random.default_rng(1).permutation(len(table))[:most])
+    table = table.iloc[kept]
     table.rename_axis("sample").to_csv(inputs / "phenotypes.tsv", sep="\t", na_rep="NA")
     places = [
         f"{CONTIG}\t{max(0, a - around)}\t{b + around}\t{name}" for name, (a, b) in GENES.items()
@@ -91,6 +94,7 @@ def make(folder: Path, around: int, tokens: int) -> None:
         regions="gene",
         names=list(GENES),
         flank=300,
+        mismatch="intersect",
     )
     phenotype = PhenotypeConfig(
         burdens=["sum", "max", "gained", "lost"],
@@ -174,10 +178,11 @@ def main() -> None:
     parser.add_argument("folder", type=Path)
     parser.add_argument("--around", type=int, default=50_000)
     parser.add_argument("--tokens", type=int, default=600_000)
+    parser.add_argument("--isolates", type=int, default=4000, help="a random choice of fewer")
     given = parser.parse_args()
     folder = given.folder.resolve()
     steps = {
-        "make": lambda: make(folder, given.around, given.tokens),
+        "make": lambda: make(folder, given.around, given.tokens, given.isolates),
         "run": lambda: cli("run", folder),
         "export": lambda: export(folder),
         "say": lambda: say(folder),

@@ -14,6 +14,7 @@ from markupsafe import Markup, escape
 
 from feature_mining.logo import logo_svg
 from workbench.report import charts, formats, loci, strips
+from workbench.report.cohort import LABEL, gather_cohort, manhattan, quantile_plot
 from workbench.report.context import (
     CARD_EXAMPLES,
     CONTROLS,
@@ -289,6 +290,26 @@ def discovery_parts(study: Study, evidence: Evidence) -> dict[str, Any]:
     }
 
 
+def cohort_part(study: Study) -> dict[str, Any] | None:
+    """What the section on samples and candidates is drawn from; None where there are no phenotypes."""
+    part = gather_cohort(study)
+    if part is None:
+        return None
+    words = f"; {LABEL}: {part.simulated}" if part.simulated else ""
+    drawn = []
+    for i, trait in enumerate(part.traits):
+        pictures = []
+        if len(trait.tests):
+            text = f"{trait.name}: features along the genome, the {len(trait.tests):,} strongest tests;"
+            text += f" dashed: Bonferroni's bound{words}."
+            pictures.append(figure(manhattan(trait), f"manhattan{i}", text))
+        if len(trait.quantiles):
+            text = f"{trait.name}: quantiles of p; shaded: 95 % of independent tests{words}."
+            pictures.append(figure(quantile_plot(trait), f"quantiles{i}", text))
+        drawn.append((trait, pictures))
+    return {**vars(part), "drawn": drawn}
+
+
 def render_audit(study: Study) -> str:
     """The audit on a page of its own. Raises ``InputError`` where a table of the study is missing."""
     evidence = gather(study)
@@ -345,4 +366,5 @@ def render(study: Study) -> str:
         measures=quality_measures(evidence.quality),
         quality_figures=list(quality_figures(evidence)),
         loci=list(locus_figures(study, evidence)),
+        cohort=cohort_part(study),
     )

@@ -20,7 +20,7 @@ def run(study: Study, shard: int, progress: Progress) -> int:
 STAGE = Stage(
     name="report",
     title="drawing the report",
-    needs=("catalog", "quality", "concepts", "unexplained"),
+    needs=("catalog", "quality", "concepts", "unexplained", "biomarkers"),
     sections=(),
     run=run,
     size=lambda study, shard: 1,

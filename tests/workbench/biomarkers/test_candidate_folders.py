@@ -18,7 +18,7 @@ import pytest
 from Bio import SeqIO
 from rocrate.rocrate import ROCrate
 
-from tests.workbench.biomarkers.conftest import CAUSAL, CONTIG, TRAIT, N, tool
+from tests.workbench.biomarkers.conftest import CAUSAL, CONTIG, QUANTITY, TRAIT, N, tool
 from workbench.errors import InputError
 from workbench.export import WRITERS, export
 from workbench.export.biomarkers.rows import leading
@@ -275,3 +275,25 @@ def test_schema_beside_the_table(study: Study, tmp_path: Path) -> None:
     )
     numbers = [f["name"] for f in schema["fields"] if f["type"] in ("number", "integer")]
     assert all(pd.api.types.is_numeric_dtype(tsv[name]) for name in numbers)
+
+
+def test_the_report_has_a_section_of_candidates(study: Study) -> None:
+    text = (study.folder / "report.html").read_text()
+    section = text.split('<section aria-labelledby="candidates">')[1].split("</section>")[0]
+    page = _Links()
+    page.feed(section)
+    words = " ".join(" ".join(page.words).split())
+    assert "SIMULATED: made for a test" in words and "Not for clinical use." in words
+    assert words.startswith("Samples, phenotypes and candidates (SIMULATED)")
+    table = study.table("biomarkers")
+    for trait in (TRAIT, QUANTITY):
+        own = table[table["phenotype"] == trait]
+        assert trait in words and own["candidate_id"].iloc[0] in words
+        tiers = ", ".join(f"{t} {(own['evidence_tier'] == t).sum()}" for t in "ABCD")
+        assert f"candidates by tier: {tiers}." in words
+    assert len(page.pictures) == 4 and all("SIMULATED" in p for p in page.pictures)
+    assert sum("along the genome" in p for p in page.pictures) == 2
+    assert "lineages held out" in words and "random" in words and "catalogue" in words
+    assert "inflation means nothing here" in words
+    assert page.links == []
+    assert str(study.folder.parent) not in text
