@@ -228,19 +228,18 @@ def check(study: Study) -> Checked:
     """Read all inputs of a study that has not run yet; ``InputError`` for what a run would refuse."""
     # Imported here: the app asks this module for names long before anything is checked.
     from workbench.cohort.vcf import VariantFile
-    from workbench.stages.plan import read_study_tracks, refuse_no_annotation
+    from workbench.stages.plan import planned_split, read_study_tracks, refuse_no_annotation
+    from workbench.stages.sae import refuse_short
 
     genome, given = study.genome, study.config.cohort
     tracks = read_study_tracks(study)
     refuse_no_annotation(study, tracks)
+    split = planned_split(study, genome)
+    refuse_short(study, split.cells(study.grid, dict(genome.lengths), "train"))
     samples = 0
     if given.variants:
         VariantFile(study.resolve(given.variants), contigs=genome.lengths)
         samples = len(study.cohort.samples)
-    elif given.phenotypes:
-        raise InputError(
-            "phenotypes without samples' variants; add the VCF that they belong to, or take the table away"
-        )
     return Checked(dict(genome.lengths), {t.name: len(t.intervals) for t in tracks}, samples)
 
 

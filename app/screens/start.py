@@ -44,11 +44,16 @@ def demo() -> None:
     ready, whole = home() / DEMO, home() / WHOLE
     with st.container(border=True):
         st.subheader("The demo study")
+        here = finished(ready) or shipped() is not None
         st.write(
             "The chloroplast genome of Arabidopsis with its genes, and 240 simulated samples."
-            " Computed beforehand with a small autoencoder, so it opens at once."
+            + (
+                " Computed beforehand with a small autoencoder, so it opens at once."
+                if here
+                else ""
+            )
         )
-        if (finished(ready) or shipped()) and st.button(
+        if here and st.button(
             "Open the demo", type="primary", key="demo", icon=":material/play_arrow:"
         ):
             with st.spinner("Unpacking the demo study"):

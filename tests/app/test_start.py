@@ -91,13 +91,17 @@ def test_from_files_to_features(page: Any, studies: Path, samples: Path) -> None
     genes = (samples / "yersinia_pPCP1.gff3").read_bytes()
     drop(page, "Genome", named("../../etc/my plasmid.fa.gz", gzip.compress(genome)))
     drop(page, "Annotation", named("genes.gff3", genes))
-    page.get_by_text("1 contig, 9,609 bases").wait_for()
-    assert page.get_by_role("textbox", name="Name of the study").input_value() == "my-plasmid"
+    playwright.expect(page.get_by_role("textbox", name="Name of the study")).to_have_value(
+        "my-plasmid"
+    )
     page.get_by_text("Model, layer and settings").click()
     setting(page, "Features", 64)
     setting(page, "Active a base", 4)
-    setting(page, "Training bases", 400_000)
-    page.get_by_role("checkbox", name="Control: random weights").set_checked(False, force=True)
+    setting(page, "Training bases", 60_000)
+    setting(page, "Warm-up", 64)
+    page.get_by_text("use a smaller window or more sequence").wait_for()
+    setting(page, "Window", 512)
+    page.get_by_text("1 contig, 9,609 bases").wait_for()
     page.get_by_role("button", name="Check the files and run").click()
     page.get_by_role("heading", name="my-plasmid").wait_for()
     page.get_by_text(re.compile("Starting|Running: ")).first.wait_for()

@@ -10,13 +10,13 @@ from pathlib import Path
 import pytest
 
 from workbench import background, intake
-from workbench.config import StudyConfig
+from workbench.config import CohortConfig, StudyConfig
 from workbench.errors import InputError
-from workbench.intake import Handed, own_name, store, take
+from workbench.intake import Handed, columns_of, inspect, own_name, store, take
 from workbench.notes import Note, read_notes, write_note
 
-FASTA = b">c1 <b>x</b>\n" + b"ACGT" * 50 + b"\n"
-BED = b"c1\t0\t20\ta\nc1\t40\t60\tb\n"
+FASTA = b">c1 <b>x</b>\n" + b"ACGT" * 5000 + b"\n"
+BED = b"".join(b"c1\t%d\t%d\ta\n" % (p, p + 20) for p in range(0, 240, 40))
 
 
 def handed(kind: str, name: str, data: bytes) -> Handed:
@@ -59,7 +59,7 @@ def test_a_large_file_and_a_bomb_are_refused(tmp_path: Path) -> None:
 def test_a_study_from_files(tmp_path: Path) -> None:
     files = [handed("genome", "../g.fa", FASTA), handed("track", "my <b>.bed", BED)]
     study, found = take(tmp_path / "s", files, StudyConfig())
-    assert found.contigs == {"c1": 200} and list(found.tracks.values()) == [2]
+    assert found.contigs == {"c1": 20_000} and list(found.tracks.values()) == [6]
     assert study.config.input.genome == str(tmp_path / "s" / "inputs" / "genome.fa")
     assert "my <b>.bed" in (tmp_path / "s" / "inputs" / intake.ORIGINAL).read_text()
 
@@ -74,6 +74,44 @@ def test_broken_files_get_the_command_lines_sentence(tmp_path: Path) -> None:
         take(tmp_path / "s", files, StudyConfig())
     with pytest.raises(InputError, match="no genome"):
         take(tmp_path / "s", [], StudyConfig())
+    files = [handed("genome", "g.fa", FASTA), handed("track", "t.bed", b"c1\t1\t3\n")]
+    with pytest.raises(InputError, match=r"^no interval track with at least 5 intervals"):
+        take(tmp_path / "s", files, StudyConfig())
+    short = FASTA[:9000]
+    files = [handed("genome", "g.fa", short), handed("track", "t.bed", BED)]
+    with pytest.raises(InputError, match=r"^the train split holds \d whole cells|too short"):
+        inspect(files, StudyConfig())
+    assert files[0].stream.read() == short
+
+
+VCF = b"""##fileformat=VCFv4.2
+##contig=<ID=c1,length=20000>
+##FORMAT=<ID=GT,Number=1,Type=String,Description="x">
+#CHROM\tPOS\tID\tREF\tALT\tQUAL\tFILTER\tINFO\tFORMAT\ts1\ts2
+c1\t1\t.\tA\tG\t.\t.\t.\tGT\t0\t1
+"""
+
+
+def test_samples_are_checked_with_the_genome() -> None:
+    def files(vcf: bytes, table: bytes) -> list[Handed]:
+        start = [handed("genome", "g.fa", FASTA), handed("track", "t.bed", BED)]
+        return [*start, handed("variants", "v.vcf", vcf), handed("phenotypes", "p.tsv", table)]
+
+    good = files(VCF, b"sample\tmic\tsite\ns1\t1.5\ta\ns2\t2\tb\n")
+    assert columns_of(good[3]) == ["mic", "site"]
+    config = StudyConfig(cohort=CohortConfig(phenotype=["mic"], groups=["site"]))
+    assert inspect(good, config).samples == 2
+    with pytest.raises(
+        InputError, match=r"p\.tsv: line 2: phenotype site is 'a'; expected a number"
+    ):
+        inspect(good, StudyConfig())
+    with pytest.raises(InputError, match=r"^p\.tsv: 1 samples of .* are not in it: s2"):
+        inspect(files(VCF, b"sample\tmic\ns1\t1.5\ns3\t2\n"), StudyConfig())
+    elsewhere = VCF.replace(b"c1\t", b"chr9\t").replace(b"=c1", b"=chr9")
+    with pytest.raises(InputError, match=r"^v\.vcf.*chr9"):
+        inspect(files(elsewhere, b"sample\tmic\ns1\t1\ns2\t2\n"), StudyConfig())
+    with pytest.raises(InputError, match="none of variants, sequences, matrix given"):
+        inspect([f for f in good if f.kind != "variants"], config)
 
 
 def test_a_run_is_begun_and_stopped(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -23,7 +23,7 @@ def export(
             help="Tables: tsv, parquet, json. Biomarkers also bed, gff3, vcf (driving variants), bedgraph,"
             " bigwig, igv, igvjs, hub (UCSC), h5ad (AnnData), rocrate, html (a card each)."
             " Activations: bed, gff3 (runs of active bases), bedgraph, bigwig (every base),"
-            " tsv (a row an active base)."
+            " tsv, parquet (a row an active base), igv, hub (the bigWig files with genes and reference)."
         ),
     ],
     out: Annotated[

@@ -6,7 +6,7 @@ from collections.abc import Callable
 from pathlib import Path
 
 from workbench.errors import InputError
-from workbench.export import intervals, readings, signals, tables
+from workbench.export import intervals, readings, signals, tables, viewed
 from workbench.export.biomarkers import bed, cards, crate, gff3, h5ad, hub, igv, igvjs, vcf
 from workbench.export.biomarkers import signals as candidate_signals
 from workbench.export.biomarkers import tables as candidate_tables
@@ -40,10 +40,13 @@ WRITERS: dict[tuple[str, str], Writer] = {
     ("biomarkers", "rocrate"): crate.write,
     ("biomarkers", "html"): cards.write,
     ("activations", "tsv"): readings.write_tsv,
+    ("activations", "parquet"): readings.write_parquet,
     ("activations", "bed"): intervals.write_bed,
     ("activations", "gff3"): intervals.write_gff3,
     ("activations", "bedgraph"): signals.write_bedgraph,
     ("activations", "bigwig"): signals.write_bigwig,
+    ("activations", "igv"): viewed.write_igv,
+    ("activations", "hub"): viewed.write_hub,
 }
 """What can be exported: (what, format) to the function that writes it."""
 ALIASES = {"features": "catalog"}
@@ -72,7 +75,8 @@ def export(
         variants, bgzipped and indexed), ``bedgraph``, ``bigwig`` (values of the leading features), ``igv``,
         ``igvjs``, ``hub`` (folders for genome browsers), ``h5ad``, ``rocrate``, ``html`` (a card each).
         Activations: ``bed``, ``gff3`` (runs of active bases), ``bedgraph``, ``bigwig`` (values at single
-        bases), ``tsv`` (a row an active base).
+        bases), ``tsv``, ``parquet`` (a row an active base), ``igv``, ``hub`` (the bigWig files with genes and
+        the reference).
     out : Path
         File to write; a folder for bedgraph and bigwig (one file a feature and strand), igv, igvjs, hub,
         rocrate and html.

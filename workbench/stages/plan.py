@@ -12,7 +12,7 @@ from workbench.genome import Genome
 from workbench.manifest import Manifest, hash_file, versions
 from workbench.pace import shard_bases
 from workbench.progress import Progress
-from workbench.splits import make_split
+from workbench.splits import Split, make_split
 from workbench.stages.stage import Stage
 from workbench.study import Study
 from workbench.text import suffix_of
@@ -74,6 +74,14 @@ def _cells(study: Study, genome: Genome, grid: Grid) -> list[Cell]:
     return grid.cells_of(regions, genome.lengths)
 
 
+def planned_split(study: Study, genome: Genome) -> Split:
+    """The split that the settings ask for; ``InputError`` for a genome too short for it."""
+    given = study.config.split
+    shares = {name: getattr(given, name) for name in ("train", "select", "report")}
+    seed = study.config.run.seed
+    return make_split(genome.lengths, study.grid, shares, seed, given.block, genome.circular)
+
+
 def _shards(cells: list[Cell], size: int) -> list[dict[str, Any]]:
     """Runs of neighbouring cells of at most ``size`` bases."""
     shards: list[dict[str, Any]] = []
@@ -113,10 +121,7 @@ def run(study: Study, shard: int, progress: Progress) -> int:
             f"{study.folder}/study.toml: window {grid.window} is longer than the context of model"
             f" {model.name}, {model.context}; choose a shorter window"
         )
-    shares = {name: getattr(config.split, name) for name in ("train", "select", "report")}
-    split = make_split(
-        genome.lengths, grid, shares, config.run.seed, config.split.block, genome.circular
-    )
+    split = planned_split(study, genome)
     inputs = {"genome": config.input.genome} | {f"track:{t}": t for t in config.input.tracks}
     if config.input.regions:
         inputs["regions"] = config.input.regions

@@ -58,13 +58,18 @@ class StrandWindows(Sequence[Window]):
 def train_cells(study: Study) -> tuple[list[Cell], list[Cell]]:
     """Cells to train on, and cells to calibrate on (spread over the train split)."""
     cells = study.split.cells(study.grid, study.manifest.contigs, "train")
+    refuse_short(study, cells)
+    step = min(CALIBRATION_SHARE, len(cells))
+    return [c for i, c in enumerate(cells) if i % step != step - 1], cells[step - 1 :: step]
+
+
+def refuse_short(study: Study, cells: list[Cell]) -> None:
+    """Raise ``InputError`` where the cells of the train split are too few to train on."""
     if len(cells) < 2:
         raise InputError(
             f"{study.folder}: the train split holds {len(cells)} whole cells of {study.grid.stride} bases;"
             " use a smaller window or more sequence"
         )
-    step = min(CALIBRATION_SHARE, len(cells))
-    return [c for i, c in enumerate(cells) if i % step != step - 1], cells[step - 1 :: step]
 
 
 def train_config(study: Study, model: DNAModel | None = None) -> TrainConfig:

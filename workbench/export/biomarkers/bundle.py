@@ -49,7 +49,7 @@ def write_bundle(job: Job, reference: bool = True) -> Bundle:
         items.append(
             Item("drivers.vcf.gz", "driving variants", "vcf", index_path="drivers.vcf.gz.tbi")
         )
-    if genes := _write_genes(job):
+    if genes := write_genes(job):
         written.append(genes)
         items.append(Item(genes.name, "genes", "bed"))
     led = part(job, "bigwig", "signals")._replace(features=job.features or leading(rows))
@@ -65,7 +65,7 @@ def write_bundle(job: Job, reference: bool = True) -> Bundle:
     return Bundle(items, locus, rows, written)
 
 
-def _write_genes(job: Job) -> Path | None:
+def write_genes(job: Job) -> Path | None:
     """BED6 of the track ``gene``, if the study has it."""
     track = next((t for t in job.study.tracks if t.name == GENES), None)
     if track is None:

@@ -32,7 +32,7 @@ def write(job: Job) -> list[Path]:
         _bigbed(job, job.out / "candidates.bb", _candidates(rows), len(rows)),
     ]
     chrom, start, end = bundle.locus
-    name = _word(job.study.folder.name)
+    name = word(job.study.folder.name)
     assembly = next((r["assembly"] for r in rows if r["assembly"]), "") or name
     hub = {
         "hub": name,
@@ -42,7 +42,7 @@ def write(job: Job) -> list[Path]:
         "email": "not-given",
     }
     genome = {
-        "genome": _word(assembly),
+        "genome": word(assembly),
         "twoBitPath": "genome.2bit",
         "organism": name,
         "scientificName": name,
@@ -50,36 +50,47 @@ def write(job: Job) -> list[Path]:
         "defaultPos": f"{chrom}:{start + 1}-{end}",
         "orderKey": "1",
     }
-    tracks = [_candidate_track(rows), *(t for item in bundle.items for t in _track(item))]
+    tracks = [_candidate_track(rows), *(t for item in bundle.items for t in signal_track(item))]
+    genes, gene_tracks = write_gene_track(job)
+    path = write_stanzas(job.out, [hub, genome, *tracks, *gene_tracks])
+    return [path, *written, *genes, write_sidecar(job)]
+
+
+def write_gene_track(job: Job) -> tuple[list[Path], list[dict[str, str]]]:
+    """The track ``gene`` as bigBed with its stanza; nothing where the study has none."""
     genes = next((t for t in job.study.tracks if t.name == GENES), None)
-    if genes is not None:
-        table = genes.intervals
-        table = table.iloc[table["chrom"].map(order).argsort(kind="stable")]
-        entries = (
-            (r.chrom, r.start, r.end, f"{'_'.join(str(r.name).split()) or '.'}\t0\t{r.strand}")
-            for r in table.itertuples()
-        )
-        written.append(_bigbed(job, job.out / "genes.bb", entries, len(table)))
-        tracks.append(
-            {
-                "track": "genes",
-                "type": "bigBed 6",
-                "bigDataUrl": "genes.bb",
-                "shortLabel": "genes",
-                "longLabel": "genes",
-                "visibility": "pack",
-            }
-        )
-    path = job.out / "hub.txt"
-    stanzas = (
-        "\n".join(f"{k} {v}" for k, v in stanza.items()) for stanza in (hub, genome, *tracks)
+    if genes is None:
+        return [], []
+    order = {chrom: i for i, chrom in enumerate(job.study.manifest.contigs)}
+    table = genes.intervals
+    table = table.iloc[table["chrom"].map(order).argsort(kind="stable")]
+    entries = (
+        (r.chrom, r.start, r.end, f"{'_'.join(str(r.name).split()) or '.'}\t0\t{r.strand}")
+        for r in table.itertuples()
     )
+    path = _bigbed(job, job.out / "genes.bb", entries, len(table))
+    stanza = {
+        "track": "genes",
+        "type": "bigBed 6",
+        "bigDataUrl": "genes.bb",
+        "shortLabel": "genes",
+        "longLabel": "genes",
+        "visibility": "pack",
+    }
+    return [path], [stanza]
+
+
+def write_stanzas(folder: Path, stanzas: list[dict[str, str]]) -> Path:
+    """Write ``hub.txt``."""
+    path = folder / "hub.txt"
+    texts = ("\n".join(f"{k} {v}" for k, v in stanza.items()) for stanza in stanzas)
     with write_atomic(path) as temporary:
-        temporary.write_text("\n\n".join(stanzas) + "\n")
-    return [path, *written, write_sidecar(job)]
+        temporary.write_text("\n\n".join(texts) + "\n")
+    return path
 
 
-def _word(text: str) -> str:
+def word(text: str) -> str:
+    """A text as one word of a hub."""
     return re.sub(r"[^A-Za-z0-9_.-]", "_", text)
 
 
@@ -124,13 +135,13 @@ def _candidate_track(rows: list[Row]) -> dict[str, str]:
     }
 
 
-def _track(item: Item) -> Iterator[dict[str, str]]:
+def signal_track(item: Item) -> Iterator[dict[str, str]]:
     """Stanza of an item that the browser can read as it is; BED goes in as bigBed."""
     kinds = {"vcf": "vcfTabix", "bigwig": "bigWig"}
     if item.format not in kinds:
         return
     stanza = {
-        "track": _word(item.path.split("/")[-1].split(".vcf")[0]).replace(".", "_"),
+        "track": word(item.path.split("/")[-1].split(".vcf")[0]).replace(".", "_"),
         "type": kinds[item.format],
         "bigDataUrl": item.path,
         "shortLabel": item.title.replace("feature ", "f").split("'")[0][:SHORT],
