@@ -36,26 +36,34 @@ class Form(NamedTuple):
 
 DATA = (
     Form("TSV", "tsv", "tsv", "text/tab-separated-values"),
+    Form("Parquet", "parquet", "parquet", "application/vnd.apache.parquet"),
     Form("BED", "bed", "bed", "text/plain"),
+    Form("GFF3", "gff3", "gff3", "text/plain"),
     Form("bedGraph", "bedgraph", "bedgraph.zip", "application/zip"),
+    Form("bigWig", "bigwig", "bigwig.zip", "application/zip"),
+    Form("IGV session", "igv", "igv.zip", "application/zip"),
+    Form("Track hub", "hub", "hub.zip", "application/zip"),
 )
 FIGURES = (Form("SVG", "svg", "svg", "image/svg+xml"), Form("PNG", "png", "png", "image/png"))
 
 
 def data(opened: Opened, shown: Shown, format: str) -> bytes:
-    """The features in view, in a format of ``workbench export``; several files come as one zip."""
+    """The features in view, in a format of ``workbench export``; a folder, or several files, as one zip."""
     with tempfile.TemporaryDirectory() as name:
-        out = Path(name) / "view"
+        form = next(f for f in DATA if f.format == format)
+        zipped = form.suffix.endswith(".zip")
+        out = Path(name) / ("view" if zipped else f"view.{form.suffix}")
         paths = export(
             opened.study, "activations", format, out, shown.features, shown.view.strands,
             at=str(shown.locus),
         )  # fmt: skip
-        if paths[0] == out:
+        if not zipped:
             return out.read_bytes()
         packed = io.BytesIO()
         with zipfile.ZipFile(packed, "w", zipfile.ZIP_DEFLATED) as archive:
             for path in paths:
-                archive.write(path, path.name)
+                inside = path.relative_to(out) if path.is_relative_to(out) else Path(path.name)
+                archive.write(path, f"view/{inside}")
         return packed.getvalue()
 
 
@@ -76,7 +84,15 @@ def figure(opened: Opened, shown: Shown, format: str) -> bytes:
         )
         for feature in shown.features
     ]
-    lanes = [(t.name, annotation(t, shown.locus, MOST_INTERVALS)) for t in shown.tracks]
+    if shown.view.threshold:
+        for tables in read.values():
+            for feature, table in tables.items():
+                least = shown.view.threshold * float(catalog.loc[feature, "max"])
+                table["value"] = table["value"].mask(table["value"] < least, 0)
+    lanes = [
+        (t.name, annotation(t, shown.locus, MOST_INTERVALS))
+        for t in (*shown.tracks, *shown.variants)
+    ]
     spec = browser(shown.locus, drawn, lanes).to_dict() | {"background": "white"}
     if format == "svg":
         return str(vl_convert.vegalite_to_svg(spec)).encode()
@@ -85,29 +101,32 @@ def figure(opened: Opened, shown: Shown, format: str) -> bytes:
 
 def downloads(opened: Opened, shown: Shown) -> None:
     """Buttons that make the files when they are pressed."""
+    st.subheader("Take it out", divider=False)
     name = f"{shown.locus.chrom}_{shown.locus.start}_{shown.locus.end}"
-    places = st.columns(len(DATA) + len(FIGURES))
     long = shown.locus.end - shown.locus.start > MOST_BASES
-    makers = [(form, data) for form in DATA] + [(form, figure) for form in FIGURES]
-    for place, (form, make) in zip(places, makers, strict=True):
-        place.download_button(
-            form.label,
-            partial(make, opened, shown, form.format),
-            file_name=f"{name}.{form.suffix}",
-            mime=form.mime,
-            key=f"download_{form.format}",
-            icon=":material/download:",
-            disabled=not shown.features or (long and make is data),
-            on_click="ignore",
-            width="stretch",
-        )
+    makers = [(form, figure) for form in FIGURES] + [(form, data) for form in DATA]
+    with st.container(horizontal=True, gap="small"):
+        for form, make in makers:
+            st.download_button(
+                form.label,
+                partial(make, opened, shown, form.format),
+                file_name=f"{name}.{form.suffix}",
+                mime=form.mime,
+                key=f"download_{form.format}",
+                icon=":material/download:",
+                disabled=not shown.features or (long and make is data),
+                on_click="ignore",
+                width="content",
+            )
     if long:
         st.caption(
             f"Values of more than {MOST_BASES:,} bases are exported by the command below, which streams them."
         )
     st.caption(
-        "TSV: every active base. BED: runs of bases at the frozen threshold of the feature's best track."
-        " bedGraph: a value a base. " + plain("0-based, end not included.")
+        "TSV and Parquet: every active base. BED and GFF3: runs of bases at the frozen threshold of the"
+        " feature's best track. bedGraph and bigWig: a value a base. IGV session and hub: the bigWig files"
+        " with the genes and the reference. "
+        + plain("0-based, end not included, in TSV, Parquet and BED.")
     )
 
 

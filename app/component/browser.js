@@ -104,9 +104,15 @@ class Browser {
     const acts = {
       left: () => this.pan(-0.5), right: () => this.pan(0.5), in: () => this.zoom(1 / 2, middle), out: () => this.zoom(2, middle),
       whole: () => this.look(0, this.head.length), bases: () => this.look(middle - 50, middle + 50),
-      select: () => this.mode(!this.selecting),
+      select: () => this.mode(!this.selecting), picture: () => this.save(),
     };
     acts[name]();
+  }
+  save() {
+    const link = document.createElement("a");
+    link.href = this.canvas.toDataURL("image/png");
+    link.download = `${this.address().replace(/[^A-Za-z0-9._-]/g, "_")}.png`;
+    link.click();
   }
   mode(selecting) {
     this.selecting = selecting;

@@ -9,6 +9,7 @@ from workbench.export.biomarkers import hub, sequence
 from workbench.export.biomarkers.bundle import Item, write_genes
 from workbench.export.biomarkers.igv import write_session
 from workbench.export.job import Job, prepare_folder, write_sidecar
+from workbench.views import Locus
 
 
 def write_igv(job: Job) -> list[Path]:
@@ -61,8 +62,8 @@ def _signals(job: Job) -> tuple[list[Path], list[Item]]:
     return written, items
 
 
-def _locus(job: Job) -> tuple[str, int, int]:
+def _locus(job: Job) -> Locus:
     if job.region is not None:
-        return tuple(job.region)
+        return job.region
     chrom, length = next(iter(job.study.manifest.contigs.items()))
-    return chrom, 0, length
+    return Locus(chrom, 0, length)
