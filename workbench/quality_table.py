@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Callable
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 import pandas as pd
@@ -22,17 +23,15 @@ class Line(NamedTuple):
 def gather_quality(study: Study) -> dict[str, Any]:
     """All that was measured: the facts ``quality``, with tables of probes, units and absorption as records.
 
-    Raises ``InputError`` where the stage has not run.
+    A study without annotation, or judged before these tables were, has none of their records. Raises
+    ``InputError`` where the stage has not run.
     """
-    tables = {name: study.table(f"quality_{name}") for name in ("probing", "units", "absorption")}
-    return {
-        **study.facts("quality"),
-        "probing": probing_curve(tables["probing"]).to_dict("records"),
-        "tracks_answered": polysemanticity(tables["units"]).to_dict("records"),
-        "absorption": tables["absorption"].astype({"main": str}).to_dict("records")
-        if len(tables["absorption"])
-        else [],
-    }
+    found = study.facts("quality")
+    for name, (table, shown) in _RECORDS.items():
+        path = study.folder / "tables" / f"quality_{table}.parquet"
+        rows = pd.read_parquet(path) if path.exists() else pd.DataFrame()
+        found[name] = shown(rows).to_dict("records") if len(rows) else []
+    return found
 
 
 def probing_curve(table: pd.DataFrame) -> pd.DataFrame:
@@ -57,6 +56,14 @@ def polysemanticity(units: pd.DataFrame) -> pd.DataFrame:
             }
         )
     return pd.DataFrame(rows)
+
+
+_RECORDS: dict[str, tuple[str, Callable[[pd.DataFrame], pd.DataFrame]]] = {
+    "probing": ("probing", probing_curve),
+    "tracks_answered": ("units", polysemanticity),
+    "absorption": ("absorption", lambda table: table.astype({"main": str})),
+}
+"""Records to their table and what is shown of it."""
 
 
 def _number(value: float, digits: int = 3) -> str:

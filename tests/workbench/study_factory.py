@@ -99,6 +99,8 @@ def make_study(folder: Path, seed: int = 0) -> Synthetic:
     study.write_table("logos", logos)
     _write_discovery(study, tracks)
     study.write_facts("quality", quality())
+    for name, table in quality_tables().items():
+        study.write_table(f"quality_{name}", table)
     study.write_facts("training", training())
     return Synthetic(study, dense)
 
@@ -464,6 +466,26 @@ def quality() -> dict[str, Any]:
             "features": [0.6 * float(np.exp(-p / 60)) for p in position],
         },
     }
+
+
+def quality_tables() -> dict[str, pd.DataFrame]:
+    """Probes, units and absorption, as the stage writes them."""
+    lift = {0: 0.62, 1: 0.31, 2: 0.38, 5: 0.47, 20: 0.55}
+    probing = pd.DataFrame(
+        [
+            {"track": track, "size": size, "ap_lift": value, "f1": value, "auroc": 0.9}
+            for track in ("CDS", "tRNA")
+            for size, value in lift.items()
+        ]
+    )
+    kinds = ["feature"] * 4 + ["neuron"] * 3
+    units = pd.DataFrame({"kind": kinds, "unit": range(7), "tracks": [0, 1, 1, 2, 3, 4, 0]})
+    row = {
+        "parent": "gene", "child": "tRNA", "mode": "same", "main": [3, 5], "child_bases": 1234,
+        "rest_bases": 900, "silent_child": 0.4, "silent_rest": 0.1, "absorbed_child": 0.271,
+        "absorbed_rest": 0.013, "absorber": 7, "absorber_share": 0.8,
+    }  # fmt: skip
+    return {"probing": probing, "units": units, "absorption": pd.DataFrame([row])}
 
 
 def training() -> dict[str, Any]:

@@ -102,6 +102,28 @@ def test_page_can_be_read_without_seeing(written: Written) -> None:
     assert used <= set(ids)
 
 
+def test_quality_section_holds_probes_units_and_absorption(written: Written) -> None:
+    section = written.page.split('id="sae"')[1].split('id="genome"')[0]
+    text = re.sub(r"\s+", " ", re.sub(r"<[^>]+>", " ", section))
+    assert "divergence (KL)" in text
+    # Of four features 0, 1, 1, 2 tracks; of three neurons 3, 4, 0.
+    assert "tracks a feature answers to 1.33 mean" in text
+    assert "2 of 4 to one, 1 to several, 1 to none" in text
+    assert "tracks a neuron answers to 3.50 mean" in text
+    assert re.search(r"gene tRNA [^<]*? 1,234 40\S* % 27\S* % 1\S* % 7", text), text
+    assert "Sparse probing: mean average precision lift over 2 tracks" in section
+
+
+def test_a_study_judged_without_tracks_has_a_report_all_the_same(tmp_path: Path) -> None:
+    study = make_study(tmp_path / "study").study
+    for table in (study.folder / "tables").glob("quality_*.parquet"):
+        table.unlink()
+    write_report(study, tmp_path / "report.html")
+    text = (tmp_path / "report.html").read_text()
+    assert "divergence (KL)" in text
+    assert "Sparse probing" not in text and "Absorption:" not in text
+
+
 def test_names_are_escaped(written: Written) -> None:
     assert "<script" not in written.page
     assert "&lt;script&gt;" in written.page

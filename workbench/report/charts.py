@@ -204,6 +204,24 @@ def bits_by_class(classes: dict[str, dict[str, float]]) -> Spec:
     return styled(chart.properties(width=340, height=200))
 
 
+def probing_curve(probing: list[dict[str, Any]]) -> Spec:
+    """Mean lift by number of features in the probe, and that of a dense probe of the layer (size 0)."""
+    table = pd.DataFrame(probing)[["size", "ap_lift"]].dropna()
+    x = alt.X("size:O", title="features in the probe", axis=alt.Axis(labelAngle=0))
+    y = alt.Y("ap_lift:Q", title="mean average precision lift (report split)")
+    features = (
+        alt.Chart(table[table["size"] > 0])
+        .mark_line(color=KINDS["SAE feature"][0], point=True)
+        .encode(x=x, y=y)
+    )
+    dense = (
+        alt.Chart(table.loc[table["size"] == 0, ["ap_lift"]])
+        .mark_rule(color=KINDS["raw neuron"][0], strokeDash=[4, 3])
+        .encode(y=y)
+    )
+    return styled((features + dense).properties(width=400, height=200))
+
+
 def stability_histogram(stability: pd.Series) -> Spec:
     """How many features another seed finds again, by matched cosine."""
     edges = np.linspace(-0.2, 1, 25)

@@ -10,6 +10,7 @@ import pandas as pd
 
 from workbench.config import COHORT_FILES, InputConfig
 from workbench.manifest import Manifest
+from workbench.quality_table import gather_quality
 
 if TYPE_CHECKING:
     from workbench.study import Study
@@ -56,7 +57,9 @@ class Evidence:
     shown : DataFrame
         One row a track, in the mode that did best on the select split; best verdicts first.
     associations, catalog, examples, logos : DataFrame
-    quality, training : dict
+    quality : dict
+        Of ``quality_table.gather_quality``.
+    training : dict
     """
 
     name: str
@@ -88,7 +91,7 @@ def gather(study: Study) -> Evidence:
         catalog=study.table("catalog").set_index("feature", drop=False),
         examples=study.table("examples"),
         logos=study.table("logos"),
-        quality=study.facts("quality"),
+        quality=gather_quality(study),
         training=study.facts("training"),
     )
 

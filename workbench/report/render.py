@@ -150,11 +150,27 @@ def quality_measures(quality: dict[str, Any]) -> list[Measure]:
             f"{formats.percent(get('recovered_mean'))} / {formats.percent(get('recovered_zero'))}",
             "share of that loss which the reconstruction gives back",
         ),
+        Measure(
+            "divergence (KL)",
+            f"{formats.fixed(get('kl_sae'))} bits a base",
+            "of the predictions with the reconstruction spliced in from those of the untouched model",
+        ),
+        *map(_answers, quality["tracks_answered"]),
     ]
 
 
+def _answers(row: dict[str, Any]) -> Measure:
+    """How many tracks the units of a kind answer to."""
+    return Measure(
+        f"tracks a {row['kind']} answers to",
+        formats.fixed(row["mean"], 2),
+        f"mean of the units that answer to any: {row['one']:,} of {row['units']:,} to one,"
+        f" {row['several']:,} to several, {row['none']:,} to none; fewer is more monosemantic",
+    )
+
+
 def quality_figures(evidence: Evidence) -> Iterator[Figure]:
-    """Density, shift, lift against density, training."""
+    """Density, lift, bits by class, probing, stability, shift, training: those that were measured."""
     quality, training = evidence.quality, evidence.training
     if quality.get("density"):
         yield figure(
@@ -175,6 +191,14 @@ def quality_figures(evidence: Evidence) -> Iterator[Figure]:
             "classes",
             "What the reconstruction costs the model by class of region, beside the layer at its mean"
             " (report split).",
+        )
+    if quality["probing"]:
+        yield figure(
+            charts.probing_curve(quality["probing"]),
+            "probing",
+            f"Sparse probing: mean average precision lift over"
+            f" {formats.plural(quality['probing'][0]['tracks'], 'track')} of probes of few features; dashed:"
+            " a probe of the whole raw layer (fitted on the select split, report split shown).",
         )
     if "stability" in evidence.catalog and evidence.catalog["stability"].notna().any():
         found = quality["dictionary"]["stability"]
