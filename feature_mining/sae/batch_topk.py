@@ -14,7 +14,7 @@ from torch import Tensor
 
 from feature_mining.sae import kernels
 from feature_mining.sae.model import BLOCK, fold
-from feature_mining.sae.objective import Outcome, auxiliary
+from feature_mining.sae.objective import Outcome, across, auxiliary
 from feature_mining.sae.selection import keep_largest
 from feature_mining.sae.start import Start, require_k, unit_rows
 
@@ -104,8 +104,7 @@ class BatchTopK:
             g.decoder.index_add_(0, who, part.decoder)
             g.encoder.index_add_(0, who, part.encoder)
             g.bias.index_add_(0, who, part.bias)
-        along = (g.decoder * self.decoder).sum(dim=1, keepdim=True)
-        self.decoder.grad = g.decoder.addcmul_(along, self.decoder, value=-1)
+        self.decoder.grad = across(g.decoder, self.decoder)
         self.encoder.grad, self.b_enc.grad = g.encoder, g.bias
         self.b_dec.grad = g.output.sum(dim=0) - (g.bias @ self.encoder).float()
         rows = len(x) * self.ranks.count
@@ -167,9 +166,10 @@ class BatchTopK:
     def _select(self, centred: Tensor) -> Pairs:
         """The ``B * k`` largest positive values; of equal ones at the cut, the first."""
         wanted = len(centred) * self.k
-        indptr, indices, values = self._above(centred, self._last_cut * _MARGIN)
+        guess = self._last_cut or self._first_guess(centred[:BLOCK])
+        indptr, indices, values = self._above(centred, guess * _MARGIN)
         enough = self.ranks.total(values.size) >= wanted * self.ranks.count
-        if not enough and self._last_cut > 0:
+        if not enough and guess > 0:
             indptr, indices, values = self._above(centred, 0.0)
         if self.ranks.count > 1:
             return self._select_together(indptr, indices, values, wanted * self.ranks.count)
@@ -182,6 +182,13 @@ class BatchTopK:
             indptr, indices, values = before[indptr], indices[keep], values[keep]
         self._last_cut = float(values.min()) if values.size == wanted else 0.0
         return Pairs(indptr, indices, values)
+
+    def _first_guess(self, rows: Tensor) -> float:
+        """The cut of the first rows, so that not all positive values of a whole batch are candidates."""
+        pre = torch.addmm(self.b_enc, rows, self.encoder.T).flatten()
+        wanted = len(rows) * self.k
+        cut = float(pre.topk(wanted, sorted=False).values.min()) if wanted < len(pre) else 0.0
+        return self.ranks.least(max(cut, 0.0))
 
     def _select_together(
         self, indptr: np.ndarray, indices: np.ndarray, values: np.ndarray, wanted: int

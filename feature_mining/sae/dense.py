@@ -14,7 +14,7 @@ import torch
 from torch import Tensor
 
 from feature_mining.sae.model import fold
-from feature_mining.sae.objective import Outcome, auxiliary
+from feature_mining.sae.objective import Outcome, across, auxiliary
 from feature_mining.sae.start import Start, require_k, unit_rows
 
 Parameters = dict[str, Tensor]
@@ -101,8 +101,7 @@ class Dense(ABC):
         error, codes = found.error.detach().float(), found.codes.detach()
         aux = self._revive(error, centred.detach(), dead) if dead.any() else 0.0
         assert self.decoder.grad is not None
-        along = (self.decoder.grad * self.decoder).sum(dim=1, keepdim=True)
-        self.decoder.grad.addcmul_(along, self.decoder, value=-1)
+        across(self.decoder.grad, self.decoder)
         active = codes > 0
         kept = codes[active]
         rows = len(x) * self.ranks.count

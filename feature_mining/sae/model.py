@@ -32,6 +32,7 @@ CONFIG_FILE, WEIGHTS_FILE = "config.json", "sae.safetensors"
 BLOCK = 256
 """Rows of a product; the last block is filled up with zeros."""
 _NORM_TOLERANCE = 1e-3
+_FOLDED = 1024
 
 
 @dataclass(frozen=True)
@@ -333,13 +334,20 @@ def fold(
     Decoder norms go into encoder, bias and threshold, the input scale into biases and thresholds, so that
     the features are in units of the raw activations. A decoder row of zeros stays one.
     """
-    norms = W_dec.double().norm(dim=1)
+    # Products are float64, a block of features at a time: whole tables of that would double the memory.
+    blocks = [slice(i, i + _FOLDED) for i in range(0, len(W_dec), _FOLDED)]
+    norms = torch.cat([W_dec[b].double().norm(dim=1) for b in blocks])
     # A row that is of norm 1 to the precision of float32 stays as it is: folding twice changes nothing.
     norms = torch.where((norms > 0) & ((norms - 1).abs() > 4e-7), norms, 1.0)
+    encoder = torch.empty(W_enc.shape, device=W_enc.device)
+    decoder = torch.empty(W_dec.shape, device=W_dec.device)
+    for b in blocks:
+        encoder[:, b] = W_enc[:, b].double() * norms[b]
+        decoder[b] = W_dec[b].double() / norms[b, None]
     return {
-        "W_enc": (W_enc.double() * norms).float().contiguous(),
+        "W_enc": encoder,
         "b_enc": (b_enc.double() * norms / scale).float(),
-        "W_dec": (W_dec.double() / norms[:, None]).float().contiguous(),
+        "W_dec": decoder,
         "b_dec": (b_dec.double() / scale).float(),
         "threshold": (threshold.double() * norms / scale).float(),
     }

@@ -10,6 +10,7 @@ from torch import Tensor
 from feature_mining.sae.ranks import Ranks
 
 AUX_WEIGHT = 1 / 32
+_ROWS = 1024
 
 
 class Outcome(NamedTuple):
@@ -84,6 +85,16 @@ def auxiliary(
         (back.T @ centred).float(),
         back.sum(dim=0, dtype=torch.float32),
     )
+
+
+def across(gradient: Tensor, rows: Tensor) -> Tensor:
+    """Take from ``gradient`` (m, d), in place, what lies along ``rows`` (m, d) of norm 1; returns it.
+
+    A few rows at a time: a table of all products would be as large as the weights.
+    """
+    for part, along in zip(gradient.split(_ROWS), rows.split(_ROWS), strict=True):
+        part.addcmul_((part * along).sum(dim=1, keepdim=True), along, value=-1)
+    return gradient
 
 
 def _spread(residual: Tensor, ranks: Ranks) -> float:

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 
 from torch import Tensor
 
-from feature_mining.sae.objective import Outcome
+from feature_mining.sae.objective import Outcome, across
 
 if TYPE_CHECKING:
     from feature_mining.sae.registry import Architecture
@@ -36,9 +36,7 @@ class Tied:
     def gradients(self, x: Tensor, dead: Tensor) -> Outcome:
         outcome = self.inner.gradients(x, dead)
         assert self.encoder.grad is not None and self.decoder.grad is not None
-        read = self.encoder.grad
-        along = (read * self.decoder).sum(dim=1, keepdim=True)
-        self.decoder.grad += read - along * self.decoder
+        self.decoder.grad += across(self.encoder.grad, self.decoder)
         self.encoder.grad = None
         return outcome
 

@@ -3,9 +3,12 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
+
+if TYPE_CHECKING:
+    import numpy as np
 
 
 def import_sae(
@@ -61,12 +64,17 @@ def export_sae(
     folder: Annotated[
         Path, typer.Argument(help="Study, or folder of an autoencoder.", metavar="DIR")
     ],
-    format: Annotated[str, typer.Option(help="saelens, dictionary_learning, sparsify, interplm.")],
+    format: Annotated[
+        str,
+        typer.Option(help="saelens, saelens_pre6, dictionary_learning, sparsify, interplm."),
+    ],
     out: Annotated[Path, typer.Option(help="New folder to write.")],
 ) -> None:
     """Write an autoencoder for another library, with the same features.
 
     workbench export-sae STUDY --format saelens --out for_saelens
+
+    For SAELens, a study that was judged (workbench quality) adds how often its features fire.
     """
     from feature_mining.sae.formats import read, write
     from workbench.errors import InputError
@@ -76,7 +84,15 @@ def export_sae(
         imported = read(source)
         if imported.shape is not None:
             raise ValueError(f"{source}: has no threshold yet; use it in a study first")
-        write(imported.sae, format, out)
+        write(imported.sae, format, out, _density(folder))
     except ValueError as error:
         raise InputError(str(error)) from None
     print(out)
+
+
+def _density(folder: Path) -> np.ndarray | None:
+    """Share of held-out positions at which each feature of a study fires, if it was measured."""
+    import pandas as pd
+
+    path = folder / "tables" / "quality_features.parquet"
+    return pd.read_parquet(path)["density"].to_numpy() if path.is_file() else None

@@ -32,14 +32,17 @@ def read(folder: Path) -> Imported:
     weights = _weights(folder)
     assert weights is not None
     tensors = pickled_tensors(weights)
-    root = tensors.get("normalize_to_sqrt_d")
-    if root is not None and bool(root.any()):
-        raise ValueError(
-            f"{weights}: brings every activation to one norm (normalize_to_sqrt_d), which no weights"
-            " can stand for"
-        )
     names = set(_classes(folder / CONFIG)) if (folder / CONFIG).is_file() else set()
     kind, parts = _parts(weights, tensors, names)
+    root = tensors.get("normalize_to_sqrt_d")
+    if root is not None and bool(root.any()):
+        if kind != "relu" or not parts.centred:
+            raise ValueError(
+                f"{weights}: brings every activation to one norm (normalize_to_sqrt_d), which its library"
+                f" does for a {kind} when it reconstructs and not when it encodes; there is no telling which"
+                " was meant"
+            )
+        parts = parts._replace(row_norm="unit_rms")
     return assemble(weights, kind, parts, "InterPLM")
 
 

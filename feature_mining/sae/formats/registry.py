@@ -6,11 +6,14 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import NamedTuple
 
+import numpy as np
+
 from feature_mining.sae.formats import (
     dictionary_learning,
     interplm,
     published,
     saelens,
+    saelens_flat,
     sparsify,
 )
 from feature_mining.sae.formats.imported import Imported
@@ -20,12 +23,14 @@ from feature_mining.sae.model import CONFIG_FILE, WEIGHTS_FILE, SparseAutoencode
 class Format(NamedTuple):
     """How to tell, read and (where its library loads it again) write a format.
 
-    ``read`` and ``write`` raise ``ValueError`` for what cannot be represented.
+    ``read`` and ``write`` raise ``ValueError`` for what cannot be represented. ``write_density`` adds how
+    often features fire, ``(d_sae,)``, where the library has a file for that.
     """
 
     found: Callable[[Path], bool]
     read: Callable[[Path], Imported]
     write: Callable[[SparseAutoencoder, Path], None] | None
+    write_density: Callable[[np.ndarray, Path], None] | None = None
 
 
 def _own_found(folder: Path) -> bool:
@@ -34,7 +39,11 @@ def _own_found(folder: Path) -> bool:
 
 FORMATS = {
     "workbench": Format(_own_found, lambda p: Imported(SparseAutoencoder.load(p)), None),
-    "saelens": Format(saelens.found, saelens.read, saelens.write),
+    # Before the later versions, which are told by the same files.
+    "saelens_pre6": Format(
+        saelens_flat.found, saelens.read, saelens_flat.write, saelens.write_density
+    ),
+    "saelens": Format(saelens.found, saelens.read, saelens.write, saelens.write_density),
     "sparsify": Format(sparsify.found, sparsify.read, sparsify.write),
     "dictionary_learning": Format(
         dictionary_learning.found, dictionary_learning.read, dictionary_learning.write
@@ -73,8 +82,12 @@ def read(path: Path) -> Imported:
     return FORMATS[detect(path)].read(path)
 
 
-def write(sae: SparseAutoencoder, name: str, folder: Path) -> None:
+def write(
+    sae: SparseAutoencoder, name: str, folder: Path, density: np.ndarray | None = None
+) -> None:
     """Write the files of a format into an empty or new folder.
+
+    ``density`` is the share of positions at which each feature fires, ``(d_sae,)``, where that is known.
 
     Raises ``ValueError`` for an unknown format, a folder with something in it, or an autoencoder that the
     format cannot hold.
@@ -91,3 +104,6 @@ def write(sae: SparseAutoencoder, name: str, folder: Path) -> None:
         if not any(folder.iterdir()):
             folder.rmdir()
         raise
+    add = FORMATS[name].write_density
+    if add is not None and density is not None:
+        add(density, folder)

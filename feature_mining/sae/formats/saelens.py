@@ -1,12 +1,10 @@
-"""SAELens: ``cfg.json`` (of version 6 and later, or the flat one before) and ``sae_weights.safetensors``.
+"""SAELens: ``cfg.json`` (of version 6 and later; read also the flat one before) and ``sae_weights.safetensors``.
 
 Folding follows what that library computes at inference: JumpReLU keeps what is above its threshold, TopK
 and BatchTopK compare values times decoder norms where ``rescale_acts_by_decoder_norm`` says so, and Gated is
 a JumpReLU: with magnitude ``m = exp(r_mag) * pi + b_mag`` the gate ``pi + b_gate > 0`` is
 ``m > b_mag - exp(r_mag) * b_gate``. What is done to activations first is in ``saelens_inputs``.
-
-The flat configuration is read and not written: no installed version writes it, all since 6.0 read the other,
-and there is no sample of what the older ones require.
+``sparsity.safetensors`` holds how often features fire. ``saelens_flat`` writes for versions before 6.
 """
 
 from __future__ import annotations
@@ -15,6 +13,7 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import torch
 from torch import Tensor
 
@@ -33,6 +32,8 @@ from feature_mining.sae.formats.saelens_inputs import FOLDED, NORM_NAMES
 from feature_mining.sae.model import SparseAutoencoder, save_tensors
 
 CONFIG, WEIGHTS = "cfg.json", "sae_weights.safetensors"
+SPARSITY = "sparsity.safetensors"
+_LEAST = 1e-10
 WRITTEN_VERSION = "6.0.0"
 _RENAMED = {"hook_point": "hook_name", "activation_fn_str": "activation_fn"}
 
@@ -115,6 +116,12 @@ def write(sae: SparseAutoencoder, folder: Path) -> None:
         | extra,
     )
     save_tensors(folder / WEIGHTS, tensors, {})
+
+
+def write_density(density: np.ndarray, folder: Path) -> None:
+    """Write the share of positions at which each feature fires, ``(d_sae,)``, as its log10."""
+    logs = np.log10(np.asarray(density, np.float64) + _LEAST).astype(np.float32)
+    save_tensors(folder / SPARSITY, {"sparsity": torch.from_numpy(logs)}, {})
 
 
 def _modern(path: Path, config: dict[str, Any]) -> dict[str, Any]:

@@ -46,6 +46,7 @@ def rows(n: int = 300) -> Tensor:
 
 HOLDS = {
     "saelens": ("topk", "relu", "one", "each"),
+    "saelens_pre6": ("topk", "relu", "one", "each"),
     "dictionary_learning": ("topk", "relu", "one", "each"),
     "interplm": ("topk", "relu", "one", "each"),
     "sparsify": ("topk",),
