@@ -1,4 +1,4 @@
-"""SAELens: ``cfg.json`` (of version 6 and later; read also the flat one before) and ``sae_weights.safetensors``.
+"""SAELens: ``cfg.json`` of version 6 and later (read, too: the flat one before), ``sae_weights.safetensors``.
 
 Folding follows what that library computes at inference: JumpReLU keeps what is above its threshold, TopK
 and BatchTopK compare values times decoder norms where ``rescale_acts_by_decoder_norm`` says so, and Gated is

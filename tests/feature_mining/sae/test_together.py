@@ -14,7 +14,6 @@ import torch
 import torch.multiprocessing as multiprocessing
 from safetensors.torch import load_file, save_file
 
-from feature_mining.sae.memory import training_memory
 from feature_mining.sae.ranks import Ranks
 from feature_mining.sae.registry import ARCHITECTURES
 from feature_mining.sae.trainer import TrainConfig, Trainer
@@ -132,14 +131,3 @@ def test_a_feature_that_never_fires_divides_nothing_by_zero() -> None:
         trainer = Trainer(replace(CONFIG, architecture=name, steps=30, dead_window=1))
         result = trainer.fit(Planted())
         assert all(torch.isfinite(getattr(result.sae, n)).all() for n in ("W_enc", "W_dec"))
-
-
-def test_memory_by_hand() -> None:
-    memory = training_memory(4096, 32768, 4096, 64, dense=True)
-    parameters = 2 * 4096 * 32768 + 32768 + 4096
-    assert memory.parameters == memory.gradients == 4 * parameters
-    assert memory.optimiser == 8 * parameters
-    assert memory.batch == 16 * 4096 * 4096 and memory.codes == 16 * 4096 * 32768
-    assert memory.total / 2**30 == pytest.approx(6.25, abs=0.01)
-    sparse = training_memory(4096, 32768, 4096, 64, dense=False)
-    assert sparse.codes == 12 * 256 * 32768 + 28 * 4096 * 64

@@ -19,9 +19,7 @@ BOTH = [(kind, c) for kind in ("topk", "relu", "one", "each") for c in (True, Fa
 
 @pytest.mark.parametrize("name", ["saelens", "saelens_pre6"])
 @pytest.mark.parametrize(("kind", "centred"), BOTH)
-def test_saelens_loads_it(
-    tmp_path: Path, peer: Peer, kind: str, centred: bool, name: str
-) -> None:
+def test_saelens_loads_it(tmp_path: Path, peer: Peer, kind: str, centred: bool, name: str) -> None:
     sae = make(kind, centred)
     write(sae, name, tmp_path)
     theirs = peer("sae_lens").SAE.load_from_disk(str(tmp_path))
