@@ -1,6 +1,6 @@
 """Peak memory of training, measured in a process of its own, beside the formula.
 
-``python benchmarks/sae_memory.py ARCHITECTURE D_IN D_SAE BATCH K`` prints the bytes above those of the program.
+``python benchmarks/sae_memory.py ARCHITECTURE D_IN D_SAE BATCH K`` prints bytes above those of the program.
 """
 
 from __future__ import annotations

@@ -21,7 +21,7 @@ class TrainingMemory(NamedTuple):
     parameters : encoder, decoder, biases
     gradients : one for each parameter
     optimiser : two moments of Adam for each parameter
-    batch : scaled and centred rows, the derivative by the reconstruction, and the ten batches of the first look
+    batch : scaled and centred rows, the derivative by the reconstruction, ten batches of the first look
     codes : pre-activations and what is made of them
     """
 
@@ -58,7 +58,7 @@ def training_memory(
     -------
     TrainingMemory
         ``P = 2 d_in d_sae + d_sae + d_in``; parameters ``4 P``, gradients ``4 P``, moments ``8 P``; batch
-        ``4 · 13 batch d_in``; codes ``4 t batch d_sae`` with ``t`` tables, or ``12 · 256 d_sae + 64 batch k``.
+        ``4 · 13 batch d_in``; codes ``4 t batch d_sae`` for ``t`` tables, or ``12 · 256 d_sae + 64 batch k``.
 
     Notes
     -----
