@@ -13,12 +13,13 @@ from torch import Tensor
 TRUE, WIDTH, ACTIVE = 2_048, 256, 20.0
 SHIFT, POWER = 19, 0.8
 """Firing rates fall as ``(i + SHIFT) ** -POWER``: 0.13 to 0.0032, median 0.0055."""
+_FAR = 20_241_121
 SPREAD, BIAS, NOISE = 0.25, 3.0, 0.01
 
 
 class Planted(NamedTuple):
-    """Rows ``(n, 256)`` float32 to train on and to judge with; true features ``(2048, 256)`` of norm 1; true
-    codes of the held-out rows ``(n, 2048)``.
+    """Rows ``(n, width)`` float32 to train on and to judge with; true features ``(true, width)`` of norm 1;
+    true codes of the held-out rows ``(n, true)``, sparse.
     """
 
     train: Tensor
@@ -27,24 +28,35 @@ class Planted(NamedTuple):
     codes: Tensor
 
 
-def plant(seed: int, train: int = 200_000, held_out: int = 50_000) -> Planted:
-    """Sums of about 20 of 2,048 directions with log-normal sizes, on a dense bias, with noise."""
-    g = torch.Generator().manual_seed(seed)
-    features = torch.randn(TRUE, WIDTH, generator=g)
+def plant(
+    seed: int,
+    train: int = 200_000,
+    held_out: int = 50_000,
+    true: int = TRUE,
+    width: int = WIDTH,
+    active: float = ACTIVE,
+) -> Planted:
+    """Sums of about ``active`` of ``true`` directions with log-normal sizes, on a dense bias, with noise.
+
+    The numbers are drawn from a seed far from those that trainers are given: a dictionary that begins as
+    normal draws of the same seed would begin as the truth.
+    """
+    g = torch.Generator().manual_seed(_FAR + seed)
+    features = torch.randn(true, width, generator=g)
     features /= features.norm(dim=1, keepdim=True)
-    bias = torch.randn(WIDTH, generator=g)
+    bias = torch.randn(width, generator=g)
     bias *= BIAS / bias.norm()
-    rates = (torch.arange(1, TRUE + 1) + SHIFT).double() ** -POWER
-    rates = (rates * (ACTIVE / rates.sum())).float()
+    rates = (torch.arange(1, true + 1) + SHIFT).double() ** -POWER
+    rates = (rates * (active / rates.sum())).float()
 
     def rows(count: int) -> tuple[Tensor, Tensor]:
-        x = torch.empty(count, WIDTH)
+        x = torch.empty(count, width)
         kept = []
         for start in range(0, count, 10_000):
             n = min(10_000, count - start)
-            fires = torch.rand(n, TRUE, generator=g) < rates
-            codes = fires * torch.exp(SPREAD * torch.randn(n, TRUE, generator=g))
-            noise = NOISE * torch.randn(n, WIDTH, generator=g)
+            fires = torch.rand(n, true, generator=g) < rates
+            codes = fires * torch.exp(SPREAD * torch.randn(n, true, generator=g))
+            noise = NOISE * torch.randn(n, width, generator=g)
             x[start : start + n] = codes @ features + bias + noise
             kept.append(codes.to_sparse())
         return x, torch.cat(kept).coalesce()
@@ -68,19 +80,19 @@ def batches(rows: Tensor, size: int, steps: int, seed: int) -> Iterator[Tensor]:
 def judge(
     planted: Planted, encode, decode, decoder: Tensor, rows: int = 20_000
 ) -> dict[str, float]:
-    """Held-out quality of a dictionary ``decoder`` (m, 256), as loaded for inference.
+    """Held-out quality of a dictionary ``decoder`` (m, width), as loaded for inference.
 
     ``ev`` with the pooled mean; ``l0``; ``dead``, share of features silent on the held-out rows; ``mmcs``,
     mean over learnt features of the largest cosine to a true one; ``recovered``, share of true features
     with a cosine above 0.9; ``mcc``, mean cosine of the best one-to-one matching; ``f1``, mean over true
-    features of the F1 of firing of the matched one.
+    features of the F1 of firing of the matched one (0 where there is none).
     """
     x = planted.held_out[:rows]
     error, l0, fired = 0.0, 0.0, torch.zeros(len(decoder), dtype=torch.bool)
     unit = decoder / decoder.norm(dim=1, keepdim=True).clamp_min(1e-12)
     cosine = unit @ planted.features.T
     learnt, true = linear_sum_assignment(-cosine.numpy())
-    both, ours, theirs = (np.zeros(TRUE) for _ in range(3))
+    both, ours, theirs = (np.zeros(len(true)) for _ in range(3))
     codes = planted.codes.to_dense()[:rows] > 0
     order = torch.from_numpy(learnt)
     for start in range(0, rows, 2_000):
@@ -103,5 +115,5 @@ def judge(
         "mmcs": float(cosine.max(dim=1).values.mean()),
         "recovered": float((cosine.max(dim=0).values > 0.9).float().mean()),
         "mcc": float(cosine.numpy()[learnt, true].mean()),
-        "f1": float((2 * both / np.maximum(1, ours + theirs)).mean()),
+        "f1": float((2 * both / np.maximum(1, ours + theirs)).sum() / len(planted.features)),
     }

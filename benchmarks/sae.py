@@ -1,11 +1,18 @@
 """Training speed and quality on a planted dictionary, beside the peer libraries, in one run. Simulated data.
 
-``python benchmarks/sae.py [speed] [quality] [real] [--json] [--seeds 3] [--steps 1000] [--only LIBRARY ...]``
-(extra ``peers``). 2,048 true features in 256 dimensions, about 20 active; dictionaries of 2,048 with k = 32,
-batches of 2,048. ``speed`` interleaves all libraries with the five matrix products of a dense step;
-``quality`` trains each and judges it on held-out rows; ``real`` does the same on activations of ``mini`` over
-*E. coli* (../shared), with explained variance and bits a base recovered. Ours run with their defaults, the
-peers at their best learning rates. The default rate was anchored at this width, batch and number of steps.
+``python benchmarks/sae.py [PART ...] [--json] [--seeds 3] [--steps 1000] [--only LIBRARY ...]
+[--variants topk batch_topk] [--results FILE]`` (peers: extra ``peers``). Parts:
+
+* ``speed``: all libraries interleaved with the five matrix products of a dense step.
+* ``quality``: each is trained and judged on held-out rows, by seed.
+* ``real``: the same on activations of ``mini`` over *E. coli* (../shared), with explained variance and bits a
+  base recovered.
+* ``memory``: peak memory of training, by formula and measured.
+* ``rule``: the default learning rate among multiples of it, for several widths, batches and lengths.
+
+2,048 true features in 256 dimensions, about 20 active; dictionaries of 2,048 with k = 32, batches of 2,048.
+Ours run with their defaults, the peers at their best learning rates. With ``--results FILE`` each score of
+``quality``, ``real`` and ``rule`` is written when it is there, and a second run goes on from them.
 """
 
 from __future__ import annotations
@@ -25,13 +32,14 @@ from torch import Tensor
 ROOT = Path(__file__).resolve().parents[1]
 sys.path.insert(0, str(ROOT))
 
-from benchmarks.planted import batches, judge, plant  # noqa: E402
+from benchmarks.planted import Planted, batches, judge, plant  # noqa: E402
 from benchmarks.sae_peers import PEERS, Trained, installed  # noqa: E402
+from benchmarks.sae_results import Results, Score, summarise  # noqa: E402
 from feature_mining.sae.settle import settle  # noqa: E402
 from feature_mining.sae.trainer import TrainConfig, Trainer  # noqa: E402
 
 BATCH, D_SAE, K = 2_048, 2_048, 32
-PARTS = ("speed", "quality", "real")
+PARTS = ("speed", "quality", "real", "memory", "rule")
 OURS = ("topk", "batch_topk")
 Run = Callable[[Iterator[Tensor], int, int, int, int, int], Trained]
 
@@ -79,24 +87,32 @@ class Clock:
             yield batch
 
 
-def runners(only: list[str], held_out: Tensor | None) -> dict[tuple[str, str], Run]:
+def runners(
+    only: list[str], variants: list[str], held_out: Tensor | None
+) -> dict[tuple[str, str], Run]:
     """Everything that is installed, ours first."""
     found: dict[tuple[str, str], Run] = {("ours", a): ours(a, held_out) for a in OURS}
     for (library, variant), (module, run) in PEERS.items():
-        if not installed(module):
+        if (not only or library in only) and not installed(module):
             print(f"{library} {variant}: skipped, not installed (extra peers)")
         else:
             found[library, variant] = run
-    return {key: run for key, run in found.items() if not only or key[0] in only}
+    return {
+        key: run
+        for key, run in found.items()
+        if (not only or key[0] in only) and (not variants or key[1] in variants)
+    }
 
 
-def measure_speed(rows: Tensor, steps: int, rounds: int, only: list[str]) -> dict[str, object]:
+def measure_speed(
+    rows: Tensor, steps: int, rounds: int, chosen: dict[tuple[str, str], Run]
+) -> dict[str, object]:
     """Samples a second by library, ratios to the fastest peer and to the dense bound; medians of rounds."""
     rates: dict[tuple[str, str], list[float]] = defaultdict(list)
     bound: list[float] = []
     for turn in range(rounds + 1):
         bound.append(dense_step(rows[:BATCH], 10, D_SAE))
-        for key, run in runners(only, None).items():
+        for key, run in chosen.items():
             # The first turn compiles and warms up, with few steps.
             count = steps if turn else 12
             stream = batches(rows, BATCH, count, turn)
@@ -122,37 +138,26 @@ def measure_speed(rows: Tensor, steps: int, rounds: int, only: list[str]) -> dic
     }
 
 
-def measure_quality(seeds: int, steps: int, only: list[str]) -> dict[str, object]:
+def measure_quality(
+    seeds: int, steps: int, only: list[str], variants: list[str], results: Results
+) -> dict[str, object]:
     """Held-out quality by library and seed, and how far ours is from the best peer."""
     scores: dict[tuple[str, str], list[dict[str, float]]] = defaultdict(list)
     for seed in range(seeds):
         planted = plant(seed)
-        for key, run in runners(only, planted.held_out[20_000:]).items():
-            clock = Clock(batches(planted.train, BATCH, steps, seed))
-            trained = run(iter(clock), planted.train.shape[1], D_SAE, K, steps, seed)
-            score = judge(planted, *trained)
-            score["samples_per_s"] = (steps - 1) * BATCH / (clock.last - clock.first)
-            scores[key].append(score)
-            figures = "  ".join(f"{k} {v:.4f}" for k, v in score.items())
+        for key, run in runners(only, variants, planted.held_out[20_000:]).items():
+
+            def score(run: Run = run, planted: Planted = planted, seed: int = seed) -> Score:
+                clock = Clock(batches(planted.train, BATCH, steps, seed))
+                trained = run(iter(clock), planted.train.shape[1], D_SAE, K, steps, seed)
+                rate = (steps - 1) * BATCH / (clock.last - clock.first)
+                return judge(planted, *trained) | {"samples_per_s": rate}
+
+            found = results.get(("quality", " ".join(key), f"{steps} steps, seed {seed}"), score)
+            scores[key].append(found)
+            figures = "  ".join(f"{k} {v:.4f}" for k, v in found.items())
             print(f"seed {seed}  {key[0]:20s} {key[1]:11s} {figures}", flush=True)
-
-    def best(variant: str, name: str) -> float | None:
-        peers = [s for (lib, v), s in scores.items() if v == variant and lib != "ours"]
-        return max((median(r[name] for r in rows) for rows in peers), default=None)
-
-    results: dict[str, object] = {}
-    for key, name in (("ev_minus_best_peer", "ev"), ("mcc_minus_best_peer", "mcc")):
-        results[key] = {}
-        for variant in OURS:
-            peer = best(variant, name)
-            if peer is not None and ("ours", variant) in scores:
-                mine = median(r[name] for r in scores["ours", variant])
-                results[key][variant] = round(mine - peer, 4)  # type: ignore[index]
-    results["dead_fraction"] = {
-        f"{lib} {v}": max(r["dead"] for r in rows) for (lib, v), rows in scores.items()
-    }
-    results["quality"] = {f"{lib} {v}": rows for (lib, v), rows in scores.items()}
-    return results
+    return summarise(scores)
 
 
 def part(name: str) -> str:
@@ -163,26 +168,43 @@ def part(name: str) -> str:
 
 
 def main() -> None:
-    parser = argparse.ArgumentParser(description=__doc__)
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
     parser.add_argument("parts", nargs="*", default=["speed", "quality"], metavar="PART", type=part)
     parser.add_argument("--json", action="store_true", help="last line is one JSON object")
     parser.add_argument("--seeds", type=int, default=3)
-    parser.add_argument("--steps", type=int, default=1_000, help="of the quality runs")
+    parser.add_argument("--steps", type=int, default=1_000, help="of the runs of quality and real")
     parser.add_argument("--speed-steps", type=int, default=100)
     parser.add_argument("--rounds", type=int, default=3)
     parser.add_argument("--only", nargs="*", default=[], help="libraries: ours, sae-lens, ...")
+    parser.add_argument("--variants", nargs="*", default=[], help="variants: topk, batch_topk, ...")
+    parser.add_argument("--results", type=Path, help="file that scores are kept in")
     args = parser.parse_args()
-    print("simulated data: a planted dictionary")
+    kept = Results(args.results)
     results: dict[str, object] = {}
     if "speed" in args.parts:
         rows = plant(0, train=40_000, held_out=1_000).train
-        results |= measure_speed(rows, args.speed_steps, args.rounds, args.only)
+        chosen = runners(args.only, args.variants, None)
+        results |= measure_speed(rows, args.speed_steps, args.rounds, chosen)
     if "quality" in args.parts:
-        results |= measure_quality(args.seeds, args.steps, args.only)
+        print("simulated data: a planted dictionary")
+        results |= measure_quality(args.seeds, args.steps, args.only, args.variants, kept)
     if "real" in args.parts:
         from benchmarks.sae_real import measure_real
 
-        results |= measure_real(args.steps, args.only, runners)
+        def chosen_for(held_out: Tensor) -> dict[tuple[str, str], Run]:
+            return runners(args.only, args.variants, held_out)
+
+        results |= measure_real(args.steps, args.seeds, chosen_for, kept)
+    if "memory" in args.parts:
+        from benchmarks.sae_memory import report_memory
+
+        results |= report_memory()
+    if "rule" in args.parts:
+        from benchmarks.sae_rule import measure_rule
+
+        results |= measure_rule(kept)
     for key, value in results.items():
         if key != "quality":
             print(f"{key} {json.dumps(value)}")

@@ -17,6 +17,7 @@ import torch
 import torch.nn.functional as F
 
 from benchmarks.planted import batches
+from benchmarks.sae_results import Results, Score
 from genomic_models import load
 
 GENOME = Path(__file__).resolve().parents[2] / "shared" / "data" / "ecoli" / "NC_000913.3.fna.gz"
@@ -24,8 +25,13 @@ LAYER, WINDOW, WARMUP, BATCH = "blocks.4", 2_048, 512, 2_048
 WIDTH, K = 1_536, 16
 
 
-def measure_real(steps: int, only: list[str], runners: Callable) -> dict[str, object]:
-    """Explained variance, L0 and recovered bits by library, at equal steps."""
+def measure_real(
+    steps: int, seeds: int, runners: Callable[[torch.Tensor], dict], kept: Results
+) -> dict[str, object]:
+    """Explained variance, L0 and recovered bits by library and seed, at equal steps.
+
+    ``runners`` gives what trains, told rows to calibrate on.
+    """
     if not GENOME.exists():
         print("real: skipped, no ../shared/data/ecoli beside the checkout")
         return {}
@@ -43,24 +49,30 @@ def measure_real(steps: int, only: list[str], runners: Callable) -> dict[str, ob
     clean = _bits(model, held, None)
     ablated = _bits(model, held, lambda x: mean.expand_as(x))
     results: dict[str, object] = {}
-    for key, run in runners(only, target[:20_000] * scale).items():
-        stream = batches(rows * scale, BATCH, steps, 0)
-        trained = run(stream, rows.shape[1], WIDTH, K, steps, 0)
+    for seed in range(seeds):
+        for key, run in runners(target[:20_000] * scale).items():
 
-        def through(x: torch.Tensor, trained=trained) -> torch.Tensor:
-            return trained.decode(trained.encode(x * scale)) / scale
+            def score(run=run, seed: int = seed) -> Score:
+                stream = batches(rows * scale, BATCH, steps, seed)
+                trained = run(stream, rows.shape[1], WIDTH, K, steps, seed)
 
-        error = sum(float((through(p) - p).square().sum()) for p in target.split(4_096))
-        l0 = sum(float((trained.encode(p * scale) > 0).sum()) for p in target.split(4_096))
-        bits = _bits(model, held, through)
-        score = {
-            "ev": round(1 - error / float(variance), 4),
-            "l0": round(l0 / len(target), 2),
-            "bits": round(bits, 4),
-            "bits_recovered": round((ablated - bits) / (ablated - clean), 4),
-        }
-        results[f"{key[0]} {key[1]}"] = score
-        print(f"real  {key[0]:20s} {key[1]:11s} {score}", flush=True)
+                def through(x: torch.Tensor) -> torch.Tensor:
+                    return trained.decode(trained.encode(x * scale)) / scale
+
+                error = sum(float((through(p) - p).square().sum()) for p in target.split(4_096))
+                l0 = sum(float((trained.encode(p * scale) > 0).sum()) for p in target.split(4_096))
+                bits = _bits(model, held, through)
+                return {
+                    "ev": round(1 - error / float(variance), 4),
+                    "l0": round(l0 / len(target), 2),
+                    "bits": round(bits, 4),
+                    "bits_recovered": round((ablated - bits) / (ablated - clean), 4),
+                }
+
+            name = f"{key[0]} {key[1]}, seed {seed}"
+            found = kept.get(("real", " ".join(key), f"{steps} steps, seed {seed}"), score)
+            results[name] = found
+            print(f"real  {name:40s} {found}", flush=True)
     print(f"real  clean {clean:.4f} bits a base, layer at its mean {ablated:.4f}")
     return {"real": results}
 

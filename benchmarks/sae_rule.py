@@ -1,0 +1,73 @@
+"""The default learning rate among multiples of it: several widths, batches and lengths. Simulated data.
+
+A small planted dictionary (512 true features in 64 dimensions, about 5 active), so that it takes minutes. A
+cell is a width, a batch and a number of steps; in each BatchTopK is trained with the default rate and with
+multiples of it, and judged on held-out rows after calibration.
+"""
+
+from __future__ import annotations
+
+import json
+from itertools import product
+
+import torch
+
+from benchmarks.planted import batches, judge, plant
+from benchmarks.sae_results import Results, Score
+from feature_mining.sae.settle import settle
+from feature_mining.sae.train_config import TrainConfig
+from feature_mining.sae.trainer import Trainer
+
+TRUE, D_IN, ACTIVE, K = 512, 64, 5.0, 8
+WIDTHS, BATCHES, STEPS = (256, 1_024, 4_096), (256, 1_024), (200, 1_000)
+MULTIPLES = (0.25, 0.5, 1.0, 2.0)
+ROWS, HELD_OUT = 100_000, 14_000
+
+
+def measure_rule(results: Results) -> dict[str, object]:
+    """Explained variance and matched cosine by cell and multiple; what the default loses against the best."""
+    planted = plant(0, ROWS, HELD_OUT, TRUE, D_IN, ACTIVE)
+    cells: dict[str, object] = {}
+    for width, batch, steps in product(WIDTHS, BATCHES, STEPS):
+        found: dict[float, Score] = {}
+        for multiple in MULTIPLES:
+
+            def score(
+                width: int = width, batch: int = batch, steps: int = steps, by: float = multiple
+            ) -> Score:
+                rate = by * TrainConfig(width, K, steps, batch).peak_rate
+                config = TrainConfig(width, K, steps, batch, learning_rate=rate)
+                try:
+                    trained = Trainer(config).fit(batches(planted.train, batch, steps, 0))
+                except ValueError:
+                    # Rates that diverge lose against all others.
+                    return {"rate": rate, "ev": -1.0, "mcc": 0.0, "dead": 1.0, "l0": 0.0}
+                sae, _ = settle(trained.sae, [planted.held_out[10_000:]])
+                judged = judge(planted, sae.encode, sae.decode, sae.W_dec, 10_000)
+                kept = {name: round(judged[name], 4) for name in ("ev", "mcc", "dead", "l0")}
+                return {"rate": rate} | kept
+
+            name = f"width {width}, batch {batch}, {steps} steps"
+            found[multiple] = results.get(("rule", name, f"times {multiple}"), score)
+        best = max(found, key=lambda m: found[m]["ev"])
+        own = found[1.0]
+        shown = "  ".join(f"x{m:g} {f['ev']:.3f}/{f['mcc']:.3f}" for m, f in found.items())
+        print(
+            f"rule  {name:38s} rate {own['rate']:.2g}  ev/mcc: {shown}  best x{best:g}"
+            f"  dead {own['dead']:.3f}  L0 {own['l0']:.2f}",
+            flush=True,
+        )
+        cells[name] = {
+            "rate": own["rate"],
+            "best_multiple": best,
+            "ev_lost": round(found[best]["ev"] - own["ev"], 4),
+            "mcc_lost": round(max(f["mcc"] for f in found.values()) - own["mcc"], 4),
+            "dead": own["dead"],
+            "l0": own["l0"],
+        }
+    return {"rule": cells}
+
+
+if __name__ == "__main__":
+    torch.set_num_threads(1)
+    print(json.dumps(measure_rule(Results(None))))
