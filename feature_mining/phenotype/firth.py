@@ -8,11 +8,10 @@ from feature_mining.phenotype.logistic import (
     Fits,
     NullModel,
     blocks,
+    fitted,
     information,
     join,
-    log_likelihood,
     pair_products,
-    sigmoid,
     solve,
 )
 
@@ -70,12 +69,11 @@ def _penalised(
 ) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
     """Penalised log likelihood, fitted means and information of a block."""
     c = null.covariates.shape[1]
-    eta = b[:, :c] @ null.covariates.T + b[:, c:] * x
-    mean = sigmoid(eta)
+    mean, likelihood = fitted(null.y, b[:, :c] @ null.covariates.T + b[:, c:] * x)
     matrices = information(mean * (1 - mean), x, null.covariates, pairs)
     sign, log_determinant = np.linalg.slogdet(matrices)
     penalty = np.where(sign > 0, log_determinant / 2, -np.inf)
-    return log_likelihood(null.y, eta) + penalty, mean, matrices
+    return likelihood + penalty, mean, matrices
 
 
 def _climb(
@@ -95,7 +93,9 @@ def _climb(
         z = x[live]
         inverse = np.linalg.inv(matrices)
         # Leverages w z'Iz: the quadratic form over the covariates is a product with their pairs.
-        form = inverse[:, :c, :c].reshape(len(z), c * c) @ pairs.T
+        first, second = np.triu_indices(c)
+        twice = np.where(first == second, 1.0, 2.0)
+        form = (inverse[:, first, second] * twice) @ pairs.T
         form += 2 * z * (inverse[:, :c, c] @ covariates.T) + z * z * inverse[:, c, c][:, None]
         leverage = mean * (1 - mean) * form
         residual = null.y - mean + leverage * (0.5 - mean)

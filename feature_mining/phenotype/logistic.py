@@ -11,8 +11,11 @@ import numpy as np
 from feature_mining.phenotype.design import independent
 from feature_mining.phenotype.moments import moments
 
-CELLS = 2_000_000
-"""Numbers (features x samples) that a block of fits works on."""
+CELLS = 100_000
+"""Numbers (features x samples) that a block of fits works on: what the caches hold."""
+
+UNSOUND = 1e10
+"""Norm of the inverse of a matrix (scaled to a diagonal of 1) at which it counts as singular."""
 
 STEPS = 50
 TOLERANCE = 1e-12
@@ -58,19 +61,29 @@ class Fits(NamedTuple):
     converged: np.ndarray
 
 
+RUN = 32
+"""Factors between 1 and 2 that are multiplied before a logarithm is taken: their product stays finite."""
+
+
 def log_likelihood(y: np.ndarray, eta: np.ndarray) -> np.ndarray:
     """Sum over the last axis of y eta - log(1 + exp(eta)), without overflow."""
-    # log(1 + e) and not log1p: vector code, and an absolute error of 1e-16 a sample does not matter here.
-    tail = np.log(1.0 + np.exp(-np.abs(eta)))
-    total: np.ndarray = (y * eta - np.maximum(eta, 0.0) - tail).sum(axis=-1)
-    return total
+    return fitted(y, eta)[1]
 
 
-def sigmoid(eta: np.ndarray) -> np.ndarray:
-    """1 / (1 + exp(-eta)), without overflow, in vector code."""
+def fitted(y: np.ndarray, eta: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """Fitted means and log likelihood (sum over the last axis), of one exponential a number.
+
+    Logarithms are taken of products of `RUN` factors 1 + exp(-|eta|): fewer, and as exact.
+    """
     small = np.exp(-np.abs(eta))
-    mean: np.ndarray = np.where(eta >= 0, 1.0, small) / (1.0 + small)
-    return mean
+    factors = 1.0 + small
+    mean = np.where(eta >= 0, 1.0, small)
+    mean /= factors
+    whole = eta.shape[-1] // RUN * RUN
+    products = factors[..., :whole].reshape(*eta.shape[:-1], -1, RUN).prod(axis=-1)
+    tail = np.log(products).sum(axis=-1) + np.log(factors[..., whole:]).sum(axis=-1)
+    value: np.ndarray = (y * eta - np.maximum(eta, 0.0)).sum(axis=-1) - tail
+    return mean, value
 
 
 def fit_null(y: np.ndarray, covariates: np.ndarray, offset: np.ndarray | None = None) -> NullModel:
@@ -96,7 +109,7 @@ def fit_null(y: np.ndarray, covariates: np.ndarray, offset: np.ndarray | None = 
     effects = np.zeros(covariates.shape[1])
     current = float(log_likelihood(y, base + covariates @ effects))
     for _ in range(STEPS):
-        mean = sigmoid(base + covariates @ effects)
+        mean, _ = fitted(y, base + covariates @ effects)
         gradient = covariates.T @ (y - mean)
         information = covariates.T @ (covariates * (mean * (1 - mean))[:, None])
         try:
@@ -114,7 +127,8 @@ def fit_null(y: np.ndarray, covariates: np.ndarray, offset: np.ndarray | None = 
         effects, current = trial, value
         if done and current < -1e-6 * len(y):
             eta = base + covariates @ effects
-            return NullModel(y, covariates, effects, sigmoid(eta), float(log_likelihood(y, eta)))
+            mean, value = fitted(y, eta)
+            return NullModel(y, covariates, effects, mean, float(value))
     raise ValueError(
         f"the covariates alone tell the {int(y.sum())} cases from the {int(len(y) - y.sum())} controls (no"
         " finite logistic fit); leave out the covariate or group that holds cases only or controls only"
@@ -166,12 +180,12 @@ def blocks(n_features: int, n_samples: int) -> Iterator[slice]:
 
 
 def pair_products(covariates: np.ndarray) -> np.ndarray:
-    """Products of all pairs of covariates, float64 (n_samples, c * c).
+    """Products of all pairs of covariates, float64 (n_samples, c (c + 1) / 2): the upper triangle, by row.
 
     With them, c x c information matrices of a block of features are one matrix product.
     """
-    n, c = covariates.shape
-    return (covariates[:, :, None] * covariates[:, None, :]).reshape(n, c * c)
+    upper = np.triu_indices(covariates.shape[1])
+    return covariates[:, upper[0]] * covariates[:, upper[1]]
 
 
 def information(
@@ -181,9 +195,10 @@ def information(
 
     Parameters
     ----------
-    weight, x : float64 (k, n_samples)
+    weight : float64 (k, n_samples), or (1, n_samples) where it is the same for all
+    x : float64 (k, n_samples)
     covariates : float64 (n_samples, c)
-    pairs : float64 (n_samples, c * c), `pair_products`
+    pairs : float64, `pair_products`
 
     Returns
     -------
@@ -191,10 +206,11 @@ def information(
     """
     k, c = len(x), covariates.shape[1]
     out = np.empty((k, c + 1, c + 1))
-    out[:, :c, :c] = (weight @ pairs).reshape(k, c, c)
+    first, second = np.triu_indices(c)
+    out[:, first, second] = out[:, second, first] = weight @ pairs
     weighted = weight * x
     out[:, :c, c] = out[:, c, :c] = weighted @ covariates
-    out[:, c, c] = (weighted * x).sum(axis=1)
+    out[:, c, c] = np.einsum("kn,kn->k", weighted, x)
     return out
 
 
@@ -219,49 +235,63 @@ def join(parts: list[Fits]) -> Fits:
     return Fits(*(np.concatenate(column) for column in zip(*parts, strict=True)))
 
 
-def solve(matrices: np.ndarray, vectors: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-    """Solutions of many small systems, and which of them are sound (not singular)."""
+def invert(matrices: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """Inverses of many small positive definite matrices, and which of them are sound (not singular).
+
+    The norm of the inverse of a matrix scaled to a diagonal of 1 is at least the reciprocal of its smallest
+    eigenvalue; what is not sound comes back as the identity.
+    """
     scale = np.sqrt(np.maximum(np.einsum("kii->ki", matrices), 1e-300))
     scaled = matrices / (scale[:, :, None] * scale[:, None, :])
     sound = np.isfinite(scaled).all(axis=(1, 2))
     scaled[~sound] = np.eye(matrices.shape[1])
-    smallest = np.linalg.eigvalsh(scaled)[:, 0]
-    sound &= smallest > 1e-10
-    scaled[~sound] = np.eye(matrices.shape[1])
-    result = np.linalg.solve(scaled, (vectors / scale)[:, :, None])[:, :, 0] / scale
-    return np.where(sound[:, None], result, 0.0), sound
+    try:
+        inverse = np.linalg.inv(scaled)
+    except np.linalg.LinAlgError:  # one of them is exactly singular: find out which
+        sound &= np.linalg.eigvalsh(scaled)[:, 0] > 1 / UNSOUND
+        scaled[~sound] = np.eye(matrices.shape[1])
+        inverse = np.linalg.inv(scaled)
+    sound &= np.linalg.norm(inverse, axis=(1, 2)) < UNSOUND
+    inverse /= scale[:, :, None] * scale[:, None, :]
+    inverse[~sound] = np.eye(matrices.shape[1])
+    return inverse, sound
+
+
+def solve(matrices: np.ndarray, vectors: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """Solutions of many small systems, 0 where they are not sound, and which of them are."""
+    inverse, sound = invert(matrices)
+    return np.where(sound[:, None], np.einsum("kij,kj->ki", inverse, vectors), 0.0), sound
 
 
 def _fit_block(x: np.ndarray, null: NullModel, pairs: np.ndarray) -> Fits:
-    c = null.covariates.shape[1]
+    covariates, c = null.covariates, null.covariates.shape[1]
     k = len(x)
     effects = np.column_stack([np.tile(null.effects, (k, 1)), np.zeros(k)])
     value = np.full(k, null.log_likelihood)
     variance = np.full(k, np.nan)
     converged = np.zeros(k, dtype=bool)
-    live = np.arange(k)
+    live, z = np.arange(k), x
+    eta = np.broadcast_to(covariates @ null.effects, x.shape)
+    mean = null.mean[None]  # at the null all features have the same weights
     for _ in range(STEPS):
-        b, z = effects[live], x[live]
-        eta = b[:, :c] @ null.covariates.T + b[:, c:] * z
-        mean = sigmoid(eta)
+        matrices = information(mean * (1 - mean), z, covariates, pairs)
         residual = null.y - mean
-        gradient = np.column_stack([residual @ null.covariates, (residual * z).sum(axis=1)])
-        matrices = information(mean * (1 - mean), z, null.covariates, pairs)
-        step, sound = solve(matrices, gradient)
-        decrement = (gradient * step).sum(axis=1)
-        done = sound & (decrement < TOLERANCE)
-        if done.any():
-            last = np.zeros((int(done.sum()), c + 1))
-            last[:, c] = 1
-            variance[live[done]] = solve(matrices[done], last)[0][:, c]
-            converged[live[done]] = True
-            value[live[done]] = log_likelihood(null.y, eta[done])
-            effects[live[done]] += step[done]  # the likelihood no longer feels it, the effect does
+        own = np.einsum("kn,kn->k", np.broadcast_to(residual, z.shape), z)
+        shared = np.broadcast_to(residual @ covariates, (len(z), c))
+        gradient = np.column_stack([shared, own])
+        inverse, sound = invert(matrices)
+        step = np.einsum("kij,kj->ki", inverse, gradient)
+        done = sound & ((gradient * step).sum(axis=1) < TOLERANCE)
+        converged[live[done]] = True
+        variance[live[done]] = inverse[done, c, c]
+        effects[live[done]] += step[done]  # the likelihood no longer feels it, the effect does
         go = sound & ~done
-        live, step, eta, z, b = live[go], step[go], eta[go], z[go], b[go]
+        if not go.all():
+            live, step, eta, z = live[go], step[go], eta[go], z[go]
         if not live.size:
             break
-        effects[live] = _uphill(b, step, z, null, log_likelihood(null.y, eta))
+        eta, mean, value[live], size = _uphill(eta, step, z, null, value[live])
+        effects[live] += size[:, None] * step
     return Fits(
         np.where(converged, effects[:, c], np.nan),
         np.sqrt(variance),
@@ -271,16 +301,21 @@ def _fit_block(x: np.ndarray, null: NullModel, pairs: np.ndarray) -> Fits:
 
 
 def _uphill(
-    b: np.ndarray, step: np.ndarray, x: np.ndarray, null: NullModel, value: np.ndarray
-) -> np.ndarray:
-    """A step that does not lower the likelihood: halved where the whole one does."""
+    eta: np.ndarray, step: np.ndarray, x: np.ndarray, null: NullModel, value: np.ndarray
+) -> tuple[np.ndarray, np.ndarray, np.ndarray, np.ndarray]:
+    """A step that does not lower the likelihood, halved where the whole one does.
+
+    Gives the new linear predictor, fitted means, log likelihood, and the share of each step that was taken.
+    """
     c = null.covariates.shape[1]
-    size = np.ones(len(b))
+    change = step[:, :c] @ null.covariates.T
+    change += step[:, c:] * x
+    size = np.ones(len(step))
     for _ in range(8):
-        trial = b + size[:, None] * step
-        eta = trial[:, :c] @ null.covariates.T + trial[:, c:] * x
-        worse = log_likelihood(null.y, eta) < value - 1e-9
+        trial = eta + size[:, None] * change
+        mean, reached = fitted(null.y, trial)
+        worse = reached < value - 1e-9
         if not worse.any():
             break
         size[worse] /= 2
-    return b + size[:, None] * step
+    return trial, mean, reached, size

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from dataclasses import replace
 from pathlib import Path
 
 import gffutils
@@ -20,6 +21,8 @@ from workbench.errors import InputError
 from workbench.export import export
 from workbench.export.biomarkers.rows import score
 from workbench.genome import Genome
+from workbench.phenotypes.associations import associate
+from workbench.phenotypes.prediction import read_catalogue
 from workbench.study import Study
 
 
@@ -83,6 +86,45 @@ def test_effects_by_lineage(study: Study) -> None:
     growth = table["phenotype"] == QUANTITY
     assert (table["se_hc3"] / table["se"])[growth].between(0.5, 2).all()
     assert table.loc[~growth, "se_hc3"].isna().all()
+
+
+def test_a_known_catalogue_is_a_baseline_of_prediction(study: Study) -> None:
+    table = study.table("prediction").query("group == 'all' and folds == 'lineages held out'")
+    drug = table[table["phenotype"] == TRAIT].set_index("predictors")["auroc"]
+    assert (
+        drug["catalogue"] > 0.8 > drug["lineage"]
+    )  # the variant that causes it is in the catalogue
+    growth = table[table["phenotype"] == QUANTITY].set_index("predictors")["r2"]
+    assert growth["catalogue"] < 0 < growth["variants"]  # of this trait it knows nothing
+
+
+@pytest.mark.parametrize(
+    ("text", "sentence"),
+    [
+        (None, "cannot be read as a table"),
+        ("name\tphenotype\nx\ty\n", "no column variant, expected variant"),
+        ("variant\tdrug\nx\ty\n", "no column phenotype, expected variant"),
+        ("", "cannot be read as a table"),
+    ],
+)
+def test_a_catalogue_that_is_none(
+    study: Study, tmp_path: Path, text: str | None, sentence: str
+) -> None:
+    path = tmp_path / "known.tsv"
+    if text is not None:
+        path.write_text(text)
+    given = replace(study.config.phenotype, catalogue=str(path))
+    other = Study(study.folder, replace(study.config, phenotype=given))
+    with pytest.raises(InputError, match=sentence) as caught:
+        read_catalogue(other, TRAIT)
+    assert str(path) in str(caught.value) and "\n" not in str(caught.value)
+
+
+def test_mixed_model_without_variants_elsewhere_is_refused(study: Study) -> None:
+    given = replace(study.config.phenotype, model="mixed")
+    other = Study(study.folder, replace(study.config, phenotype=given))
+    with pytest.raises(InputError, match=r"every variant that differs .* lies in block pim"):
+        associate(other, QUANTITY, "gained")
 
 
 def test_regions_name_a_feature_or_a_variant(study: Study) -> None:

@@ -85,6 +85,11 @@ def test_repeated_samples(refused: Callable[..., str]) -> None:
     assert "1 samples are there twice: a" in refused(["a", "b", "a"])
 
 
+def test_repeated_samples_in_the_table(refused: Callable[..., str]) -> None:
+    text = refused(["a", "b", "c"], GOOD + "b\t1\n")
+    assert "p.tsv: 1 samples are there twice: b; keep one line of each" in text
+
+
 def test_constant_phenotype(refused: Callable[..., str]) -> None:
     text = refused(["a", "b", "c"], "sample\ttrait\na\t1\nb\t1\nc\t1\n")
     assert "phenotype trait is constant (1 in every sample)" in text
@@ -95,9 +100,11 @@ def test_phenotype_with_text(refused: Callable[..., str]) -> None:
     assert "line 2: phenotype trait is 'R'; expected a number" in text
 
 
-def test_malformed_header(refused: Callable[..., str], shared: Path) -> None:
-    path = shared / "data/bad_input/brca_exchange_test_ClinVar.vcf"
-    assert "line 22: malformed header" in refused([], vcf=path)
+@pytest.mark.parametrize("name", ["ClinVar", "1000_Genomes"])
+def test_malformed_header(refused: Callable[..., str], shared: Path, name: str) -> None:
+    path = shared / f"data/bad_input/brca_exchange_test_{name}.vcf"
+    line = next(i for i, t in enumerate(path.read_text().split("\n"), 1) if t.startswith("#CHROM"))
+    assert f"{path}: line {line}: malformed header" in refused([], vcf=path)
 
 
 def test_region_that_is_not_there(refused: Callable[..., str]) -> None:

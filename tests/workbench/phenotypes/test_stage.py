@@ -10,6 +10,7 @@ import pandas as pd
 import pytest
 
 from feature_mining.phenotype.linear import ols
+from tests.feature_mining.phenotype.test_mixed import brute
 from tests.workbench.small_study import small_config, write_model
 from workbench.config import CohortConfig, PhenotypeConfig
 from workbench.engines.local import here, run, run_stage
@@ -48,7 +49,9 @@ def tables() -> tuple[pd.DataFrame, pd.DataFrame]:
     return matrix, traits
 
 
-def make(folder: Path, samples: Path, traits: pd.DataFrame, **phenotype: object) -> Study:
+def make(
+    folder: Path, samples: Path, traits: pd.DataFrame, kinship: str = "", **phenotype: object
+) -> Study:
     folder.mkdir(exist_ok=True)
     matrix, _ = tables()
     matrix.to_csv(folder / "m.tsv", sep="\t", index=False)
@@ -64,6 +67,7 @@ def make(folder: Path, samples: Path, traits: pd.DataFrame, **phenotype: object)
             phenotype=["drug", "mic"],
             covariates=["age"],
             groups=["lineage", "collection"],
+            kinship=kinship,
         ),
         phenotype=PhenotypeConfig(**{"permutations": 199, **phenotype}),  # type: ignore[arg-type]
     )
@@ -132,6 +136,35 @@ def test_prediction_beside_its_baselines(study):
     assert "intervals rest on 4 clusters" in held.loc["lineage", "note"]
     groups = table[(table["phenotype"] == "drug") & (table["folds"] == "lineages held out")]
     assert set(groups["group"]) == {"all", "L1", "L2", "L3", "L4"}
+
+
+def test_mixed_model_of_the_stage_equals_dense_restricted_likelihood(tmp_path, samples):
+    matrix, traits = tables()
+    random = np.random.default_rng(9)
+    markers = random.normal(size=(N, 300)) + 0.7 * (traits["lineage"] == "L2").to_numpy()[:, None]
+    markers = (markers - markers.mean(axis=0)) / markers.std(axis=0)
+    related = markers @ markers.T / 300
+    names = traits["sample"]
+    path = tmp_path / "kin.tsv"
+    table = pd.DataFrame(related, index=names, columns=names)
+    table.to_csv(path, sep="\t", float_format="%.17g")
+    study = make(tmp_path / "a", samples, traits, str(path), model="mixed", permutations=0)
+    for name in STAGE_NAMES[:2]:
+        run_stage(study, STAGES[name], here, Silent())
+    found = associate(study, "mic", "value")
+    design = np.column_stack(
+        [np.ones(N), traits["age"], *((traits["lineage"] == x) for x in ("L2", "L3", "L4"))]
+    ).astype(float)
+    y = traits["mic"].to_numpy(float)
+    values = matrix.drop(columns="sample").to_numpy(np.float32).T.astype(float)
+    for i in (0, 3, 12, 29):
+        beta, se, _ = brute(values[i], y, design, related)
+        row = found.associations.loc[i]
+        assert row["beta"] == pytest.approx(beta, rel=1e-4, abs=1e-6), i
+        assert row["se"] == pytest.approx(se, rel=1e-4), i
+    assert found.associations["p"].idxmin() == 3
+    drawn = found.calibration.set_index("set").loc["drawn from the mixed model"]
+    assert drawn["share_below_05"] == pytest.approx(0.05, abs=0.06)
 
 
 @pytest.mark.parametrize(
