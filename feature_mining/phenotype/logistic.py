@@ -127,8 +127,8 @@ def fit_null(y: np.ndarray, covariates: np.ndarray, offset: np.ndarray | None = 
         effects, current = trial, value
         if done and current < -1e-6 * len(y):
             eta = base + covariates @ effects
-            mean, value = fitted(y, eta)
-            return NullModel(y, covariates, effects, mean, float(value))
+            mean, reached = fitted(y, eta)
+            return NullModel(y, covariates, effects, mean, float(reached))
     raise ValueError(
         f"the covariates alone tell the {int(y.sum())} cases from the {int(len(y) - y.sum())} controls (no"
         " finite logistic fit); leave out the covariate or group that holds cases only or controls only"

@@ -100,11 +100,19 @@ def test_phenotype_with_text(refused: Callable[..., str]) -> None:
     assert "line 2: phenotype trait is 'R'; expected a number" in text
 
 
-@pytest.mark.parametrize("name", ["ClinVar", "1000_Genomes"])
-def test_malformed_header(refused: Callable[..., str], shared: Path, name: str) -> None:
+@pytest.mark.parametrize(
+    ("name", "sentence"),
+    [
+        ("ClinVar", "line 22: malformed header"),
+        ("1000_Genomes", "a VCF without samples; expected genotypes, one column a sample"),
+    ],
+)
+def test_malformed_header(
+    refused: Callable[..., str], shared: Path, name: str, sentence: str
+) -> None:
     path = shared / f"data/bad_input/brca_exchange_test_{name}.vcf"
-    line = next(i for i, t in enumerate(path.read_text().split("\n"), 1) if t.startswith("#CHROM"))
-    assert f"{path}: line {line}: malformed header" in refused([], vcf=path)
+    text = refused([], vcf=path)
+    assert sentence in text and path.name in text
 
 
 def test_region_that_is_not_there(refused: Callable[..., str]) -> None:
