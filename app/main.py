@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+
 import streamlit as st
 
 from app.data import chosen_folder
@@ -20,7 +22,9 @@ PAGES = {
 }
 # Section to pages: file, title, icon. No docstring here: Streamlit writes an entry's loose texts on the page.
 
-st.set_page_config(page_title="Genomics workbench", layout="wide")
+# An icon of our own: that of a page would be fetched from the internet.
+ICON = str(Path(__file__).with_name("icon.png"))
+st.set_page_config(page_title="Genomics workbench", page_icon=ICON, layout="wide")
 # The browser needs the height that the usual white above a page takes.
 st.html("<style>.block-container, [data-testid=stMainBlockContainer] {padding-top: 2.6rem}</style>")
 try:

@@ -227,7 +227,7 @@ class Browser {
     this.where.textContent = `${view.chrom}:${grouped(view.start)}–${grouped(view.end)} · ${grouped(span)} bases`;
     Object.assign(this.root.dataset, {
       ready: "1", chrom: view.chrom, start: String(Math.round(view.start)), end: String(Math.round(view.end)),
-      features: head.features.map((f) => f.id).join(","), marks: String(p.marks), width: String(width),
+      features: head.features.map((f) => f.id).join(","), lanes: head.lanes.map((l) => l.name).join(" | "), marks: String(p.marks), width: String(width),
       paints: String(++this.paints), sharp: this.sharp() && this.annotated() ? "1" : "0", theme: p.dark ? "dark" : "light",
       brush: this.brush ? `${Math.round(this.brush[0])}-${Math.round(this.brush[1])}` : "",
       letters: head.letters && (width - left) / span >= 7 ? "1" : "0",

@@ -1,0 +1,219 @@
+"""What a stranger's file, address or request must not do, in Chromium and by plain HTTP."""
+
+from __future__ import annotations
+
+import re
+import shutil
+import socket
+import urllib.error
+import urllib.request
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pandas as pd
+import psutil
+import pytest
+
+from tests.app.chromium import CHROMIUM, FLAGS, serving
+from tests.workbench.study_factory import make_study
+from workbench import Study
+from workbench.notes import Note, write_note
+
+playwright = pytest.importorskip("playwright.sync_api", reason="playwright is not installed")
+pytestmark = pytest.mark.skipif(CHROMIUM is None, reason="no chromium on this machine")
+
+HTML = '<img src=x onerror="window.fired=1">'
+SHARP = ".browser[data-sharp='1'][data-pending='0']"
+PAGES = ("overview", "browse", "feature", "atlas", "sequence", "phenotypes", "provenance", "start")
+
+
+@pytest.fixture(scope="module")
+def home(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Two studies that may be opened, one of them hostile, and one elsewhere."""
+    top = tmp_path_factory.mktemp("security")
+    (top / "home").mkdir()
+    for seed, name in enumerate(("alpha", HTML, "elsewhere")):
+        made = make_study(top / f"made{seed}", seed=seed)
+        to = top / "home" if name != "elsewhere" else top
+        shutil.move(made.study.folder, to / name)
+    _poison(Study.open(top / "home" / HTML))
+    _samples(Study.open(top / "home" / "alpha"))
+    return top / "home"
+
+
+def _poison(study: Study) -> None:
+    gff = Path(study.config.input.tracks[0])
+    gff.write_text(gff.read_text().replace("gene=gene", f"gene={HTML}"))
+    fasta = Path(study.config.input.genome)
+    fasta.write_text(fasta.read_text().replace(">chrA", f">chrA {HTML}"))
+    catalog = study.table("catalog")
+    study.write_table("catalog", catalog.assign(best_track=HTML, consensus=HTML, flags=HTML))
+    tracks = study.table("tracks")
+    study.write_table("tracks", tracks.assign(track=HTML, rule=HTML))
+    write_note(study.folder, 3, Note(HTML, 4, True))
+
+
+def _samples(study: Study) -> None:
+    haplotypes = {"region": ["a"] * 3, "haplotype": [0, 1, 2], "carriers": [7, 2, 1]}
+    variants = [[], ["chrA:301:A:G"], ["chrA:330:C:T"]]
+    study.write_table("haplotypes", pd.DataFrame(haplotypes | {"variants": variants}))
+    drives = {"driving_variants": [["chrA:301:A:G"]], "driving_delta": [[2.5]]}
+    candidate = {"candidate_id": ["cb_1"], "driving_share": [[1.0]]} | drives
+    study.write_table("biomarkers", pd.DataFrame(candidate))
+
+
+@pytest.fixture(scope="module")
+def server(home: Path) -> Iterator[tuple[str, int]]:
+    with serving(None, {"WORKBENCH_STUDIES": str(home)}) as found:
+        yield found
+
+
+@pytest.fixture(scope="module")
+def chromium() -> Iterator[Any]:
+    with playwright.sync_playwright() as session:
+        browser = session.chromium.launch(executable_path=CHROMIUM, args=FLAGS)
+        yield browser
+        browser.close()
+
+
+@pytest.fixture
+def page(chromium: Any) -> Iterator[Any]:
+    context = chromium.new_context()
+    page = context.new_page()
+    page.set_default_timeout(40_000)
+    yield page
+    context.close()
+
+
+def status(request: urllib.request.Request) -> int:
+    try:
+        with urllib.request.urlopen(request, timeout=10) as answer:
+            return int(answer.status)
+    except urllib.error.HTTPError as error:
+        return error.code
+
+
+def handshake(address: str, origin: str) -> int:
+    """Status with which the app answers a web socket that a page of another origin opens."""
+    host, port = address.removeprefix("http://").split(":")
+    lines = [
+        "GET /_stcore/stream HTTP/1.1", f"Host: {host}:{port}", f"Origin: {origin}",
+        "Connection: Upgrade", "Upgrade: websocket", "Sec-WebSocket-Version: 13",
+        "Sec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==", "", "",
+    ]  # fmt: skip
+    with socket.create_connection((host, int(port)), timeout=10) as line:
+        line.sendall("\r\n".join(lines).encode())
+        return int(line.recv(64).split()[1])
+
+
+def test_only_this_machine_is_listened_to(server: tuple[str, int]) -> None:
+    sockets = psutil.Process(server[1]).net_connections()
+    assert {s.laddr.ip for s in sockets if s.status == psutil.CONN_LISTEN} == {"127.0.0.1"}
+
+
+def test_text_of_files_never_becomes_a_page(page: Any, server: tuple[str, int]) -> None:
+    page.set_content(HTML)
+    page.wait_for_function("window.fired === 1")  # what would happen where text is taken for HTML
+    asked: list[str] = []
+    page.on("request", lambda request: asked.append(request.url))
+    for name in PAGES:
+        query = f"study={urllib.request.quote(HTML)}" + ("&feature=3" if name == "feature" else "")
+        page.goto(f"{server[0]}/{name}?{query}")
+        page.get_by_role("heading").first.wait_for()
+        page.wait_for_selector("[data-testid=stApp][data-test-script-state=notRunning]")
+        assert page.evaluate("window.fired") is None, name
+        assert page.locator("img[src=x]").count() == 0, name
+    page.goto(f"{server[0]}/browse?study={urllib.request.quote(HTML)}&at=chrA:200-800&features=3")
+    page.wait_for_selector(SHARP)
+    box = page.locator(".browser canvas").bounding_box()
+    page.mouse.move(box["x"] + 0.6 * box["width"], box["y"] + 30)
+    page.wait_for_timeout(400)
+    assert "onerror" in page.locator(".browser").get_attribute("data-hover")
+    assert "onerror" in page.locator(".tip").inner_text()
+    assert page.evaluate("window.fired") is None and page.locator("img[src=x]").count() == 0
+    # Nothing is asked of another machine.
+    elsewhere = [url for url in asked if not re.match(r"(http://127\.0\.0\.1:|data:|blob:)", url)]
+    assert elsewhere == []
+
+
+def test_no_study_outside_the_folder_is_opened(
+    page: Any, server: tuple[str, int], home: Path
+) -> None:
+    elsewhere = home.parent / "elsewhere"
+    assert (elsewhere / "study.toml").exists()
+    for name in (str(elsewhere), "../elsewhere", "alpha/../../elsewhere", "/etc"):
+        page.goto(f"{server[0]}/overview?study={urllib.request.quote(name)}")
+        page.get_by_text("no study of this name").first.wait_for()
+    page.goto(server[0])
+    box = page.get_by_role("textbox", name="Name or path of a study")
+    box.fill(str(elsewhere))
+    box.press("Enter")
+    page.get_by_text("no study of this name").first.wait_for()
+    for path in (
+        "/app/static/../../../etc/passwd",
+        "/media/../../etc/passwd",
+        "/%2e%2e/etc/passwd",
+    ):
+        # As it is written: urllib does not tidy up the dots.
+        try:
+            answer = urllib.request.urlopen(f"{server[0]}{path}", timeout=10).read()
+        except urllib.error.HTTPError as error:
+            answer = error.read()
+        assert b"root:" not in answer
+
+
+def test_forged_requests_are_refused(page: Any, server: tuple[str, int]) -> None:
+    sent: list[Any] = []
+    page.on("request", lambda r: sent.append(r) if "upload_file" in r.url else None)
+    page.goto(server[0])
+    page.get_by_role("heading", name="A study of your own").wait_for()
+    files = page.get_by_test_id("stFileUploader").first.locator("input[type=file]").first
+    files.set_input_files({"name": "x.fa", "mimeType": "text/plain", "buffer": b">a\nACGT\n"})
+    page.get_by_text("no interval track with at least 5").wait_for()
+    put = next(r for r in sent if r.method in ("PUT", "POST"))
+    body = b"--b\r\nContent-Disposition: form-data; name=f; filename=f\r\n\r\nx\r\n--b--\r\n"
+    kind = {"Content-Type": "multipart/form-data; boundary=b"}
+    forged = urllib.request.Request(put.url, body, kind, method=put.method)
+    assert status(forged) == 403
+    assert handshake(server[0], server[0]) == 101
+    assert handshake(server[0], "http://evil.example") == 403
+
+
+def test_two_people_on_two_studies(chromium: Any, server: tuple[str, int]) -> None:
+    at = {"alpha": "chrA:300-900", HTML: "chrB:200-700"}
+    pages = {}
+    for name, place in at.items():
+        page = chromium.new_context().new_page()
+        page.set_default_timeout(40_000)
+        study = urllib.request.quote(name)
+        page.goto(f"{server[0]}/browse?study={study}&at={place}&features=3,7")
+        pages[name] = page
+    for name, page in pages.items():
+        page.wait_for_selector(SHARP)
+        page.locator(".browser canvas").focus()
+        page.keyboard.press("ArrowRight")
+        assert page.get_by_test_id("stSidebar").get_by_text(name, exact=True).count() == 1
+    for name, page in pages.items():
+        chrom, span = at[name].split(":")
+        start, end = (int(part) for part in span.split("-"))
+        step = (end - start) // 4
+        page.wait_for_selector(f".browser[data-start='{start + step}'][data-pending='0']")
+        assert page.locator(".browser").get_attribute("data-chrom") == chrom
+        page.wait_for_url(re.compile(f"at={chrom}(:|%3A){start + step}-"))
+        page.context.close()
+
+
+def test_a_link_draws_the_variants_of_a_candidate(page: Any, server: tuple[str, int]) -> None:
+    page.goto(f"{server[0]}/browse?study=alpha&at=chrA:295-355&features=3&tracks=CDS&variants=cb_1")
+    page.wait_for_selector(SHARP)
+    root = page.locator(".browser")
+    assert root.get_attribute("data-lanes") == "CDS | drives cb_1 | variants"
+    box = page.locator(".browser canvas").bounding_box()
+    x = box["x"] + 168 + (box["width"] - 168) * 5.5 / 60
+    page.mouse.move(x, box["y"] + 24 + 17 + 7 + 8)
+    page.wait_for_selector(".browser[data-hover*='A301G, change 2.5, 100% of the effect']")
+    page.mouse.move(x, box["y"] + 24 + 2 * (17 + 7) + 8)
+    page.wait_for_selector(".browser[data-hover*='A301G, 2 of 10']")
+    page.goto(f"{server[0]}/browse?study=alpha&variants=cb_9")
+    page.get_by_text("the study has none of this name").wait_for()
