@@ -38,17 +38,24 @@ class Family(NamedTuple):
 
 @dataclass(frozen=True)
 class Strata:
-    """Counts of F features on C columns inside and outside the parent; additive.
+    """Counts of F features on C columns inside and outside the parent; additive; 0 without a parent.
 
-    cells : int64 (F, C, 4), active bases: outside both, in the column only, in the parent only, in both
-    bases : int64 (C, 4), all bases of the four kinds
+    active : int64 (F, 4, C), active bases: all, in the column, in the parent, in both
+    bases : int64 (C, 4), bases outside both, in the column only, in the parent only, in both
     """
 
-    cells: np.ndarray
+    active: np.ndarray
     bases: np.ndarray
 
+    @classmethod
+    def empty(cls, n_features: int, n_columns: int) -> Strata:
+        """Nothing counted yet."""
+        return cls(
+            np.zeros((n_features, 4, n_columns), np.int64), np.zeros((n_columns, 4), np.int64)
+        )
+
     def __add__(self, other: Strata) -> Strata:
-        return Strata(self.cells + other.cells, self.bases + other.bases)
+        return Strata(self.active + other.active, self.bases + other.bases)
 
     def arrays(self) -> dict[str, np.ndarray]:
         """Plain arrays by field name, for npz or HDF5."""
@@ -56,9 +63,10 @@ class Strata:
 
     def odds_ratio(self) -> np.ndarray:
         """Mantel-Haenszel odds ratio given the parent, float64 (F, C); NaN where it is not defined."""
-        top, bottom = np.zeros(self.cells.shape[:2]), np.zeros(self.cells.shape[:2])
-        for stratum in (0, 2):
-            a, b = (self.cells[:, :, stratum + inside].astype(float) for inside in (1, 0))
+        called, own, held, both = (self.active[:, i].astype(float) for i in range(4))
+        strata = {0: (own - both, called - own - held + both), 2: (both, held - both)}
+        top, bottom = np.zeros(own.shape), np.zeros(own.shape)
+        for stratum, (a, b) in strata.items():
             c, d = self.bases[:, stratum + 1] - a, self.bases[:, stratum] - b
             n = np.maximum(self.bases[:, stratum] + self.bases[:, stratum + 1], 1)
             top += a * d / n
@@ -94,46 +102,51 @@ def families(joint: np.ndarray, columns: Sequence[Column]) -> Family:
     return Family(group.astype(np.int64), parent)
 
 
-def count_strata(
+def add_strata(
+    strata: Strata,
     features: Csc,
     bins: np.ndarray,
     threshold: np.ndarray,
     labels: LabelStates,
     parent: np.ndarray,
     use: np.ndarray,
-) -> Strata:
-    """Count one reading at frozen bins `threshold` int64 (F, C); columns without a parent stay 0."""
-    table, n_columns = labels.table, labels.table.shape[1]
+) -> None:
+    """Count one reading into `strata` (changed in place).
+
+    Parameters
+    ----------
+    threshold : int64 (F, C), frozen bins; parent : int64 (C), -1 for none (`families`)
+    use : bool (n_rows)
+    """
+    table = labels.table
     children = np.flatnonzero(parent >= 0)
-    bases = np.zeros((n_columns, 4), np.int64)
-    cells = np.zeros((features.n_features, n_columns, 4), np.int64)
     if children.size == 0:
-        return Strata(cells, bases)
-    inside = np.stack([table[:, children], table[:, parent[children]]]).astype(np.uint8)
+        return
+    # Rows must lie in one piece, or they are not added as vectors.
+    own, held = (
+        np.ascontiguousarray(table[:, which], np.uint8) for which in (children, parent[children])
+    )
     per_state = np.bincount(labels.states[use], minlength=len(table))
     for i, column in enumerate(children):
-        kind = inside[0, :, i] + 2 * inside[1, :, i]
-        bases[column] = np.bincount(kind, weights=per_state, minlength=4)
-    counts = np.zeros((features.n_features, 4, children.size), np.int64)
+        kind = own[:, i] + 2 * held[:, i]
+        strata.bases[column] += np.bincount(kind, weights=per_state, minlength=4).astype(np.int64)
     _count(
-        features.indptr, features.rows, bins, np.ascontiguousarray(threshold[:, children], np.uint16),
-        used_states(labels, use), inside[0], inside[1], counts,
+        features.indptr, features.rows, bins, np.ascontiguousarray(threshold[:, children]),
+        used_states(labels, use), own, held, own & held, children, strata.active,
     )  # fmt: skip
-    called, own, held, both = (counts[:, i] for i in range(4))
-    cells[:, children] = np.stack(
-        [called - own - held + both, own - both, held - both, both], axis=2
-    )
-    return Strata(cells, bases)
 
 
 @numba.njit(cache=True, nogil=True)
-def _count(indptr, rows, bins, threshold, states, own, held, counts):
+def _count(indptr, rows, bins, threshold, states, own, held, both, children, active_bases):
     """Active bases at each column's threshold: all, in the column, in its parent, in both."""
     n_columns = threshold.shape[1]
-    cell = np.zeros((4, n_columns), np.uint16)
+    n_bins = np.int64(threshold.max()) + 1
+    for i in range(bins.size):
+        n_bins = max(n_bins, np.int64(bins[i]) + 1)
+    active = np.zeros(n_bins, np.int64)
+    in_own = np.zeros((n_bins, n_columns), np.uint16)
+    in_held, in_both = np.zeros_like(in_own), np.zeros_like(in_own)
     for f in range(indptr.size - 1):
-        level = threshold[f]
-        least = level.min()
         last = indptr[f]
         while last < indptr[f + 1]:
             first = last
@@ -141,15 +154,31 @@ def _count(indptr, rows, bins, threshold, states, own, held, counts):
             last = min(first + 65_535, indptr[f + 1])
             for i in range(first, last):
                 state = states[rows[i]]
-                if state >= 0 and bins[i] >= least:
-                    b = np.uint16(bins[i])
+                if state >= 0:
+                    b = np.int64(bins[i])
+                    active[b] += 1
                     for c in range(n_columns):
-                        on = np.uint16(b >= level[c])
-                        cell[0, c] += on
-                        cell[1, c] += on & own[state, c]
-                        cell[2, c] += on & held[state, c]
-                        cell[3, c] += on & own[state, c] & held[state, c]
-            for kind in range(4):
+                        in_own[b, c] += own[state, c]
+                    for c in range(n_columns):
+                        in_held[b, c] += held[state, c]
+                    for c in range(n_columns):
+                        in_both[b, c] += both[state, c]
+            # From "in the bin" to "in the bin or above", which the chunk keeps within 16 bits.
+            for b in range(n_bins - 2, -1, -1):
+                active[b] += active[b + 1]
                 for c in range(n_columns):
-                    counts[f, kind, c] += cell[kind, c]
-                    cell[kind, c] = 0
+                    in_own[b, c] += in_own[b + 1, c]
+                for c in range(n_columns):
+                    in_held[b, c] += in_held[b + 1, c]
+                for c in range(n_columns):
+                    in_both[b, c] += in_both[b + 1, c]
+            for c in range(n_columns):
+                level, column = threshold[f, c], children[c]
+                active_bases[f, 0, column] += active[level]
+                active_bases[f, 1, column] += in_own[level, c]
+                active_bases[f, 2, column] += in_held[level, c]
+                active_bases[f, 3, column] += in_both[level, c]
+            active[:] = 0
+            in_own[:] = 0
+            in_held[:] = 0
+            in_both[:] = 0

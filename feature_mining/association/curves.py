@@ -112,18 +112,23 @@ def _areas(positive, all_, exact, area, precision):
             own = float(all_[f, b])
             if own == 0.0:
                 continue
-            ties = exact or b == 0
-            spread = 0.0 if ties else _harmonic(called, own)
             for c in range(n_columns):
                 hits = float(positive[f, b, c])
                 area[f, c] += (own - hits) * (above[c] + 0.5 * hits)
-                if hits > 0.0:
-                    if ties:
-                        precision[f, c] += hits * (above[c] + hits) / (called + own)
-                    else:
-                        slope = (hits - 1.0) / (own - 1.0) if own > 1.0 and hits > 1.0 else 0.0
-                        first = above[c] + min(hits, 1.0) - slope * (called + 1.0)
-                        precision[f, c] += hits / own * (slope * own + first * spread)
+            # Loops without a branch become vectors.
+            if exact or b == 0:
+                for c in range(n_columns):
+                    hits = float(positive[f, b, c])
+                    above[c] += hits
+                    precision[f, c] += hits * above[c] / (called + own)
+            else:
+                spread = _harmonic(called, own)
+                others = 1.0 / (own - 1.0) if own > 1.0 else 0.0
+                for c in range(n_columns):
+                    hits = float(positive[f, b, c])
+                    slope = max(hits - 1.0, 0.0) * others
+                    first = above[c] + min(hits, 1.0) - slope * (called + 1.0)
+                    precision[f, c] += hits / own * (slope * own + first * spread)
                     above[c] += hits
             called += own
         for c in range(n_columns):
@@ -135,12 +140,15 @@ def _areas(positive, all_, exact, area, precision):
 @numba.njit(cache=True, nogil=True)
 def _choose(positive, all_, threshold):
     n_bins, n_columns = positive.shape[1], positive.shape[2]
-    total, hits, best = np.zeros(n_columns), np.zeros(n_columns), np.zeros(n_columns)
+    total, hits = np.zeros(n_columns), np.zeros(n_columns)
+    best, best_base = np.zeros(n_columns), np.ones(n_columns)
     for f in range(positive.shape[0]):
         for c in range(n_columns):
             total[c] = 0.0
             hits[c] = 0.0
-            best[c] = -1.0
+            best[c] = 0.0
+            best_base[c] = 1.0
+            threshold[f, c] = n_bins - 1
         for b in range(n_bins):
             for c in range(n_columns):
                 total[c] += positive[f, b, c]
@@ -149,11 +157,12 @@ def _choose(positive, all_, threshold):
             called += all_[f, b]
             for c in range(n_columns):
                 hits[c] += positive[f, b, c]
+                # 2 hits / base against the best so far, without a division.
                 base = called + total[c]
-                score = 2.0 * hits[c] / base if base > 0.0 else 0.0
-                if score > best[c]:
-                    best[c] = score
-                    threshold[f, c] = b
+                better = hits[c] * best_base[c] > best[c] * base
+                best[c] = hits[c] if better else best[c]
+                best_base[c] = base if better else best_base[c]
+                threshold[f, c] = b if better else threshold[f, c]
 
 
 @numba.njit(cache=True, nogil=True)

@@ -159,6 +159,7 @@ def _count_sparse(
     seen = np.zeros(n_columns, np.int64)
     for f in range(indptr.size - 1):
         last = indptr[f]
+        here, value = np.int64(0), 0.0
         while last < indptr[f + 1]:
             first = last
             # No 16-bit counter can run over.
@@ -168,12 +169,15 @@ def _count_sparse(
                 if state >= 0:
                     b = bins[i]
                     own[b] += 1
-                    value = np.float64(values[i])
-                    sum_all[f] += value
                     for c in range(n_columns):
                         cell[b, c] += table[state, c]
-                    for c in range(n_columns):
-                        inside[c] += value * table[state, c]
+                    if state != here:
+                        # Values of neighbours under the same labels are added up first.
+                        sum_all[f] += value
+                        for c in range(n_columns):
+                            inside[c] += value * table[here, c]
+                        here, value = state, 0.0
+                    value += values[i]
             for b in range(1, n_bins):
                 if own[b] > 0:
                     total[f, b] += own[b]
@@ -184,9 +188,10 @@ def _count_sparse(
                         seen[c] += cell[b, c]
                         cell[b, c] = 0
         total[f, 0] += n_use
+        sum_all[f] += value
         for c in range(n_columns):
             positive[f, 0, c] += column_totals[c] - seen[c]
-            sum_inside[f, c] += inside[c]
+            sum_inside[f, c] += inside[c] + value * table[here, c]
             seen[c] = 0
             inside[c] = 0.0
 

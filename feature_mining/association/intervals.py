@@ -22,7 +22,7 @@ import numba
 import numpy as np
 import pandas as pd
 
-from feature_mining.association.labels import LabelStates, of_mode
+from feature_mining.association.labels import of_mode
 from feature_mining.association.sparse import Csc
 
 DEFAULT_GAP = 3
@@ -53,6 +53,12 @@ class IntervalCounts:
         "n_intervals",
         "n_runs",
     )
+
+    @classmethod
+    def empty(cls, n_features: int, n_columns: int) -> IntervalCounts:
+        """Nothing counted yet."""
+        shape = (n_features, n_columns)
+        return cls(np.zeros(n_columns, np.int64), *(np.zeros(shape, np.int64) for _ in range(4)))
 
     def __add__(self, other: IntervalCounts) -> IntervalCounts:
         mine, theirs = self.arrays(), other.arrays()
@@ -119,16 +125,16 @@ def stretch_intervals(
     return StretchIntervals(np.array(pointer, np.int64), starts, ends, bases)
 
 
-def count_intervals(
+def add_intervals(
+    counts: IntervalCounts,
     features: Csc,
     bins: np.ndarray,
     threshold: np.ndarray,
-    labels: LabelStates,
     intervals: StretchIntervals,
     use: np.ndarray,
     gap: int = DEFAULT_GAP,
-) -> IntervalCounts:
-    """Interval and run counts of one reading of a stretch.
+) -> None:
+    """Count intervals and runs of one reading of a stretch into `counts` (changed in place).
 
     Parameters
     ----------
@@ -136,33 +142,33 @@ def count_intervals(
     use : bool (n_rows), callable bases of the report split
     gap : bases without activity that a run may bridge
     """
-    shape = (features.n_features, len(labels.columns))
+    shape = (features.n_features, intervals.pointer.size - 1)
     if threshold.shape != shape:
         raise ValueError(f"thresholds of shape {threshold.shape}, expected {shape}")
-    counts = IntervalCounts(
-        np.diff(intervals.pointer), *(np.zeros(shape, np.int64) for _ in range(4))
-    )
+    held = np.diff(intervals.pointer)
+    counts.n_intervals[:] += held
     cover = _cover(intervals, len(use))
-    lengths = intervals.ends - intervals.starts
-    column = np.repeat(np.arange(shape[1]), counts.n_intervals)
+    column = np.repeat(np.arange(shape[1], dtype=np.int32), held)
     _count(
-        features.indptr, features.rows, bins, np.ascontiguousarray(threshold, np.int64),
-        np.ascontiguousarray(use, bool), gap, cover.segments, cover.pointer, cover.members,
-        column[cover.members], column, intervals.starts, intervals.ends, lengths, intervals.usable,
+        features.indptr, features.rows, bins, np.ascontiguousarray(threshold, np.int32),
+        np.where(use, cover.segments, -1), gap, cover.segments, cover.pointer, cover.members,
+        column[cover.members], cover.shortest, column, intervals.starts, intervals.ends,
+        intervals.usable,
         counts.hit_any, counts.hit_half, counts.n_runs, counts.run_hits,
     )  # fmt: skip
-    return counts
 
 
 class _Cover(NamedTuple):
     """Stretches between interval ends, and the intervals over each, the shortest first.
 
-    segments : int32 (n_rows), stretch of every row; pointer : int64 (stretches + 1); members : int64
+    segments : int32 (n_rows), stretch of every row; pointer : int64 (stretches + 1); members : int32;
+    shortest : int64 (stretches), length of the first member, no length at all where there is none
     """
 
     segments: np.ndarray
     pointer: np.ndarray
     members: np.ndarray
+    shortest: np.ndarray
 
 
 def _cover(intervals: StretchIntervals, n: int) -> _Cover:
@@ -177,33 +183,53 @@ def _cover(intervals: StretchIntervals, n: int) -> _Cover:
     by_segment = np.argsort(segment, kind="stable")
     pointer = np.concatenate([[0], np.cumsum(np.bincount(segment, minlength=cuts.size - 1))])
     segments = np.repeat(np.arange(cuts.size - 1, dtype=np.int32), np.diff(cuts))
-    return _Cover(segments, pointer.astype(np.int64), owner[by_segment])
+    members = owner[by_segment].astype(np.int32)
+    shortest = np.full(cuts.size - 1, np.iinfo(np.int64).max)
+    held = np.flatnonzero(np.diff(pointer))
+    first_member = members[pointer[held]]
+    shortest[held] = intervals.ends[first_member] - intervals.starts[first_member]
+    return _Cover(segments, pointer.astype(np.int64), members, shortest)
 
 
 @numba.njit(cache=True, nogil=True)
 def _count(
-    indptr, rows, bins, threshold, use, gap, segments, pointer, members, member_column, column,
-    starts, ends, lengths, usable, hit_any, hit_half, n_runs, run_hits,
+    indptr, rows, bins, threshold, used, gap, segments, pointer, members, member_column, shortest,
+    column, starts, ends, usable, hit_any, hit_half, n_runs, run_hits,
 ):  # fmt: skip
     n_columns = threshold.shape[1]
-    hits = np.zeros(starts.size, np.int64)
-    touched = np.empty(starts.size, np.int64)
+    hits = np.zeros(starts.size, np.int32)
+    touched = np.empty(starts.size, np.int32)
     counted = np.full(n_columns, -1, np.int64)
     run = 0
+    least = shortest.min()
+    top_bin = np.int64(threshold.max())
+    for i in range(bins.size):
+        top_bin = max(top_bin, np.int64(bins[i]))
+    lone, runs = np.zeros(top_bin + 1, np.int64), np.zeros(top_bin + 1, np.int64)
+    asked, levels = np.zeros(top_bin + 1, np.bool_), np.empty(top_bin + 1, np.int64)
+    longest = np.int64(1)
     for f in range(indptr.size - 1):
-        levels = np.unique(threshold[f])
-        size = indptr[f + 1] - indptr[f]
-        active, value = np.empty(size, np.int64), np.empty(size, np.int64)
+        longest = max(longest, indptr[f + 1] - indptr[f])
+    active, value = np.empty(longest, np.int32), np.empty(longest, np.int32)
+    for f in range(indptr.size - 1):
+        for c in range(n_columns):
+            asked[threshold[f, c]] = True
+        n_levels = 0
+        for b in range(top_bin + 1):
+            if asked[b]:
+                levels[n_levels] = b
+                n_levels += 1
+                asked[b] = False
         n, n_touched = 0, 0
         for i in range(indptr[f], indptr[f + 1]):
-            row = rows[i]
-            if bins[i] < levels[0] or not use[row]:
+            row, level = rows[i], np.int32(bins[i])
+            segment = used[row]
+            if level < levels[0] or segment < 0:
                 continue
-            active[n], value[n] = row, bins[i]
+            active[n], value[n] = row, level
             n += 1
-            segment = segments[row]
             for k in range(pointer[segment], pointer[segment + 1]):
-                if bins[i] >= threshold[f, member_column[k]]:
+                if level >= threshold[f, member_column[k]]:
                     interval = members[k]
                     if hits[interval] == 0:
                         touched[n_touched] = interval
@@ -215,38 +241,70 @@ def _count(
             if 2 * hits[interval] >= usable[interval]:
                 hit_half[f, column[interval]] += 1
             hits[interval] = 0
-        # Levels ascend, so what is active at one holds all that is active at the next.
-        for level in levels:
-            kept = 0
-            for i in range(n):
-                if value[i] >= level:
-                    active[kept], value[kept] = active[i], value[i]
-                    kept += 1
-            n = kept
-            runs, end = 0, 0
-            while end < n:
-                begin = end
+        # Bases too far apart at the lowest level are so at all, so clusters of that level are looked at
+        # one by one; a lone base is a run of one at every level up to its own.
+        end = 0
+        while end < n:
+            begin, top = end, value[end]
+            end += 1
+            while end < n and active[end] - active[end - 1] <= gap + 1:
+                top = max(top, value[end])
                 end += 1
-                while end < n and active[end] - active[end - 1] <= gap + 1:
-                    end += 1
-                runs += 1
-                run += 1
-                first, last = active[begin], active[end - 1]
-                length = last - first + 1
-                # What holds half of a run holds one of its middle bases.
-                for middle in ((first + last) // 2, (first + last + 1) // 2):
-                    segment = segments[middle]
-                    for k in range(pointer[segment], pointer[segment + 1]):
-                        interval = members[k]
-                        if lengths[interval] > 2 * length:
-                            break
-                        c = member_column[k]
-                        if threshold[f, c] != level or counted[c] == run:
-                            continue
-                        shared = min(ends[interval], last + 1) - max(starts[interval], first)
-                        if 2 * shared >= length and 2 * shared >= lengths[interval]:
-                            run_hits[f, c] += 1
-                            counted[c] = run
-            for c in range(n_columns):
-                if threshold[f, c] == level:
-                    n_runs[f, c] = runs
+            if end == begin + 1 and least > 2:
+                lone[top] += 1
+                continue
+            for level in levels[:n_levels]:
+                if level > top:
+                    break
+                at = begin
+                while at < end:
+                    if value[at] < level:
+                        at += 1
+                        continue
+                    first = last = active[at]
+                    at += 1
+                    while at < end and active[at] - last <= gap + 1:
+                        if value[at] >= level:
+                            last = active[at]
+                        at += 1
+                    runs[level] += 1
+                    run += 1
+                    if least <= 2 * (last - first + 1):
+                        _match(
+                            first, last, level, run, threshold[f], segments, pointer, members,
+                            member_column, shortest, starts, ends, counted, run_hits[f],
+                        )  # fmt: skip
+        above = 0
+        for b in range(lone.size - 1, -1, -1):
+            above += lone[b]
+            runs[b] += above
+            lone[b] = 0
+        for c in range(n_columns):
+            n_runs[f, c] = runs[threshold[f, c]]
+        runs[:] = 0
+
+
+@numba.njit(cache=True, nogil=True)
+def _match(
+    first, last, level, run, threshold, segments, pointer, members, member_column, shortest,
+    starts, ends, counted, run_hits,
+):  # fmt: skip
+    """Count a run once in every column with an interval that it overlaps by half of either."""
+    length = last - first + 1
+    # What holds half of a run holds one of its middle bases.
+    for middle in ((first + last) // 2, (first + last + 1) // 2):
+        segment = segments[middle]
+        if shortest[segment] > 2 * length:
+            continue
+        for k in range(pointer[segment], pointer[segment + 1]):
+            interval = members[k]
+            size = ends[interval] - starts[interval]
+            if size > 2 * length:
+                break
+            c = member_column[k]
+            if threshold[c] != level or counted[c] == run:
+                continue
+            shared = min(ends[interval], last + 1) - max(starts[interval], first)
+            if 2 * shared >= length and 2 * shared >= size:
+                run_hits[c] += 1
+                counted[c] = run

@@ -1,4 +1,4 @@
-"""Nulls that are sampled: shifts common to all tracks (max-T) and a segmented block bootstrap.
+"""Nulls that are sampled: shifts common to all tracks (family-wise) and a segmented block bootstrap.
 
 Both give p = (1 + b) / (1 + R) with floor 1 / (1 + R).
 """
@@ -13,6 +13,8 @@ import numpy as np
 from feature_mining.association.labels import LabelStates
 from feature_mining.association.sparse import Csc
 
+RUN_CLASSES = (50, 500)
+"""Runs of a feature at which its z is judged beside others of its kind: few runs, heavy tails."""
 CLASSES = 3
 """Kinds of tiles, by GC content say, between which blocks are never exchanged."""
 
@@ -31,6 +33,54 @@ def sampled_p(observed: np.ndarray, draws: np.ndarray) -> np.ndarray:
     ordered = np.sort(draws)
     above = draws.size - np.searchsorted(ordered, observed, side="left")
     return np.where(np.isnan(observed), np.nan, (1 + above) / (1 + draws.size))
+
+
+def class_maxima(z: np.ndarray, kind: np.ndarray) -> np.ndarray:
+    """Highest z of every class and column, float64 (len(RUN_CLASSES) + 1, C); NaN where there is no pair.
+
+    Parameters
+    ----------
+    z : float64 (F, C); kind : int64 (F, C), class of every pair (`np.searchsorted(RUN_CLASSES, runs)`)
+    """
+    out = np.full((len(RUN_CLASSES) + 1, z.shape[1]), np.nan)
+    for own in range(len(out)):
+        inside = np.where(kind == own, np.nan_to_num(z, nan=-np.inf), -np.inf)
+        highest = inside.max(axis=0, initial=-np.inf)
+        out[own] = np.where(np.isfinite(highest), highest, np.nan)
+    return out
+
+
+def family_p(z: np.ndarray, kind: np.ndarray, shifted: np.ndarray) -> np.ndarray:
+    """Family-wise p of every pair from shifts common to all tracks, float64 (F, C), NaN kept.
+
+    Parameters
+    ----------
+    z, kind : of the pairs, (F, C), as for `class_maxima`
+    shifted : float64 (R, classes, C), `class_maxima` of every common shift
+
+    Notes
+    -----
+    A rare track's z has a far heavier tail than a common one's, so the plain maximum over all pairs
+    (max-T) belongs to the rarest tracks and says nothing of the others. Here each class of pairs has its
+    own scale: the logarithm of its maximum, less the mean and over the standard deviation of the *other*
+    draws, the observed one among them. A pair's p is the share of draws whose largest standardised
+    maximum reaches its own. Observed and shifted draws are treated alike, so under the null they are
+    exchangeable and the family-wise error rate holds for any number of draws; classes with true
+    associations change the scale of their own class only.
+    """
+    draws = np.concatenate([class_maxima(z, kind)[None], shifted])
+    values = np.log1p(np.maximum(draws, 0))
+    known = np.isfinite(values)
+    filled = np.where(known, values, 0.0)
+    count = known.sum(axis=0) - known
+    mean = (filled.sum(axis=0) - filled) / np.maximum(count, 1)
+    square = ((filled**2).sum(axis=0) - filled**2) / np.maximum(count, 1)
+    spread = np.sqrt(np.maximum(square - mean**2, 1e-6))
+    standard = np.where(known & (count > 1), (values - mean) / spread, -np.inf)
+    largest = standard[1:].reshape(len(shifted), -1).max(axis=1)
+    at = (kind, np.broadcast_to(np.arange(z.shape[1]), z.shape))
+    own = (np.log1p(np.maximum(z, 0)) - mean[0][at]) / spread[0][at]
+    return sampled_p(np.where(count[0][at] > 1, own, np.nan), largest)
 
 
 def shifted_overlaps(

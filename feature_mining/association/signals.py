@@ -13,13 +13,15 @@ from feature_mining.association.sparse import Csc
 LEVELS = 32
 """Quantile levels of a signal in the joint counts that Spearman is read from."""
 BATCH_VALUES = 2_000_000
+BLOCK = 1024
 
 
 @dataclass(frozen=True)
 class SignalCounts:
     """Sums of F features against one signal over the bases where the signal is known; additive.
 
-    joint : int64 (F, n_bins, LEVELS), bases with the feature in the bin and the signal at the level
+    joint : int32 or int64 (F, n_bins, LEVELS), bases with the feature in the bin and the signal at the
+        level
     x, xx, xs : float64 (F), sums of the feature, its square, its product with the signal
     bases, s, ss : float64 (1), known bases, sums of the signal and its square
     """
@@ -31,6 +33,15 @@ class SignalCounts:
     bases: np.ndarray
     s: np.ndarray
     ss: np.ndarray
+
+    @classmethod
+    def empty(cls, n_features: int, n_bins: int, bases: int) -> SignalCounts:
+        """Nothing counted yet; `bases` is the most that will be."""
+        dtype = np.int32 if bases <= np.iinfo(np.int32).max else np.int64
+        joint = np.zeros((n_features, n_bins, LEVELS), dtype)
+        return cls(
+            joint, *(np.zeros(n_features) for _ in range(3)), *(np.zeros(1) for _ in range(3))
+        )
 
     def __add__(self, other: SignalCounts) -> SignalCounts:
         mine, theirs = self.arrays(), other.arrays()
@@ -49,12 +60,16 @@ class SignalCounts:
 
     def spearman(self) -> np.ndarray:
         """Spearman correlation with mid-ranks, float64 (F); values of one bin, or one level, are ties."""
-        joint = self.joint.astype(np.float64)
-        n = self.bases
-        mine, theirs = joint.sum(axis=2), joint.sum(axis=1)
-        x, s = (np.cumsum(m, axis=1) - m / 2 - n / 2 for m in (mine, theirs))
-        product = np.einsum("fb,fbl,fl->f", x, joint, s)
-        return _correlation(product, (mine * x**2).sum(axis=1), (theirs * s**2).sum(axis=1))
+        out = np.empty(len(self.joint))
+        for first in range(0, len(out), BLOCK):
+            joint = self.joint[first : first + BLOCK].astype(np.float64)
+            mine, theirs = joint.sum(axis=2), joint.sum(axis=1)
+            x, s = (np.cumsum(m, axis=1) - m / 2 - self.bases / 2 for m in (mine, theirs))
+            product = ((joint @ s[:, :, None])[:, :, 0] * x).sum(axis=1)
+            out[first : first + BLOCK] = _correlation(
+                product, (mine * x**2).sum(axis=1), (theirs * s**2).sum(axis=1)
+            )
+        return out
 
 
 def _correlation(covariance: np.ndarray, one: np.ndarray, other: np.ndarray) -> np.ndarray:
@@ -72,15 +87,15 @@ def level_edges(sample: np.ndarray) -> np.ndarray:
     return np.quantile(known, np.arange(1, LEVELS) / LEVELS).astype(np.float32)
 
 
-def count_signal(
+def add_signal(
+    counts: SignalCounts,
     features: Csc,
     bins: np.ndarray,
-    n_bins: int,
     signal: np.ndarray,
     edges: np.ndarray,
     use: np.ndarray,
-) -> SignalCounts:
-    """Count one reading of a stretch.
+) -> None:
+    """Count one reading of a stretch into `counts` (changed in place).
 
     Parameters
     ----------
@@ -89,19 +104,16 @@ def count_signal(
     use : bool (n_rows), callable bases of the split
     """
     known = use & np.isfinite(signal)
-    level = np.searchsorted(edges, signal, side="right").astype(np.int64)
-    n_features = features.n_features
-    joint = np.zeros((n_features, n_bins, LEVELS), np.int64)
-    sums = np.zeros((3, n_features))
-    _count(
-        features.indptr, features.rows, features.values, bins, signal.astype(np.float64), level,
-        known, joint, sums,
-    )  # fmt: skip
-    # Bases without activity: what the active ones leave of the signal's own levels.
-    joint[:, 0] = np.bincount(level[known], minlength=LEVELS) - joint[:, 1:].sum(axis=1)
+    level = np.where(known, np.searchsorted(edges, signal, side="right"), -1).astype(np.int8)
     own = signal[known].astype(np.float64)
-    totals = (np.array([float(v)]) for v in (own.size, own.sum(), (own**2).sum()))
-    return SignalCounts(joint, *sums, *totals)
+    for total, value in zip(
+        (counts.bases, counts.s, counts.ss), (own.size, own.sum(), (own**2).sum()), strict=True
+    ):
+        total += value
+    _count(
+        features.indptr, features.rows, features.values, bins, np.asarray(signal, np.float32), level,
+        np.bincount(level[known], minlength=LEVELS), counts.joint, counts.x, counts.xx, counts.xs,
+    )  # fmt: skip
 
 
 @dataclass(frozen=True)
@@ -160,13 +172,17 @@ def product_moments(features: Csc, signal: np.ndarray, use: np.ndarray) -> Produ
 
 
 @numba.njit(cache=True, nogil=True)
-def _count(indptr, rows, values, bins, signal, level, known, joint, sums):
+def _count(indptr, rows, values, bins, signal, level, level_totals, joint, x, xx, xs):
     for f in range(indptr.size - 1):
+        for s in range(LEVELS):
+            # Bases without activity: what the active ones leave of the signal's own levels.
+            joint[f, 0, s] += level_totals[s]
         for i in range(indptr[f], indptr[f + 1]):
             row = rows[i]
-            if known[row]:
+            if level[row] >= 0:
                 joint[f, bins[i], level[row]] += 1
+                joint[f, 0, level[row]] -= 1
                 value = np.float64(values[i])
-                sums[0, f] += value
-                sums[1, f] += value * value
-                sums[2, f] += value * signal[row]
+                x[f] += value
+                xx[f] += value * value
+                xs[f] += value * signal[row]

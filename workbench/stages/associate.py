@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from pathlib import Path
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import numpy as np
 import pandas as pd
@@ -22,8 +22,10 @@ from feature_mining.association.multiplicity import (
 )
 from feature_mining.association.null import exact_tail
 from feature_mining.association.resampling import (
+    RUN_CLASSES,
     block_bootstrap,
-    sampled_p,
+    class_maxima,
+    family_p,
     shifted_overlaps,
     tile_classes,
 )
@@ -154,18 +156,23 @@ def _shifts(study: Study, shard: int) -> dict[str, np.ndarray]:
     summary = read_summary(study)
     alive = alive_features(summary)
     frozen = thresholds(summary.select)
-    moments = read_overlaps(study)["shift"]
+    overlaps = read_overlaps(study)
+    moments, kind = overlaps["shift"], _kinds(overlaps)[alive]
     total = np.zeros((SHIFTS, *frozen.shape), np.int32)
     random = np.random.default_rng([study.config.run.seed, 11, shard])
     for s in segments(study):
         shifts = random.random(SHIFTS)
         total += shifted_overlaps(s.features, s.bins, frozen, s.labels, s.use, shifts)
     sd = np.sqrt(np.where(moments.variance > 1e-9, moments.variance, np.nan))[alive]
-    highest = np.full(SHIFTS, np.nan)
-    for r in range(SHIFTS):
-        z = (total[r][alive] - moments.mean[alive]) / sd
-        highest[r] = np.nanmax(z) if np.isfinite(z).any() else np.nan
-    return {"highest": highest}
+    highest = [
+        class_maxima((total[r][alive] - moments.mean[alive]) / sd, kind) for r in range(SHIFTS)
+    ]
+    return {"highest": np.stack(highest)}
+
+
+def _kinds(overlaps: dict[str, Any]) -> np.ndarray:
+    """Class of every pair by its runs on the report split, which no shift changes, int64 (F, C)."""
+    return np.searchsorted(RUN_CLASSES, overlaps["interval"].n_runs, side="right")
 
 
 # -- tables ----------------------------------------------------------------------------------------
@@ -180,7 +187,7 @@ def finish(study: Study) -> None:
         summary.select, summary.report, columns, bounds, overlaps["interval"], overlaps["shift"],
         features=alive,
     )  # fmt: skip
-    table = _significance(study, table, alive, len(columns))
+    table = _significance(study, table, alive, _kinds(overlaps)[alive])
     family = families(summary.joint, columns)
     names = np.array([track for track, _ in columns], dtype=object)
     parents = np.where(family.parent >= 0, names[family.parent], "")
@@ -215,7 +222,7 @@ def finish(study: Study) -> None:
 
 
 def _significance(
-    study: Study, table: pd.DataFrame, alive: np.ndarray, n_columns: int
+    study: Study, table: pd.DataFrame, alive: np.ndarray, kind: np.ndarray
 ) -> pd.DataFrame:
     """P from the exact tail where there is one, its floor and test, BH, BY, family-wise and bootstrap p."""
     p, floor = table["p"].to_numpy(copy=True), np.full(len(table), np.finfo(np.float64).tiny)
@@ -228,17 +235,16 @@ def _significance(
             highest.append(arrays["highest"])
             continue
         pairs, tails = arrays["pairs"], arrays["tails"]
-        at = np.searchsorted(alive, pairs[:, 0]) * n_columns + pairs[:, 1]
+        at = np.searchsorted(alive, pairs[:, 0]) * kind.shape[1] + pairs[:, 1]
         p[at] = np.where(np.isnan(p[at]), np.nan, tails[:, 0])
         floor[at], test[at] = tails[:, 1], "exact"
         bootstrap[at], bootstrap_floor[at] = tails[:, 2], tails[:, 3]
     draws = np.concatenate(highest)
-    draws = draws[~np.isnan(draws)]
-    z = table["z"].to_numpy()
+    family = family_p(table["z"].to_numpy().reshape(kind.shape), kind, draws).ravel()
     return table.assign(
         p_shift=table["p"], p=p, p_floor=floor, p_test=test, q=benjamini_hochberg(p),
-        q_by=benjamini_yekutieli(p), p_family=sampled_p(z, draws),
-        p_family_floor=1 / (1 + draws.size), p_bootstrap=bootstrap,
+        q_by=benjamini_yekutieli(p), p_family=family,
+        p_family_floor=1 / (1 + len(draws)), p_bootstrap=bootstrap,
         p_bootstrap_floor=bootstrap_floor,
     )  # fmt: skip
 

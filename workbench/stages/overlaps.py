@@ -9,16 +9,16 @@ from typing import Any
 import numpy as np
 
 from feature_mining.association.boundaries import EndCounts, count_ends
-from feature_mining.association.conditional import Strata, count_strata, families
+from feature_mining.association.conditional import Strata, add_strata, families
 from feature_mining.association.curves import average_precision
-from feature_mining.association.intervals import IntervalCounts, count_intervals, stretch_intervals
+from feature_mining.association.intervals import IntervalCounts, add_intervals, stretch_intervals
 from feature_mining.association.null import ShiftMoments, shift_moments
 from feature_mining.association.scores import thresholds
 from feature_mining.association.signals import (
     LEVELS,
     ProductMoments,
     SignalCounts,
-    count_signal,
+    add_signal,
     level_edges,
     product_moments,
 )
@@ -133,34 +133,41 @@ def run(study: Study, shard: int, progress: Progress) -> int:
     gap = study.config.statistics.merge_gap
     split = study.split.codes(chrom, start, end)
     levels = signal_edges(study)
-    arrays: dict[str, np.ndarray] = {}
+    n_features, n_columns, n_bins = len(edges), len(columns), edges.shape[1] + 2
+    most = 2 * sum(study.manifest.contigs.values())
+    intervals = IntervalCounts.empty(n_features, n_columns)
+    strata = Strata.empty(n_features, n_columns)
+    signals = [SignalCounts.empty(n_features, n_bins, most) for _ in signal_tracks(study)]
+    parts: dict[str, Any] = {"interval": intervals, "strata": strata} if on_report else {}
+    parts |= {f"{'report' if on_report else 'select'}{i}": s for i, s in enumerate(signals)}
     for strand in "+-":
         reading = study.features.rows(chrom, start, end, strand)
         use = reading.callable & (split == (REPORT if on_report else SELECT))
         features = by_feature(*reading.features)
         bins = bin_values(features, edges)
-        parts: dict[str, Any] = {}
+        found: dict[str, Any] = {}
         if on_report:
             labels = labels_of(study, columns, chrom, start, end, strand)
             own = stretch_intervals(tracks, columns, start, strand, use)
-            parts["shift"] = shift_moments(features, bins, frozen, labels, use)
-            parts["interval"] = count_intervals(features, bins, frozen, labels, own, use, gap)
-            parts["strata"] = count_strata(features, bins, frozen, labels, parent, use)
-            parts["ends"] = count_ends(
+            add_intervals(intervals, features, bins, frozen, own, use, gap)
+            add_strata(strata, features, bins, frozen, labels, parent, use)
+            found["shift"] = shift_moments(features, bins, frozen, labels, use)
+            found["ends"] = count_ends(
                 features, bins, pairs, tracks, columns, start, strand, use, gap
             )
         for i, track in enumerate(signal_tracks(study)):
             assert track.signal is not None
             signal = track.signal.values(chrom, start, end)
-            name = "report" if on_report else "select"
-            n_bins = edges.shape[1] + 2
-            parts[f"{name}{i}"] = count_signal(features, bins, n_bins, signal, levels[i], use)
+            add_signal(signals[i], features, bins, signal, levels[i], use)
             if on_report:
-                parts[f"shift{i}"] = product_moments(features, signal, use)
-        for kind, part in parts.items():
-            for field, values in part.arrays().items():
-                key = f"{kind}_{field}"
-                arrays[key] = arrays[key] + values if key in arrays else values
+                found[f"shift{i}"] = product_moments(features, signal, use)
+        for kind, part in found.items():
+            parts[kind] = parts[kind] + part if kind in parts else part
+    arrays = {
+        f"{kind}_{field}": values
+        for kind, part in parts.items()
+        for field, values in part.arrays().items()
+    }
     write_arrays(_path(study, shard), arrays)
     progress.advance(end - start)
     return end - start

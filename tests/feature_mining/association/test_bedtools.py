@@ -9,7 +9,7 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from feature_mining.association.intervals import count_intervals, stretch_intervals
+from feature_mining.association.intervals import IntervalCounts, add_intervals, stretch_intervals
 from feature_mining.association.sparse import bin_values
 
 pytestmark = pytest.mark.skipif(
@@ -28,7 +28,8 @@ def test_hits_and_runs_equal_bedtools(stretch, tmp_path):
     columns = stretch.labels.columns
     threshold = np.ones((7, len(columns)), np.int64)
     own = stretch_intervals(stretch.tracks, columns, 0, "+", use)
-    counts = count_intervals(stretch.features, bins, threshold, stretch.labels, own, use, gap=3)
+    counts = IntervalCounts.empty(7, len(columns))
+    add_intervals(counts, stretch.features, bins, threshold, own, use, gap=3)
     wanted = {"same": ["+"], "opposite": ["-"], "any": ["+", "-", "."]}
     for feature in range(7):
         active = np.flatnonzero(stretch.dense[:, feature])

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 from statsmodels.stats.contingency_tables import StratifiedTable
 
-from feature_mining.association.conditional import count_strata, families, joint_bases
+from feature_mining.association.conditional import Strata, add_strata, families, joint_bases
 from feature_mining.association.labels import LabelStates
 from feature_mining.association.sparse import bin_values
 
@@ -40,7 +40,8 @@ def test_odds_ratio_equals_statsmodels(stretch):
     threshold = np.random.default_rng(1).integers(1, 4, (7, len(columns)))
     use = np.arange(3000) % 10 > 0
     bins = bin_values(stretch.features, edges)
-    strata = count_strata(stretch.features, bins, threshold, stretch.labels, parent, use)
+    strata = Strata.empty(7, len(columns))
+    add_strata(strata, stretch.features, bins, threshold, stretch.labels, parent, use)
     found = (strata + strata).odds_ratio()
     bound = np.array([-np.inf, 1e-9, 0.5, 1.5])
     label = stretch.labels.table[stretch.labels.states]

@@ -7,7 +7,7 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from feature_mining.association.intervals import count_intervals, stretch_intervals
+from feature_mining.association.intervals import IntervalCounts, add_intervals, stretch_intervals
 from feature_mining.association.labels import label_states
 from feature_mining.association.sparse import bin_values, by_feature
 
@@ -34,7 +34,9 @@ def counts_of(tracks, n, active, gap=0, use=None, start=0, columns=None):
     bins = bin_values(features, np.zeros((1, 0), np.float32))
     intervals = stretch_intervals(tracks, labels.columns, start, "+", use)
     threshold = np.ones((1, len(labels.columns)), np.int64)
-    return count_intervals(features, bins, threshold, labels, intervals, use, gap)
+    counts = IntervalCounts.empty(1, len(labels.columns))
+    add_intervals(counts, features, bins, threshold, intervals, use, gap)
+    return counts
 
 
 def test_hand_counted_intervals_and_runs():
@@ -86,9 +88,8 @@ def test_many_random_features_equal_bioframe(stretch):
     columns = stretch.labels.columns
     threshold = np.random.default_rng(2).integers(1, 4, (7, len(columns)))
     intervals = stretch_intervals(stretch.tracks, columns, 0, "+", use)
-    counts = count_intervals(
-        stretch.features, bins, threshold, stretch.labels, intervals, use, gap=3
-    )
+    counts = IntervalCounts.empty(7, len(columns))
+    add_intervals(counts, stretch.features, bins, threshold, intervals, use, gap=3)
     bound = np.array([-np.inf, 1e-9, 0.5, 1.5], np.float32)
     wanted = {"same": ["+"], "opposite": ["-"], "any": ["+", "-", "."]}
     for feature in range(7):

@@ -3,9 +3,12 @@
 from __future__ import annotations
 
 import numpy as np
+import pandas as pd
 
 from feature_mining.association import resampling
-from feature_mining.association.sparse import bin_values
+from feature_mining.association.labels import label_states
+from feature_mining.association.null import shift_moments
+from feature_mining.association.sparse import bin_values, by_feature
 
 
 def test_sampled_p_counts_the_observed():
@@ -49,3 +52,79 @@ def test_bootstrap_finds_what_is_planted_and_little_else():
     assert low <= 14
     planted = resampling.block_bootstrap(track, track, classes, tile, 199, 0)
     assert planted.p == planted.floor
+
+
+def heavy_draws(random, draws, features, columns):
+    """Z of independent pairs: the later the column, the heavier its tail, as for rare tracks."""
+    degrees = np.geomspace(60, 1.5, columns)
+    return random.standard_t(degrees, (draws, features, columns))
+
+
+def test_family_wise_error_holds_under_the_null():
+    random = np.random.default_rng(0)
+    features, columns, draws, repeats = 30, 8, 39, 400
+    kind = np.searchsorted(
+        resampling.RUN_CLASSES, random.choice([10, 100, 900], (features, columns))
+    )
+    wrong = 0
+    for _ in range(repeats):
+        z = heavy_draws(random, draws + 1, features, columns)
+        shifted = np.stack([resampling.class_maxima(one, kind) for one in z[1:]])
+        wrong += resampling.family_p(z[0], kind, shifted).min() <= 0.05
+    # Exactly 0.05 by exchangeability: 20 of 400, sd 4.4.
+    assert 7 <= wrong <= 34
+
+
+def test_family_wise_power_beside_heavy_tails():
+    """Planted in a common track at z = 9: found, though a rare track reaches more by chance."""
+    random = np.random.default_rng(1)
+    features, columns, draws = 30, 8, 99
+    kind = np.ones((features, columns), np.int64)
+    found, plain = 0, 0
+    for _ in range(40):
+        z = heavy_draws(random, draws + 1, features, columns)
+        z[0, 4, 0] = 9.0
+        shifted = np.stack([resampling.class_maxima(one, kind) for one in z[1:]])
+        found += resampling.family_p(z[0], kind, shifted)[4, 0] <= 0.05
+        plain += resampling.sampled_p(np.array([9.0]), z[1:].max(axis=(1, 2)))[0] <= 0.05
+    assert found >= 36 and plain <= 4
+
+
+def test_family_wise_error_of_common_shifts():
+    """Features independent of the tracks, one of which is rare, all through `shifted_overlaps`."""
+    random = np.random.default_rng(2)
+    n, features, draws, repeats = 6_000, 6, 19, 80
+    use, edges = np.ones(n, bool), np.zeros((features, 0), np.float32)
+    wrong = 0
+    for _ in range(repeats):
+        starts = {"common": random.integers(0, n - 60, 40), "rare": random.integers(0, n - 60, 3)}
+        tracks = {
+            name: pd.DataFrame({"start": s, "end": s + 50, "strand": "."})
+            for name, s in starts.items()
+        }
+        labels = label_states(tracks, 0, n, "+")
+        active = np.repeat(random.random((n // 20, features)) < 0.05, 20, axis=0)
+        rows, feature = np.nonzero(active)
+        pointer = np.concatenate([[0], np.cumsum(active.sum(axis=1))])
+        csc = by_feature(pointer, feature, np.ones(rows.size, np.float32), features)
+        threshold = np.ones((features, 2), np.int64)
+        moments = shift_moments(csc, bin_values(csc, edges), threshold, labels, use)
+        shifts = resampling.shifted_overlaps(
+            csc, bin_values(csc, edges), threshold, labels, use, random.random(draws)
+        )
+        kind = np.zeros((features, 2), np.int64)
+        sd = np.sqrt(np.where(moments.variance > 1e-9, moments.variance, np.nan))
+        shifted = np.stack([resampling.class_maxima((o - moments.mean) / sd, kind) for o in shifts])
+        wrong += np.nanmin(resampling.family_p(moments.z(), kind, shifted)) <= 0.05
+    # 4 of 80 expected, sd 1.9.
+    assert wrong <= 10
+
+
+def test_a_class_without_pairs_and_a_pair_without_z():
+    z = np.array([[np.nan, 1.0], [np.nan, 2.0]])
+    kind = np.zeros((2, 2), np.int64)
+    shifted = np.stack(
+        [resampling.class_maxima(np.array([[np.nan, s]] * 2), kind) for s in (0.5, 3.0)]
+    )
+    p = resampling.family_p(z, kind, shifted)
+    assert np.isnan(p[:, 0]).all() and (p[:, 1] > 0).all()
