@@ -164,14 +164,14 @@ def _count(indptr, rows, bins, threshold, states, own, held, both, children, act
                     for c in range(n_columns):
                         in_both[b, c] += both[state, c]
             # From "in the bin" to "in the bin or above", which the chunk keeps within 16 bits.
-            for b in range(n_bins - 2, -1, -1):
-                active[b] += active[b + 1]
+            for low in range(n_bins - 2, -1, -1):
+                active[low] += active[low + 1]
                 for c in range(n_columns):
-                    in_own[b, c] += in_own[b + 1, c]
+                    in_own[low, c] += in_own[low + 1, c]
                 for c in range(n_columns):
-                    in_held[b, c] += in_held[b + 1, c]
+                    in_held[low, c] += in_held[low + 1, c]
                 for c in range(n_columns):
-                    in_both[b, c] += in_both[b + 1, c]
+                    in_both[low, c] += in_both[low + 1, c]
             for c in range(n_columns):
                 level, column = threshold[f, c], children[c]
                 active_bases[f, 0, column] += active[level]

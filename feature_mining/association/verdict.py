@@ -38,7 +38,9 @@ def verdicts(tracks: pd.DataFrame) -> pd.DataFrame:
     tracks : columns `ap_lift` and `q` (best feature, picked on select, scored on report) and, for
         the controls that ran, `composition_ap_lift`, `shuffled_ap_lift` (the same feature on the
         dinucleotide-shuffled genome), `random_ap_lift`, `neuron_ap_lift`, `pca_ap_lift` (report);
-        optionally `margin_low_*`, the lower ends of bootstrap intervals of the margins
+        optionally `margin_low_*`, the lower ends of bootstrap intervals of the margins, and
+        `copied_share`, the share of the track's report bases that were left out of these scores
+        because train or select hold a near copy of them
 
     Returns
     -------
@@ -48,9 +50,9 @@ def verdicts(tracks: pd.DataFrame) -> pd.DataFrame:
 
     Notes
     -----
-    Asked in order, the first yes decides: lift below 0.02 or q above 0.05 -> "not distinguishable";
-    not above the composition model, or not above itself on the shuffled genome -> "composition";
-    not above the same recipe on random weights -> "random-weights too"; not above the best raw
+    Asked in order, the first yes decides: nothing but near copies to score, lift below 0.02 or q
+    above 0.05 -> "not distinguishable"; not above the composition model, or not above itself on the
+    shuffled genome -> "composition"; not above the same recipe on random weights -> "random-weights too"; not above the best raw
     neuron -> "raw neuron as good"; not above the best principal direction -> "principal direction
     as good"; else "learnt".
     "Above" is a margin whose bootstrap interval lies above 0, or without an interval a margin of at
@@ -65,6 +67,9 @@ def verdicts(tracks: pd.DataFrame) -> pd.DataFrame:
     words[weak | chance] = "not distinguishable"
     rules[chance] = f"q of the circular-shift null not at or below {MAX_Q}"
     rules[weak] = f"average precision lift below {MIN_LIFT}"
+    if "copied_share" in tracks.columns:
+        all_copied = (tracks["copied_share"] == 1).to_numpy()
+        rules[weak & all_copied] = "train or select hold near copies of all of it"
     absent = []
     for column, word in CONTROLS.items():
         name = column.removesuffix("_ap_lift")

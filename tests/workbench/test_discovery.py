@@ -10,7 +10,6 @@ from tests.workbench.study_factory import make_study
 from workbench.report import write_audit, write_report
 from workbench.report.context import gather
 from workbench.report.discovery import (
-    copied_tracks,
     fallen,
     findings,
     flag_rows,
@@ -35,9 +34,6 @@ def test_sentences_follow_the_numbers(discovery):
     assert any("falls by half or more" in s and s.endswith("promoter.") for s in sentences)
     assert any("could not be checked" in s for s in sentences)
     assert fallen(discovery.homology)["track"].tolist() == ["promoter"]
-    shown = discovery.homology.assign(verdict="learnt")
-    assert "near copies" in copied_tracks(discovery, shown)[0].sentence
-    assert copied_tracks(discovery, shown.assign(verdict="composition")) == []
 
 
 def test_flags_name_their_features(discovery):

@@ -11,7 +11,6 @@ import pandas as pd
 
 from workbench.report.charts import KINDS, WIDTH, Spec, styled
 from workbench.report.formats import bases, listed, percent, plural
-from workbench.report.sentences import Weakness
 from workbench.stages.concepts import RULES
 from workbench.stages.unexplained import RULE, STRUCTURES
 
@@ -134,8 +133,8 @@ def findings(discovery: Discovery) -> list[str]:
         gone = homology[(homology["bases_all"] > 0) & (homology["bases_without"] == 0)]
         if len(gone):
             found.append(
-                "Every report interval has a near copy in train or select, so that no score is free of"
-                f" sequence seen before: {listed(gone['track'].tolist())}."
+                "Every report interval has a near copy in train or select, so that nothing is left to"
+                f" judge by: {listed(gone['track'].tolist())}."
             )
         lost = fallen(homology)
         if len(lost):
@@ -163,27 +162,6 @@ def findings(discovery: Discovery) -> list[str]:
             f" {bases(audit['warmup'])}."
         )
     return found
-
-
-def copied_tracks(discovery: Discovery, shown: pd.DataFrame) -> list[Weakness]:
-    """A doubt on every track called learnt whose score rests on near copies of other splits."""
-    homology = discovery.homology
-    if not len(homology):
-        return []
-    gone = homology[(homology["bases_all"] > 0) & (homology["bases_without"] == 0)]
-    doubtful = set(fallen(homology)["track"]) | set(gone["track"])
-    learnt = shown.loc[shown["verdict"] == "learnt", "track"].tolist()
-    names = [track for track in learnt if track in doubtful]
-    if not names:
-        return []
-    return [
-        Weakness(
-            "Called learnt, but scored on near copies of sequence that train or select hold:"
-            f" {listed(names)}. Without the copies the lift is less than half, or nothing is left"
-            " to be scored.",
-            "verdict “learnt” and lift without near copies at most half, or no base left",
-        )
-    ]
 
 
 def fallen(homology: pd.DataFrame) -> pd.DataFrame:

@@ -27,7 +27,6 @@ from workbench.report.context import (
 from workbench.report.discovery import (
     LISTED,
     Discovery,
-    copied_tracks,
     findings,
     flag_rows,
     gather_discovery,
@@ -384,7 +383,7 @@ def render(study: Study) -> str:
         comparison=comparison,
         sentences=summary(evidence),
         rule=SUMMARY_RULE,
-        weak=[*weaknesses(evidence), *copied_tracks(parts["discovery"], evidence.shown)],
+        weak=weaknesses(evidence),
         controls=CONTROLS,
         cards=list(cards(evidence)),
         measures=quality_measures(evidence.quality),

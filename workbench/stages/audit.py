@@ -14,7 +14,6 @@ from feature_mining.association.sparse import Csc, bin_values, by_feature
 from workbench.arrays import read_arrays, write_arrays
 from workbench.audit.explained import Explained, explained_shares
 from workbench.audit.flags import FLAGS, flag_features
-from workbench.audit.homology import COPIED, TILE, find_copies
 from workbench.audit.maps import MapCounts, count_maps, map_table
 from workbench.audit.overlap import corpus_overlap
 from workbench.audit.windows import CELLS, WindowEffects, measure_windows
@@ -23,6 +22,7 @@ from workbench.splits import REPORT
 from workbench.stages.annotate import labels_of, study_columns
 from workbench.stages.cohort import file_hash
 from workbench.stages.controls import headline_features
+from workbench.stages.copies import read_copies
 from workbench.stages.overlaps import stretches
 from workbench.stages.stage import Stage
 from workbench.study import Study
@@ -53,7 +53,7 @@ def take_features(features: Csc, chosen: np.ndarray) -> Csc:
 
 def _homology(study: Study, progress: Progress) -> None:
     """Near copies, what share of each feature's report firings lies in them, and scores without them."""
-    copies = find_copies(study)
+    copies = read_copies(study)
     columns, headline = study_columns(study), headline_features(study)
     edges = study.calibration.bin_edges
     n_bins = edges.shape[1] + 2
@@ -91,16 +91,6 @@ def _homology(study: Study, progress: Progress) -> None:
     table = pd.DataFrame(rows_out).merge(copies.tracks, on="track", how="left")
     study.write_table("homology", table)
     write_arrays(_path(study, "homology"), {"report_fired": fired[0], "copied": fired[1]})
-    study.write_facts(
-        "audit_copies",
-        {
-            "k": copies.k,
-            "identity": copies.identity,
-            "share": copies.share,
-            "tile": TILE,
-            "copied": COPIED,
-        },
-    )
 
 
 _PARTS = (_windows, _explained, _homology)
@@ -186,7 +176,7 @@ def corpus_files(study: Study) -> dict[str, str]:
 STAGE = Stage(
     name="audit",
     title="looking for shortcuts",
-    needs=("controls", "encode"),
+    needs=("controls", "copies", "encode"),
     sections=("audit",),
     run=run,
     count=lambda study: len(_PARTS) + len(study.manifest.shards),

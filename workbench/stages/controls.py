@@ -3,7 +3,8 @@
 What was picked on the select split is scored here: the track's best feature, the best raw neuron and the
 best principal direction (either sign), the composition model, the best feature of the same recipe on
 random weights, and the track's own feature on the genome shuffled within short blocks. The linear probe
-on the whole layer says how much there is to be found; it is no control.
+on the whole layer says how much there is to be found; it is no control. Bases that train or select hold a
+near copy of are left out of all of these; the feature's score with them is shown beside.
 """
 
 from __future__ import annotations
@@ -29,6 +30,7 @@ from workbench.reading import CellReading, read_cells
 from workbench.shuffled import ShuffledGenome
 from workbench.stages.annotate import intervals_by_track, labels_of, study_columns
 from workbench.stages.baselines import DENSE, directions, folder, random_model, random_source
+from workbench.stages.copies import read_copies
 from workbench.stages.pick import sequence_codes
 from workbench.stages.stage import Stage
 from workbench.study import Study
@@ -38,6 +40,8 @@ BLOCK = 16_384
 """Bases of a bootstrap block."""
 KINDS = ("neuron", "pca", "composition", "random", "shuffled")
 """Detectors that a feature has to beat."""
+WITH_COPIES = "with_copies"
+"""The feature once more, near copies of train and select sequence included."""
 
 
 def report_sample(study: Study) -> list[Drawn]:
@@ -112,11 +116,12 @@ def run(study: Study, shard: int, progress: Progress) -> int:
     picked = read_arrays(folder(study) / "picked.npz")
     model = composition.CompositionModel(picked["weights"], picked["centre"], picked["scale"])
     dense = directions(study)
+    copied = read_copies(study).masks
     headline = headline_features(study)
     sae = Source(study.sae, study.calibration)
     other = random_source(study) if "random" in picked else None
     shape = (2, len(columns), len(touched), N_BINS)
-    counts = {kind: np.zeros(shape) for kind in ("sae", "layer", *KINDS)}
+    counts = {kind: np.zeros(shape) for kind in ("sae", WITH_COPIES, "layer", *KINDS)}
     bases = 0
     passes = 3 if other is not None else 2
     for plain, shuffled, random, labels, weight in _readings(study, drawn, columns):
@@ -133,9 +138,12 @@ def run(study: Study, shard: int, progress: Progress) -> int:
         if random is not None and other is not None:
             bins["random"] = other.bins(random.activations, picked["random"])
         block = place[blocks[cell.chrom, cell.start // BLOCK]]
-        inside = labels.table[labels.states][plain.callable]
+        inside = labels.table[labels.states]
+        own = plain.callable & ~copied[cell.chrom][cell.start : cell.end]
         for kind, found in bins.items():
-            add_weighted(counts[kind][:, :, block], found[plain.callable], inside, weight)
+            add_weighted(counts[kind][:, :, block], found[own], inside[own], weight)
+        seen = plain.callable
+        add_weighted(counts[WITH_COPIES][:, :, block], bins["sae"][seen], inside[seen], weight)
         bases += len(plain.callable)
         progress.advance(passes * len(plain.callable) / 2)
     arrays = {kind: count for kind, count in counts.items() if count.any()}
@@ -206,6 +214,8 @@ def finish(study: Study) -> None:
         if "sae" in scored:
             positive, all_ = scored["sae"][:, c].sum(axis=(1, 2))
             row["sample_base_rate"] = positive / all_
+            with_copies = scored[WITH_COPIES][0, c].sum()
+            row["copied_share"] = 1 - positive / with_copies if with_copies else np.nan
         rows.append(row)
     table = pd.DataFrame(rows)
     if "sample_ap_lift" not in table:

@@ -57,3 +57,15 @@ def test_bootstrap_covers_the_margin_of_a_better_detector(stretch):
     values = stretch.dense[:, 1]
     dense = dense_pair_blocks(values, dense_edges(values[:, None])[0], label, block, 12)
     assert dense[1].sum(axis=1).tolist() == [250] * 12
+
+
+def test_a_track_of_near_copies_only_is_not_judged():
+    table = pd.DataFrame(
+        {
+            "ap_lift": [np.nan, 0.5], "q": [1e-9, 1e-9], "copied_share": [1.0, 0.4],
+            "neuron_ap_lift": [np.nan, 0.1],
+        }
+    )  # fmt: skip
+    found = verdicts(table)
+    assert found["verdict"].tolist() == ["not distinguishable", "learnt"]
+    assert "near copies" in found["rule"][0]

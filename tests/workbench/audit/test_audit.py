@@ -17,7 +17,10 @@ from workbench.audit.flags import FLAGS, flag_features
 from workbench.audit.homology import find_copies
 from workbench.audit.maps import PARTS, count_maps, map_table
 from workbench.audit.overlap import corpus_overlap, sketch_files
+from workbench.progress import Silent
 from workbench.stages.audit import take_features
+from workbench.stages.copies import read_copies
+from workbench.stages.registry import STAGES
 from workbench.study import Study
 
 
@@ -56,6 +59,12 @@ def test_a_copied_gene_is_found_and_masked(synthetic):
     mask = copies.masks["chrA"]
     assert mask[2300:2700].all() and not mask[:2250].any()
     assert copies.share == pytest.approx(mask.sum() / (750 + 375), abs=1e-9)
+    # What the stage writes is what the controls read.
+    STAGES["copies"].run(study, 0, Silent())
+    back = read_copies(study)
+    assert all((back.masks[name] == copies.masks[name]).all() for name in copies.masks)
+    pd.testing.assert_frame_equal(back.tracks, copies.tracks, check_dtype=False)
+    assert (back.k, back.identity, back.share) == (copies.k, copies.identity, copies.share)
 
 
 def test_map_counts_equal_brute_force(synthetic):
