@@ -125,12 +125,21 @@ def shift_moments(
     return moments
 
 
-def exact_tail(segments: Sequence[tuple[np.ndarray, np.ndarray]]) -> ShiftTail:
+def spectra(tracks: Sequence[np.ndarray]) -> list[np.ndarray]:
+    """Transforms of a track on its segments, bool (n) each: for `exact_tail` of many features on it."""
+    return [fft.rfft(track.astype(np.float64)) for track in tracks]
+
+
+def exact_tail(
+    segments: Sequence[tuple[np.ndarray, np.ndarray]],
+    transforms: Sequence[np.ndarray] | None = None,
+) -> ShiftTail:
     """Exact null of one pair: the overlap at all shifts, all combinations of shifts of several segments.
 
     Parameters
     ----------
     segments : pairs (a, y) of bool (n), activity and track on each segment
+    transforms : `spectra` of the y, where several features are asked for on one track
 
     Notes
     -----
@@ -141,11 +150,13 @@ def exact_tail(segments: Sequence[tuple[np.ndarray, np.ndarray]]) -> ShiftTail:
     """
     if not segments:
         raise ValueError("an exact tail needs at least one segment")
+    if transforms is None:
+        transforms = spectra([y for _, y in segments])
     weight, offset, lost = np.ones(1), 0, 0.0
     observed, mean, variance, floor = 0, 0.0, 0.0, 1.0
-    for a, y in segments:
+    for (a, y), transform in zip(segments, transforms, strict=True):
         n = a.size
-        product = np.conj(fft.rfft(a.astype(np.float64))) * fft.rfft(y.astype(np.float64))
+        product = np.conj(fft.rfft(a.astype(np.float64))) * transform
         overlap = np.rint(fft.irfft(product, n)).astype(np.int64)
         low = int(overlap.min())
         own = np.bincount(overlap - low) / n

@@ -52,9 +52,9 @@ def verdicts(tracks: pd.DataFrame) -> pd.DataFrame:
     -----
     Asked in order, the first yes decides: nothing but near copies to score, lift below 0.02 or q
     above 0.05 -> "not distinguishable"; not above the composition model, or not above itself on the
-    shuffled genome -> "composition"; not above the same recipe on random weights -> "random-weights too"; not above the best raw
-    neuron -> "raw neuron as good"; not above the best principal direction -> "principal direction
-    as good"; else "learnt".
+    shuffled genome -> "composition"; not above the same recipe on random weights ->
+    "random-weights too"; not above the best raw neuron -> "raw neuron as good"; not above the best
+    principal direction -> "principal direction as good"; else "learnt".
     "Above" is a margin whose bootstrap interval lies above 0, or without an interval a margin of at
     least 0.02.
     """

@@ -20,7 +20,7 @@ from feature_mining.association.multiplicity import (
     benjamini_yekutieli,
     enrichment_p,
 )
-from feature_mining.association.null import exact_tail
+from feature_mining.association.null import exact_tail, spectra
 from feature_mining.association.resampling import (
     RUN_CLASSES,
     block_bootstrap,
@@ -134,21 +134,29 @@ def _tails(study: Study, shard: int) -> dict[str, np.ndarray]:
         np.concatenate([gc[use][:n] for (_, use, gc), n in zip(labels, whole, strict=True)]), tile
     )
     out = np.full((len(pairs), 4), np.nan)
-    for i, (feature, column, _) in enumerate(pairs):
-        segments_of_pair = []
-        for (states, use, _), own in zip(labels, active, strict=True):
-            a = np.zeros(use.size, bool)
-            a[own[i]] = True
-            segments_of_pair.append((a[use], states.table[states.states, column][use]))
-        tail = exact_tail([pair for pair in segments_of_pair if pair[0].size])
-        out[i, :2] = tail.p, tail.floor
-        if (int(feature), int(column)) in listed and classes.size:
-            a, y = (
-                np.concatenate([s[side][:n] for s, n in zip(segments_of_pair, whole, strict=True)])
-                for side in (0, 1)
-            )
-            sampled = block_bootstrap(a, y, classes, tile, DRAWS, study.config.run.seed)
-            out[i, 2:] = sampled.p, sampled.floor
+    used = [k for k, (_, use, _) in enumerate(labels) if use.any()]
+    # Pair by pair of one column, so that the column is transformed once.
+    for column in np.unique(pairs[:, 1]):
+        tracks = [
+            states.table[states.states, column][use] for states, use, _ in (labels[k] for k in used)
+        ]
+        transforms = spectra(tracks)
+        for i in np.flatnonzero(pairs[:, 1] == column):
+            activity = []
+            for k in used:
+                _, use, _ = labels[k]
+                a = np.zeros(use.size, bool)
+                a[active[k][i]] = True
+                activity.append(a[use])
+            tail = exact_tail(list(zip(activity, tracks, strict=True)), transforms)
+            out[i, :2] = tail.p, tail.floor
+            if (int(pairs[i, 0]), int(column)) in listed and classes.size:
+                a, y = (
+                    np.concatenate([part[: whole[k]] for part, k in zip(side, used, strict=True)])
+                    for side in (activity, tracks)
+                )
+                sampled = block_bootstrap(a, y, classes, tile, DRAWS, study.config.run.seed)
+                out[i, 2:] = sampled.p, sampled.floor
     return {"pairs": pairs, "tails": out}
 
 
