@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import NamedTuple
 
 from workbench.atomic import write_atomic
+from workbench.cohort.burdens import origin_of
 from workbench.errors import InputError
 from workbench.manifest import versions
 from workbench.progress import Progress
@@ -46,14 +47,23 @@ class Job(NamedTuple):
 
 
 def provenance(job: Job) -> dict[str, str]:
-    """Model, weights, layer, autoencoder and manifest that the exported numbers depend on."""
-    manifest = job.study.manifest
+    """Model, weights, layer, autoencoder and manifest that the exported numbers depend on.
+
+    Candidates of a ready matrix depend on no model: the matrix stands in its place.
+    """
+    study, manifest = job.study, job.study.manifest
     region = {"region": str(job.region)} if job.region else {}
+    if job.what == "biomarkers" and study.config.cohort.matrix:
+        origin = origin_of(study)
+    else:
+        origin = {
+            "model": manifest.model_name,
+            "weights": str(manifest.model["weights_hash"]),
+            "layer": study.layer,
+            "sae": study.sae.hash,
+        }
     return {
-        "model": manifest.model_name,
-        "weights": str(manifest.model["weights_hash"]),
-        "layer": job.study.layer,
-        "sae": job.study.sae.hash,
+        **origin,
         "manifest": manifest.hash,
         "genome": str(manifest.inputs["genome"]["sha256"]),
         "what": job.what,

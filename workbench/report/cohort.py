@@ -115,7 +115,7 @@ def gather_cohort(study: Study) -> CohortPart | None:
                 kind=trait.kind,
                 n=int(values.notna().sum()),
                 cases=int((values == 1).sum()) if binary else 0,
-                tests=own.nlargest(MOST_POINTS, "minus_log10_p")[columns],
+                tests=own.dropna(subset="at").nlargest(MOST_POINTS, "minus_log10_p")[columns],
                 bound=_bound(own),
                 quantiles=_of(study.table("phenotype_quantiles"), trait.name),
                 calibration=_of(study.table("phenotype_calibration"), trait.name),
@@ -143,10 +143,10 @@ def _of(table: pd.DataFrame, phenotype: str) -> pd.DataFrame:
 
 
 def _places(study: Study) -> pd.DataFrame:
-    """Region to ``at``, its middle in bases from the beginning of the genome's first contig."""
+    """Region to ``at``, its middle in bases from the genome's first; NaN for a ready matrix."""
     table = study.table("burdens")[["region", "chrom", "start", "end"]]
     if study.config.cohort.matrix:
-        return table.assign(at=0.0)[["region", "at"]]
+        return table.assign(at=math.nan)[["region", "at"]]
     offsets, total = {}, 0
     for chrom, length in study.manifest.contigs.items():
         offsets[chrom] = total

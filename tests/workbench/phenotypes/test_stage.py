@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import json
 from dataclasses import replace
 from pathlib import Path
 
+import h5py
 import numpy as np
 import pandas as pd
 import pytest
@@ -15,9 +17,11 @@ from tests.workbench.small_study import small_config, write_model
 from workbench.config import CohortConfig, PhenotypeConfig
 from workbench.engines.local import here, run, run_stage
 from workbench.errors import InputError
+from workbench.export import export
 from workbench.phenotypes.associations import associate
 from workbench.phenotypes.blocks import variant_counts
 from workbench.progress import Silent
+from workbench.report.cohort import gather_cohort
 from workbench.stages.registry import STAGES
 from workbench.study import Study
 
@@ -165,6 +169,29 @@ def test_mixed_model_of_the_stage_equals_dense_restricted_likelihood(tmp_path, s
     assert found.associations["p"].idxmin() == 3
     drawn = found.calibration.set_index("set").loc["drawn from the mixed model"]
     assert drawn["share_below_05"] == pytest.approx(0.05, abs=0.06)
+
+
+def test_candidates_of_a_ready_matrix_have_cards_but_no_place(study, tmp_path):
+    run_stage(study, STAGES["biomarkers"], here, Silent())
+    table = study.table("biomarkers")
+    assert table["feature_name"].iloc[0] == "f3" and (table["model"].isna()).all()
+    assert set(table.loc[table["feature_name"] == "f3", "evidence_tier"]) == {"B"}
+    first, *pages = export(study, "biomarkers", "html", tmp_path / "cards")
+    assert len(pages) == len(table) and "f3" in first.read_text()
+    text = pages[0].read_text()
+    assert "None is known: the burden is of a ready matrix" in text and 'id="pictures"' not in text
+    (path,) = export(study, "biomarkers", "h5ad", tmp_path / "c.h5ad")
+    with h5py.File(path) as file:
+        names = file["var/feature_name"].asstr()[:].tolist()
+        expected = tables()[0][names].to_numpy(np.float32)
+        np.testing.assert_array_equal(file["X"][:], expected)
+        assert "matrix" in file["uns"] and "sae" not in file["uns"]
+    crate = json.loads(export(study, "biomarkers", "rocrate", tmp_path / "crate")[0].read_text())
+    assert not any(e["@id"] == "#model" for e in crate["@graph"])
+    with pytest.raises(InputError, match="candidates of a ready matrix have no place"):
+        export(study, "biomarkers", "bed", tmp_path / "c.bed")
+    part = gather_cohort(study)
+    assert part is not None and part.traits[0].tests.empty and part.traits[0].tiers["B"] >= 1
 
 
 @pytest.mark.parametrize(

@@ -44,6 +44,7 @@ def write(job: Job) -> list[Path]:
     inputs = _inputs(rows)
     date = rows[0]["date"] if rows else _today(job)
     words = provenance(job)
+    read_by = _models(words)
     says = f"Candidate biomarkers of the study {job.study.folder.name}; {notice(rows)}."
     graph: list[dict[str, Any]] = [
         {
@@ -71,26 +72,14 @@ def write(job: Job) -> list[Path]:
             "name": "genomics-workbench",
             "version": words["version"],
         },
-        {
-            "@id": "#model",
-            "@type": "CreativeWork",
-            "name": f"DNA model {words['model']}, layer {words['layer']}",
-            "sha256": words["weights"],
-        },
-        {
-            "@id": "#autoencoder",
-            "@type": "CreativeWork",
-            "name": "Sparse autoencoder of that layer",
-            "sha256": words["sae"],
-        },
+        *read_by,
         {
             "@id": "#run",
             "@type": "CreateAction",
             "name": "Search for features associated with phenotypes",
             "endTime": date,
             "instrument": {"@id": PROGRAM},
-            "object": [{"@id": i["@id"]} for i in inputs]
-            + [{"@id": "#model"}, {"@id": "#autoencoder"}],
+            "object": [{"@id": i["@id"]} for i in (*inputs, *read_by)],
             "result": [{"@id": f["@id"]} for f in files],
         },
     ]
@@ -121,6 +110,18 @@ def _inputs(rows: list[dict[str, Any]]) -> list[dict[str, Any]]:
         {"@id": f"#input-{i}", "@type": "CreativeWork", "name": name, "sha256": value}
         for i, (name, value) in enumerate(sorted(known.items()))
     ]
+
+
+def _models(words: dict[str, str]) -> list[dict[str, Any]]:
+    """The model and the autoencoder; none for a ready matrix."""
+    if "model" not in words:
+        return []
+    model = f"DNA model {words['model']}, layer {words['layer']}"
+    given = (
+        ("#model", model, words["weights"]),
+        ("#autoencoder", "Sparse autoencoder of that layer", words["sae"]),
+    )
+    return [{"@id": i, "@type": "CreativeWork", "name": n, "sha256": h} for i, n, h in given]
 
 
 def _today(job: Job) -> str:
