@@ -123,8 +123,8 @@ def run(
     """Run a study to its end. Finished shards are kept: after a stop or a crash, run it again.
 
     Stages: plan, cohort, haplotypes, sae, quality, encode, annotate, associate, baselines, pick, controls,
-    concepts, audit, catalog, unexplained, burdens, phenotype, predict, report (cohort, haplotypes, burdens,
-    phenotype and predict where the study has samples).
+    concepts, audit, catalog, unexplained, burdens, phenotype, predict, biomarkers, report (cohort,
+    haplotypes, burdens, phenotype, predict and biomarkers where the study has samples).
     """
     from workbench.progress import showing
     from workbench.study import Study

@@ -62,6 +62,8 @@ def provenance(job: Job) -> dict[str, str]:
             "layer": study.layer,
             "sae": study.sae.hash,
         }
+    if job.what == "biomarkers" and (simulated := study.facts("cohort")["simulated"]):
+        origin["cohort"] = f"SIMULATED: {simulated}"
     return {
         **origin,
         "manifest": manifest.hash,

@@ -265,6 +265,16 @@ def test_nothing_to_show_is_said(study: Study, tmp_path: Path) -> None:
         export(study, "biomarkers", "h5ad", tmp_path / "d.h5ad", strand="+")
 
 
+def test_provenance_says_that_samples_are_simulated(study: Study, tmp_path: Path) -> None:
+    for form in ("parquet", "bigwig", "hub"):
+        written = export(study, "biomarkers", form, tmp_path / form)
+        (beside,) = [p for p in written if p.name == f"{form}.provenance.json"]
+        words = json.loads(beside.read_text())
+        assert words["cohort"] == "SIMULATED: made for a test" and words["sae"] == study.sae.hash
+    (text, *_) = export(study, "biomarkers", "bedgraph", tmp_path / "bg")
+    assert "cohort=SIMULATED:_made_for_a_test" in text.read_text().splitlines()[0]
+
+
 def test_schema_beside_the_table(study: Study, tmp_path: Path) -> None:
     written = export(study, "biomarkers", "tsv", tmp_path / "c.tsv")
     schema = json.loads(written[-1].read_text())
