@@ -9,6 +9,14 @@ import altair as alt
 import pandas as pd
 import streamlit as st
 
+Figure = (
+    alt.Chart
+    | alt.LayerChart
+    | alt.HConcatChart
+    | alt.VConcatChart
+    | alt.ConcatChart
+    | alt.FacetChart
+)
 VERDICT_COLORS = {
     "learnt": "#0072B2",
     "raw neuron as good": "#E69F00",
@@ -31,15 +39,19 @@ def _render(spec: dict[str, Any], format: str) -> bytes:
 
 
 def picture(
-    chart: alt.Chart | alt.LayerChart | alt.HConcatChart | alt.VConcatChart, name: str, **more: Any
+    chart: Figure | dict[str, Any],
+    name: str,
+    **more: Any,
 ) -> Any:
-    """Draw a chart with buttons for its files; gives what `st.altair_chart` gives."""
-    said = st.altair_chart(chart, key=f"chart_{name}", **more)
-    spec = chart.to_dict()
-    left, right, _ = st.columns([1, 1, 6])
-    for place, (format, mime) in zip(
-        (left, right), (("svg", "image/svg+xml"), ("png", "image/png")), strict=True
-    ):
+    """Draw a chart or a Vega-Lite spec with buttons for its files; gives what Streamlit gives."""
+    if isinstance(chart, dict):
+        said = st.vega_lite_chart(chart, key=f"chart_{name}", **more)
+        spec = chart
+    else:
+        said = st.altair_chart(chart, key=f"chart_{name}", **more)
+        spec = chart.to_dict()
+    place = st.container(horizontal=True)
+    for format, mime in (("svg", "image/svg+xml"), ("png", "image/png")):
         place.download_button(
             format.upper(), partial(_render, spec, format), file_name=f"{name}.{format}", mime=mime,
             key=f"{name}_{format}", on_click="ignore", type="tertiary", icon=":material/download:",
@@ -49,12 +61,12 @@ def picture(
 
 def table_file(table: pd.DataFrame, name: str) -> None:
     """Buttons for exactly these rows as TSV and as Parquet."""
-    left, right, _ = st.columns([1, 1, 6])
-    left.download_button(
+    place = st.container(horizontal=True)
+    place.download_button(
         "TSV", partial(_tsv, table), file_name=f"{name}.tsv", mime="text/tab-separated-values",
         key=f"{name}_tsv", on_click="ignore", type="tertiary", icon=":material/download:",
     )  # fmt: skip
-    right.download_button(
+    place.download_button(
         "Parquet", partial(table.to_parquet, index=False), file_name=f"{name}.parquet",
         mime="application/vnd.apache.parquet", key=f"{name}_parquet", on_click="ignore",
         type="tertiary", icon=":material/download:",

@@ -2,33 +2,33 @@
 
 from __future__ import annotations
 
-from html import escape
-
 import altair as alt
 import pandas as pd
 import streamlit as st
 
+from app import commands, links
+from app.character import consistency, notes, strongest
 from app.data import Opened, current
-from app.figures import picture
+from app.figures import picture, table_file
+from app.portrait import Portrait, ends, panels, portrait
+from app.relatives import relatives
+from app.small_strips import small_strips
 from app.tables import COLUMNS, CONTROLS, SCORES
 from app.words import judged, label_sentences, plain, short_label
-from feature_mining.logo import logo_svg
-from workbench import InputError
-from workbench.notes import LONGEST, Note, read_notes, write_note
+from workbench.feature_profile import AROUND, BIN
 from workbench.report.context import Evidence, best_associations
-from workbench.report.formats import count, fixed, percent
+from workbench.report.formats import count, percent, strength
+from workbench.round_ends import INTERVALS
 from workbench.views import Locus, move
 
-AROUND = 3000  # bases shown round a place in the browser
+WIDE = 3000
+"""Bases shown round a place in the browser."""
+END_COLOURS = ["#0072B2", "#D55E00"]
 
 
-def choose(feature: int) -> None:
-    """Put a feature in the address."""
-    st.query_params["feature"] = str(feature)
-
-
-def _typed() -> None:
-    choose(st.session_state["number"])
+def choose() -> None:
+    """Put the typed feature in the address."""
+    st.query_params["feature"] = str(st.session_state["number"])
 
 
 def asked(evidence: Evidence) -> int:
@@ -40,20 +40,13 @@ def asked(evidence: Evidence) -> int:
     problem = bool(given) and not (given.isdecimal() and feature <= last)
     st.session_state["number"] = 0 if problem else feature
     st.number_input(
-        "Feature", min_value=0, max_value=last, step=1, key="number", on_change=_typed, width=160
-    )
+        f"Feature, 0 to {last}", min_value=0, max_value=last, step=1, key="number",
+        on_change=choose, width=180,
+    )  # fmt: skip
     if problem:
         st.error(plain(f"Feature {given!r}: expected a number from 0 to {last}."))
         st.stop()
     return feature
-
-
-def browse_at(chrom: str, position: int, feature: int, opened: Opened) -> None:
-    """Open the browser round a place."""
-    at = Locus(chrom, position, position + 1)
-    place = move(opened.study, at, zoom=AROUND)
-    query = {"at": str(place), "features": str(feature)}
-    st.switch_page("screens/browse.py", query_params=query)
 
 
 def facts(row: pd.Series) -> None:
@@ -65,141 +58,141 @@ def facts(row: pd.Series) -> None:
             "The same by strand of the reading.",
         ),
         "active readings": (count(row["n_active"]), "How many."),
-        "mean when active": (fixed(row["mean_active"], 2), "Mean activation where it fires."),
-        "strongest": (fixed(row["max"], 2), "Largest activation in the genome."),
+        "mean when active": (strength(row["mean_active"]), "Mean activation where it fires."),
+        "strongest": (strength(row["max"]), "Largest activation in the genome."),
     }
     for place, (name, (value, meaning)) in zip(st.columns(len(shown)), shown.items(), strict=True):
         place.caption(name, help=meaning)
         place.markdown(f"**{plain(value)}**")
 
 
-def motif(evidence: Evidence, feature: int) -> None:
-    """Logo and sequences of the strongest bases."""
-    logo = evidence.logos[evidence.logos["feature"] == feature].sort_values("position")
-    examples = evidence.examples[evidence.examples["feature"] == feature].sort_values("rank")
-    if logo.empty:
-        st.write("It has no active base, so no logo and no examples.")
-        return
-    svg = logo_svg(
-        logo[["A", "C", "G", "T"]].to_numpy(),
-        logo["information"].to_numpy(),
-        int(logo["position"].iloc[0]),
-    )
-    st.markdown("**Strongest bases**")
+def values(found: Portrait, thresholds: pd.DataFrame) -> None:
+    """How strongly it fires, over the genome, with the threshold of its best track."""
+    st.subheader("How strongly it fires")
+    bins = int(found.histogram["bins"].sum())
     st.caption(
-        f"Logo of {int(logo['n'].max()):,} windows in bits, read on the strand on which the feature fired;"
-        " 0 is the active base. Below, the strongest."
+        f"The largest value in each of the {bins:,} stretches of {BIN} bases in which it fires, counted on"
+        " a log scale. Dashed: the threshold frozen for its closest track."
     )
-    # An image, since the page strips inline SVG; grey text reads on light and on dark.
-    st.image(svg.replace("currentColor", "#808495"))
-    wide = max(len(f"{r.chrom}:{r.position:,}") for r in examples.itertuples())
-    lines = []
-    for r in examples.itertuples():
-        place = escape(f"{r.chrom}:{r.position:,}".ljust(wide))
-        text, middle = str(r.sequence), len(str(r.sequence)) // 2
-        lines.append(
-            f"{place} {r.strand} {r.value:7.2f}  {escape(text[:middle])}"
-            f"<b><u>{escape(text[middle : middle + 1])}</u></b>{escape(text[middle + 1 :])}"
+    base = alt.Chart(found.histogram[found.histogram["bins"] > 0].assign(one=0.8))
+    bars = base.mark_bar(color="#0072B2", stroke=None).encode(
+        x=alt.X("low:Q", title="activation", axis=alt.Axis(format="~s", grid=False)),
+        x2="high:Q",
+        y=alt.Y("bins:Q", title="stretches", scale=alt.Scale(type="log", domainMin=0.8)),
+        y2="one:Q",
+        tooltip=[
+            alt.Tooltip("low:Q", format=".3s"),
+            alt.Tooltip("high:Q", format=".3s"),
+            alt.Tooltip("bins:Q", title="stretches", format=","),
+        ],
+    )
+    rule = (
+        alt.Chart(thresholds).mark_rule(strokeDash=[4, 3], color="#888888").encode(x="threshold:Q")
+    )
+    picture(alt.layer(bars, rule).properties(height=190), "histogram", width="stretch")
+
+
+def round_intervals(opened: Opened, feature: int, scores: pd.DataFrame) -> None:
+    """How often it fires round starts and ends of intervals of its closest tracks."""
+    st.subheader("Round starts and ends")
+    on = list(zip(scores["track"].astype(str), scores["mode"].astype(str), strict=True))
+    rows, sampled = ends(opened, feature, on)
+    if rows.empty:
+        st.caption("No interval of its closest tracks lies whole in the report split.")
+        return
+    many = f"a sample of at most {INTERVALS} intervals" if sampled else "all intervals"
+    st.caption(
+        plain(
+            f"Share of {many} of {rows['on'].iloc[0]} at which it fires, by the base counted from the"
         )
-    st.html(
-        '<pre style="overflow-x:auto;font-size:0.8rem;line-height:1.35">'
-        + "\n".join(lines)
-        + "</pre>"
+        + " interval's first (5') or last (3') base in its direction."
     )
+    chart = (
+        alt.Chart(rows)
+        .mark_line(strokeWidth=1.5, interpolate="step")
+        .encode(
+            x=alt.X("offset:Q", title="bases from the end", axis=alt.Axis(grid=False, tickCount=5)),
+            y=alt.Y("share_active:Q", title="share that fires", axis=alt.Axis(format="~p")),
+            color=alt.Color(
+                "end:N", scale=alt.Scale(domain=["5'", "3'"], range=END_COLOURS), legend=None
+            ),
+            column=alt.Column("end:N", sort=["5'", "3'"], title=None, header=alt.Header()),
+            tooltip=["on", "offset", alt.Tooltip("share_active", format=".3p"), "n_ends"],
+        )
+        .properties(width=165, height=140)
+    )  # fmt: skip
+    picture(chart, "metagene", width="content")
 
 
-def evidence_tables(evidence: Evidence, feature: int) -> None:
+def loci(opened: Opened, found: Portrait, feature: int, maximum: float) -> None:
+    """Small strips at places of every strength."""
+    st.subheader("Places of every strength")
+    st.caption(
+        f"{AROUND} bases each: the two strongest, then typical ones of each quarter of its range; all with"
+        " one height. Up: the plus reading, down: the minus reading."
+    )
+    picture(small_strips(panels(opened, found), maximum), "places", width="content")
+    rows = found.places
+    names = [f"{r.chrom}:{r.start:,} ({percent(r.share)})" for r in rows.itertuples()]
+    line = st.container(horizontal=True)
+    for name, row in zip(names, rows.itertuples(), strict=True):
+        at = move(
+            opened.study, Locus(str(row.chrom), int(row.start), int(row.end)), zoom=WIDE / BIN
+        )
+        go = links.browse("", str(at), [feature])
+        line.page_link(
+            go.file, label=plain(name), icon=":material/view_timeline:", query_params=go.query,
+            width="content",
+        )  # fmt: skip
+
+
+def evidence_tables(evidence: Evidence, feature: int, best: pd.DataFrame) -> None:
     """Controls where the feature leads a track, and its scores on all tracks."""
     led = judged(evidence, feature)
     if len(led):
-        st.markdown("**Controls of the tracks that it is the best for**")
+        st.subheader("Controls of the tracks that it is the best for")
         order = [c for c in CONTROLS if c in led]
         st.dataframe(led[order], hide_index=True, column_config=COLUMNS)
-    best = best_associations(evidence.associations, feature, most=10)
-    st.markdown("**Tracks, held-out scores**")
+    st.subheader("Tracks, held-out scores")
     if best.empty:
         st.write("Not tested against any track.")
         return
-    st.caption("Best strand mode of each track by its select score; at most ten.")
+    st.caption("The strand mode of each track that did best on the select split, best first.")
     order = [c for c in SCORES if c in best]
-    st.dataframe(best[order], hide_index=True, column_config=COLUMNS)
-
-
-def similar(evidence: Evidence, feature: int) -> None:
-    """Features whose decoder directions are closest."""
-    row = evidence.catalog.loc[feature]
-    near = list(zip(row["similar"], row["similar_cosine"], strict=True))[:6]
-    if not near:
-        return
-    st.markdown("**Similar features**")
-    st.caption("By cosine of their decoder directions.")
-    for place, (other, cosine) in zip(st.columns(3) * 2, near, strict=False):
-        place.button(
-            f"{other} · {plain(short_label(evidence, int(other)))} · {cosine:.2f}",
-            key=f"similar{other}",
-            on_click=choose,
-            args=(int(other),),
-            width="stretch",
-        )
-
-
-def metagene(opened: Opened, feature: int) -> None:
-    """How often it fires round starts and ends of intervals, on its closest tracks."""
-    try:
-        table = opened.study.table("metagene")
-    except InputError:
-        return
-    rows = table[(table["feature"] == feature) & (table["n_ends"] > 0)]
-    if rows.empty:
-        return
-    rows = rows.assign(on=rows["track"] + " (" + rows["mode"] + ")")
-    kept = rows["on"].drop_duplicates().head(3)
-    rows = rows[rows["on"].isin(kept)]
-    st.markdown("**Round starts and ends of intervals**")
-    chart = (
-        alt.Chart(rows[["on", "end", "offset", "share_active"]])
-        .mark_line()
-        .encode(
-            x=alt.X("offset:Q", title="bases from the end, in the interval's direction"),
-            y=alt.Y("share_active:Q", title="share that fires"),
-            color=alt.Color("on:N", title="track"),
-            column=alt.Column("end:N", title=None),
-        )
-        .properties(width=320, height=160)
-    )
-    picture(chart, "metagene")
-
-
-def notes(opened: Opened, feature: int) -> None:
-    """A note and a rating, kept in the study."""
-    folder = opened.study.folder
-    now = read_notes(folder).get(feature, Note())
-    with st.expander("Note and rating", expanded=bool(now.text or now.rating)):
-        with st.form(f"note{feature}", border=False):
-            text = st.text_area("Note", now.text, max_chars=LONGEST)
-            rating = st.slider("Rating", 0, 5, now.rating)
-            pinned = st.checkbox("Pin it in the atlas", now.pinned)
-            if st.form_submit_button("Keep"):
-                write_note(folder, feature, Note(text, rating, pinned))
-                st.toast("Kept in the study.")
-        st.caption("Kept as text in notes.json of the study.")
+    st.dataframe(best[order], hide_index=True, column_config=COLUMNS, height="content")
+    table_file(evidence.associations.query("feature == @feature"), f"feature{feature}_scores")
 
 
 opened = current()
 evidence = opened.evidence
-st.title("Feature")
-feature = asked(evidence)
+head, side = st.columns([5, 2], vertical_alignment="bottom")
+with side:
+    feature = asked(evidence)
 row = evidence.catalog.loc[feature]
-st.header(f"Feature {feature}: {plain(short_label(evidence, feature))}")
+with head:
+    st.title(f"Feature {feature}: {plain(short_label(evidence, feature))}")
 for sentence in label_sentences(evidence, feature):
     st.write(plain(sentence))
 facts(row)
-if not row["dead"] and st.button(
-    "Open its strongest base in the browser", icon=":material/genetics:"
-):
-    browse_at(row["chrom"], int(row["position"]), feature, opened)
-motif(evidence, feature)
-evidence_tables(evidence, feature)
-metagene(opened, feature)
-similar(evidence, feature)
+consistency(opened, feature)
 notes(opened, feature)
+best = best_associations(evidence.associations, feature, most=12)
+strongest(opened, feature)
+if not row["dead"] and row["max"] > 0:
+    found = portrait(opened, feature)
+    left, right = st.columns(2, gap="large")
+    with left:
+        values(found, best[["threshold"]].head(1) if "threshold" in best else pd.DataFrame())
+    with right:
+        round_intervals(opened, feature, best.head(1))
+    loci(opened, found, feature, float(row["max"]))
+evidence_tables(evidence, feature, best)
+if not row["dead"] and row["max"] > 0:
+    relatives(opened, feature, found.company)
+folder = opened.study.folder
+commands.show(
+    commands.export_table(folder, "associations", "tsv", [feature]),
+    commands.export_table(folder, "examples", "tsv", [feature]),
+    commands.export_activations(folder, [feature], "bigwig"),
+    commands.export_activations(folder, [feature], "bed"),
+)

@@ -1,0 +1,72 @@
+"""An allele against its reference: the sequence with changes made, and the features gained and lost."""
+
+from __future__ import annotations
+
+import re
+from itertools import pairwise
+
+import pandas as pd
+
+from workbench.errors import InputError
+from workbench.fasta import check_letters
+from workbench.pasted import Pasted, firing
+
+_CHANGE = re.compile(r"(\d+):([A-Za-z]*):([A-Za-z]*)")
+LEAST = 0.05
+"""Change of a feature's largest value, as a share of its largest in the genome, from which it is told."""
+
+
+def apply_changes(sequence: str, text: str) -> str:
+    """A sequence with changes ``position:REF:ALT`` made, apart by commas or lines.
+
+    Positions are 0-based in the given sequence; an empty REF inserts before the position, an empty ALT
+    deletes. Raises ``InputError`` for what cannot be read, does not match or overlaps.
+    """
+    changes = []
+    for part in re.split(r"[,;\s]+", text.strip()):
+        found = _CHANGE.fullmatch(part)
+        if not found or found[2] == found[3] == "":
+            raise InputError(f"change {part!r}: expected position:REF:ALT (0-based), as in 120:A:G")
+        at = int(found[1])
+        old, new = (check_letters(f"change {part}", x.upper()) for x in found.groups()[1:])
+        end = at + len(old)
+        if end > len(sequence) or sequence[at:end] != old:
+            there = sequence[at:end] or "nothing"
+            raise InputError(f"change {part}: the sequence has {there} at {at}, not {old}")
+        changes.append((at, end, new))
+    changes.sort()
+    for (_, end, _), (start, _, _) in pairwise(changes):
+        if start < end:
+            raise InputError(f"changes overlap at position {start}: give them as one")
+    for at, end, new in reversed(changes):
+        sequence = sequence[:at] + new + sequence[end:]
+    return sequence
+
+
+def gained_and_lost(reference: Pasted, allele: Pasted, catalog: pd.DataFrame) -> pd.DataFrame:
+    """Features whose largest value differs between two sequences.
+
+    Returns
+    -------
+    DataFrame
+        ``feature``, ``change`` (``gained``: fires in the allele alone, ``lost``, ``stronger``, ``weaker``),
+        ``reference`` and ``allele`` (largest value, 0 where it does not fire), ``difference``,
+        ``of_genome``: the difference as a share of the feature's largest value in the genome; largest
+        first, those of at least ``LEAST`` alone.
+    """
+    largest = {}
+    for name, pasted in (("reference", reference), ("allele", allele)):
+        table = firing(pasted, catalog)
+        largest[name] = table.set_index("feature")["largest"].astype(float)
+    table = pd.DataFrame(largest).fillna(0.0).rename_axis("feature").reset_index()
+    table["difference"] = table["allele"] - table["reference"]
+    top = catalog["max"].reindex(table["feature"]).to_numpy()
+    table["of_genome"] = table["difference"] / top
+    table["change"] = "stronger"
+    table.loc[table["difference"] < 0, "change"] = "weaker"
+    table.loc[table["reference"] == 0, "change"] = "gained"
+    table.loc[table["allele"] == 0, "change"] = "lost"
+    table = table[table["of_genome"].abs() >= LEAST].astype({"feature": int})
+    order = table["of_genome"].abs().sort_values(ascending=False, kind="stable").index
+    columns = ["feature", "change", "reference", "allele", "difference", "of_genome"]
+    return table.loc[order, columns].reset_index(drop=True)
