@@ -18,6 +18,8 @@ class Browser {
     this.selecting = false;
     this.paints = 0;
     this.changed = 0;
+    this.waited = false;
+    this.asked = 0;
     this.abort = new AbortController();
     this.listen();
   }
@@ -87,6 +89,7 @@ class Browser {
     const from = Math.min(Math.max(0, Math.abs(end - start - span) < 1e-9 ? start : middle - span / 2), length - span);
     this.view = { chrom: this.view.chrom, start: from, end: from + span };
     this.changed = performance.now();
+    this.waited = false;
     this.root.dataset.repaintMs = "";
     this.paint();
     this.settle();
@@ -183,15 +186,12 @@ class Browser {
     if (scale < 2) return false;
     return !letters || letters.start > Math.floor(start) || letters.start + letters.text.length < Math.ceil(end);
   }
+  drawn() { return this.sharp() && this.annotated() && !this.wantsLetters(); }
   // Whether what lies beside the strips (genes, variants) reaches over the view.
   annotated() { return this.head.chrom === this.view.chrom && this.head.span[0] <= Math.floor(this.view.start) && this.head.span[1] >= Math.ceil(this.view.end); }
   settle() {
-    const whole = this.address(), sharp = this.sharp(), drawn = sharp && this.annotated() && !this.wantsLetters();
+    const whole = this.address(), drawn = this.drawn();
     this.root.dataset.pending = this.sent !== whole || !drawn ? "1" : "0";
-    if (drawn && this.changed) {
-      this.root.dataset.repaintMs = (performance.now() - this.changed).toFixed(1);
-      this.changed = 0;
-    }
     const width = this.width() - this.left();
     if (this.sent === whole && (drawn || this.sentWidth === width)) return;
     clearTimeout(this.timer);
@@ -199,6 +199,7 @@ class Browser {
     const wait = this.asked ? Math.max(0, this.asked + ANSWER_WITHIN - performance.now()) : drawn ? TELL_AFTER : ASK_AFTER;
     this.timer = setTimeout(() => {
       this.asked = performance.now();
+      this.waited = this.waited || !this.drawn();
       this.sent = this.address();
       this.sentWidth = width;
       const coarse = this.tiles.filter((t) => t.whole && t.chrom === this.view.chrom).map((t) => t.key);
@@ -232,6 +233,11 @@ class Browser {
       brush: this.brush ? `${Math.round(this.brush[0])}-${Math.round(this.brush[1])}` : "",
       letters: head.letters && (width - left) / span >= 7 ? "1" : "0",
     });
+    if (this.changed && this.drawn()) {
+      this.root.dataset.repaintWaited = this.waited ? "1" : "0";
+      this.root.dataset.repaintMs = (performance.now() - this.changed).toFixed(1);
+      this.changed = 0;
+    }
   }
 
   hover(event) {

@@ -38,7 +38,9 @@ def app(
     command += ["--server.address", "127.0.0.1", "--server.port", str(port)]
     command += ["--server.headless", "true", "--server.fileWatcherType", "none"]
     command += ["--browser.gatherUsageStats", "false", "--client.toolbarMode", "minimal"]
-    command += ["--server.maxUploadSize", str(MOST_BYTES >> 20), "--theme.primaryColor", "#2f6fad"]
+    command += ["--server.maxUploadSize", str(MOST_BYTES >> 20)]
+    # One colour each: a single one would make every page light, whatever the reader's system says.
+    command += ["--theme.light.primaryColor", "#2f6fad", "--theme.dark.primaryColor", "#5b9bd5"]
     if folder is not None:
         command += ["--", str(Study.open(folder).folder)]
     print(f"http://127.0.0.1:{port} (Ctrl-C ends it)")
