@@ -63,7 +63,7 @@ def fisher(a: np.ndarray, y: np.ndarray) -> float:
     return float(stats.hypergeom.sf((a & y).sum() - 1, a.size, y.sum(), a.sum()))
 
 
-def p_values(labels, tracks, transforms, keep, mean: int, features, seed: int):
+def p_values(labels, tracks, transforms, mean: int, features, seed: int):
     """P (features, columns) of the three tests for the features of these numbers."""
     active = []
     for feature in features:
@@ -75,26 +75,23 @@ def p_values(labels, tracks, transforms, keep, mean: int, features, seed: int):
         own, bins = stack([a[i] for a in active])
         moments = shift_moments(own, bins, ones, state, np.ones(SEGMENT, bool))
         total = moments if total is None else total + moments
-    shift = enrichment_p(total.z())[:, keep]
+    shift = enrichment_p(total.z())
     naive, exact = np.full(shift.shape, np.nan), np.full(shift.shape, np.nan)
     for i, own in enumerate(active):
-        a = np.concatenate(own)
-        for j, column in enumerate(keep):
-            y = tracks[column]
+        a, own_transforms = np.concatenate(own), spectra(own)
+        for j, (y, of_track) in enumerate(zip(tracks, transforms, strict=True)):
             naive[i, j] = fisher(a, np.concatenate(y))
-            pair = list(zip(own, y, strict=True))
-            exact[i, j] = exact_tail(pair, transforms[column]).p
+            exact[i, j] = exact_tail(list(zip(own, y, strict=True)), of_track, own_transforms).p
     return {"naive": naive, "shift": shift, "exact": exact}
 
 
-def calibrate(labels, keep, mean: int, n_features: int, seed: int, pool: ThreadPoolExecutor):
+def calibrate(labels, mean: int, n_features: int, seed: int, pool: ThreadPoolExecutor):
     """P (n_features, columns) of the three tests, features in batches."""
-    tracks = {c: [state.table[state.states, c] for state in labels] for c in keep}
-    transforms = {c: spectra(own) for c, own in tracks.items()}
-    batches = np.array_split(np.arange(n_features), max(2, n_features // 25))
-    found = list(
-        pool.map(lambda b: p_values(labels, tracks, transforms, keep, mean, b, seed), batches)
-    )
+    n_columns = len(labels[0].columns)
+    tracks = [[state.table[state.states, c] for state in labels] for c in range(n_columns)]
+    transforms = [spectra(own) for own in tracks]
+    batches = np.array_split(np.arange(n_features), max(2, n_features // 50))
+    found = list(pool.map(lambda b: p_values(labels, tracks, transforms, mean, b, seed), batches))
     return {name: np.concatenate([part[name] for part in found]) for name in found[0]}
 
 
@@ -140,13 +137,13 @@ def main() -> None:
     tracks, length = mg1655_tracks(given.gff, 0)
     columns = track_columns(tracks)
     starts = [(2 * i + 1) * length // (2 * SEGMENTS) for i in range(SEGMENTS)]
-    labels = [label_states(tracks, s, s + SEGMENT, "+", columns) for s in starts]
-    keep = [columns.index((name, "same")) for name in NAMES if (name, "same") in columns]
-    print(f"simulated features; {len(keep)} tracks, {SEGMENTS} segments of {SEGMENT} bases")
+    kept = [(name, "same") for name in NAMES if (name, "same") in columns]
+    labels = [label_states(tracks, s, s + SEGMENT, "+", kept) for s in starts]
+    print(f"simulated features; {len(kept)} tracks, {SEGMENTS} segments of {SEGMENT} bases")
     began = time.perf_counter()
     with ThreadPoolExecutor(WORKERS) as pool:
         for mean in RUNS:
-            for test, p in calibrate(labels, keep, mean, given.features, 0, pool).items():
+            for test, p in calibrate(labels, mean, given.features, 0, pool).items():
                 q = benjamini_hochberg(p.ravel())
                 # Pairs of one feature hang together, so the features are the units of the error.
                 error = (p < 0.05).mean(axis=1).std() / np.sqrt(len(p))

@@ -126,20 +126,21 @@ def shift_moments(
 
 
 def spectra(tracks: Sequence[np.ndarray]) -> list[np.ndarray]:
-    """Transforms of a track on its segments, bool (n) each: for `exact_tail` of many features on it."""
+    """Transforms of a track, or a feature, on its segments, bool (n) each: for `exact_tail`."""
     return [fft.rfft(track.astype(np.float64)) for track in tracks]
 
 
 def exact_tail(
     segments: Sequence[tuple[np.ndarray, np.ndarray]],
-    transforms: Sequence[np.ndarray] | None = None,
+    track: Sequence[np.ndarray] | None = None,
+    active: Sequence[np.ndarray] | None = None,
 ) -> ShiftTail:
     """Exact null of one pair: the overlap at all shifts, all combinations of shifts of several segments.
 
     Parameters
     ----------
     segments : pairs (a, y) of bool (n), activity and track on each segment
-    transforms : `spectra` of the y, where several features are asked for on one track
+    track, active : `spectra` of the y, and of the a, where they are asked for again and again
 
     Notes
     -----
@@ -150,14 +151,13 @@ def exact_tail(
     """
     if not segments:
         raise ValueError("an exact tail needs at least one segment")
-    if transforms is None:
-        transforms = spectra([y for _, y in segments])
+    track = spectra([y for _, y in segments]) if track is None else track
+    active = spectra([a for a, _ in segments]) if active is None else active
     weight, offset, lost = np.ones(1), 0, 0.0
     observed, mean, variance, floor = 0, 0.0, 0.0, 1.0
-    for (a, y), transform in zip(segments, transforms, strict=True):
+    for (a, y), of_a, of_y in zip(segments, active, track, strict=True):
         n = a.size
-        product = np.conj(fft.rfft(a.astype(np.float64))) * transform
-        overlap = np.rint(fft.irfft(product, n)).astype(np.int64)
+        overlap = np.rint(fft.irfft(np.conj(of_a) * of_y, n)).astype(np.int64)
         low = int(overlap.min())
         own = np.bincount(overlap - low) / n
         if weight.size * own.size <= MOST_PRODUCTS:
