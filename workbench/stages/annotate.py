@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from functools import partial
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -9,6 +10,7 @@ import numpy as np
 import pandas as pd
 
 from feature_mining.association.conditional import joint_bases
+from feature_mining.association.device import add_sparse_on
 from feature_mining.association.histogram import Histogram, add_sparse
 from feature_mining.association.labels import Column, LabelStates, label_states, track_columns
 from feature_mining.association.sparse import Csc, bin_values, by_feature
@@ -147,14 +149,16 @@ def run(study: Study, shard: int, progress: Progress) -> int:
     total = np.zeros(n_features)
     joint = np.zeros((len(columns), len(columns)), np.int64)
     tops = []
+    device = study.config.model.device
+    count = partial(add_sparse_on, device) if device.startswith("cuda") else add_sparse
     for s, strand in enumerate("+-"):
         reading = study.features.rows(chrom, start, end, strand)
         features = by_feature(*reading.features)
         bins = bin_values(features, edges)
         labels = labels_of(study, columns, chrom, start, end, strand)
-        add_sparse(select, features, bins, labels, reading.callable & (split == SELECT))
+        count(select, features, bins, labels, reading.callable & (split == SELECT))
         joint += joint_bases(labels, reading.callable & (split == SELECT))
-        add_sparse(report, features, bins, labels, reading.callable & (split == REPORT))
+        count(report, features, bins, labels, reading.callable & (split == REPORT))
         active[s] = np.diff(features.indptr)
         usable[s] = reading.callable.sum()
         total += np.bincount(
