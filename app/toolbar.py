@@ -27,9 +27,11 @@ _STRAND_WORDS = {"both": "both strands", "+": "plus", "-": "minus"}
 def place_box(opened: Opened, shown: Shown | None) -> None:
     """The box for a place; a feature's number is drawn as well."""
     at = shown.locus if shown else None
-    st.session_state["place"] = (
-        f"{at.chrom}:{at.start:,}-{at.end:,}" if at else st.query_params.get("at", "")
-    )
+    words = f"{at.chrom}:{at.start:,}-{at.end:,}" if at else st.query_params.get("at", "")
+    state = st.session_state
+    # Only where the view has moved: what someone is typing just now must stay.
+    if "place" not in state or state.get("place_said") != words:
+        state["place"] = state["place_said"] = words
     st.text_input(
         "Place",
         key="place",
@@ -42,6 +44,7 @@ def place_box(opened: Opened, shown: Shown | None) -> None:
 
 def _typed(opened: Opened) -> None:
     text = st.session_state["place"]
+    st.session_state["place_said"] = ""
     st.session_state.pop("canvas_at", None)
     write_address(at=text, brush="")
     feature = feature_of(text, opened)

@@ -13,6 +13,7 @@ from typing import Any
 import pytest
 
 from tests.app.chromium import CHROMIUM, FLAGS, serving
+from workbench.demo_study import shipped
 
 playwright = pytest.importorskip("playwright.sync_api", reason="playwright is not installed")
 pytestmark = pytest.mark.skipif(CHROMIUM is None, reason="no chromium on this machine")
@@ -92,7 +93,7 @@ def test_from_files_to_features(page: Any, studies: Path, samples: Path) -> None
     drop(page, "Genome", named("../../etc/my plasmid.fa.gz", gzip.compress(genome)))
     drop(page, "Annotation", named("genes.gff3", genes))
     playwright.expect(page.get_by_role("textbox", name="Name of the study")).to_have_value(
-        "my-plasmid"
+        "my-plasmid", timeout=60_000
     )
     page.get_by_text("Model, layer and settings").click()
     setting(page, "Features", 64)
@@ -114,12 +115,12 @@ def test_from_files_to_features(page: Any, studies: Path, samples: Path) -> None
     page.reload()
     page.get_by_text("Running: training the autoencoder").wait_for()
     page.get_by_role("button", name="Stop").click()
-    page.get_by_text("Not running.").wait_for()
+    page.get_by_text("Not running.").wait_for(timeout=120_000)
     assert not (folder / "tables" / "catalog.parquet").exists()
     page.reload()
     page.get_by_role("button", name="Go on").click()
     page.get_by_text(re.compile("Starting|Running: ")).first.wait_for()
-    end = time.monotonic() + 240
+    end = time.monotonic() + 420
     while not (folder / "tables" / "catalog.parquet").exists() and time.monotonic() < end:
         time.sleep(1)
     look = page.get_by_role("button", name="Look at it")
@@ -128,3 +129,16 @@ def test_from_files_to_features(page: Any, studies: Path, samples: Path) -> None
     page.get_by_role("heading", name="my-plasmid").wait_for()
     page.get_by_role("link", name="Browse").click()
     page.wait_for_selector(".browser[data-sharp='1'][data-pending='0']")
+
+
+@pytest.mark.skipif(shipped() is None, reason="this copy ships no ready demo study")
+def test_the_demo_opens_at_once(page: Any, studies: Path) -> None:
+    begun = time.monotonic()
+    page.get_by_role("button", name="Open the demo", exact=False).first.click()
+    page.wait_for_url(re.compile("overview.*study=demo"))
+    page.get_by_role("heading", name="demo").first.wait_for()
+    assert time.monotonic() - begun < 30
+    assert (studies / "demo" / "features").is_dir()
+    page.get_by_role("link", name="Browse").click()
+    page.wait_for_selector(".browser[data-sharp='1'][data-pending='0']")
+    assert page.locator(".browser").get_attribute("data-chrom") == "NC_000932.1"
