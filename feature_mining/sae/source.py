@@ -1,4 +1,4 @@
-"""Activations straight from a model, shuffled in bounded memory: no dense activations on disk."""
+"""Activations straight from a model: no dense activations on disk."""
 
 from __future__ import annotations
 
@@ -9,6 +9,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
+from feature_mining.sae.shuffle import ShuffledRows
 from genomic_models.contract import DNAModel
 
 
@@ -91,12 +92,8 @@ def usable_rows(
             yield own if window.use is None else own[torch.from_numpy(window.use).to(own.device)]
 
 
-class ShuffledActivations:
-    """An endless stream of batches ``(batch, d)`` float32, for ``Trainer``.
-
-    Windows come in an order drawn anew for each epoch. Their rows fill a buffer, which is shuffled and
-    given out whole before the next is filled; rows that fill no batch are dropped. Where all windows fit
-    into the buffer they are read once and shuffled every epoch.
+class ShuffledActivations(ShuffledRows):
+    """An endless stream of shuffled batches ``(batch, d)`` float32, for ``Trainer``; see ``ShuffledRows``.
 
     Parameters
     ----------
@@ -104,18 +101,10 @@ class ShuffledActivations:
         Where activations are read; the pass ends there.
     windows : sequence of Window
         ``len`` and indexing suffice, so windows may be cut when they are asked for.
-    batch : int
-        Rows of a batch.
+    batch, buffer, seed : int
+        As for ``ShuffledRows``.
     together : int
         Windows that run together.
-    buffer : int
-        Rows held for shuffling; at most one window's more.
-    seed : int
-
-    Notes
-    -----
-    The state is which windows the buffer began with and how many batches were given out. After
-    ``load_state_dict`` the buffer is computed again from the same groups of windows: the same bytes.
 
     Raises
     ------
@@ -136,88 +125,20 @@ class ShuffledActivations:
         if not len(windows):
             raise ValueError("no training windows: the training part of the genome holds none")
         self.model, self.layer, self.windows = model, model.resolve(layer), windows
-        self.batch, self.together, self.seed = batch, together, seed
-        self.buffer = max(buffer, batch)
-        self._cursor = self._round = self._given = 0
-        self._next_cursor = 0
-        self._rows: Tensor | None = None
-        self._resident: Tensor | None = None
-        self._fits = _total_rows(windows, self.buffer) <= self.buffer
+        few = _total_rows(windows, max(buffer, batch)) <= max(buffer, batch)
+        super().__init__(len(windows), few, batch, together, buffer, seed)
 
-    def __iter__(self) -> ShuffledActivations:
-        return self
-
-    def __next__(self) -> Tensor:
-        if self._rows is None:
-            self._fill()
-        assert self._rows is not None
-        if (self._given + 1) * self.batch > len(self._rows):
-            self._cursor, self._round, self._given = self._next_cursor, self._round + 1, 0
-            self._fill()
-        start = self._given * self.batch
-        self._given += 1
-        return self._rows[start : start + self.batch]
-
-    def state_dict(self) -> dict[str, int]:
-        """Where the stream is."""
-        return {"cursor": self._cursor, "round": self._round, "given": self._given}
-
-    def load_state_dict(self, state: dict[str, int]) -> None:
-        """Go on from ``state``."""
-        self._cursor, self._round, self._given = state["cursor"], state["round"], state["given"]
-        self._rows = None
+    def read(self, indices: Sequence[int]) -> Iterator[Tensor]:
+        return self._read(_Picked(self.windows, indices))
 
     def _read(self, windows: Sequence[Window]) -> Iterator[Tensor]:
         return window_rows(self.model, self.layer, windows, self.together)
-
-    def _fill(self) -> None:
-        rows = self._all_rows() if self._fits else self._next_rows()
-        if len(rows) < self.batch:
-            raise ValueError(
-                f"the training windows have {len(rows):,} usable positions, fewer than one batch of"
-                f" {self.batch:,}: use a smaller batch or more sequence"
-            )
-        generator = torch.Generator().manual_seed(_mixed(self.seed, 1, self._round))
-        self._rows = rows[torch.randperm(len(rows), generator=generator).to(rows.device)]
-
-    def _all_rows(self) -> Tensor:
-        if self._resident is None:
-            self._resident = torch.cat(list(self._read(self.windows)))
-        self._next_cursor = self._cursor + len(self.windows)
-        return self._resident
-
-    def _next_rows(self) -> Tensor:
-        """Rows of whole groups of windows, from the cursor on, until the buffer is full."""
-        parts: list[Tensor] = []
-        held, at = 0, self._cursor
-        while held < self.buffer:
-            group = _Picked(self.windows, [self._window(at + i) for i in range(self.together)])
-            for rows in self._read(group):
-                parts.append(rows)
-                held += len(rows)
-            at += self.together
-            if not held and at - self._cursor > 2 * len(self.windows):
-                break
-        self._next_cursor = at
-        # A copy in one piece frees the batches of the model.
-        return torch.cat(parts)
-
-    def _window(self, position: int) -> int:
-        """Index of the window at a position of the endless stream."""
-        epoch, at = divmod(position, len(self.windows))
-        return int(self._order(epoch)[at])
-
-    def _order(self, epoch: int) -> np.ndarray:
-        if getattr(self, "_ordered", (-1, None))[0] != epoch:
-            rng = np.random.default_rng([self.seed, 0, epoch])
-            self._ordered = (epoch, rng.permutation(len(self.windows)))
-        return self._ordered[1]
 
 
 class _Picked(Sequence[Window]):
     """Windows at some indices, cut when asked for."""
 
-    def __init__(self, windows: Sequence[Window], indices: list[int]) -> None:
+    def __init__(self, windows: Sequence[Window], indices: Sequence[int]) -> None:
         self.windows, self.indices = windows, indices
 
     def __len__(self) -> int:
@@ -235,8 +156,3 @@ def _total_rows(windows: Sequence[Window], enough: int) -> int:
         if total > enough:
             break
     return total
-
-
-def _mixed(*parts: int) -> int:
-    """One seed out of several numbers."""
-    return int(np.random.SeedSequence(parts).generate_state(1, np.uint64)[0] >> 1)
