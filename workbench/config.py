@@ -92,6 +92,19 @@ class SAEConfig:
 
 
 @dataclass(frozen=True)
+class ActivationConfig:
+    """What is read off the model beside the study's own layer, and whether it is kept.
+
+    ``layers`` get autoencoders of their own, trained off one pass of the model, under ``layers/``. With
+    ``cache`` the activations to train on (4 bytes a number, both strands of the train split) are written once
+    under ``activations/`` and read by every training after that: other seeds, widths, rates, layers.
+    """
+
+    layers: list[str] = field(default_factory=list)
+    cache: bool = False
+
+
+@dataclass(frozen=True)
 class StatisticsConfig:
     """Which tracks are tested, and how runs of active bases are joined."""
 
@@ -254,6 +267,7 @@ class StudyConfig:
     windows: WindowConfig = field(default_factory=WindowConfig)
     split: SplitConfig = field(default_factory=SplitConfig)
     sae: SAEConfig = field(default_factory=SAEConfig)
+    activations: ActivationConfig = field(default_factory=ActivationConfig)
     statistics: StatisticsConfig = field(default_factory=StatisticsConfig)
     controls: ControlConfig = field(default_factory=ControlConfig)
     audit: AuditConfig = field(default_factory=AuditConfig)
@@ -354,6 +368,10 @@ def _check(config: StudyConfig) -> None:
     _require(
         r.trainers >= 1 and a.batch % r.trainers == 0,
         f"[run]: trainers {r.trainers} must be at least 1 and divide [sae] batch {a.batch}",
+    )
+    _require(
+        not config.activations.cache or r.trainers == 1,
+        f"[activations]: a cache is read by one process; [run] trainers is {r.trainers}",
     )
     _check_cohort(config.cohort)
     _check_phenotype(config.phenotype)

@@ -16,10 +16,11 @@ from feature_mining.sae.quality import Quality, measure, summarise
 from feature_mining.sae.source import read_activations
 from feature_mining.sae.splice import SpliceBits, merged, splice_by_class
 from feature_mining.sae.strands import StrandSums, strand_sums
+from workbench.activations import StrandWindows
 from workbench.errors import InputError
 from workbench.reading import read_cells
 from workbench.region_classes import CLASSES, cells_by_class, region_classes
-from workbench.stages.sae import StrandWindows, seed_folders, train_cells
+from workbench.stages.sae import seed_folders, train_cells
 from workbench.windows import Cell, read_sequence
 
 if TYPE_CHECKING:

@@ -31,6 +31,8 @@ def gather_quality(study: Study) -> dict[str, Any]:
         path = study.folder / "tables" / f"quality_{table}.parquet"
         rows = pd.read_parquet(path) if path.exists() else pd.DataFrame()
         found[name] = shown(rows).to_dict("records") if len(rows) else []
+    layers = study.folder / "tables" / "layers.parquet"
+    found["layers"] = pd.read_parquet(layers).to_dict("records") if layers.exists() else []
     return found
 
 
@@ -170,6 +172,15 @@ def lines(found: dict[str, Any]) -> list[Line]:
                 _share(row["absorbed_child"]),
                 f"absorbed: the parent's features silent, another carries it ({_share(row['absorbed_rest'])}"
                 f" elsewhere on the parent; {row['child_bases']:,} bases)",
+            )
+        )
+    for row in found["layers"]:
+        rows.append(
+            Line(
+                f"layer {row['layer']}",
+                _share(row["explained_variance"]),
+                f"of its variance, {row['d_sae']:,} features, L0 {_number(row['l0'], 2)}, dead"
+                f" {_share(row['dead_fraction'])} (train cells not trained on; {row['folder']})",
             )
         )
     return rows

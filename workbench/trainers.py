@@ -139,7 +139,8 @@ def _train(
     import torch
     import torch.distributed as dist
 
-    from workbench.stages.sae import StrandWindows, train_cells
+    from workbench.activations import StrandWindows
+    from workbench.stages.sae import train_cells
     from workbench.study import Study
 
     # Who started them is told to stop, and tells them.

@@ -104,6 +104,20 @@ def write_cache(
     return True
 
 
+def facts_of(folder: Path) -> dict[str, Any] | None:
+    """What the cache in a folder is of, whole or not; None where there is none.
+
+    Raises ``ValueError`` for a head that cannot be read.
+    """
+    path = folder / CACHE_FILE
+    if not path.is_file():
+        return None
+    try:
+        return dict(json.loads(path.read_text())["facts"])
+    except (ValueError, KeyError, TypeError) as error:
+        raise ValueError(f"{path}: not the head of a cache ({error}); delete {folder}") from None
+
+
 def require_room(folder: Path, rows: int, width: int) -> int:
     """Bytes that a cache takes; raises ``ValueError`` where the disk has no room for them."""
     needed = cache_bytes(rows, width)
@@ -127,14 +141,11 @@ class ActivationCache:
     """
 
     def __init__(self, folder: Path) -> None:
-        path = folder / CACHE_FILE
-        if not path.is_file():
+        facts = facts_of(folder)
+        if facts is None:
             raise ValueError(f"{folder}: holds no {CACHE_FILE}: no cache of activations")
-        try:
-            stored = json.loads(path.read_text())
-            self.facts, shards = dict(stored["facts"]), int(stored["shards"])
-        except (ValueError, KeyError, TypeError) as error:
-            raise ValueError(f"{path}: not the head of a cache ({error})") from None
+        self.facts = facts
+        shards = int(json.loads((folder / CACHE_FILE).read_text())["shards"])
         there = [i for i in range(shards) if _file(folder, "windows", i).exists()]
         if len(there) < shards:
             raise ValueError(
@@ -230,8 +241,8 @@ def _write_shard(
             )
     sizes = np.array([len(part) for part in rows], np.int64)
     table = pd.DataFrame(places).assign(first=np.cumsum(sizes) - sizes, rows=sizes, shard=shard)
-    for name, array in (("rows", np.concatenate(rows)), ("positions", np.concatenate(positions))):
-        _replace(_file(folder, name, shard), lambda temporary, a=array: _save(temporary, a))
+    _replace(_file(folder, "rows", shard), lambda path: _save(path, np.concatenate(rows)))
+    _replace(_file(folder, "positions", shard), lambda path: _save(path, np.concatenate(positions)))
     _replace(_file(folder, "windows", shard), lambda temporary: table.to_parquet(temporary))
     return int(sizes.sum())
 

@@ -39,9 +39,11 @@ class Stored(NamedTuple):
     sources: list[dict[str, int]]
 
 
-def write(path: Path, members: Sequence[Member], sources: list[dict[str, int]]) -> None:
-    """Write a checkpoint atomically."""
-    parts = members[0].scaling.parts
+def write(
+    path: Path, scaling: SiteScaling, members: Sequence[Member], sources: list[dict[str, int]]
+) -> None:
+    """Write a checkpoint atomically; ``scaling`` is that of all sites of the stream."""
+    parts = scaling.parts
     tensors = {f"mean.{i}": part.mean for i, part in enumerate(parts)}
     for i, member in enumerate(members):
         run = member.run

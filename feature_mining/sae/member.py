@@ -60,10 +60,15 @@ class Run:
 
 
 class Member:
-    """One autoencoder of a training run, on inputs that are scaled already."""
+    """One autoencoder of a training run, on inputs that are scaled already.
+
+    ``scaling`` is that of all sites of the stream; where it trains on one of them, that one's is kept.
+    """
 
     def __init__(self, config: TrainConfig, scaling: SiteScaling, ranks: Ranks) -> None:
-        self.config, self.scaling, self.ranks = config, scaling, ranks
+        self.config, self.scaling, self.ranks = config, scaling.of(config.part), ranks
+        self.sites = config.sites if config.part is None else ()
+        scaling = self.scaling
         weights = start(
             config.architecture,
             Start(
@@ -74,7 +79,7 @@ class Member:
                 torch.Generator().manual_seed(config.seed),
                 config.steps,
                 config.l1,
-                config.sites,
+                self.sites,
                 ranks,
             ),
             config.tied,
@@ -145,7 +150,7 @@ class Member:
                 provenance={"steps": run.step, "tokens": run.step * c.batch, "seed": c.seed},
                 row_topk=kind.by_row,
                 d_out=0 if kind.centred else d_out,
-                sites=c.sites if kind.centred else (),
+                sites=self.sites if kind.centred else (),
             ),
         )
         return TrainResult(

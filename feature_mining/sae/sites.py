@@ -75,13 +75,14 @@ class SiteScaling(NamedTuple):
         """Mean squared distance of scaled rows from ``mean``."""
         return sum(part.variance for part in self.parts)
 
-    def apply(self, rows: Tensor) -> tuple[Tensor, int]:
-        """Scaled rows ``(B, d)`` float32, and how many parts of rows were shortened."""
-        if len(self.parts) == 1:
-            return self.parts[0].apply(rows)
+    def apply(self, rows: Tensor) -> list[tuple[Tensor, int]]:
+        """Scaled rows ``(B, d_i)`` float32 of each part, and how many of them were shortened."""
         pieces = rows.split(self.widths, dim=1)
-        scaled = [part.apply(p) for part, p in zip(self.parts, pieces, strict=True)]
-        return torch.cat([s[0] for s in scaled], dim=1), sum(s[1] for s in scaled)
+        return [part.apply(p) for part, p in zip(self.parts, pieces, strict=True)]
+
+    def of(self, part: int | None) -> SiteScaling:
+        """That of one part; None for all."""
+        return self if part is None else SiteScaling((self.parts[part],))
 
 
 def measure_sites(batches: Sequence[Tensor], sites: tuple[int, ...]) -> SiteScaling:

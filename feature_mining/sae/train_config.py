@@ -58,6 +58,8 @@ class TrainConfig:
     sites : tuple of int
         Widths of the parts of an input: layers of a crosscoder, input and target of a transcoder; empty for
         an autoencoder of one layer.
+    part : int, optional
+        Which of the ``sites`` an autoencoder of one layer trains on, where the batches hold several.
     precision : str
         ``float32``, or ``bfloat16`` for products on a GPU with weights kept in float32.
     """
@@ -80,6 +82,7 @@ class TrainConfig:
     l1: float = 0.0
     sites: tuple[int, ...] = ()
     precision: str = "float32"
+    part: int | None = None
 
     def __post_init__(self) -> None:
         if self.steps < 1 or self.batch < 1:
@@ -88,6 +91,8 @@ class TrainConfig:
             raise ValueError(
                 f"precision {self.precision!r}; expected one of {', '.join(PRECISIONS)}"
             )
+        if self.part is not None and not 0 <= self.part < len(self.sites):
+            raise ValueError(f"part {self.part} of {len(self.sites)} sites")
 
     @property
     def peak_rate(self) -> float:

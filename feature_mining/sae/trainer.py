@@ -44,7 +44,8 @@ class Trainer:
     Parameters
     ----------
     configs : TrainConfig
-        One for each autoencoder. They share steps, batch and sites.
+        One for each autoencoder. They share steps, batch and sites; each reads all sites, or the ``part``
+        that it names, so that autoencoders of several layers train off one pass of the model.
     ranks : Ranks, optional
         The processes that train together. Each gives its part of every batch, ``batch / count`` rows; the
         result is that of one process with the whole batches. Process 0 writes the checkpoint, which all read.
@@ -118,15 +119,14 @@ class Trainer:
         else:
             waiting = self._first_look(source)
             together = [self.ranks.join(rows) for rows in waiting]
-            members = self._members(measure_sites(together, self.config.sites))
+            scaling = measure_sites(together, self.config.sites)
+            members = self._members(scaling)
         stopped = False
         step = members[0].run.step
         with torch.no_grad(), _denormals_flushed():
             while step < self.config.steps and not stopped:
                 rows = waiting.pop(0) if waiting else self._next(source, step)
-                x, clipped = members[0].scaling.apply(rows)
-                clipped = int(self.ranks.total(clipped))
-                metrics = [member.step(x, clipped) for member in members]
+                metrics = self._step(members, scaling, rows)
                 step += 1
                 if progress is not None:
                     progress(step, metrics[0])
@@ -138,13 +138,27 @@ class Trainer:
                     assert isinstance(source, Resumable)
                     states = self.ranks.collect(source.state_dict())
                     if self.ranks.rank == 0:
-                        checkpoints.write(checkpoint, members, states)
+                        checkpoints.write(checkpoint, scaling, members, states)
         return [member.result() for member in members]
 
     # -- parts --------------------------------------------------------------------------------
 
     def _members(self, scaling: SiteScaling) -> list[Member]:
         return [Member(config, scaling, self.ranks) for config in self.configs]
+
+    def _step(self, members: list[Member], scaling: SiteScaling, rows: Tensor) -> list[Metrics]:
+        """Train every autoencoder on its part of a batch."""
+        parts = scaling.apply(rows)
+        counts = [int(self.ranks.total(clipped)) for _, clipped in parts]
+        whole = parts[0][0]
+        if len(parts) > 1 and any(config.part is None for config in self.configs):
+            whole = torch.cat([x for x, _ in parts], dim=1)
+        return [
+            member.step(whole, sum(counts))
+            if member.config.part is None
+            else member.step(parts[member.config.part][0], counts[member.config.part])
+            for member in members
+        ]
 
     def _first_look(self, source: Iterator[Batch]) -> list[Tensor]:
         look = min(_FIRST_LOOK, self.config.steps)

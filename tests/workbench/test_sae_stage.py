@@ -20,9 +20,10 @@ from feature_mining.sae.model import SparseAutoencoder
 from feature_mining.sae.registry import ARCHITECTURES
 from feature_mining.sae.source import ShuffledActivations
 from feature_mining.sae.trainer import Trainer
+from workbench.activations import StrandWindows
 from workbench.config import SAE_ARCHITECTURES, SAE_PENALISED, StudyConfig, read_config
 from workbench.errors import InputError
-from workbench.stages.sae import StrandWindows, seed_folders, train_cells, train_config
+from workbench.stages.sae import seed_folders, train_cells, train_config
 from workbench.study import Study
 from workbench.trainers import Share
 

@@ -15,7 +15,8 @@ def quality(
     """How good the autoencoder is on held-out sequence, in plain words. Runs what is missing, no more.
 
     Reconstruction, what it costs the model in bits a base (also by class of region), dead and dense
-    features, stability over seeds, consistency over strands and shifts, probes, absorption.
+    features, stability over seeds, consistency over strands and shifts, probes, absorption; beside it the
+    autoencoders of other layers that [activations] layers asks for.
     """
     import json
 
@@ -26,6 +27,8 @@ def quality(
     study = Study.open(folder)
     with showing() as progress:
         study.run(until="quality", progress=progress)
+        if study.config.activations.layers:
+            study.run(until="layers", progress=progress)
     found = gather_quality(study)
     if as_json:
         print(json.dumps(found, indent=1, sort_keys=True))

@@ -15,15 +15,15 @@ its ``seeds`` holds those of the others.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 from feature_mining.sae.settle import settle
-from feature_mining.sae.source import ShuffledActivations, Window, window_rows
+from feature_mining.sae.source import window_rows
 from feature_mining.sae.trainer import Metrics, TrainConfig, Trainer, TrainResult
 from genomic_models import DNAModel
+from workbench.activations import StrandWindows, training_stream
 from workbench.atomic import note_written
 from workbench.errors import InputError
 from workbench.progress import Progress
@@ -32,27 +32,11 @@ from workbench.stages.stage import Stage
 from workbench.stop import requested
 from workbench.study import Study
 from workbench.trainers import train_together
-from workbench.windows import Cell, Grid, Sequences, read_sequence
+from workbench.windows import Cell
 
 CALIBRATION_SHARE = 10
 """One in so many train cells is kept for calibration."""
 CALIBRATION_CELLS = 32
-
-
-class StrandWindows(Sequence[Window]):
-    """Both strands of cells as windows to train on, read from the genome when asked for."""
-
-    def __init__(self, genome: Sequences, grid: Grid, cells: Sequence[Cell]) -> None:
-        self.genome, self.grid, self.cells = genome, grid, cells
-
-    def __len__(self) -> int:
-        return 2 * len(self.cells)
-
-    def __getitem__(self, index: int) -> Window:  # type: ignore[override]
-        cell, strand = self.cells[index // 2], "+-"[index % 2]
-        part = read_sequence(self.genome, self.grid, cell, strand)
-        use = part.callable if strand == "+" else part.callable[::-1].copy()
-        return Window(part.sequence, part.skip, use)
 
 
 def train_cells(study: Study) -> tuple[list[Cell], list[Cell]]:
@@ -70,6 +54,13 @@ def refuse_short(study: Study, cells: list[Cell]) -> None:
             f"{study.folder}: the train split holds {len(cells)} whole cells of {study.grid.stride} bases;"
             " use a smaller window or more sequence"
         )
+
+
+def calibration_windows(study: Study) -> StrandWindows:
+    """Windows of the train split that are not trained on."""
+    held_out = train_cells(study)[1]
+    step = max(1, len(held_out) // CALIBRATION_CELLS)
+    return StrandWindows(study.genome, study.grid, held_out[::step])
 
 
 def train_config(study: Study, model: DNAModel | None = None) -> TrainConfig:
@@ -111,20 +102,12 @@ def train_sae(study: Study, model: DNAModel, folder: Path, progress: Progress) -
     to stop is met after a checkpoint.
     """
     layer, together = study.layer, study.batch
-    cells, held_out = train_cells(study)
-    step = max(1, len(held_out) // CALIBRATION_CELLS)
-    sample = StrandWindows(study.genome, study.grid, held_out[::step])
+    sample = calibration_windows(study)
     if study.config.sae.source and folder.name == "sae":
         return _take_over(study, model, folder, sample)
     config = train_config(study, model)
-    source = ShuffledActivations(
-        model,
-        layer,
-        StrandWindows(study.genome, study.grid, cells),
-        config.batch,
-        together,
-        seed=config.seed,
-    )
+    windows = StrandWindows(study.genome, study.grid, train_cells(study)[0])
+    source = training_stream(study, model, [layer], windows, config.batch, config.seed, progress)
     done = 0
 
     def report(step: int, metrics: Metrics) -> None:
@@ -153,14 +136,15 @@ def train_sae(study: Study, model: DNAModel, folder: Path, progress: Progress) -
         sae, calibration = settle(result.sae, window_rows(model, layer, sample, together))
         calibration.save(own)
         sae.save(own)
-        facts.append(_facts(result) | _measured(calibration.rows, calibration.l0))
-    _note_files(folder)
+        facts.append(facts_of(result) | _measured(calibration.rows, calibration.l0))
+    note_files(folder)
     named = facts[0] | {"seeds": facts[1:]}
     study.write_facts("training" if folder.name == "sae" else "training_random", named)
     return results[0].tokens
 
 
-def _facts(result: TrainResult) -> dict[str, Any]:
+def facts_of(result: TrainResult) -> dict[str, Any]:
+    """What a run left, for people."""
     return {
         "steps": result.steps,
         "tokens": result.tokens,
@@ -176,7 +160,8 @@ def _measured(rows: int, l0: float) -> dict[str, Any]:
     return {"calibration_rows": rows, "calibration_l0": l0}
 
 
-def _note_files(folder: Path) -> None:
+def note_files(folder: Path) -> None:
+    """Have the ledger hash all files of a folder."""
     for path in sorted(folder.rglob("*")):
         if path.is_file():
             note_written(path)
@@ -194,7 +179,7 @@ def _take_over(study: Study, model: DNAModel, folder: Path, sample: StrandWindow
     folder.mkdir(parents=True, exist_ok=True)
     calibration.save(folder)
     sae.save(folder)
-    _note_files(folder)
+    note_files(folder)
     facts = {
         "source": str(source),
         "sae_hash": sae.hash,
