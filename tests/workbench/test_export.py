@@ -139,7 +139,7 @@ def test_unknown_combination_lists_those_that_exist(made: Synthetic, tmp_path: P
         export(made.study, "activations", "bed", tmp_path / "x", strand="?")
     with pytest.raises(InputError, match="no strand to choose"):
         export(made.study, "catalog", "tsv", tmp_path / "x", strand="+")
-    assert len(WRITERS) == 23
+    assert len(WRITERS) == 31
 
 
 # -- runs -----------------------------------------------------------------------------------------
