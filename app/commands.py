@@ -49,6 +49,11 @@ def score(model: str) -> Words:
     return ["workbench", "score", "sequence.fa", "--model", model]
 
 
+def explain(folder: Path, variants: str = "chrom:position:REF:ALT") -> Words:
+    """Alleles of the study's genome: likelihood, features gained and lost."""
+    return ["workbench", "variants", str(folder), "--variants", variants]
+
+
 def show(*commands: Words, note: str = "") -> None:
     """The commands under a view, to be copied."""
     with st.expander("The command that makes this"):

@@ -132,5 +132,5 @@ def current() -> Opened:
         st.query_params["study"] = opened.study.folder.name
     st.sidebar.markdown(f"**{plain(opened.evidence.name)}**")
     model = opened.evidence.manifest.model
-    st.sidebar.caption(plain(f"{model['name']}, {model['layer']}"))
+    st.sidebar.caption(plain(f"{Path(str(model['name'])).name}, {model['layer']}"))
     return opened

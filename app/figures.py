@@ -26,6 +26,13 @@ VERDICT_COLORS = {
     "not distinguishable": "#999999",
 }
 """Okabe and Ito's colours: told apart by colour-blind readers."""
+TIER_COLORS = {
+    "A": "#009E73",
+    "B": "#0072B2",
+    "C": "#E69F00",
+    "D": "#CC79A7",
+    "no candidate": "#9a9a9a",
+}
 BASES = {"A": "#009E73", "C": "#0072B2", "G": "#E69F00", "T": "#D55E00"}
 
 

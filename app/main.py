@@ -12,7 +12,11 @@ from workbench import InputError
 
 PAGES = {
     "": [("start", "Start", "home")],
-    "Study": [("overview", "Overview", "summarize"), ("provenance", "Runs and origin", "history")],
+    "Study": [
+        ("overview", "Overview", "summarize"),
+        ("audit", "Audit", "policy"),
+        ("provenance", "Runs and origin", "history"),
+    ],
     "Features": [
         ("browse", "Browse", "view_timeline"),
         ("feature", "Feature", "category"),

@@ -51,6 +51,68 @@ COLUMNS: dict[str, ColumnConfig] = {
     "density": _number("density", "Share of readings at which it fires.", "%.2e"),
     "max": _number("max", "Strongest activation.", "%.2f"),
     "flags": st.column_config.TextColumn("flags", help="Doubts of the shortcut audit."),
+    "n_active": _number("active readings", "Readings at which it fires.", "localized"),
+    "stability": _number("stability", "Cosine with its partner over seeds.", "%.2f"),
+    "strand_correlation": _number("strands", "Correlation of both readings, a base.", "%.2f"),
+    "fit": _number("fit", "Of its logo to the matrix; at most 1.", "%.2f"),
+    "matrix_p": _number("p (matrix)", "Share of orders of columns that fit as well.", "%.3f"),
+    "motif_share": _number("has motif", "Share of its strongest bases.", "percent"),
+    "motif_expected": _number("usual", "Share of strongest bases of all features.", "percent"),
+    "motif_p": _number("p (motif)", "Binomial tail, Bonferroni.", "%.1e"),
+    "in_sequence": _number("in sequence", "Of its largest in the genome.", "percent"),
+    "in_region": _number("odds in region", "Lower bound of the odds ratio, 95 %.", "%.1f"),
+    "fired": _number("fires", "Readings in the sample of the audit.", "localized"),
+    "first_rate": _number("early", "Rate in the first eighth of a window.", "%.1e"),
+    "rest_rate": _number("late", "Rate in the rest of a window.", "%.1e"),
+    "position_z": _number("z (window)", "Of early against late.", "%.1f"),
+    "plus_rate": _number("plus", "Rate in plus readings.", "%.1e"),
+    "minus_rate": _number("minus", "Rate in minus readings.", "%.1e"),
+    "strand_z": _number("z (strand)", "Of plus against minus.", "%.1f"),
+    "strand_overlap": _number("both strands", "Bases that fire in both readings.", "percent"),
+    "shift_change": _number("change with window", "Relative L2, windows half apart.", "percent"),
+    "gc_share": _number("GC", "Share that GC content explains.", "percent"),
+    "phase_share": _number("codon phase", "Share beyond GC.", "percent"),
+    "kmer_share": _number("six letters", "Share that six letters explain.", "percent"),
+    "copied_share": _number("in copies", "Of its firings in the report split.", "percent"),
+    "lift_1": _number("1 feature", "Lift of one feature.", "%.2f"),
+    "lift_2": _number("2", "Lift of two together.", "%.2f"),
+    "lift_5": _number("5", "Lift of five together.", "%.2f"),
+    "lift_20": _number("20", "Lift of twenty together.", "%.2f"),
+    "completeness": _number("of layer", "Lift of twenty over the layer's.", "percent"),
+    "answer": st.column_config.TextColumn("answer"),
+    "lift_all": _number("lift", "On all of the report split."),
+    "lift_without": _number("without copies", "On what train does not hold too."),
+    "copies": _number("copies", "Intervals with a near copy elsewhere.", "%d"),
+    "clusters": _number("clusters", "Groups of alike intervals.", "%d"),
+    "structures": st.column_config.TextColumn("structures"),
+    "periodicity_z": _number("z period", "Against shuffled places.", "%.1f"),
+    "palindrome_z": _number("z palindrome", "Against shuffled places.", "%.1f"),
+    "conservation_z": _number("z conserved", "Against shuffled places.", "%.1f"),
+    "boundary_z": _number("z boundary", "Against shuffled places.", "%.1f"),
+    "evidence_tier": st.column_config.TextColumn("tier", width="small"),
+    "gene": st.column_config.TextColumn("gene"),
+    "region": st.column_config.TextColumn("region"),
+    "burden": st.column_config.TextColumn("burden", help="How a feature is summed a sample."),
+    "test": st.column_config.TextColumn("test"),
+    "label": st.column_config.TextColumn("label", help="Closest track of the feature."),
+    "beta": _number("effect", "Beta of the test."),
+    "ci_low": _number("low", "95 % interval of the effect."),
+    "ci_high": _number("high", "95 % interval of the effect."),
+    "minus_log10_p": _number("−log10 p", "Of the test.", "%.2f"),
+    "p": _number("p", "Of the test.", "%.1e"),
+    "lineage_effect": st.column_config.TextColumn("locus or lineage"),
+    "replicated": st.column_config.CheckboxColumn("replicated"),
+    "driving_hgvs": st.column_config.ListColumn("driven by"),
+    "confound_flags": st.column_config.TextColumn("flags", help="Of the feature's audit."),
+    "inflation": _number("inflation", "λ of the median.", "%.2f"),
+    "share_below_05": _number("p < 0.05", "Share of tests.", "percent"),
+    "uniform_p": _number("uniform p", "Kolmogorov-Smirnov.", "%.1e"),
+    "n_tests": _number("tests", "How many.", "localized"),
+    "effective_tests_li_ji": _number("effective (Li, Ji)", "Independent tests.", "%.1f"),
+    "effective_tests_galwey": _number("effective (Galwey)", "Independent tests.", "%.1f"),
+    "patterns": _number("patterns", "Different columns of burdens.", "%d"),
+    "set": st.column_config.TextColumn("set"),
+    "warning": st.column_config.TextColumn("warning"),
     "consensus": st.column_config.TextColumn("consensus", help="IUPAC, of its strongest bases."),
 }
 
@@ -63,3 +125,25 @@ SCORES = ["track", "mode", "ap_lift", "average_precision", "base_rate", "auroc",
 SCORES += ["recall", "f1", "f1_chance", "n_intervals", "z", "q"]
 CATALOG = ["feature", "best_track", "best_mode", "verdict", "best_ap_lift", "best_auroc", "best_f1"]
 CATALOG += ["best_q", "density", "max", "consensus", "flags"]
+AUDIT = ["feature", "flags", "fired", "first_rate", "rest_rate", "position_z", "plus_rate"]
+AUDIT += ["minus_rate", "strand_z", "strand_overlap", "shift_change", "gc_share", "phase_share"]
+AUDIT += ["kmer_share", "copied_share"]
+COPIES = [
+    "track",
+    "mode",
+    "feature",
+    "lift_all",
+    "lift_without",
+    "n_intervals",
+    "copies",
+    "clusters",
+]
+CONCEPTS = ["track", "mode", "answer", "lift_1", "lift_2", "lift_5", "lift_20", "layer_ap_lift"]
+CONCEPTS += ["completeness", "n_intervals", "rule"]
+UNEXPLAINED = ["feature", "structures", "periodicity_z", "palindrome_z", "conservation_z"]
+UNEXPLAINED += ["boundary_z", "density", "consensus", "best_track", "best_ap_lift", "flags"]
+TESTS = ["region", "feature", "burden", "test", "beta", "ci_low", "ci_high", "minus_log10_p", "q"]
+TESTS += ["lineage_effect", "replicated"]
+CANDIDATE = ["evidence_tier", "gene", "region", "feature", "label", "burden", "beta", "ci_low"]
+CANDIDATE += ["ci_high", "minus_log10_p", "q", "lineage_effect", "replicated", "driving_hgvs"]
+CANDIDATE += ["confound_flags", "test"]

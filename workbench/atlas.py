@@ -109,7 +109,7 @@ def find_words(catalog: pd.DataFrame, words: str, notes: dict[int, str]) -> np.n
         return (catalog["feature"] == int(text)).to_numpy()
     columns = [c for c in ("best_track", "verdict", "consensus", "flags") if c in catalog]
     joined = catalog[columns].astype(str).agg(" ".join, axis=1)
-    joined = (joined + " " + catalog["feature"].map(notes).fillna("")).str.casefold()
+    joined = (joined + " " + catalog["feature"].map(lambda f: notes.get(int(f), ""))).str.casefold()
     found = np.ones(len(catalog), bool)
     for word in text.split():
         found &= joined.str.contains(word, regex=False).to_numpy()

@@ -22,7 +22,7 @@ def read_lists(folder: Path) -> dict[str, list[int]]:
         return {}
     try:
         values = json.loads(path.read_text(encoding="utf-8"))
-        return {str(name): [int(f) for f in values[name]] for name in sorted(values)}
+        return {str(name): [int(f) for f in found] for name, found in sorted(values.items())}
     except (ValueError, TypeError, AttributeError) as error:
         raise InputError(
             f"{path}: cannot be read ({error}); mend it or move it elsewhere"

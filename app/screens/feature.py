@@ -22,7 +22,7 @@ from workbench.round_ends import INTERVALS
 from workbench.views import Locus, move
 
 WIDE = 3000
-"""Bases shown round a place in the browser."""
+# Bases shown round a place in the browser.
 END_COLOURS = ["#0072B2", "#D55E00"]
 
 

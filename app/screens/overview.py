@@ -5,8 +5,11 @@ from __future__ import annotations
 import pandas as pd
 import streamlit as st
 
+from app import commands
 from app.charts import themed
 from app.data import Opened, current
+from app.figures import picture as draw
+from app.figures import table_file
 from app.tables import COLUMNS, CONTROLS, LED
 from app.words import MEANINGS, plain
 from workbench.report import charts
@@ -76,8 +79,11 @@ def tracks(opened: Opened) -> None:
     scores, controls, picture = st.tabs(["Held-out scores", "Controls", "Picture"])
     for tab, columns in ((scores, LED), (controls, CONTROLS)):
         order = [c for c in columns if c in rows]
-        tab.dataframe(rows[order], hide_index=True, column_config=COLUMNS)
-    picture.vega_lite_chart(themed(charts.tracks_against_controls(rows)), width="content")
+        with tab:
+            st.dataframe(rows[order], hide_index=True, column_config=COLUMNS, height="content")
+            table_file(rows[order], f"tracks_{columns[-1]}")
+    with picture:
+        draw(themed(charts.tracks_against_controls(rows)), "tracks", width="content")
     with st.expander("What the verdicts say of a track's best feature"):
         meanings = {"verdict": list(MEANINGS), "meaning": list(MEANINGS.values())}
         st.dataframe(pd.DataFrame(meanings), hide_index=True)
@@ -90,14 +96,17 @@ def quality(opened: Opened) -> None:
     st.subheader("Quality of the autoencoder")
     table = pd.DataFrame(quality_measures(values))
     st.dataframe(table, hide_index=True, height="content")
+    table_file(table, "quality")
     st.caption(f"Measured on {values['bases']:,} readings of the {values['split']} split.")
     left, right = st.columns(2)
     if values.get("density"):
         left.markdown("How many features fire how often. Right of the dashed line: over-dense.")
-        left.vega_lite_chart(themed(charts.density_histogram(values["density"])), width="stretch")
+        with left:
+            draw(themed(charts.density_histogram(values["density"])), "densities", width="stretch")
     if values.get("shift"):
         right.markdown("How much values change when windows begin elsewhere. Shaded: thrown away.")
-        right.vega_lite_chart(themed(charts.shift_curve(values["shift"])), width="stretch")
+        with right:
+            draw(themed(charts.shift_curve(values["shift"])), "shift", width="stretch")
 
 
 opened = current()
@@ -105,3 +114,9 @@ head(opened)
 findings(opened)
 tracks(opened)
 quality(opened)
+folder = opened.study.folder
+commands.show(
+    commands.run(folder),
+    commands.export_table(folder, "tracks"),
+    commands.export_table(folder, "associations", "parquet"),
+)

@@ -2,47 +2,56 @@
 
 from __future__ import annotations
 
-import shlex
-
 import altair as alt
 import numpy as np
 import pandas as pd
 import streamlit as st
 
-from app.data import Opened, current
+from app import commands
+from app.data import Opened, current, key_of
 from app.figures import picture, table_file
+from app.searches import read_cached
 from app.words import plain, short_label
 from workbench import InputError
-from workbench.pasted import LETTERS, LONGEST, MOST_MUTATED, clean, firing, mutate, read_pasted
+from workbench.alleles import LEAST, apply_changes, gained_and_lost
+from workbench.pasted import LETTERS, LONGEST, MOST_MUTATED, clean, firing, mutate
 from workbench.pasted import Pasted as Read
 from workbench.views import find_locus
 
 MOST_STRIPS = 8
+_ALLELE = {
+    "feature": st.column_config.NumberColumn(format="%d"),
+    "reference": st.column_config.NumberColumn("in sequence", format="%.2f"),
+    "allele": st.column_config.NumberColumn("in allele", format="%.2f"),
+    "difference": st.column_config.NumberColumn(format="%.2f"),
+    "of_genome": st.column_config.NumberColumn(
+        "of its largest", format="percent", help="Of its largest value in the genome."
+    ),
+}
 BINS = 500
-
-
-@st.cache_data(max_entries=16, show_spinner="The model reads the sequence on both strands")
-def _read(_opened: Opened, key: str, sequence: str) -> Read:
-    return read_pasted(_opened.study, sequence)
 
 
 @st.cache_data(max_entries=16, show_spinner="The model reads every substitution, on both strands")
 def _mutated(
-    _opened: Opened, key: str, sequence: str, start: int, end: int, feature: int
+    _opened: Opened, key: tuple[str, ...], sequence: str, start: int, end: int, feature: int
 ) -> pd.DataFrame:
     return mutate(_opened.study, sequence, start, end, feature)
 
 
 def given(opened: Opened) -> str:
     """The sequence of the boxes, or of the address' place; ends the page where there is none."""
+    longest = min(LONGEST, opened.study.model.context)
     at = st.query_params.get("at", "")
     if at and "sequence_text" not in st.session_state:
         locus = find_locus(opened.study, at)
-        if locus.end - locus.start > LONGEST:
-            raise InputError(f"{locus}: more than {LONGEST:,} bases; choose a shorter stretch")
+        if locus.end - locus.start > longest:
+            raise InputError(
+                f"{locus}: {locus.end - locus.start:,} bases; this model reads at most {longest:,} at once,"
+                " choose a shorter stretch"
+            )
         st.session_state["sequence_text"] = opened.study.genome.fetch(*locus)
     text = st.text_area(
-        f"Sequence (2 to {LONGEST:,} bases; a FASTA header is left out)", key="sequence_text",
+        f"Sequence (2 to {longest:,} bases; a FASTA header is left out)", key="sequence_text",
         height=140,
     )  # fmt: skip
     file = st.file_uploader("or a FASTA file with one record", key="sequence_file")
@@ -54,7 +63,7 @@ def given(opened: Opened) -> str:
     if not text.strip():
         st.info("Paste a sequence to see how likely the model finds it and which features fire.")
         st.stop()
-    return clean(text)
+    return clean(text, longest)
 
 
 def likelihood(read: Read) -> None:
@@ -99,6 +108,7 @@ def features(opened: Opened, read: Read) -> list[int]:
         hide_index=True,
         height=260,
         column_config={
+            "feature": st.column_config.NumberColumn(format="%d"),
             "of_genome": st.column_config.NumberColumn(
                 "of its largest", format="percent", help="Of its largest value in the genome."
             ),
@@ -129,7 +139,43 @@ def features(opened: Opened, read: Read) -> list[int]:
     return table["feature"].astype(int).tolist()
 
 
-def mutagenesis(opened: Opened, read: Read, key: str, found: list[int]) -> None:
+def allele(opened: Opened, read: Read, key: tuple[str, ...]) -> None:
+    """An allele against the sequence above: likelihood, features gained and lost."""
+    st.subheader("An allele")
+    st.caption(
+        "Changes as position:REF:ALT (0-based, apart by commas; an empty REF inserts, an empty ALT deletes),"
+        " or the whole other sequence."
+    )
+    text = st.text_area("Allele", key="allele_text", height=80, placeholder="120:A:G, 131:CT:")
+    if not text.strip():
+        return
+    longest = min(LONGEST, opened.study.model.context)
+    changed = apply_changes(read.sequence, text) if ":" in text else clean(text, longest)
+    if changed == read.sequence:
+        st.info("The allele is the same as the sequence above.")
+        return
+    other = read_cached(opened, key, clean(changed, longest))
+    before, after = (
+        float(np.mean([np.nansum(n, dtype=np.float64) for n in r.nats.values()]))
+        for r in (read, other)
+    )
+    st.write(
+        plain(
+            f"Log-likelihood of the allele less that of the sequence: {after - before:+.2f} nats, mean of"
+            " both strands; below 0 the model finds the allele less likely."
+        )
+    )
+    table = gained_and_lost(read, other, opened.evidence.catalog)
+    if table.empty:
+        st.info(f"No feature changes by {LEAST:.0%} of its largest value in the genome.")
+        return
+    table.insert(1, "label", [short_label(opened.evidence, f) for f in table["feature"]])
+    st.caption(f"Features that change by {LEAST:.0%} or more of their largest in the genome.")
+    st.dataframe(table, hide_index=True, height=260, column_config=_ALLELE)
+    table_file(table, "allele")
+
+
+def mutagenesis(opened: Opened, read: Read, key: tuple[str, ...], found: list[int]) -> None:
     """Every substitution of a stretch, on request."""
     st.subheader("Every substitution")
     left, middle, right = st.columns(3)
@@ -172,19 +218,18 @@ opened = current()
 st.title("Sequence")
 try:
     sequence = given(opened)
-    key = f"{opened.study.folder}/{opened.evidence.manifest.hash}/{opened.evidence.sae['hash']}"
-    read = _read(opened, key, sequence)
+    key = key_of(opened)
+    read = read_cached(opened, key, sequence)
     likelihood(read)
     found = features(opened, read)
     if found:
         mutagenesis(opened, read, key, found)
+    allele(opened, read, key)
 except InputError as error:
     st.error(plain(str(error)))
-with st.expander("The command that makes this"):
-    folder = shlex.quote(str(opened.study.folder))
-    name = shlex.quote(str(opened.evidence.manifest.model["name"]))
-    st.code(
-        f"workbench score sequence.fa --model {name}\n"
-        f"workbench variants {folder} --help  # alleles of the study's genome",
-        language="bash",
-    )
+model = str(opened.evidence.manifest.model["name"])
+commands.show(
+    commands.score(model),
+    commands.explain(opened.study.folder),
+    note="The second explains alleles of the study's own genome: chrom:position:REF:ALT, 1-based.",
+)

@@ -1,0 +1,54 @@
+"""Two features side by side."""
+
+from __future__ import annotations
+
+import numpy as np
+import pandas as pd
+import streamlit as st
+
+from app.character import logo_image
+from app.data import Opened
+from app.tables import COLUMNS
+from app.words import label_sentences, plain, short_label
+from workbench.report.context import best_associations
+from workbench.report.formats import percent, strength
+
+MOST_TRACKS = 6
+TRACK_COLUMNS = ["track", "mode", "ap_lift", "auroc", "q"]
+
+
+def compare(opened: Opened, first: int, second: int) -> None:
+    """Labels, logos and held-out scores of two features, and how alike they are."""
+    evidence = opened.evidence
+    st.subheader("Side by side")
+    both = [np.asarray(opened.study.sae.W_dec[f].detach().cpu()) for f in (first, second)]
+    st.caption(f"Cosine of their decoder directions: {float(both[0] @ both[1]):.3f}.")
+    for place, feature in zip(st.columns(2), (first, second), strict=True):
+        row = evidence.catalog.loc[feature]
+        with place.container(border=True):
+            st.markdown(f"#### {feature}: {plain(short_label(evidence, feature))}")
+            for sentence in label_sentences(evidence, feature)[:2]:
+                st.write(plain(sentence))
+            st.caption(
+                plain(f"fires on {percent(row['density'])}, strongest {strength(row['max'])}")
+            )
+            if not logo_image(opened, feature):
+                st.caption("No active base, so no logo.")
+            scores = best_associations(evidence.associations, feature, most=MOST_TRACKS)
+            if not scores.empty:
+                order = [c for c in TRACK_COLUMNS if c in scores]
+                st.dataframe(scores[order], hide_index=True, column_config=COLUMNS)
+    shared = _shared(evidence.associations, first, second)
+    if not shared.empty:
+        st.caption("Lift on every track and strand, where they differ most first.")
+        st.dataframe(shared, hide_index=True, height=240, column_config=COLUMNS)
+
+
+def _shared(scores: pd.DataFrame, first: int, second: int) -> pd.DataFrame:
+    key = ["track", "mode"]
+    a, b = (scores[scores["feature"] == f].set_index(key)["ap_lift"] for f in (first, second))
+    table = pd.DataFrame({f"lift of {first}": a, f"lift of {second}": b}).dropna()
+    difference = (
+        (table.iloc[:, 0] - table.iloc[:, 1]).abs() if len(table) else pd.Series(dtype=float)
+    )
+    return table.loc[difference.sort_values(ascending=False).index].reset_index().round(3)

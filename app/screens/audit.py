@@ -1,0 +1,95 @@
+"""What else could explain features and scores: shortcuts, copies, concepts, what is unexplained."""
+
+from __future__ import annotations
+
+from typing import NamedTuple
+
+import streamlit as st
+
+from app import commands
+from app.data import Opened, current
+from app.figures import table_file
+from app.portrait import table
+from app.tables import AUDIT, COLUMNS, CONCEPTS, COPIES, UNEXPLAINED
+from app.words import plain
+from workbench.audit.flags import FLAGS
+
+MOST_ROWS = 500
+
+
+class Section(NamedTuple):
+    """A tab: table, what it says, columns shown first, and the column that leads its order."""
+
+    name: str
+    meaning: str
+    columns: list[str]
+
+
+SECTIONS = {
+    "Shortcuts": Section("audit", "What a feature reacts to; flags name the doubts.", AUDIT),
+    "Copies": Section(
+        "homology", "Scores with and without sequence that the training split holds too.", COPIES
+    ),
+    "Concepts": Section("concepts", "How many features together say what a track says.", CONCEPTS),
+    "Unexplained": Section(
+        "unexplained", "Features with structure and no annotation, best first.", UNEXPLAINED
+    ),
+}
+
+
+def flags(opened: Opened) -> None:
+    """How many features each flag doubts, by its rule."""
+    found = table(opened, "audit")
+    if found is None:
+        return
+    named = found["flags"].fillna("").astype(str).str.split(",").explode()
+    counted = named[named != ""].value_counts()
+    rows = [
+        {"flag": name.replace("_", " "), "features": int(counted.get(name, 0)), "it means": flag.meaning,
+         "rule": flag.rule}
+        for name, flag in FLAGS.items()
+    ]  # fmt: skip
+    st.dataframe(rows, hide_index=True, height="content")
+
+
+def section(opened: Opened, part: Section) -> None:
+    """One table, the flagged first where there are flags."""
+    found = table(opened, part.name)
+    if found is None:
+        st.info(
+            f"This study has no table {part.name}: run it again to make it.", icon=":material/info:"
+        )
+        return
+    if part.name == "audit":
+        found = found.assign(_none=found["flags"].fillna("").eq(""))
+        found = found.sort_values(["_none", "feature"], kind="stable").drop(columns="_none")
+    st.caption(f"{part.meaning} {len(found):,} rows.")
+    order = [c for c in part.columns if c in found]
+    st.dataframe(
+        found.head(MOST_ROWS),
+        hide_index=True,
+        height=420,
+        column_order=order,
+        column_config=COLUMNS,
+    )
+    if len(found) > MOST_ROWS:
+        st.caption(f"The first {MOST_ROWS:,} rows; the files hold all rows and columns.")
+    table_file(found, part.name)
+
+
+opened = current()
+st.title("Audit")
+flags(opened)
+for tab, part in zip(st.tabs(list(SECTIONS)), SECTIONS.values(), strict=True):
+    with tab:
+        section(opened, part)
+report = opened.study.folder / "audit.html"
+if report.exists():
+    st.download_button(
+        "Download audit.html", report.read_bytes(), file_name=f"{opened.evidence.name}.audit.html",
+        mime="text/html", icon=":material/download:", on_click="ignore",
+    )  # fmt: skip
+commands.show(
+    ["workbench", "audit", str(opened.study.folder)],
+    note=plain("Tables: Parquet files in the study's folder tables."),
+)

@@ -1,0 +1,80 @@
+"""Buttons for files that ``workbench.export`` writes, made when they are pressed."""
+
+from __future__ import annotations
+
+import io
+import tempfile
+import zipfile
+from collections.abc import Sequence
+from functools import partial
+from pathlib import Path
+from typing import NamedTuple
+
+import streamlit as st
+
+from app.data import Opened
+from workbench import InputError
+from workbench.export import export
+
+
+class Form(NamedTuple):
+    """A file that can be had: its name, the format of ``workbench export``, suffix of what is written."""
+
+    label: str
+    format: str
+    suffix: str
+
+
+ACTIVATIONS = (
+    Form("BED", "bed", "bed"),
+    Form("GFF3", "gff3", "gff3"),
+    Form("bigWig", "bigwig", ""),
+)
+CANDIDATES = (
+    Form("TSV", "tsv", "tsv"),
+    Form("Parquet", "parquet", "parquet"),
+    Form("BED", "bed", "bed"),
+    Form("GFF3", "gff3", "gff3"),
+    Form("VCF", "vcf", "vcf.gz"),
+    Form("IGV session", "igv", ""),
+    Form("Track hub", "hub", ""),
+    Form("Cards", "html", ""),
+)
+FAILED = "not-made.txt"
+
+
+def pack(
+    opened: Opened, what: str, form: Form, features: Sequence[int] | None, at: str | None
+) -> bytes:
+    """What the command writes, one file as it is, several as one zip; why not, where it cannot."""
+    with tempfile.TemporaryDirectory() as name:
+        out = Path(name) / (f"{what}.{form.suffix}" if form.suffix else what)
+        packed = io.BytesIO()
+        with zipfile.ZipFile(packed, "w", zipfile.ZIP_DEFLATED) as archive:
+            try:
+                chosen = None if features is None else list(features)
+                export(opened.study, what, form.format, out, chosen, at=at)
+            except InputError as error:
+                archive.writestr(FAILED, f"{error}\n")
+            for path in sorted(p for p in Path(name).rglob("*") if p.is_file()):
+                archive.write(path, str(path.relative_to(name)))
+        return packed.getvalue()
+
+
+def takeout(
+    opened: Opened,
+    what: str,
+    forms: Sequence[Form],
+    name: str,
+    features: Sequence[int] | None = None,
+    at: str | None = None,
+) -> None:
+    """A row of buttons; each gives a zip with the files and where they came from."""
+    line = st.container(horizontal=True)
+    for form in forms:
+        line.download_button(
+            form.label, partial(pack, opened, what, form, features, at),
+            file_name=f"{name}.{form.format}.zip", mime="application/zip",
+            key=f"takeout_{name}_{form.format}", on_click="ignore", type="tertiary",
+            icon=":material/folder_zip:",
+        )  # fmt: skip
