@@ -132,14 +132,17 @@ def test_unknown_feature_is_one_sentence(made: Synthetic, tmp_path: Path) -> Non
 
 def test_unknown_combination_lists_those_that_exist(made: Synthetic, tmp_path: Path) -> None:
     with pytest.raises(
-        InputError, match=r"catalog as bigwig; .*activations as tsv, bed, gff3, bedgraph"
+        InputError, match=r"catalog as bigwig; .*activations as tsv, parquet, bed, gff3, bedgraph"
     ):
         export(made.study, "features", "bigwig", tmp_path / "x")
     with pytest.raises(InputError, match=r"strand '\?'"):
         export(made.study, "activations", "bed", tmp_path / "x", strand="?")
     with pytest.raises(InputError, match="no strand to choose"):
         export(made.study, "catalog", "tsv", tmp_path / "x", strand="+")
-    assert len(WRITERS) == 31
+    tables = {"associations", "catalog", "tracks", "examples"}
+    assert {what for what, _ in WRITERS} == tables | {"biomarkers", "activations"}
+    for what in tables:
+        assert [form for w, form in WRITERS if w == what] == ["tsv", "parquet", "json"]
 
 
 # -- runs -----------------------------------------------------------------------------------------
