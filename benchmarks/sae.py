@@ -35,12 +35,15 @@ sys.path.insert(0, str(ROOT))
 from benchmarks.planted import Planted, batches, judge, plant  # noqa: E402
 from benchmarks.sae_peers import PEERS, Trained, installed  # noqa: E402
 from benchmarks.sae_results import Results, Score, summarise  # noqa: E402
+from feature_mining.sae.pursuit import Pursuit, calibrate_stop  # noqa: E402
 from feature_mining.sae.settle import settle  # noqa: E402
 from feature_mining.sae.trainer import TrainConfig, Trainer  # noqa: E402
 
 BATCH, D_SAE, K = 2_048, 2_048, 32
 PARTS = ("speed", "quality", "real", "memory", "rule")
 OURS = ("topk", "batch_topk")
+PURSUED = "topk_pursuit"
+"""Our TopK, encoded by matching pursuit with as many features a row, on average."""
 Run = Callable[[Iterator[Tensor], int, int, int, int, int], Trained]
 
 
@@ -57,6 +60,19 @@ def ours(architecture: str, held_out: Tensor | None) -> Run:
         if held_out is not None:
             sae, _ = settle(sae, [held_out])
         return Trained(sae.encode, sae.decode, sae.W_dec)
+
+    return run
+
+
+def pursued(held_out: Tensor) -> Run:
+    """Our TopK, its dictionary encoded with by matching pursuit; ``k`` a row on average of ``held_out``."""
+
+    def run(
+        stream: Iterator[Tensor], d_in: int, d_sae: int, k: int, steps: int, seed: int
+    ) -> Trained:
+        sae = Trainer(TrainConfig(d_sae, k, steps, BATCH, "topk", seed=seed)).fit(stream).sae
+        pursuit = Pursuit(sae, calibrate_stop(sae, [held_out[:5_000]]).level)
+        return Trained(pursuit.encode, pursuit.decode, sae.W_dec)
 
     return run
 
@@ -92,6 +108,8 @@ def runners(
 ) -> dict[tuple[str, str], Run]:
     """Everything that is installed, ours first."""
     found: dict[tuple[str, str], Run] = {("ours", a): ours(a, held_out) for a in OURS}
+    if held_out is not None:
+        found["ours", PURSUED] = pursued(held_out)
     for (library, variant), (module, run) in PEERS.items():
         if (not only or library in only) and not installed(module):
             print(f"{library} {variant}: skipped, not installed (extra peers)")
