@@ -20,7 +20,8 @@ from feature_mining.sae.trainer import Trainer
 
 TRUE, D_IN, ACTIVE, K = 512, 64, 5.0, 8
 WIDTHS, BATCHES, STEPS = (256, 1_024, 4_096), (256, 1_024), (200, 1_000)
-MULTIPLES = (0.25, 0.5, 1.0, 2.0)
+MULTIPLES = (0.5, 1.0, 1.5, 2.0)
+ANCHOR_MULTIPLES = (0.75, 1.0, 1.5)
 ROWS, HELD_OUT = 100_000, 14_000
 
 
@@ -66,6 +67,28 @@ def measure_rule(results: Results) -> dict[str, object]:
             "l0": own["l0"],
         }
     return {"rule": cells}
+
+
+def measure_anchor(results: Results) -> dict[str, object]:
+    """TopK and BatchTopK at multiples of the default rate where it is anchored: the data of ``quality``."""
+    planted = plant(0)
+    found: dict[str, object] = {}
+    for architecture, multiple in product(("topk", "batch_topk"), ANCHOR_MULTIPLES):
+
+        def score(architecture: str = architecture, by: float = multiple) -> Score:
+            rate = by * TrainConfig(2_048, 32, 1_000).peak_rate
+            config = TrainConfig(2_048, 32, 1_000, 2_048, architecture, learning_rate=rate)
+            trained = Trainer(config).fit(batches(planted.train, 2_048, 1_000, 0))
+            sae, _ = settle(trained.sae, [planted.held_out[20_000:]])
+            return {"rate": rate} | judge(planted, sae.encode, sae.decode, sae.W_dec)
+
+        name = f"{architecture} times {multiple:g}"
+        kept = results.get(("anchor", architecture, f"times {multiple:g}"), score)
+        print(
+            f"anchor  {name:22s} {'  '.join(f'{n} {v:.4f}' for n, v in kept.items())}", flush=True
+        )
+        found[name] = kept
+    return {"anchor": found}
 
 
 if __name__ == "__main__":
