@@ -62,13 +62,23 @@ def settings() -> StudyConfig:
         )  # fmt: skip
         window = left.number_input("Window", 128, 1_000_000, 2048, key="window")
         warmup = middle.number_input("Warm-up", 0, 100_000, 512, key="warmup")
-        random = right.checkbox("Control: random weights", value=True, key="random_weights")
+        batch = right.number_input(
+            "Batch", 64, 65536, 2048, key="batch", help="Bases a step; fewer for a small genome."
+        )
+        random = st.checkbox("Control: random weights", value=True, key="random_weights")
         st.markdown(EXPLAINED)
     config = StudyConfig()
     return replace(
         config,
         model=ModelConfig(name=str(model), layer=str(layer)),
         windows=WindowConfig(window=int(window), warmup=int(warmup)),
-        sae=replace(SAEConfig(), width=int(width), k=int(k), tokens=int(tokens), seeds=int(seeds)),
+        sae=replace(
+            SAEConfig(),
+            width=int(width),
+            k=int(k),
+            tokens=int(tokens),
+            seeds=int(seeds),
+            batch=int(batch),
+        ),
         controls=replace(config.controls, random_weights=random),
     )

@@ -32,10 +32,9 @@ PARTS = (
     "report.html",
 )
 """What of a study is packed: nothing that is only needed to run it again."""
-LEFT_OUT = ("sae/training.safetensors",)
 FILTERS = [{"id": lzma.FILTER_LZMA2, "preset": 9, "lc": 1, "lp": 2, "pb": 2}]
 """Words of four bytes: most of the archive is float32."""
-SAE = SAEConfig(width=768, k=4, tokens=400_000, seeds=2)
+SAE = SAEConfig(width=512, k=3, tokens=400_000, seeds=2)
 
 
 def create(folder: Path) -> Study:
@@ -64,8 +63,9 @@ def pack(study: Study, archive: Path) -> int:
                 shutil.copytree(source, copy / part)
             elif source.exists():
                 shutil.copy(source, copy / part)
-        for left_out in LEFT_OUT:
-            (copy / left_out).unlink(missing_ok=True)
+        (copy / "sae" / "training.safetensors").unlink(missing_ok=True)
+        for other_seed in (copy / "sae").glob("seed-*"):
+            shutil.rmtree(other_seed)
         for path in (copy / "ledger").rglob("*.json"):
             path.write_text(json.dumps(json.loads(path.read_text()) | {"host": ""}))
         with (

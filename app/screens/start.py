@@ -138,6 +138,7 @@ def _command(files: list[Handed], config: StudyConfig, name: str) -> None:
         f"{section}.{key} = {getattr(ours, key)}"
         for section, ours, theirs, keys in (
             ("windows", config.windows, usual.windows, ("window", "warmup")),
+            ("sae", config.sae, usual.sae, ("batch",)),
             ("controls", config.controls, usual.controls, ("random_weights",)),
             ("cohort", config.cohort, usual.cohort, ("phenotype", "covariates", "groups")),
         )

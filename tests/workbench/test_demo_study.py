@@ -54,7 +54,7 @@ def test_what_ships_is_what_this_code_reads(tmp_path: Path) -> None:
     assert study.config.sae == demo_study.SAE
     assert study.manifest.model["weights_hash"] == load("mini").weights_hash
     evidence = gather(study)
-    assert len(evidence.catalog) == 768 and len(evidence.shown) > 5
+    assert len(evidence.catalog) == demo_study.SAE.width and len(evidence.shown) > 5
     assert len(study.table("phenotype_associations")) and len(study.table("haplotypes"))
     length = study.manifest.contigs["NC_000932.1"]
     assert length == 154_478 and study.genome.fetch("NC_000932.1", 0, 4) == "ATGG"

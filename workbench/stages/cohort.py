@@ -60,6 +60,7 @@ def run(study: Study, shard: int, progress: Progress) -> int:
                 f"note: {file.path} has no index, so it is read whole {runs:,} times; compress it with bgzip"
                 " and index it with tabix -p vcf"
             )
+    related = cohort.relatedness
     facts = {
         "samples": len(cohort.samples),
         "phenotypes": {
@@ -72,7 +73,7 @@ def run(study: Study, shard: int, progress: Progress) -> int:
         },
         "covariates": list(cohort.covariates),
         "groups": {g: int(cohort.samples[g].nunique()) for g in cohort.groups},
-        "relatedness": cohort.relatedness.source if cohort.relatedness else "",
+        "relatedness": related.source.replace(f"{study.folder}/", "") if related else "",
         "files": cohort_files(study),
         "simulated": simulated,
         **left_out._asdict(),

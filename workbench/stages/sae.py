@@ -43,6 +43,10 @@ def train_cells(study: Study) -> tuple[list[Cell], list[Cell]]:
     """Cells to train on, and cells to calibrate on (spread over the train split)."""
     cells = study.split.cells(study.grid, study.manifest.contigs, "train")
     refuse_short(study, cells)
+    return _dealt(cells)
+
+
+def _dealt(cells: list[Cell]) -> tuple[list[Cell], list[Cell]]:
     step = min(CALIBRATION_SHARE, len(cells))
     return [c for i, c in enumerate(cells) if i % step != step - 1], cells[step - 1 :: step]
 
@@ -53,6 +57,12 @@ def refuse_short(study: Study, cells: list[Cell]) -> None:
         raise InputError(
             f"{study.folder}: the train split holds {len(cells)} whole cells of {study.grid.stride} bases;"
             " use a smaller window or more sequence"
+        )
+    readings = 2 * sum(cell.end - cell.start for cell in _dealt(cells)[0])
+    if readings < study.config.sae.batch:
+        raise InputError(
+            f"{study.folder}: the train split has {readings:,} readings of bases, fewer than one batch of"
+            f" {study.config.sae.batch:,}; use a smaller window, a smaller batch or more sequence"
         )
 
 
