@@ -16,6 +16,7 @@ scikit-learn on a slice of pairs.
 from __future__ import annotations
 
 import argparse
+import itertools
 import resource
 import time
 from concurrent.futures import ThreadPoolExecutor
@@ -36,7 +37,9 @@ from feature_mining.association.labels import LabelStates, label_states, track_c
 from feature_mining.association.signals import SignalCounts, add_signal, level_edges
 from feature_mining.association.sparse import bin_values, by_feature, value_edges
 
-STRETCH = 393_216
+STRETCH_NONZEROS = 25_165_824
+"""Non-zeros read at a time: what bounds the memory of a stretch."""
+SLICE = 393_216
 THRESHOLDS = (0.0, 0.15, 0.5, 0.6, 0.8)
 WORKERS = 2
 SHORTLIST = 10
@@ -62,6 +65,8 @@ class Pass:
             [SignalCounts.empty(hi - lo, n_bins, bases) for _ in range(2)] for lo, hi in self.halves
         ]
         self.levels = level_edges(signal)
+        # Every other stretch is held out.
+        self.held_out = {start for start, _ in stretches[1::2]}
         self.joint = np.zeros((len(columns), len(columns)), np.int64)
         self.pool = ThreadPoolExecutor(WORKERS)
 
@@ -74,7 +79,7 @@ class Pass:
             features = by_feature(*rows, self.width)
             return features, label_states(self.tracks, start, start + n, "+", self.columns)
 
-        chosen = [s for s in self.stretches if not held_out or (s[0] // STRETCH) % 2]
+        chosen = [s for s in self.stretches if not held_out or s[0] in self.held_out]
         upcoming = self.pool.submit(turn, chosen[0])
         for i, (start, _) in enumerate(chosen):
             features, labels = upcoming.result()
@@ -85,7 +90,7 @@ class Pass:
     def count(self):
         """Histograms of select (even stretches) and report (odd ones), and the signal's."""
         for start, features, labels in self.turned(held_out=False):
-            split = (start // STRETCH) % 2
+            split = int(start in self.held_out)
             use = np.ones(features.n_rows, bool)
             signal = self.signal[start : start + features.n_rows]
             if not split:
@@ -262,35 +267,39 @@ def main() -> None:
     columns = track_columns(tracks)
     signal = gc_signal(length)
     print(f"simulated activations; {len(tracks)} tracks, {len(columns)} columns, {WORKERS} threads")
-    warm = [(start, top_k(2_000, 64, 4, 0)) for start in (0, STRETCH)]
+    warm = [(start, top_k(2_000, 64, 4, 0)) for start in (0, 2_000)]
     Pass(warm, 64, value_edges(by_feature(*warm[0][1], 64)), tracks, columns, signal).run()
     errors, rates, speedups = [], [], {"interplm_method": [], "sklearn": []}
     for width in (4_096, 32_768):
         for k in (32, 64):
-            rows = top_k(STRETCH, width, k, width + k)
+            stretch = STRETCH_NONZEROS // k
+            rows = top_k(stretch, width, k, width + k)
             edges = value_edges(by_feature(*rows, width))
             for bases in given.bases if k == 32 else given.bases[-1:]:
                 bases = min(bases, length)
+                # An even number of equal stretches, half of them held out.
+                parts = 2 * -(-bases // (2 * stretch))
+                cuts = np.linspace(0, bases, parts + 1).astype(int)
                 stretches = []
-                for start in range(0, bases, STRETCH):
-                    cut = rows[0][: min(STRETCH, bases - start) + 1]
-                    stretches.append((start, (cut, rows[1][: cut[-1]], rows[2][: cut[-1]])))
+                for start, end in itertools.pairwise(cuts):
+                    cut = rows[0][: end - start + 1]
+                    stretches.append((int(start), (cut, rows[1][: cut[-1]], rows[2][: cut[-1]])))
                 nnz = sum(int(r[0][-1]) for _, r in stretches)
-                parts = Pass(stretches, width, edges, tracks, columns, signal).run()
-                seconds = parts.sum()
-                names = zip(("count", "scores", "held_out"), parts, strict=True)
+                times = Pass(stretches, width, edges, tracks, columns, signal).run()
+                seconds = times.sum()
+                names = zip(("count", "scores", "held_out"), times, strict=True)
                 print(
                     f"F={width} k={k} bases={bases} nnz={nnz} "
                     + " ".join(f"{name}_s={part:.1f}" for name, part in names)
                     + f" nonzeros_per_s={nnz / seconds / 1e6:.1f}M"
-                    f" counting_only={nnz / parts[0] / 1e6:.1f}M s_per_mb={1e6 * seconds / bases:.2f}",
+                    f" counting_only={nnz / times[0] / 1e6:.1f}M s_per_mb={1e6 * seconds / bases:.2f}",
                     flush=True,
                 )
             rates.append(nnz / seconds)
             if k == 64:
                 continue
             ours = seconds / bases
-            states = label_states(tracks, 0, STRETCH, "+", columns)
+            states = label_states(tracks, 0, SLICE, "+", columns)
             n = 16_384
             cut = rows[0][: n + 1]
             small = (cut, rows[1][: cut[-1]], rows[2][: cut[-1]])
@@ -299,10 +308,12 @@ def main() -> None:
             both = np.flatnonzero(label.any(axis=0) & ~label.all(axis=0))
             random = np.random.default_rng(0)
             pairs = [(int(random.integers(width)), int(random.choice(both))) for _ in range(12)]
-            pair_seconds, error = per_pair(rows, width, label, pairs)
+            cut = rows[0][: SLICE + 1]
+            part = (cut, rows[1][: cut[-1]], rows[2][: cut[-1]])
+            pair_seconds, error = per_pair(part, width, label, pairs)
             errors += [error, planted_errors(states, columns.index(("gene", "same")))]
             speedups["interplm_method"].append(theirs / ours)
-            speedups["sklearn"].append(pair_seconds * width * len(columns) / STRETCH / ours)
+            speedups["sklearn"].append(pair_seconds * width * len(columns) / SLICE / ours)
             print(
                 f"F={width} k={k} speedup_over_interplm_method={theirs / ours:.0f} (slice of {n} bases)"
                 f" speedup_over_sklearn={speedups['sklearn'][-1]:.0f} (slice of {len(pairs)} pairs)",

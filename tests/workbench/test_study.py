@@ -14,11 +14,17 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from feature_mining.association.histogram import Histogram
+from feature_mining.association.scores import best_per_track
 from tests.workbench.small_study import small_config, write_model
 from workbench import InputError, Study
 from workbench.engines.survey import survey
+from workbench.stages.annotate import read_summary
+from workbench.stages.overlaps import alive_features, shortlist
 from workbench.stages.registry import STAGES
 
+SHOWN = ("auroc", "average_precision", "ap_lift", "f1", "precision", "recall", "mcc", "z", "p", "q")
+"""Columns of the associations that are read from the report split."""
 TABLES = ("associations", "tracks", "catalog", "examples", "logos")
 
 
@@ -186,3 +192,22 @@ def test_an_autoencoder_of_another_model_is_refused(done):
 def test_a_folder_that_holds_a_study_is_not_overwritten(done, samples, model):
     with pytest.raises(InputError, match="holds a study already"):
         Study.create(done.folder, small_config(samples, model))
+
+
+def test_stages_choose_on_select_alone(done):
+    """Whatever the report split holds: the same features are alive, listed and frozen where they were."""
+    summary = read_summary(done)
+    random = np.random.default_rng(0)
+    report = Histogram(
+        *(random.permuted(array, axis=0) for array in summary.report.arrays().values())
+    )
+    assert (report.all != summary.report.all).any()
+    corrupt = summary._replace(report=report)
+    np.testing.assert_array_equal(shortlist(corrupt), shortlist(summary))
+    np.testing.assert_array_equal(alive_features(corrupt), alive_features(summary))
+    table = done.table("associations")
+    wrong = table.assign(**{name: random.permutation(table[name]) for name in SHOWN})
+    best, same = best_per_track(table), best_per_track(wrong)
+    assert best["feature"].tolist() == same["feature"].tolist()
+    other = summary._replace(select=summary.report)
+    assert not np.array_equal(shortlist(other), shortlist(summary))
