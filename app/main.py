@@ -6,7 +6,6 @@ from pathlib import Path
 
 import streamlit as st
 
-from app.data import chosen_folder
 from app.words import plain
 from workbench import InputError
 
@@ -31,17 +30,16 @@ ICON = str(Path(__file__).with_name("icon.png"))
 st.set_page_config(page_title="Genomics workbench", page_icon=ICON, layout="wide")
 # The browser needs the height that the usual white above a page takes.
 st.html("<style>.block-container, [data-testid=stMainBlockContainer] {padding-top: 2.6rem}</style>")
-try:
-    first = "overview" if chosen_folder() else "start"
-except InputError:
-    first = "start"
+# The default page has no address but the root, so it is one that only goes on to another.
+home = st.Page("screens/home.py", title="Home", default=True, visibility="hidden")
 pages = {
     section: [
-        st.Page(f"screens/{name}.py", title=title, icon=f":material/{icon}:", default=name == first)
+        st.Page(f"screens/{name}.py", title=title, icon=f":material/{icon}:")
         for name, title, icon in listed
     ]
     for section, listed in PAGES.items()
 }
+pages[""].insert(0, home)
 page = st.navigation(pages)
 try:
     page.run()

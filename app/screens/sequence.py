@@ -54,7 +54,9 @@ def given(opened: Opened) -> str:
         f"Sequence (2 to {longest:,} bases; a FASTA header is left out)", key="sequence_text",
         height=140,
     )  # fmt: skip
-    file = st.file_uploader("or a FASTA file with one record", key="sequence_file")
+    file = st.file_uploader(
+        "or a FASTA file with one record", key="sequence_file", max_upload_size=1
+    )
     if file is not None and not text.strip():
         data = file.read(LONGEST * 4 + 1)
         if len(data) > LONGEST * 4:

@@ -54,6 +54,7 @@ def visit(page: Any, address: str, words: str) -> None:
 
 PAGES = [
     ("/", "What was found"),
+    ("/overview", "What was found"),
     ("/audit", "What a feature reacts to"),
     ("/provenance", "Run log"),
     ("/atlas?color=density", "Features near each other"),

@@ -1,0 +1,13 @@
+"""The root address: goes on to the open study, or to the start page. Every page so has an address of its own."""
+
+import streamlit as st
+
+from app.data import chosen_folder
+from workbench import InputError
+
+try:
+    first = "overview" if chosen_folder() else "start"
+except InputError:
+    # The start page says what is wrong with the address.
+    first = "start"
+st.switch_page(f"screens/{first}.py", query_params=st.query_params.to_dict())
