@@ -165,9 +165,8 @@ def evidence_tables(evidence: Evidence, feature: int, best: pd.DataFrame) -> Non
 
 opened = current()
 evidence = opened.evidence
-head, side = st.columns([5, 2], vertical_alignment="bottom")
-with side:
-    feature = asked(evidence)
+head = st.container()
+feature = asked(evidence)
 row = evidence.catalog.loc[feature]
 with head:
     st.title(f"Feature {feature}: {plain(short_label(evidence, feature))}")

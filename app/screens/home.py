@@ -1,4 +1,4 @@
-"""The root address: goes on to the open study, or to the start page. Every page so has an address of its own."""
+"""The root address goes on to the open study or the start page, so that those have addresses too."""
 
 import streamlit as st
 
