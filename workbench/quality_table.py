@@ -87,6 +87,7 @@ def lines(found: dict[str, Any]) -> list[Line]:
             _share(found["explained_variance"]),
             "of the activations' variance round their mean; below 0 is worse than the mean",
         ),
+        *_by_dimension(found.get("explained_by_dimension")),
         Line("cosine", _number(found["cosine"]), "between an activation and its reconstruction"),
         Line("length ratio", _number(found["l2_ratio"]), "reconstruction over activation"),
         Line("relative bias", _number(found["relative_bias"]), "1: neither too long nor too short"),
@@ -184,6 +185,14 @@ def lines(found: dict[str, Any]) -> list[Line]:
             )
         )
     return rows
+
+
+def _by_dimension(found: dict[str, float] | None) -> list[Line]:
+    if found is None:
+        return []
+    low, least = _share(found["p5"]), _share(found["least"])
+    meaning = f"median; 5 % of dimensions are below {low}, the worst is {least}"
+    return [Line("  by dimension", _share(found["median"]), meaning)]
 
 
 def _stability(found: dict[str, Any] | None) -> Line:

@@ -18,6 +18,7 @@ from feature_mining.feature_map import Csr
 from feature_mining.sae.model import SparseAutoencoder
 
 OVER_DENSE = 0.1
+_CONSTANT = 1e-10
 DENSITY_EDGES = np.arange(-7.0, 0.25, 0.25)
 """log10 of the share of positions at which a feature is active."""
 
@@ -29,10 +30,12 @@ class QualitySums:
     Attributes
     ----------
     rows : float
-    centred, centred_square : ndarray, float
-        Sum of ``x - b_dec`` ``(d_in,)`` and of its squared norm: the variance without loss of digits.
-    error, cosine, ratio, nonzero : float
-        Sums of ‖x − x̂‖², of the cosine and of ‖x̂‖ / ‖x‖ over the ``nonzero`` rows with ‖x‖ > 0.
+    centred, centred_squares : ndarray
+        Sums of ``x - b_dec`` and of its squares, ``(d_in,)``: the variance without loss of digits.
+    errors : ndarray
+        ``(d_in,)``, sums of the squares of x − x̂.
+    cosine, ratio, nonzero : float
+        Sums of the cosine and of ‖x̂‖ / ‖x‖ over the ``nonzero`` rows with ‖x‖ > 0.
     written, overlap : float
         Sums of ‖x̂‖² and of x · x̂.
     active : ndarray
@@ -41,8 +44,8 @@ class QualitySums:
 
     rows: float
     centred: np.ndarray
-    centred_square: float
-    error: float
+    centred_squares: np.ndarray
+    errors: np.ndarray
     cosine: float
     ratio: float
     nonzero: float
@@ -59,6 +62,7 @@ class QualitySums:
 class Quality(NamedTuple):
     """Held-out figures.
 
+    explained_by_dimension : the same for each number of the activation (d_in); NaN for one that is constant
     explained_variance : 1 − Σ‖x − x̂‖² / Σ‖x − x̄‖², x̄ the mean over all positions; may be below 0
     cosine, l2_ratio : means over positions of cos(x, x̂) and ‖x̂‖ / ‖x‖
     relative_bias : Σ‖x̂‖² / Σ x·x̂ (1 = the reconstruction is as long as it should be)
@@ -71,6 +75,7 @@ class Quality(NamedTuple):
     """
 
     explained_variance: float
+    explained_by_dimension: np.ndarray
     cosine: float
     l2_ratio: float
     relative_bias: float
@@ -97,8 +102,8 @@ def measure_batch(sae: SparseAutoencoder, x: Tensor | np.ndarray) -> QualitySums
     return QualitySums(
         rows=float(len(raw)),
         centred=centred.sum(dim=0).cpu().numpy(),
-        centred_square=float(centred.square().sum()),
-        error=float((raw - written).square().sum()),
+        centred_squares=centred.square().sum(dim=0).cpu().numpy(),
+        errors=(raw - written).square().sum(dim=0).cpu().numpy(),
         cosine=float(cosine.sum()),
         ratio=float((written_lengths[some] / lengths[some]).sum()),
         nonzero=float(some.sum()),
@@ -122,11 +127,15 @@ def measure(sae: SparseAutoencoder, batches: Iterable[Tensor | np.ndarray]) -> Q
 def summarise(sums: QualitySums, b_dec: np.ndarray) -> Quality:
     """Figures from sums; ``b_dec`` is the autoencoder's. NaN where a figure is not defined (0 / 0)."""
     offset = sums.centred / sums.rows
-    variance = sums.centred_square - sums.rows * float(offset @ offset)
+    variances = sums.centred_squares - sums.rows * offset**2
+    spread = variances > _CONSTANT * sums.centred_squares
     density = sums.active / sums.rows
     alive = density[density > 0]
     return Quality(
-        explained_variance=1 - _over(sums.error, variance),
+        explained_variance=1 - _over(float(sums.errors.sum()), float(variances.sum())),
+        explained_by_dimension=np.where(
+            spread, 1 - sums.errors / np.where(spread, variances, 1), np.nan
+        ),
         cosine=_over(sums.cosine, sums.nonzero),
         l2_ratio=_over(sums.ratio, sums.nonzero),
         relative_bias=_over(sums.written, sums.overlap),

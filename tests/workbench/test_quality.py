@@ -10,6 +10,7 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 import pytest
+from safetensors.numpy import load_file
 from sklearn.linear_model import Ridge
 from typer.testing import CliRunner
 
@@ -43,6 +44,8 @@ def test_every_figure_is_there(done: Study) -> None:
     assert facts["dictionary"]["stability"]["seeds"] == 2
     assert facts["dictionary"]["stability"]["exact"]
     assert facts["l0_training"] > 0
+    low = facts["explained_by_dimension"]
+    assert low["least"] <= low["p5"] <= low["median"] <= 1
     classes = facts["bits_by_class"]
     assert "coding" in classes and set(classes) <= set(CLASSES)
     assert all(part["kl_sae"] >= 0 for part in classes.values())
@@ -67,7 +70,17 @@ def test_the_command_prints_and_recomputes_nothing(done: Study) -> None:
     assert plain.exit_code == 0 and "seed stability" in plain.stdout
     assert path.stat().st_mtime_ns == before
     names = [line.name for line in lines(gather_quality(done))]
-    assert {"explained variance", "  coding", "probe of the whole layer"} <= set(names)
+    assert {"explained variance", "  by dimension", "  coding", "probe of the whole layer"} <= set(
+        names
+    )
+
+
+def test_saelens_is_told_how_often_features_fire(done: Study, tmp_path: Path) -> None:
+    asked = ["export-sae", str(done.folder), "--format", "saelens", "--out", str(tmp_path / "out")]
+    assert CliRunner().invoke(app, asked).exit_code == 0
+    logs = load_file(tmp_path / "out" / "sparsity.safetensors")["sparsity"]
+    density = done.table("quality_features")["density"].to_numpy()
+    np.testing.assert_allclose(10.0**logs, density, atol=1e-6)
 
 
 def frame(rows: list[tuple[int, int, str]]) -> pd.DataFrame:

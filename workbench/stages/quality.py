@@ -52,6 +52,7 @@ def _held_out(study: Study, progress: Progress) -> int:
     history = study.facts("training").get("history") or [{}]
     facts = {
         **numbers,
+        "explained_by_dimension": _low_end(quality.explained_by_dimension),
         "k": study.sae.config.k,
         "l0_training": history[-1].get("l0", float("nan")),
         "bases": quality.rows,
@@ -72,6 +73,12 @@ def _held_out(study: Study, progress: Progress) -> int:
     )
     study.write_facts("quality", facts)
     return quality.rows
+
+
+def _low_end(values: np.ndarray) -> dict[str, float]:
+    """Median, 5th percentile and least of what is known."""
+    found = np.nanquantile(values, [0.5, 0.05, 0]) if np.isfinite(values).any() else [np.nan] * 3
+    return dict(zip(("median", "p5", "least"), map(float, found), strict=True))
 
 
 def _labelled(study: Study, progress: Progress) -> int:

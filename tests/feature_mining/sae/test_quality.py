@@ -141,6 +141,11 @@ def test_perfect_and_silent_autoencoders_have_known_figures() -> None:
     expected = 1 - float((x**2).sum() / (x - x.mean(0)).square().sum())
     assert none.explained_variance == pytest.approx(expected, rel=1e-5)
     assert none.explained_variance < -0.8
+    each = 1 - (x**2).sum(0) / (x - x.mean(0)).square().sum(0)
+    np.testing.assert_allclose(none.explained_by_dimension, each, rtol=1e-5)
+    np.testing.assert_allclose(best.explained_by_dimension, np.ones(6), atol=1e-6)
+    still = torch.cat([x[:, :5], torch.ones(len(x), 1)], dim=1)
+    assert np.isnan(summarise(measure(zero(6), [still]), np.zeros(6)).explained_by_dimension[5])
     at_mean = replace(zero(6), b_dec=x.mean(0))
     average = summarise(measure(at_mean, [x]), at_mean.b_dec.numpy())
     assert average.explained_variance == pytest.approx(0, abs=1e-6)
