@@ -59,7 +59,7 @@ def refuse_short(study: Study, cells: list[Cell]) -> None:
             " use a smaller window or more sequence"
         )
     readings = 2 * sum(cell.end - cell.start for cell in _dealt(cells)[0])
-    if readings < study.config.sae.batch:
+    if not study.config.sae.source and readings < study.config.sae.batch:
         raise InputError(
             f"{study.folder}: the train split has {readings:,} readings of bases, fewer than one batch of"
             f" {study.config.sae.batch:,}; use a smaller window, a smaller batch or more sequence"
