@@ -208,6 +208,6 @@ def test_stages_choose_on_select_alone(done):
     table = done.table("associations")
     wrong = table.assign(**{name: random.permutation(table[name]) for name in SHOWN})
     best, same = best_per_track(table), best_per_track(wrong)
-    assert best["feature"].tolist() == same["feature"].tolist()
+    np.testing.assert_array_equal(best["feature"], same["feature"])
     other = summary._replace(select=summary.report)
     assert not np.array_equal(shortlist(other), shortlist(summary))
