@@ -113,9 +113,10 @@ def test_from_files_to_features(page: Any, studies: Path, samples: Path) -> None
     assert sorted(p.name for p in (folder / "inputs").glob("*.*")) == [
         "genome.fa.gz", "original_names.json", "track1.gff3",
     ]  # fmt: skip
-    page.get_by_text("Running: training the autoencoder").wait_for()
+    running = page.get_by_text("Running: ")
+    running.first.wait_for()
     page.reload()
-    page.get_by_text("Running: training the autoencoder").wait_for()
+    running.first.wait_for()
     page.get_by_role("button", name="Stop").click()
     page.get_by_text("Not running.").wait_for(timeout=120_000)
     assert not (folder / "tables" / "catalog.parquet").exists()
@@ -128,6 +129,7 @@ def test_from_files_to_features(page: Any, studies: Path, samples: Path) -> None
     look = page.get_by_role("button", name="Look at it")
     playwright.expect(look).to_be_enabled(timeout=60_000)
     look.click()
+    page.wait_for_url(re.compile("overview.*study=my-plasmid"))
     page.get_by_role("heading", name="my-plasmid").wait_for()
     page.get_by_role("link", name="Browse").click()
     page.wait_for_selector(".browser[data-sharp='1'][data-pending='0']")

@@ -9,6 +9,7 @@ from __future__ import annotations
 import json
 import os
 import shutil
+import signal
 import subprocess
 import sys
 import time
@@ -24,11 +25,11 @@ from workbench.engines.shards import fingerprint, pending
 from workbench.engines.shards import reduce as reduce_stage
 from workbench.progress import Silent
 from workbench.stages.registry import STAGES
-from workbench.submission import live, retry, submit
+from workbench.submission import cancel, live, retry, submit
 
 STAGE = "encode"
 ROOT = Path(__file__).resolve().parents[2]
-PATIENCE = 120.0
+PATIENCE = 600.0
 
 HOOKS = '''
 import json, os, sys, time
@@ -170,22 +171,24 @@ def killed_worker(trial: Trial) -> None:
 
 def killed_driver(trial: Trial) -> None:
     """``submit`` is killed while it queues; the next one goes on."""
-    # Killed between its jobs: sbatch is made slow, so that there is a between.
+    # Killed between its jobs: sbatch never comes to queue the reduction.
     slow = trial.rules.parent / "bin"
     slow.mkdir()
-    real = shutil.which("sbatch")
+    real, reached = shutil.which("sbatch"), slow / "reached"
     (slow / "sbatch").write_text(
-        f'#!/bin/bash\n[ "$1" = --test-only ] || sleep 3\nexec {real} "$@"\n'
+        f'#!/bin/bash\n[[ "$1" != --test-only && "$*" = *reduce* ]] && touch {reached} && sleep 600\n'
+        f'exec {real} "$@"\n'
     )
     (slow / "sbatch").chmod(0o755)
     command = [sys.executable, "-m", "workbench", "submit", str(trial.folder), "--until", STAGE]
     command += ["--scheduler", "slurm", "--tasks", "2", "--cpus", "1"]
     command += [a for line in trial.settings.setup for a in ("--setup", line)]
     environment = os.environ | {"PATH": f"{slow}:{os.environ['PATH']}", "PYTHONPATH": str(ROOT)}
-    driver = subprocess.Popen(command, env=environment, stdout=subprocess.DEVNULL)
-    trial.wait(lambda: (trial.folder / "jobs" / "wb-encode-reduce.sh").exists())
-    time.sleep(4)
-    driver.kill()
+    driver = subprocess.Popen(
+        command, env=environment, stdout=subprocess.DEVNULL, start_new_session=True
+    )
+    trial.wait(reached.exists)
+    os.killpg(driver.pid, signal.SIGKILL)
     driver.wait()
     trial.submit()
     trial.ended()
@@ -241,8 +244,12 @@ def hopeless_shard(trial: Trial) -> None:
     trial.ended()
     assert trial.outcome().lost == 1, trial.outcome()
     trial.break_shards({})
-    made = retry(trial.study, ["error"])
-    assert made is not None
+    assert retry(trial.study, ["error"]) is not None
+    # It goes on to the report; this study ends with the encoding.
+    stage = STAGES[STAGE]
+    mark = fingerprint(trial.study, stage)
+    trial.wait(lambda: trial.study.ledger.done(STAGE, None, mark) is not None)
+    cancel(trial.study)
     trial.ended()
 
 

@@ -49,11 +49,14 @@ def opened(folder: Path) -> Study:
 
 def work(folder: Path, stage: str, shard: int, threads: int) -> tuple[int, Outcome]:
     """One shard in a worker process: its size in units, and what came of it."""
+    import scipy.linalg  # noqa: F401 (its own BLAS is loaded before it is limited)
     import torch
+    from threadpoolctl import threadpool_limits
 
-    torch.set_num_threads(threads)
-    # One shard at a time in a process: a Dask worker may have several threads.
-    with _ONE:
+    # One shard at a time in a process: a Dask worker may have several threads. NumPy's BLAS is held to as
+    # many as PyTorch: workers beside each other would fight for the cores, and sums change with the number.
+    with _ONE, threadpool_limits(threads):
+        torch.set_num_threads(threads)
         study, step = opened(folder), find_stage(stage)
         return step.size(study, shard), run_shards(study, step, [shard], Silent())
 
