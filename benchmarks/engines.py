@@ -21,7 +21,14 @@ sys.path.insert(0, str(ROOT))
 from benchmarks.ecoli import SHARED, prepare  # noqa: E402
 from tests import slurm_lab  # noqa: E402
 from workbench import Study  # noqa: E402
-from workbench.config import InputConfig, JobConfig, RunConfig, SAEConfig, StudyConfig  # noqa: E402
+from workbench.config import (  # noqa: E402
+    ControlConfig,
+    InputConfig,
+    JobConfig,
+    RunConfig,
+    SAEConfig,
+    StudyConfig,
+)
 from workbench.engines.cluster import connect, on  # noqa: E402
 from workbench.engines.local import here, run  # noqa: E402
 from workbench.engines.survey import survey  # noqa: E402
@@ -79,14 +86,17 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--json", action="store_true", help="last line is one JSON object")
     parser.add_argument("--bases", type=int, default=1_000_000)
-    parser.add_argument("--tokens", type=int, default=500_000)
+    parser.add_argument("--tokens", type=int, default=200_000)
     args = parser.parse_args()
     if not SHARED.is_dir():
         print("skipped: no ../shared/data/ecoli beside the checkout")
         return
     # Threads change the order of sums: one for every engine, so that the bytes can be compared.
+    import scipy.linalg  # noqa: F401 (its own BLAS is loaded before it is limited)
     import torch
+    from threadpoolctl import threadpool_limits
 
+    threadpool_limits(1)
     torch.set_num_threads(1)
     why = slurm_lab.unavailable()
     results: dict[str, object] = {}
@@ -98,6 +108,7 @@ def main() -> None:
         config = StudyConfig(
             input=InputConfig(genome=str(genome), tracks=[str(t) for t in tracks]),
             sae=replace(SAEConfig(), tokens=args.tokens),
+            controls=ControlConfig(bases=60_000),
             run=RunConfig(shard_bases=args.bases // 8),
         )
         lab = None if why else slurm_lab.SlurmLab(folder / "lab")
