@@ -117,6 +117,7 @@ class FeatureShard:
         self.start, self.end = int(attrs["start"]), int(attrs["end"])
         self.n_features = int(attrs["n_features"])
         self.origin = Origin(str(attrs["model_hash"]), str(attrs["layer"]), str(attrs["sae_hash"]))
+        self._sides: dict[str, dict[str, h5py.Dataset]] = {}
 
     def __enter__(self) -> FeatureShard:
         return self
@@ -126,18 +127,27 @@ class FeatureShard:
 
     def rows(self, strand: str, start: int, end: int) -> StrandMap:
         """Reading of ``[start, end)``, which must lie within the shard."""
-        group = self.file[STRANDS[strand]]
+        side = self._side(strand)
         lo, hi = start - self.start, end - self.start
-        indptr = group["indptr"][lo : hi + 1]
+        indptr = side["indptr"][lo : hi + 1]
         first, last = int(indptr[0]), int(indptr[-1])
         features = Csr(
             indptr - first,
-            group["indices"][first:last].astype(np.int32),
-            group["values"][first:last],
+            side["indices"][first:last].astype(np.int32),
+            side["values"][first:last],
             self.n_features,
         )
-        mask = np.unpackbits(group["callable"][:], count=self.end - self.start).astype(bool)
-        return StrandMap(features, mask[lo:hi])
+        packed = side["callable"][lo // 8 : (hi + 7) // 8]
+        mask = np.unpackbits(packed)[lo % 8 :][: hi - lo].astype(bool)
+        return StrandMap(features, mask)
+
+    def _side(self, strand: str) -> dict[str, h5py.Dataset]:
+        """Arrays of one strand's reading; h5py takes longer to find one than to read a few of its rows."""
+        if strand not in self._sides:
+            group = self.file[STRANDS[strand]]
+            names = ("indptr", "indices", "values", "callable")
+            self._sides[strand] = {name: group[name] for name in names}
+        return self._sides[strand]
 
     def zoom(self, strand: str, size: int) -> Zoom:
         """A whole level of the pyramid; bin 0 begins at ``start``."""

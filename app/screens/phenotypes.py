@@ -104,7 +104,9 @@ def pictures(opened: Opened, name: str, rows: pd.DataFrame) -> None:
     passed = tested.loc[tested["q"] <= 0.05, "minus_log10_p"]
     level = pd.DataFrame({"level": [float(passed.min())] if len(passed) else []})
     line = alt.Chart(level).mark_rule(strokeDash=[4, 3], color="#888888").encode(y="level:Q")
-    shape = alt.Shape("burden:N", title="burden")
+    # Grey is legible on white and on black; the legend would draw these black.
+    grey = alt.Legend(symbolFillColor="gray", symbolStrokeColor="gray")
+    shape = alt.Shape("burden:N", title="burden", legend=grey)
     y = alt.Y("minus_log10_p:Q", title="−log10 p")
     manhattan, volcano, quantile = st.tabs(["Manhattan", "Volcano", "QQ"])
     with manhattan:
