@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import argparse
 import json
+import os
 import sys
 import tempfile
 import time
@@ -17,6 +18,9 @@ from pathlib import Path
 
 ROOT = Path(__file__).resolve().parents[1]
 sys.path.insert(0, str(ROOT))
+# Threads change the order of sums: one for every engine, as the jobs' scripts have it, so that the bytes can
+# be compared. Set before NumPy and PyTorch are loaded, which read it once.
+os.environ["OMP_NUM_THREADS"] = "1"
 
 from benchmarks.ecoli import SHARED, prepare  # noqa: E402
 from tests import slurm_lab  # noqa: E402
@@ -91,13 +95,6 @@ def main() -> None:
     if not SHARED.is_dir():
         print("skipped: no ../shared/data/ecoli beside the checkout")
         return
-    # Threads change the order of sums: one for every engine, so that the bytes can be compared.
-    import scipy.linalg  # noqa: F401 (its own BLAS is loaded before it is limited)
-    import torch
-    from threadpoolctl import threadpool_limits
-
-    threadpool_limits(1)
-    torch.set_num_threads(1)
     why = slurm_lab.unavailable()
     results: dict[str, object] = {}
     with tempfile.TemporaryDirectory() as name:
