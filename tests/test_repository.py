@@ -10,6 +10,8 @@ from pathlib import Path
 
 import pytest
 
+from workbench.demo_study import ARCHIVE
+
 ROOT = Path(__file__).resolve().parents[1]
 LIMIT = 2_000_000
 """Bytes of the largest file that is not a set of weights."""
