@@ -86,6 +86,15 @@ COLUMNS: dict[str, Column] = {
     "driving_delta": Column("array", "burden less that without the variant, mean over carriers"),
     "driving_alone": Column("array", "the variant on the reference, less the reference"),
     "driving_share": Column("array", "share of carriers x |delta|"),
+    "ablation_active": Column(
+        "number", "readings of the region (reference) on which the feature is on"
+    ),
+    "ablation_bits": Column(
+        "number", "bits a base that the model loses there with the feature switched off"
+    ),
+    "ablation_kl": Column(
+        "number", "divergence of its predictions from the untouched, bits a base"
+    ),
     "catalogue_variants": Column("array", "driving variants that the catalogue names"),
     "catalogue_share": Column("number", "their share together; missing without a catalogue"),
     "label": Column("string", "annotation that the feature fits best"),

@@ -7,6 +7,7 @@ from pathlib import Path
 import pandas as pd
 
 from workbench.atomic import write_atomic
+from workbench.biomarkers.ablations import ABLATION_COLUMNS, ablate_region
 from workbench.biomarkers.candidates import DRIVER_COLUMNS, KEY, drive, driven_regions
 from workbench.biomarkers.table import make_tables
 from workbench.progress import Progress
@@ -20,8 +21,11 @@ def _path(study: Study, shard: int) -> Path:
 
 
 def run(study: Study, shard: int, progress: Progress) -> int:
-    """Find the driving variants of one region's candidates."""
-    table = drive(study, driven_regions(study)[shard])
+    """Find the driving variants of one region's candidates, and switch their features off."""
+    region = driven_regions(study)[shard]
+    table = drive(study, region)
+    off = ablate_region(study, region, sorted(set(table["feature"])))
+    table = table.merge(off, on="feature", how="left")
     path = _path(study, shard)
     path.parent.mkdir(parents=True, exist_ok=True)
     with write_atomic(path) as temporary:
@@ -33,7 +37,9 @@ def run(study: Study, shard: int, progress: Progress) -> int:
 def finish(study: Study) -> None:
     """Write the tables ``biomarkers`` and, a row a candidate and lineage, ``biomarker_lineages``."""
     parts = [pd.read_parquet(_path(study, i)) for i in range(len(driven_regions(study)))]
-    empty = pd.DataFrame(columns=[*KEY, *DRIVER_COLUMNS]).astype({"feature": "int64"})
+    empty = pd.DataFrame(columns=[*KEY, *DRIVER_COLUMNS, *ABLATION_COLUMNS]).astype(
+        {"feature": "int64"}
+    )
     drivers = pd.concat(parts, ignore_index=True) if parts else empty
     table, effects = make_tables(study, drivers)
     study.write_table("biomarkers", table)

@@ -59,6 +59,18 @@ def test_the_planted_variant_drives_the_first_candidate(study: Study) -> None:
     assert first["cv_auroc_delta"] == pytest.approx(expected)
 
 
+def test_features_switched_off(study: Study) -> None:
+    table = study.table("biomarkers")
+    assert study.config.phenotype.strand == "both"
+    for row in table.itertuples():
+        maps = [study.features.rows(CONTIG, row.start, row.end, strand) for strand in "+-"]
+        assert row.ablation_active == sum((m.features.indices == row.feature).sum() for m in maps)
+        assert np.isfinite(row.ablation_bits) and row.ablation_kl >= 0
+        assert (row.ablation_kl > 0) == (row.ablation_active > 0)
+    # The same feature over the same region has one effect, whatever the burden.
+    assert (table.groupby(["region", "feature"])["ablation_bits"].nunique() == 1).all()
+
+
 def test_the_table_says_where_it_is_from_and_of_what(study: Study) -> None:
     table = study.table("biomarkers")
     assert list(table) == list(COLUMNS) == [f["name"] for f in schema()["fields"]]
