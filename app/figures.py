@@ -9,6 +9,8 @@ import altair as alt
 import pandas as pd
 import streamlit as st
 
+from app.room import keep_room, least_height
+
 Figure = (
     alt.Chart
     | alt.LayerChart
@@ -51,12 +53,12 @@ def picture(
     **more: Any,
 ) -> Any:
     """Draw a chart or a Vega-Lite spec with buttons for its files; gives what Streamlit gives."""
+    spec = chart if isinstance(chart, dict) else chart.to_dict()
+    keep_room(f"chart_{name}", least_height(spec))
     if isinstance(chart, dict):
         said = st.vega_lite_chart(chart, key=f"chart_{name}", **more)
-        spec = chart
     else:
         said = st.altair_chart(chart, key=f"chart_{name}", **more)
-        spec = chart.to_dict()
     place = st.container(horizontal=True)
     for format, mime in (("svg", "image/svg+xml"), ("png", "image/png")):
         place.download_button(

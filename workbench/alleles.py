@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 from itertools import pairwise
 
+import numpy as np
 import pandas as pd
 
 from workbench.errors import InputError
@@ -13,7 +14,7 @@ from workbench.pasted import Pasted, firing
 
 _CHANGE = re.compile(r"(\d+):([A-Za-z]*):([A-Za-z]*)")
 LEAST = 0.05
-"""Change of a feature's largest value, as a share of its largest in the genome, from which it is told."""
+"""Change of a feature's largest value, as a share of its largest anywhere, from which it is told."""
 
 
 def apply_changes(sequence: str, text: str) -> str:
@@ -51,8 +52,8 @@ def gained_and_lost(reference: Pasted, allele: Pasted, catalog: pd.DataFrame) ->
     DataFrame
         ``feature``, ``change`` (``gained``: fires in the allele alone, ``lost``, ``stronger``, ``weaker``),
         ``reference`` and ``allele`` (largest value, 0 where it does not fire), ``difference``,
-        ``of_genome``: the difference as a share of the feature's largest value in the genome; largest
-        first, those of at least ``LEAST`` alone.
+        ``of_largest``: the difference as a share of the feature's largest value in the genome or in the two
+        sequences, whichever is larger; largest first, those of at least ``LEAST`` alone.
     """
     largest = {}
     for name, pasted in (("reference", reference), ("allele", allele)):
@@ -61,12 +62,15 @@ def gained_and_lost(reference: Pasted, allele: Pasted, catalog: pd.DataFrame) ->
     table = pd.DataFrame(largest).fillna(0.0).rename_axis("feature").reset_index()
     table["difference"] = table["allele"] - table["reference"]
     top = catalog["max"].reindex(table["feature"]).to_numpy()
-    table["of_genome"] = table["difference"] / top
+    # A feature may fire here and nowhere in the genome.
+    table["of_largest"] = table["difference"] / np.fmax(
+        top, table[["reference", "allele"]].max(axis=1)
+    )
     table["change"] = "stronger"
     table.loc[table["difference"] < 0, "change"] = "weaker"
     table.loc[table["reference"] == 0, "change"] = "gained"
     table.loc[table["allele"] == 0, "change"] = "lost"
-    table = table[table["of_genome"].abs() >= LEAST].astype({"feature": int})
-    order = table["of_genome"].abs().sort_values(ascending=False, kind="stable").index
-    columns = ["feature", "change", "reference", "allele", "difference", "of_genome"]
+    table = table[table["of_largest"].abs() >= LEAST].astype({"feature": int})
+    order = table["of_largest"].abs().sort_values(ascending=False, kind="stable").index
+    columns = ["feature", "change", "reference", "allele", "difference", "of_largest"]
     return table.loc[order, columns].reset_index(drop=True)

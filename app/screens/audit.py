@@ -10,6 +10,7 @@ from app import commands
 from app.data import Opened, current
 from app.figures import table_file
 from app.portrait import table
+from app.room import TABLE_ROW, keep_room
 from app.tables import AUDIT, COLUMNS, CONCEPTS, COPIES, UNEXPLAINED
 from app.words import plain
 from workbench.audit.flags import FLAGS
@@ -49,7 +50,8 @@ def flags(opened: Opened) -> None:
          "rule": flag.rule}
         for name, flag in FLAGS.items()
     ]  # fmt: skip
-    st.dataframe(rows, hide_index=True, height="content")
+    keep_room("flags", TABLE_ROW * (len(rows) + 1))
+    st.container(key="flags").dataframe(rows, hide_index=True, height="content")
 
 
 def section(opened: Opened, part: Section) -> None:

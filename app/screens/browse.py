@@ -10,10 +10,21 @@ from app.data import Opened, current
 from app.downloads import downloads
 from app.lanes import tracks
 from app.panels import command, fires_here, tables
-from app.scene import message
+from app.room import keep_room
+from app.scene import SIDES, Shown, message
 from app.toolbar import controls, place_box
 from app.words import plain
 from workbench import InputError
+
+BOXES, STAGE, LANE = 250, 107, 24
+"""Pixels that the boxes take on a wide screen, a canvas with nothing on it, and a track at least."""
+
+
+def least_stage(shown: Shown) -> int:
+    """Pixels that the canvas has at least, as ``component/paint.js`` lays it out."""
+    half = 14 if shown.view.draw == "heat" else 23
+    strip = half * len(SIDES[shown.view.strands]) + 7
+    return STAGE + LANE * len(shown.tracks) + strip * len(shown.features)
 
 
 def view(opened: Opened) -> None:
@@ -29,7 +40,9 @@ def view(opened: Opened) -> None:
         place_box(opened, None)
         st.error(plain(str(error)))
         return
-    boxes, stage = st.container(), st.container()
+    boxes, stage = st.container(key="boxes"), st.container(key="stage")
+    keep_room("boxes", BOXES)
+    keep_room("stage", least_stage(shown))
     # What is written first is on its way first.
     with stage:
         canvas(message(opened, shown, client(shown)), KEY, on_moved, on_brushed)

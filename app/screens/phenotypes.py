@@ -73,15 +73,23 @@ def _tiers() -> alt.Color:
 
 def _points(rows: pd.DataFrame) -> alt.Chart:
     columns = ["region", "feature", "burden", "minus_log10_p", "chrom", "start", "end"]
-    columns += ["q", "beta", "evidence_tier", "at"]
+    columns += ["q", "beta", "effect", "evidence_tier", "at"]
     return alt.Chart(rows[columns]).mark_point(filled=True, size=42, opacity=0.75)
 
 
 TIPS: list[str | alt.Tooltip] = [
     "region:N", "feature:N", "burden:N", "evidence_tier:N",
     alt.Tooltip("minus_log10_p:Q", title="−log10 p", format=".2f"),
-    alt.Tooltip("q:Q", format=".1e"), alt.Tooltip("beta:Q", title="effect", format=".3f"),
+    alt.Tooltip("q:Q", format=".1e"), alt.Tooltip("beta:Q", title="effect a unit", format=".3~g"),
+    alt.Tooltip("effect:Q", title="effect of one sd", format=".3~g"),
 ]  # fmt: skip
+
+
+def _decades(values: pd.Series, least: float) -> list[float]:
+    """Powers of ten on both sides of 0, from ``least`` to the largest."""
+    first, last = (np.log10(v) for v in (least, max(least, float(values.abs().max()))))
+    powers = [10.0**p for p in range(int(np.ceil(first)), int(np.floor(last)) + 1)]
+    return [-p for p in reversed(powers)] + [0.0, *powers]
 
 
 def pictures(opened: Opened, name: str, rows: pd.DataFrame) -> None:
@@ -100,7 +108,9 @@ def pictures(opened: Opened, name: str, rows: pd.DataFrame) -> None:
     contigs = opened.evidence.manifest.contigs
     before = dict(zip(contigs, np.cumsum([0, *list(contigs.values())[:-1]]), strict=True))
     middle = (drawn["start"] + drawn["end"]) / 2
-    drawn = drawn.assign(at=middle + drawn["chrom"].map(before).astype(float))
+    drawn = drawn.assign(
+        at=middle + drawn["chrom"].map(before).astype(float), effect=drawn["beta"] * drawn["sd"]
+    )
     passed = tested.loc[tested["q"] <= 0.05, "minus_log10_p"]
     level = pd.DataFrame({"level": [float(passed.min())] if len(passed) else []})
     line = alt.Chart(level).mark_rule(strokeDash=[4, 3], color="#888888").encode(y="level:Q")
@@ -121,8 +131,13 @@ def pictures(opened: Opened, name: str, rows: pd.DataFrame) -> None:
         points = _points(drawn).encode(x=x, y=y, color=_tiers(), shape=shape, tooltip=TIPS)
         picture(alt.layer(points, line).properties(height=300), "manhattan", width="stretch")
     with volcano:
+        # Burdens that lineages explain have effects out of all proportion, so the axis is bent.
+        typical = float(drawn["effect"].abs().median()) or 1.0
         x = alt.X(
-            "beta:Q", title="effect (beta)", scale=alt.Scale(zero=True), axis=alt.Axis(grid=False)
+            "effect:Q",
+            title="effect of one standard deviation of the burden",
+            scale=alt.Scale(type="symlog", constant=typical),
+            axis=alt.Axis(grid=False, format="~r", values=_decades(drawn["effect"], typical)),
         )
         points = _points(drawn).encode(x=x, y=y, color=_tiers(), shape=shape, tooltip=TIPS)
         picture(alt.layer(points, line).properties(height=300), "volcano", width="stretch")
@@ -251,9 +266,8 @@ def by_lineage(opened: Opened, row: dict[str, object]) -> None:
         x="beta:Q", tooltip=["group", "n", alt.Tooltip("beta", format=".3f")]
     )
     zero = alt.Chart(pd.DataFrame({"x": [0]})).mark_rule(strokeDash=[4, 3], color="#888888")
-    chart = alt.layer(zero.encode(x="x:Q"), ranges, points).properties(
-        height=max(60, 22 * len(own))
-    )
+    # Streamlit counts the axis as part of the height.
+    chart = alt.layer(zero.encode(x="x:Q"), ranges, points).properties(height=70 + 22 * len(own))
     picture(chart, f"lineages_{row['candidate_id']}", width="stretch")
     heterogeneity = row.get("heterogeneity_p")
     if isinstance(heterogeneity, float) and np.isfinite(heterogeneity):

@@ -24,8 +24,8 @@ _ALLELE = {
     "reference": st.column_config.NumberColumn("in sequence", format="%.2f"),
     "allele": st.column_config.NumberColumn("in allele", format="%.2f"),
     "difference": st.column_config.NumberColumn(format="%.2f"),
-    "of_genome": st.column_config.NumberColumn(
-        "of its largest", format="percent", help="Of its largest value in the genome."
+    "of_largest": st.column_config.NumberColumn(
+        "of its largest", format="percent", help="Of its largest value, in the genome or here."
     ),
 }
 BINS = 500
@@ -169,10 +169,12 @@ def allele(opened: Opened, read: Read, key: tuple[str, ...]) -> None:
     )
     table = gained_and_lost(read, other, opened.evidence.catalog)
     if table.empty:
-        st.info(f"No feature changes by {LEAST:.0%} of its largest value in the genome.")
+        st.info(f"No feature changes by {LEAST:.0%} of its largest value.")
         return
     table.insert(1, "label", [short_label(opened.evidence, f) for f in table["feature"]])
-    st.caption(f"Features that change by {LEAST:.0%} or more of their largest in the genome.")
+    st.caption(
+        f"Features that change by {LEAST:.0%} or more of their largest, in the genome or here."
+    )
     st.dataframe(table, hide_index=True, height=260, column_config=_ALLELE)
     table_file(table, "allele")
 
@@ -210,7 +212,7 @@ def mutagenesis(opened: Opened, read: Read, key: tuple[str, ...], found: list[in
                 color=alt.Color(f"{what}:Q", scale=scale, title=None),
                 tooltip=["position", "reference", "letter", alt.Tooltip(what, format=".3f")],
             )
-            .properties(title=title, height=110)
+            .properties(title=title, height=220)
         )
         picture(chart, f"mutagenesis_{what}", width="stretch")
     table_file(table, "mutagenesis")

@@ -96,3 +96,7 @@ def test_features_gained_and_lost() -> None:
     }  # fmt: skip
     assert found["feature"].tolist() == [4, 0, 1, 2]
     assert found["difference"].tolist() == [8, -4, 4, -1]
+    # Fires in both and nowhere in the genome: a tiny change is not told, a whole one is.
+    nowhere = pd.DataFrame({"max": [0.0, 0.0]}, index=range(2))
+    found = gained_and_lost(pasted({0: 5}), pasted({0: 5.01, 1: 3}), nowhere)
+    assert found["feature"].tolist() == [1] and found["of_largest"].tolist() == [1]
