@@ -28,8 +28,12 @@ PAGES = {
 # An icon of our own: that of a page would be fetched from the internet.
 ICON = str(Path(__file__).with_name("icon.png"))
 st.set_page_config(page_title="Genomics workbench", page_icon=ICON, layout="wide")
-# The browser needs the height that the usual white above a page takes.
-st.html("<style>.block-container, [data-testid=stMainBlockContainer] {padding-top: 2.6rem}</style>")
+# The browser needs the height of the usual white above a page; a link that a key has reached must show.
+STYLE = """
+.block-container, [data-testid=stMainBlockContainer] {padding-top: 2.6rem}
+[data-testid=stSidebarNavLink]:focus-visible {outline: 2px solid currentColor; outline-offset: -2px}
+"""
+st.html(f"<style>{STYLE}</style>")
 # The default page has no address but the root, so it is one that only goes on to another.
 home = st.Page("screens/home.py", title="Home", default=True, visibility="hidden")
 pages = {

@@ -221,20 +221,33 @@ def _count(
                 n_levels += 1
                 asked[b] = False
         n, n_touched = 0, 0
-        for i in range(indptr[f], indptr[f + 1]):
-            row, level = rows[i], np.int32(bins[i])
-            segment = used[row]
-            if level < levels[0] or segment < 0:
+        i, stop = indptr[f], indptr[f + 1]
+        while i < stop:
+            segment = used[rows[i]]
+            begin, top = n, np.int32(-1)
+            # Bases of one segment lie in the same intervals, which are gone through once for all of them.
+            while i < stop and used[rows[i]] == segment:
+                level = np.int32(bins[i])
+                if level >= levels[0]:
+                    active[n], value[n] = rows[i], level
+                    top = max(top, level)
+                    n += 1
+                i += 1
+            if segment < 0:
+                n = begin
+            if n == begin:
                 continue
-            active[n], value[n] = row, level
-            n += 1
             for k in range(pointer[segment], pointer[segment + 1]):
-                if level >= threshold[f, member_column[k]]:
-                    interval = members[k]
-                    if hits[interval] == 0:
-                        touched[n_touched] = interval
-                        n_touched += 1
-                    hits[interval] += 1
+                least_level = threshold[f, member_column[k]]
+                if top < least_level:
+                    continue
+                interval, reached = members[k], np.int32(0)
+                for j in range(begin, n):
+                    reached += np.int32(value[j] >= least_level)
+                if hits[interval] == 0:
+                    touched[n_touched] = interval
+                    n_touched += 1
+                hits[interval] += reached
         for t in range(n_touched):
             interval = touched[t]
             hit_any[f, column[interval]] += 1
