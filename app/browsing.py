@@ -56,10 +56,17 @@ def on_moved() -> None:
     """The canvas was moved or zoomed, or has a new width."""
     event = said(KEY, "moved")
     at = str(event.get("at", ""))
-    if at:
+    # A place typed in the meantime counts for more than a move that was on its way.
+    if at and event.get("token", 0) == st.session_state.get("canvas_token", 0):
         st.session_state["canvas_at"] = at
         write_address(at=at)
     _note_client(event)
+
+
+def leave_canvas() -> None:
+    """The view is no longer what the canvas said last: the next one is a jump for it to follow."""
+    st.session_state.pop("canvas_at", None)
+    st.session_state["canvas_token"] = st.session_state.get("canvas_token", 0) + 1
 
 
 def on_brushed() -> None:

@@ -8,6 +8,7 @@ from app.browsing import (
     MOST_FEATURES,
     MOST_TRACKS,
     feature_of,
+    leave_canvas,
     parse,
     show_features,
     show_tracks,
@@ -45,7 +46,7 @@ def place_box(opened: Opened, shown: Shown | None) -> None:
 def _typed(opened: Opened) -> None:
     text = st.session_state["place"]
     st.session_state["place_said"] = ""
-    st.session_state.pop("canvas_at", None)
+    leave_canvas()
     write_address(at=text, brush="")
     feature = feature_of(text, opened)
     shown = parse().features

@@ -104,16 +104,34 @@ def repaints(page: Any, spans: list[tuple[int, int]]) -> list[Repaint]:
     return measured
 
 
-def feature_page(browser: Any, address: str) -> float:
-    """Seconds from a feature's address to its heading, in a fresh browser context."""
+class FeaturePage(NamedTuple):
+    """Seconds from the address to the heading and to the last line; from a number typed to the heading."""
+
+    heading: float
+    whole: float
+    next: float
+
+
+def feature_page(browser: Any, address: str, chosen: list[int]) -> FeaturePage:
+    """A feature's page opened in a fresh browser context, then the next feature on it."""
     context = browser.new_context()
     page = context.new_page()
+    seconds = []
     start = time.perf_counter()
-    page.goto(address)
-    page.get_by_role("heading", name="Feature").first.wait_for(timeout=120_000)
-    seconds = time.perf_counter() - start
+    page.goto(f"{address}?feature={chosen[0]}")
+    page.get_by_role("heading", name=f"Feature {chosen[0]}:").wait_for(timeout=120_000)
+    seconds.append(time.perf_counter() - start)
+    page.get_by_text("The command that makes this").wait_for(timeout=120_000)
+    seconds.append(time.perf_counter() - start)
+    page.wait_for_timeout(1500)
+    number = page.get_by_role("spinbutton").first
+    number.fill(str(chosen[1]))
+    start = time.perf_counter()
+    number.press("Enter")
+    page.get_by_role("heading", name=f"Feature {chosen[1]}:").wait_for(timeout=120_000)
+    seconds.append(time.perf_counter() - start)
     context.close()
-    return seconds
+    return FeaturePage(*seconds)
 
 
 def main() -> None:
@@ -151,9 +169,12 @@ def main() -> None:
             print(f"repaint_ms_max {max(move.ms for move in found):.0f}")
             for move in found:
                 print(f"  {move.bases} bases: {move.ms:.0f} ms{', waited' if move.waited else ''}")
-            one = f"{where}/feature?feature={chosen.split(',')[0]}"
-            pages = [feature_page(browser, one) for _ in range(4)][1:]
-            print(f"feature_page_s {statistics.median(pages):.2f}")
+            two = [int(feature) for feature in chosen.split(",")[:2]]
+            pages = [feature_page(browser, f"{where}/feature", two) for _ in range(4)][1:]
+            for name, seconds in zip(
+                ("", "whole_", "next_"), zip(*pages, strict=True), strict=True
+            ):
+                print(f"feature_page_{name}s {statistics.median(seconds):.2f}")
             for i in range(SESSIONS - 1):
                 other = browser.new_context().new_page()
                 other.goto(

@@ -203,7 +203,7 @@ class Browser {
       this.sent = this.address();
       this.sentWidth = width;
       const coarse = this.tiles.filter((t) => t.whole && t.chrom === this.view.chrom).map((t) => t.key);
-      this.send("moved", { at: this.sent, width, coarse, sharp: this.sharp() });
+      this.send("moved", { at: this.sent, width, coarse, sharp: this.sharp(), token: this.token });
     }, wait);
   }
 
