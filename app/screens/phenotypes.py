@@ -217,11 +217,13 @@ def closer(opened: Opened, row: dict[str, object]) -> None:
         said = (
             ", ".join(str(v) for v in list(drivers)[:6]) if isinstance(drivers, np.ndarray) else ""
         )
-        st.caption(
-            plain(
-                f"q {probability(float(str(row['q'])))}" + (f"; driven by {said}" if said else "")
-            )
-        )
+        words = [f"q {probability(float(str(row['q'])))}"]
+        if said:
+            words.append(f"driven by {said}")
+        lost = row.get("ablation_bits")
+        if isinstance(lost, float) and np.isfinite(lost):
+            words.append(f"switched off over the region, the model loses {lost:.2g} bits a base")
+        st.caption(plain("; ".join(words)))
         line = st.container(horizontal=True)
         if pd.notna(row.get("start")):
             chrom = str(row["chrom"])
