@@ -9,11 +9,9 @@ from typing import Any
 
 import pytest
 
-from tests.app.chromium import CHROMIUM, FLAGS, serving
+from tests.app.chromium import serving
 from tests.workbench.study_factory import Synthetic, make_study
 
-playwright = pytest.importorskip("playwright.sync_api", reason="playwright is not installed")
-pytestmark = pytest.mark.skipif(CHROMIUM is None, reason="no chromium on this machine")
 SHARP = ".browser[data-sharp='1'][data-pending='0']"
 
 
@@ -26,14 +24,6 @@ def made(tmp_path_factory: pytest.TempPathFactory) -> Synthetic:
 def address(made: Synthetic) -> Iterator[str]:
     with serving(made.study.folder) as (where, _):
         yield where
-
-
-@pytest.fixture(scope="module")
-def chromium() -> Iterator[Any]:
-    with playwright.sync_playwright() as session:
-        browser = session.chromium.launch(executable_path=CHROMIUM, args=FLAGS)
-        yield browser
-        browser.close()
 
 
 @pytest.fixture

@@ -18,14 +18,12 @@ import app
 from app import commands
 from app.data import Opened
 from app.takeout import ACTIVATIONS, FAILED, pack
-from tests.app.chromium import CHROMIUM, FLAGS, serving
+from tests.app.chromium import serving
 from tests.workbench.study_factory import Synthetic, make_study
 from workbench.cli import app as command_line
 from workbench.report.context import gather
 
-playwright = pytest.importorskip("playwright.sync_api", reason="playwright is not installed")
 MAIN = Path(app.__file__).with_name("main.py")
-needs_chromium = pytest.mark.skipif(CHROMIUM is None, reason="no chromium on this machine")
 QUIET = "[data-testid=stApp][data-test-script-state=notRunning]"
 
 
@@ -35,13 +33,12 @@ def made(tmp_path_factory: pytest.TempPathFactory) -> Synthetic:
 
 
 @pytest.fixture(scope="module")
-def page(made: Synthetic) -> Iterator[Any]:
-    with serving(made.study.folder) as (where, _), playwright.sync_playwright() as session:
-        browser = session.chromium.launch(executable_path=CHROMIUM, args=FLAGS)
-        found = browser.new_page(base_url=where, viewport={"width": 1300, "height": 1600})
+def page(made: Synthetic, chromium: Any) -> Iterator[Any]:
+    with serving(made.study.folder) as (where, _):
+        found = chromium.new_page(base_url=where, viewport={"width": 1300, "height": 1600})
         found.set_default_timeout(60_000)
         yield found
-        browser.close()
+        found.close()
 
 
 def visit(page: Any, address: str, words: str) -> None:
@@ -64,13 +61,11 @@ PAGES = [
 ]
 
 
-@needs_chromium
 @pytest.mark.parametrize(("address", "words"), PAGES, ids=[a for a, _ in PAGES])
 def test_pages_open(page: Any, address: str, words: str) -> None:
     visit(page, address, words)
 
 
-@needs_chromium
 def test_a_download_is_read_back(page: Any) -> None:
     visit(page, "/atlas?verdict=learnt", "Files of")
     with page.expect_download() as waiting:

@@ -15,13 +15,10 @@ import pandas as pd
 import psutil
 import pytest
 
-from tests.app.chromium import CHROMIUM, FLAGS, serving
+from tests.app.chromium import serving
 from tests.workbench.study_factory import make_study
 from workbench import Study
 from workbench.notes import Note, write_note
-
-playwright = pytest.importorskip("playwright.sync_api", reason="playwright is not installed")
-pytestmark = pytest.mark.skipif(CHROMIUM is None, reason="no chromium on this machine")
 
 HTML = '<img src=x onerror="window.fired=1">'
 SHARP = ".browser[data-sharp='1'][data-pending='0']"
@@ -67,14 +64,6 @@ def _samples(study: Study) -> None:
 def server(home: Path) -> Iterator[tuple[str, int]]:
     with serving(None, {"WORKBENCH_STUDIES": str(home)}) as found:
         yield found
-
-
-@pytest.fixture(scope="module")
-def chromium() -> Iterator[Any]:
-    with playwright.sync_playwright() as session:
-        browser = session.chromium.launch(executable_path=CHROMIUM, args=FLAGS)
-        yield browser
-        browser.close()
 
 
 @pytest.fixture

@@ -12,11 +12,10 @@ from typing import Any
 
 import pytest
 
-from tests.app.chromium import CHROMIUM, FLAGS, serving
+from tests.app.chromium import serving
 from workbench.demo_study import shipped
 
 playwright = pytest.importorskip("playwright.sync_api", reason="playwright is not installed")
-pytestmark = pytest.mark.skipif(CHROMIUM is None, reason="no chromium on this machine")
 
 
 @pytest.fixture(scope="module")
@@ -28,14 +27,6 @@ def studies(tmp_path_factory: pytest.TempPathFactory) -> Path:
 def address(studies: Path) -> Iterator[str]:
     with serving(None, {"WORKBENCH_STUDIES": str(studies)}) as (where, _):
         yield where
-
-
-@pytest.fixture(scope="module")
-def chromium() -> Iterator[Any]:
-    with playwright.sync_playwright() as session:
-        browser = session.chromium.launch(executable_path=CHROMIUM, args=FLAGS)
-        yield browser
-        browser.close()
 
 
 @pytest.fixture
