@@ -5,6 +5,8 @@ from __future__ import annotations
 import numpy as np
 from numba import njit, prange
 
+from feature_mining.threads import use_threads
+
 
 def moments(
     values: np.ndarray, basis: np.ndarray, weights: np.ndarray
@@ -30,6 +32,7 @@ def moments(
     rows = np.ascontiguousarray(values)
     products: np.ndarray
     squares: np.ndarray
+    use_threads()
     products, squares = _moments(rows, columns, np.ascontiguousarray(weights, dtype=np.float64))
     return products, squares
 

@@ -9,6 +9,8 @@ from typing import NamedTuple
 import numpy as np
 from numba import njit, prange
 
+from feature_mining.threads import use_threads
+
 
 class Patterns(NamedTuple):
     """Features with one and the same sample vector are one pattern.
@@ -89,6 +91,7 @@ def rarity(values: np.ndarray, cases: np.ndarray) -> Rarity:
     values : float (n_features, n_samples), NaN where missing
     cases : bool (n_samples,)
     """
+    use_threads()
     common, carriers, case_carriers = _rarity(
         np.ascontiguousarray(values), np.asarray(cases, np.bool_)
     )

@@ -17,6 +17,7 @@ from feature_mining.sae.model import BLOCK, fold
 from feature_mining.sae.objective import Outcome, across, auxiliary
 from feature_mining.sae.selection import keep_largest
 from feature_mining.sae.start import Start, require_k, unit_rows
+from feature_mining.threads import use_threads
 
 _MARGIN = 0.85
 """Candidates are values above this share of the last cut."""
@@ -129,7 +130,7 @@ class BatchTopK:
     # -- the reconstruction loss ----------------------------------------------------------------
 
     def _sparse(self, x: Tensor, centred: Tensor, factor: float) -> Gradients:
-        kernels.use_threads()
+        use_threads()
         pairs = self._select(centred)
         back = np.empty_like(pairs.values)
         output = torch.empty_like(x)

@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import numba
 import numpy as np
-import torch
 
 CHUNK = 64
 """Rows that a thread takes together."""
@@ -54,15 +53,6 @@ def compact_chunks(pre, floor, counts, indices, values, found):
     for chunk in numba.prange(-(-rows // CHUNK)):
         part = slice(chunk * CHUNK, min(rows, (chunk + 1) * CHUNK))
         found[chunk] = compact(pre[part], floor, counts[part], indices[chunk], values[chunk])
-
-
-def use_threads() -> None:
-    """Let the loops below use as many threads as PyTorch does.
-
-    They run on threads of OpenMP, which do not survive ``fork``: a child that is to train or select must
-    be spawned, as the workers here are.
-    """
-    numba.set_num_threads(max(1, min(torch.get_num_threads(), numba.config.NUMBA_NUM_THREADS)))  # type: ignore[attr-defined]
 
 
 @numba.njit(cache=True, nogil=True)

@@ -19,8 +19,8 @@ import torch
 from torch import Tensor
 
 from feature_mining.feature_map import Csr
-from feature_mining.sae import kernels
 from feature_mining.sae.model import BLOCK, SparseAutoencoder, require_finite
+from feature_mining.threads import use_threads
 
 _STEPS = 2
 """Steps of a row, at most, as a multiple of ``k``."""
@@ -104,7 +104,7 @@ class Pursuit:
         codes = np.zeros((len(rows), sae.config.d_sae), np.float32)
         gains = np.zeros((len(rows), self.steps), np.float32)
         block = sae.W_dec.new_zeros(BLOCK, sae.config.d_in)
-        kernels.use_threads()
+        use_threads()
         for start in range(0, len(rows), BLOCK):
             piece = rows[start : start + BLOCK].to(block)
             # Blocks of one shape: not even rounding depends on the rest of the batch.
