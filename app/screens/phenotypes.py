@@ -132,7 +132,8 @@ def pictures(opened: Opened, name: str, rows: pd.DataFrame) -> None:
         picture(alt.layer(points, line).properties(height=300), "manhattan", width="stretch")
     with volcano:
         # Burdens that lineages explain have effects out of all proportion, so the axis is bent.
-        typical = float(drawn["effect"].abs().median()) or 1.0
+        middle_effect = float(drawn["effect"].abs().median())
+        typical = middle_effect if middle_effect > 0 else 1.0  # also where none is known
         x = alt.X(
             "effect:Q",
             title="effect of one standard deviation of the burden",
