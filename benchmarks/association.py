@@ -37,7 +37,7 @@ from feature_mining.association.labels import LabelStates, label_states, track_c
 from feature_mining.association.signals import SignalCounts, add_signal, level_edges
 from feature_mining.association.sparse import bin_values, by_feature, value_edges
 
-STRETCH_NONZEROS = 25_165_824
+STRETCH_NONZEROS = 12_582_912
 """Non-zeros read at a time: what bounds the memory of a stretch."""
 SLICE = 393_216
 THRESHOLDS = (0.0, 0.15, 0.5, 0.6, 0.8)

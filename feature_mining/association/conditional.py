@@ -132,21 +132,24 @@ def add_strata(
         strata.bases[column] += np.bincount(kind, weights=per_state, minlength=4).astype(np.int64)
     _count(
         features.indptr, features.rows, bins, np.ascontiguousarray(threshold[:, children]),
-        used_states(labels, use), own, held, own & held, children, strata.active,
+        used_states(labels, use), own, held, children, strata.active,
     )  # fmt: skip
 
 
 @numba.njit(cache=True, nogil=True)
-def _count(indptr, rows, bins, threshold, states, own, held, both, children, active_bases):
+def _count(indptr, rows, bins, threshold, states, own, held, children, active_bases):
     """Active bases at each column's threshold: all, in the column, in its parent, in both."""
     n_columns = threshold.shape[1]
     n_bins = np.int64(threshold.max()) + 1
     for i in range(bins.size):
         n_bins = max(n_bins, np.int64(bins[i]) + 1)
     active = np.zeros(n_bins, np.int64)
-    in_own = np.zeros((n_bins, n_columns), np.uint16)
+    least = np.zeros(n_columns, np.uint16)
+    in_own = np.zeros(n_columns, np.uint16)
     in_held, in_both = np.zeros_like(in_own), np.zeros_like(in_own)
     for f in range(indptr.size - 1):
+        for c in range(n_columns):
+            least[c] = threshold[f, c]
         last = indptr[f]
         while last < indptr[f + 1]:
             first = last
@@ -155,29 +158,21 @@ def _count(indptr, rows, bins, threshold, states, own, held, both, children, act
             for i in range(first, last):
                 state = states[rows[i]]
                 if state >= 0:
-                    b = np.int64(bins[i])
+                    b = np.uint16(bins[i])
                     active[b] += 1
                     for c in range(n_columns):
-                        in_own[b, c] += own[state, c]
-                    for c in range(n_columns):
-                        in_held[b, c] += held[state, c]
-                    for c in range(n_columns):
-                        in_both[b, c] += both[state, c]
-            # From "in the bin" to "in the bin or above", which the chunk keeps within 16 bits.
+                        on = np.uint16(least[c] <= b)
+                        in_own[c] += own[state, c] & on
+                        in_held[c] += held[state, c] & on
+                        in_both[c] += own[state, c] & held[state, c] & on
             for low in range(n_bins - 2, -1, -1):
                 active[low] += active[low + 1]
-                for c in range(n_columns):
-                    in_own[low, c] += in_own[low + 1, c]
-                for c in range(n_columns):
-                    in_held[low, c] += in_held[low + 1, c]
-                for c in range(n_columns):
-                    in_both[low, c] += in_both[low + 1, c]
             for c in range(n_columns):
-                level, column = threshold[f, c], children[c]
-                active_bases[f, 0, column] += active[level]
-                active_bases[f, 1, column] += in_own[level, c]
-                active_bases[f, 2, column] += in_held[level, c]
-                active_bases[f, 3, column] += in_both[level, c]
+                column = children[c]
+                active_bases[f, 0, column] += active[least[c]]
+                active_bases[f, 1, column] += in_own[c]
+                active_bases[f, 2, column] += in_held[c]
+                active_bases[f, 3, column] += in_both[c]
             active[:] = 0
             in_own[:] = 0
             in_held[:] = 0

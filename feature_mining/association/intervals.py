@@ -27,6 +27,9 @@ from feature_mining.association.sparse import Csc
 
 DEFAULT_GAP = 3
 
+FEW = 4
+"""Active bases that are compared with every threshold; more are counted by level first."""
+
 
 @dataclass(frozen=True)
 class IntervalCounts:
@@ -145,24 +148,49 @@ def add_intervals(
     shape = (features.n_features, intervals.pointer.size - 1)
     if threshold.shape != shape:
         raise ValueError(f"thresholds of shape {threshold.shape}, expected {shape}")
-    held = np.diff(intervals.pointer)
-    counts.n_intervals[:] += held
-    cover = _cover(intervals, len(use))
-    column = np.repeat(np.arange(shape[1], dtype=np.int32), held)
+    counts.n_intervals[:] += np.diff(intervals.pointer)
+    places = _places(intervals)
+    cover = _cover(places, len(use))
     _count(
         features.indptr, features.rows, bins, np.ascontiguousarray(threshold, np.int32),
-        np.where(use, cover.segments, -1), gap, cover.segments, cover.pointer, cover.members,
-        column[cover.members], cover.shortest, column, intervals.starts, intervals.ends,
-        intervals.usable,
+        np.where(use, cover.segments, cover.segments.dtype.type(-1)), gap, *cover, *places,
         counts.hit_any, counts.hit_half, counts.n_runs, counts.run_hits,
     )  # fmt: skip
 
 
-class _Cover(NamedTuple):
-    """Stretches between interval ends, and the intervals over each, the shortest first.
+class _Places(NamedTuple):
+    """Intervals of equal ends once, with all columns that hold one: tracks share many.
 
-    segments : int32 (n_rows), stretch of every row; pointer : int64 (stretches + 1); members : int32;
-    shortest : int64 (stretches), length of the first member, no length at all where there is none
+    starts, ends, usable : int64 (places); pointer : int64 (places + 1); columns : int32 (intervals)
+    """
+
+    starts: np.ndarray
+    ends: np.ndarray
+    usable: np.ndarray
+    pointer: np.ndarray
+    columns: np.ndarray
+
+
+def _places(intervals: StretchIntervals) -> _Places:
+    column = np.repeat(
+        np.arange(intervals.pointer.size - 1, dtype=np.int32), np.diff(intervals.pointer)
+    )
+    order = np.lexsort((column, intervals.ends, intervals.starts))
+    starts, ends = intervals.starts[order], intervals.ends[order]
+    new = np.ones(starts.size, bool)
+    new[1:] = (np.diff(starts) != 0) | (np.diff(ends) != 0)
+    first = np.flatnonzero(new)
+    return _Places(
+        starts[first], ends[first], intervals.usable[order][first],
+        np.append(first, starts.size).astype(np.int64), column[order],
+    )  # fmt: skip
+
+
+class _Cover(NamedTuple):
+    """Segments between the ends of places, and the places over each, the shortest first.
+
+    segments : int16 or int32 (n_rows), segment of every row; pointer : int64 (segments + 1); members : int32;
+    shortest : int64 (segments), length of the first member, no length at all where there is none
     """
 
     segments: np.ndarray
@@ -171,34 +199,35 @@ class _Cover(NamedTuple):
     shortest: np.ndarray
 
 
-def _cover(intervals: StretchIntervals, n: int) -> _Cover:
-    cuts = np.unique(np.concatenate([intervals.starts, intervals.ends, [0, n]]))
-    first, last = (np.searchsorted(cuts, at) for at in (intervals.starts, intervals.ends))
+def _cover(places: _Places, n: int) -> _Cover:
+    cuts = np.unique(np.concatenate([places.starts, places.ends, [0, n]]))
+    first, last = (np.searchsorted(cuts, at) for at in (places.starts, places.ends))
     # Written in order of length, so that each list comes out sorted by it.
-    order = np.argsort(intervals.ends - intervals.starts, kind="stable")
+    order = np.argsort(places.ends - places.starts, kind="stable")
     spans = last[order] - first[order]
     owner = np.repeat(order, spans)
     within = np.arange(spans.sum()) - np.repeat(np.cumsum(spans) - spans, spans)
     segment = np.repeat(first[order], spans) + within
     by_segment = np.argsort(segment, kind="stable")
     pointer = np.concatenate([[0], np.cumsum(np.bincount(segment, minlength=cuts.size - 1))])
-    segments = np.repeat(np.arange(cuts.size - 1, dtype=np.int32), np.diff(cuts))
+    # Read at random, once a non-zero: half the bytes, half the cache.
+    narrow = np.int16 if cuts.size <= np.iinfo(np.int16).max else np.int32
+    segments = np.repeat(np.arange(cuts.size - 1, dtype=narrow), np.diff(cuts))
     members = owner[by_segment].astype(np.int32)
     shortest = np.full(cuts.size - 1, np.iinfo(np.int64).max)
     held = np.flatnonzero(np.diff(pointer))
     first_member = members[pointer[held]]
-    shortest[held] = intervals.ends[first_member] - intervals.starts[first_member]
+    shortest[held] = places.ends[first_member] - places.starts[first_member]
     return _Cover(segments, pointer.astype(np.int64), members, shortest)
 
 
 @numba.njit(cache=True, nogil=True)
 def _count(
-    indptr, rows, bins, threshold, used, gap, segments, pointer, members, member_column, shortest,
-    column, starts, ends, usable, hit_any, hit_half, n_runs, run_hits,
+    indptr, rows, bins, threshold, used, gap, segments, pointer, members, shortest,
+    starts, ends, usable, held, columns, hit_any, hit_half, n_runs, run_hits,
 ):  # fmt: skip
     n_columns = threshold.shape[1]
-    hits = np.zeros(starts.size, np.int32)
-    touched = np.empty(starts.size, np.int32)
+    seen = np.full(starts.size, -1, np.int32)
     counted = np.full(n_columns, -1, np.int64)
     run = 0
     least = shortest.min()
@@ -207,10 +236,12 @@ def _count(
         top_bin = max(top_bin, np.int64(bins[i]))
     lone, runs = np.zeros(top_bin + 1, np.int64), np.zeros(top_bin + 1, np.int64)
     asked, levels = np.zeros(top_bin + 1, np.bool_), np.empty(top_bin + 1, np.int64)
+    reached = np.zeros(top_bin + 1, np.int64)
     longest = np.int64(1)
     for f in range(indptr.size - 1):
         longest = max(longest, indptr[f + 1] - indptr[f])
     active, value = np.empty(longest, np.int32), np.empty(longest, np.int32)
+    segment_of = np.empty(longest, np.int32)
     for f in range(indptr.size - 1):
         for c in range(n_columns):
             asked[threshold[f, c]] = True
@@ -220,40 +251,52 @@ def _count(
                 levels[n_levels] = b
                 n_levels += 1
                 asked[b] = False
-        n, n_touched = 0, 0
-        i, stop = indptr[f], indptr[f + 1]
-        while i < stop:
-            segment = used[rows[i]]
-            begin, top = n, np.int32(-1)
-            # Bases of one segment lie in the same intervals, which are gone through once for all of them.
-            while i < stop and used[rows[i]] == segment:
-                level = np.int32(bins[i])
-                if level >= levels[0]:
-                    active[n], value[n] = rows[i], level
-                    top = max(top, level)
-                    n += 1
-                i += 1
-            if segment < 0:
-                n = begin
-            if n == begin:
-                continue
+        n = 0
+        for i in range(indptr[f], indptr[f + 1]):
+            level, segment = np.int32(bins[i]), used[rows[i]]
+            if level >= levels[0] and segment >= 0:
+                active[n], value[n], segment_of[n] = rows[i], level, segment
+                n += 1
+        begin = 0
+        while begin < n:
+            segment = segment_of[begin]
             for k in range(pointer[segment], pointer[segment + 1]):
-                least_level = threshold[f, member_column[k]]
-                if top < least_level:
+                place = members[k]
+                if seen[place] == f:
                     continue
-                interval, reached = members[k], np.int32(0)
-                for j in range(begin, n):
-                    reached += np.int32(value[j] >= least_level)
-                if hits[interval] == 0:
-                    touched[n_touched] = interval
-                    n_touched += 1
-                hits[interval] += reached
-        for t in range(n_touched):
-            interval = touched[t]
-            hit_any[f, column[interval]] += 1
-            if 2 * hits[interval] >= usable[interval]:
-                hit_half[f, column[interval]] += 1
-            hits[interval] = 0
+                # Its first active base; the others follow in the list.
+                seen[place] = f
+                stop, end = begin + 1, ends[place]
+                while stop < n and active[stop] < end:
+                    stop += 1
+                first, last, needed = held[place], held[place + 1], usable[place]
+                # No branches: whether a base reaches a column's threshold cannot be foreseen.
+                if stop == begin + 1 and needed > 2:
+                    level = value[begin]
+                    for m in range(first, last):
+                        hit_any[f, columns[m]] += level >= threshold[f, columns[m]]
+                    continue
+                if stop - begin <= FEW:
+                    for m in range(first, last):
+                        c, bases = columns[m], 0
+                        for i in range(begin, stop):
+                            bases += value[i] >= threshold[f, c]
+                        hit_any[f, c] += bases > 0
+                        hit_half[f, c] += 2 * bases >= needed
+                    continue
+                for i in range(begin, stop):
+                    reached[value[i]] += 1
+                for b in range(top_bin - 1, -1, -1):
+                    reached[b] += reached[b + 1]
+                for m in range(first, last):
+                    c = columns[m]
+                    bases = reached[threshold[f, c]]
+                    hit_any[f, c] += bases > 0
+                    hit_half[f, c] += 2 * bases >= needed
+                reached[:] = 0
+            begin += 1
+            while begin < n and segment_of[begin] == segment:
+                begin += 1
         # Bases too far apart at the lowest level are so at all, so clusters of that level are looked at
         # one by one; a lone base is a run of one at every level up to its own.
         end = 0
@@ -285,7 +328,7 @@ def _count(
                     if least <= 2 * (last - first + 1):
                         _match(
                             first, last, level, run, threshold[f], segments, pointer, members,
-                            member_column, shortest, starts, ends, counted, run_hits[f],
+                            shortest, starts, ends, held, columns, counted, run_hits[f],
                         )  # fmt: skip
         above = 0
         for b in range(lone.size - 1, -1, -1):
@@ -299,8 +342,8 @@ def _count(
 
 @numba.njit(cache=True, nogil=True)
 def _match(
-    first, last, level, run, threshold, segments, pointer, members, member_column, shortest,
-    starts, ends, counted, run_hits,
+    first, last, level, run, threshold, segments, pointer, members, shortest, starts, ends, held,
+    columns, counted, run_hits,
 ):  # fmt: skip
     """Count a run once in every column with an interval that it overlaps by half of either."""
     length = last - first + 1
@@ -310,14 +353,14 @@ def _match(
         if shortest[segment] > 2 * length:
             continue
         for k in range(pointer[segment], pointer[segment + 1]):
-            interval = members[k]
-            size = ends[interval] - starts[interval]
+            place = members[k]
+            size = ends[place] - starts[place]
             if size > 2 * length:
                 break
-            c = member_column[k]
-            if threshold[c] != level or counted[c] == run:
+            shared = min(ends[place], last + 1) - max(starts[place], first)
+            if 2 * shared < length or 2 * shared < size:
                 continue
-            shared = min(ends[interval], last + 1) - max(starts[interval], first)
-            if 2 * shared >= length and 2 * shared >= size:
-                run_hits[c] += 1
-                counted[c] = run
+            for c in columns[held[place] : held[place + 1]]:
+                if threshold[c] == level and counted[c] != run:
+                    run_hits[c] += 1
+                    counted[c] = run
