@@ -1,12 +1,17 @@
-"""Concepts: the answer's rules, and rows taken from a sparse map."""
+"""Concepts: the answer's rules, rows taken from a sparse map, and what is left out of them."""
 
 from __future__ import annotations
+
+from pathlib import Path
 
 import numpy as np
 import pytest
 
 from feature_mining.feature_map import from_dense
-from workbench.stages.concepts import RULES, answer, take
+from workbench import demo_study
+from workbench.stages.annotate import study_columns
+from workbench.stages.concepts import RULES, answer, sample_rows, take
+from workbench.stages.controls import report_sample
 
 
 @pytest.mark.parametrize(
@@ -34,3 +39,19 @@ def test_taken_rows_and_features():
     np.testing.assert_array_equal(take(from_dense(dense), rows, None).dense(), dense[rows])
     np.testing.assert_array_equal(take(from_dense(dense), rows, keep).dense(), dense[rows] * keep)
     assert take(from_dense(dense), np.zeros(0, int), keep).n_rows == 0
+
+
+@pytest.mark.skipif(demo_study.shipped() is None, reason="this copy ships no ready demo study")
+def test_near_copies_are_no_rows(tmp_path: Path) -> None:
+    study = demo_study.unpack(tmp_path / "demo")
+    columns, drawn = study_columns(study), report_sample(study)[:3]
+    masks = {name: np.zeros(size, bool) for name, size in study.manifest.contigs.items()}
+    whole = sample_rows(study, drawn, columns, None, None, masks)
+    cell = drawn[1].cell
+    masks[cell.chrom][cell.start + 100 : cell.end] = True
+    cut = sample_rows(study, drawn, columns, None, None, masks)
+    for (d, _), before, after in zip(whole.readings, whole.kept, cut.kept, strict=True):
+        place = d.cell.start + before
+        expected = before[(place < cell.start + 100) | (place >= cell.end)]
+        np.testing.assert_array_equal(after, expected)
+    assert len(cut.sample.weight) == sum(map(len, cut.kept)) < len(whole.sample.weight)

@@ -2,7 +2,8 @@
 
 Beside the single best feature stand sparse probes on 1, 2, 5 and 20 features and the union of sibling
 features. Everything is chosen and fitted on the control sample of the select split and scored on that of
-the report split, where the controls' own scores and the linear probe on the whole layer come from.
+the report split without near copies of the others, where the controls' own scores and the linear probe on
+the whole layer come from.
 """
 
 from __future__ import annotations
@@ -22,6 +23,7 @@ from workbench.progress import Progress
 from workbench.reading import STRANDS
 from workbench.stages.annotate import intervals_by_track, labels_of, study_columns
 from workbench.stages.controls import report_sample
+from workbench.stages.copies import read_copies
 from workbench.stages.pick import select_sample
 from workbench.stages.stage import Stage
 from workbench.study import Study
@@ -42,7 +44,7 @@ RULES = {
     "one feature": f"one feature reaches at least {MOST_OF_IT:.0%} of what 20 reach",
     "a few features": f"five features reach at least {MOST_OF_IT:.0%} of what 20 reach, one does not",
     "spread over many": f"five features reach less than {MOST_OF_IT:.0%} of what 20 reach",
-    "not tested": "no positives in the sample of one of the splits",
+    "not tested": "no positives in the sample of one of the splits, near copies left out",
 }
 """Answers and the rules that give them, asked in this order."""
 
@@ -68,26 +70,34 @@ def answer(one: float, five: float, twenty: float, layer: float) -> str:
     return "a few features" if five >= MOST_OF_IT * twenty else "spread over many"
 
 
-def _labels(study: Study, drawn: list[Drawn], columns: list[Column]) -> list[Reading]:
+def _labels(
+    study: Study, drawn: list[Drawn], columns: list[Column], left_out: dict[str, np.ndarray]
+) -> list[Reading]:
     readings = []
     for d in drawn:
         c = d.cell
         for strand in STRANDS:
             labels = labels_of(study, columns, c.chrom, c.start, c.end, strand)
             use = read_sequence(study.genome, study.grid, c, strand).callable
+            if c.chrom in left_out:
+                use = use & ~left_out[c.chrom][c.start : c.end]
             readings.append(Reading(np.zeros(0, np.uint8), labels.states, labels.table, use))
     return readings
 
 
-def _rows(
+def sample_rows(
     study: Study,
     drawn: list[Drawn],
     columns: list[Column],
     keep: np.ndarray | None,
     most: int | None,
+    left_out: dict[str, np.ndarray],
 ) -> Rows:
-    """Bases of the sample with weights: features to keep (bool (F)), thinned to ``most``."""
-    readings = _labels(study, drawn, columns)
+    """Bases of the sample with weights: features to keep (bool (F)), thinned to ``most``.
+
+    ``left_out``: bool masks of contigs, bases that do not count.
+    """
+    readings = _labels(study, drawn, columns, left_out)
     if most is None:
         chosen = [(np.flatnonzero(r.use), np.ones(int(r.use.sum()))) for r in readings]
     else:
@@ -165,7 +175,7 @@ def run(study: Study, shard: int, progress: Progress) -> int:
     columns = study_columns(study)
     associations = study.table("associations")
     tracks = study.table("tracks").set_index(["track", "mode"])
-    select = _rows(study, select_sample(study), columns, None, SELECT_BASES)
+    select = sample_rows(study, select_sample(study), columns, None, SELECT_BASES, {})
     progress.advance(1)
     fitted = fit_probes(select.sample)
     candidates = {c: _candidates(associations, c) for c in columns}
@@ -175,7 +185,8 @@ def run(study: Study, shard: int, progress: Progress) -> int:
     for table in candidates.values():
         keep[table["feature"].to_numpy()] = True
     progress.advance(1)
-    report = _rows(study, report_sample(study), columns, keep, None)
+    copied = read_copies(study).masks
+    report = sample_rows(study, report_sample(study), columns, keep, None, copied)
     scored = score_probes(fitted, report.sample).set_index(["column", "size"])
     intervals = intervals_by_track(study)
     rows = []
@@ -247,7 +258,7 @@ def _union(
 STAGE = Stage(
     name="concepts",
     title="asking how tracks are represented",
-    needs=("controls", "encode"),
+    needs=("controls", "copies", "encode"),
     sections=(),
     run=run,
     size=lambda study, shard: 3,
