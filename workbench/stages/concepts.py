@@ -258,7 +258,7 @@ def _union(
 STAGE = Stage(
     name="concepts",
     title="asking how tracks are represented",
-    needs=("controls", "copies", "encode"),
+    needs=("controls", "encode"),
     sections=(),
     run=run,
     size=lambda study, shard: 3,
