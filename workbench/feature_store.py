@@ -10,6 +10,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from dataclasses import dataclass
+from functools import cached_property
 from pathlib import Path
 from typing import NamedTuple
 
@@ -189,6 +190,11 @@ class FeatureStore:
                 with self.open(path) as shard:
                     yield shard, max(lo, start), min(hi, end)
 
+    @cached_property
+    def _width(self) -> int:
+        with self.open(self.shards[0][0]) as shard:
+            return shard.n_features
+
     def rows(self, chrom: str, start: int, end: int, strand: str) -> StrandMap:
         """Reading of a region; bases that no shard covers are not callable and have no features."""
         parts: list[Csr] = []
@@ -204,7 +210,7 @@ class FeatureStore:
             masks.append(part.callable)
             at = hi
         if at < end:
-            parts.append(_blank(end - at, width))
+            parts.append(_blank(end - at, width or self._width))
             masks.append(np.zeros(end - at, bool))
         return StrandMap(concatenate(parts), np.concatenate(masks))
 

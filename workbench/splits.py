@@ -1,8 +1,8 @@
-"""Dividing the genome into train, select and report, so that choosing and reporting never share data.
+"""Dividing what is read into train, select and report, so that choosing and reporting never share data.
 
 Six or more contigs of useful size are divided whole, if that comes near the shares asked for; otherwise each
 contig is cut into blocks with gaps of a window between them, aligned to the grid and dealt out so that each
-kind is spread evenly.
+kind is spread evenly. Where a study reads only regions, they are divided in the same way.
 """
 
 from __future__ import annotations
@@ -88,19 +88,41 @@ def _near(sizes: Sequence[int], dealt: Sequence[str], shares: Mapping[str, float
     return all(abs(got[n] / sum(sizes) - share) <= _TOLERANCE for n, share in shares.items())
 
 
-def _blocks(chrom: str, length: int, grid: Grid, block: int, gap: int, wraps: bool) -> list[_Piece]:
-    """Blocks of a contig, ``gap`` cells between them (over the origin too, where it ``wraps``)."""
-    stride = grid.stride
-    cells = -(-length // stride)
-    size = max(1, round((block or min(_BLOCK, length / 16)) / stride))
-    while not block and size > 1 and cells // (size + gap) < _FEWEST_BLOCKS:
+def _block_cells(spans: Sequence[_Piece], grid: Grid, block: int, gap: int) -> int:
+    """Cells of a block where these stretches are cut together."""
+    cells = [-(-(s.end - s.start) // grid.stride) for s in spans]
+    bases = sum(s.end - s.start for s in spans)
+    size = max(1, round((block or min(_BLOCK, bases / 16)) / grid.stride))
+    while not block and size > 1:
+        if sum(max(1, n // (size + gap)) for n in cells) >= _FEWEST_BLOCKS:
+            break
         size -= 1
+    return size
+
+
+def _blocks(span: _Piece, grid: Grid, size: int, gap: int, wraps: bool) -> list[_Piece]:
+    """Blocks of a stretch, ``gap`` cells between them (over the origin too, where it ``wraps``)."""
+    stride = grid.stride
+    cells = -(-(span.end - span.start) // stride)
     last = cells - gap if wraps else cells
+    cuts = [(first, min(last, first + size)) for first in range(0, last, size + gap)]
     pieces = [
-        _Piece(chrom, first * stride, min(length, min(last, first + size) * stride))
-        for first in range(0, last, size + gap)
+        _Piece(span.chrom, span.start + a * stride, min(span.end, span.start + b * stride))
+        for a, b in cuts
     ]
     return [p for p in pieces if p.end - p.start >= stride // 2]
+
+
+def _joined(regions: Sequence[tuple[str, int, int]], least: int) -> list[_Piece]:
+    """Regions, those nearer to each other than ``least`` bases as one."""
+    spans: list[_Piece] = []
+    for chrom, start, end in regions:
+        last = spans[-1] if spans else None
+        if last and last.chrom == chrom and start - last.end < least:
+            spans[-1] = last._replace(end=end)
+        else:
+            spans.append(_Piece(chrom, start, end))
+    return spans
 
 
 def make_split(
@@ -110,8 +132,9 @@ def make_split(
     seed: int,
     block: int = 0,
     circular: Collection[str] = (),
+    regions: Sequence[tuple[str, int, int]] = (),
 ) -> Split:
-    """Divide contigs. The same arguments give the same split.
+    """Divide contigs, or the regions that are read of them. The same arguments give the same split.
 
     Parameters
     ----------
@@ -127,6 +150,9 @@ def make_split(
         Bases of a block; 0 for about 98 kb, or a sixteenth of a shorter contig.
     circular : collection of str
         Contigs whose last block must keep a gap from the first.
+    regions : sequence of (chrom, start, end)
+        What is read, whole cells in genome order, where it is less than the contigs. Regions are divided
+        whole where contigs would be; otherwise all together are cut into blocks.
 
     Raises
     ------
@@ -134,16 +160,25 @@ def make_split(
         Where no contig is long enough to hold a block of each kind.
     """
     rng = np.random.default_rng([seed, 3])
-    usable = {c: n for c, n in lengths.items() if n >= 2 * grid.window}
-    pieces = [_Piece(c, 0, n) for c, n in sorted(usable.items(), key=lambda item: -item[1])]
-    sizes = [p.end for p in pieces]
+    if regions:
+        spans = _joined(regions, grid.window)
+        together = [spans]
+    else:
+        spans = [_Piece(c, 0, n) for c, n in lengths.items() if n >= 2 * grid.window]
+        together = [[span] for span in spans]
+    pieces = sorted(spans, key=lambda span: span.start - span.end)
+    sizes = [p.end - p.start for p in pieces]
     dealt = _deal(sizes, shares, rng)
     whole = not block and len(pieces) >= _WHOLE_CONTIGS and _near(sizes, dealt, shares)
+    begun = {span.chrom for span in spans if span.start < grid.window}
     for context in () if whole else (grid.window, max(1, grid.warmup)):
         gap = -(-context // grid.stride)
-        pieces = [
-            p for c, n in usable.items() for p in _blocks(c, n, grid, block, gap, c in circular)
-        ]
+        pieces = []
+        for group in together:
+            size = _block_cells(group, grid, block, gap)
+            for span in group:
+                ends = span.end == lengths[span.chrom] and span.chrom in begun
+                pieces += _blocks(span, grid, size, gap, ends and span.chrom in circular)
         if len(pieces) >= _FEWEST_USEFUL:
             break
     if not whole:
@@ -151,10 +186,12 @@ def make_split(
     blocks = pd.DataFrame(pieces, columns=_Piece._fields).assign(split=dealt)
     missing = [name for name in shares if name not in set(dealt)]
     if missing:
-        longest = max(lengths.values(), default=0)
+        what, kind = ("regions are", "region") if regions else ("genome is", "contig")
+        sizes = [end - start for _, start, end in regions] or list(lengths.values())
         raise InputError(
-            f"the genome is too small to be split: no block left for {', '.join(missing)} (longest contig"
-            f" {longest:,} bases, window {grid.window:,}); use a smaller window or more sequence"
+            f"the {what} too small to be split: no block left for {', '.join(missing)} (longest {kind}"
+            f" {max(sizes, default=0):,} bases, window {grid.window:,}); use a smaller window or more"
+            " sequence"
         )
     rank = {c: i for i, c in enumerate(lengths)}
     order = np.lexsort((blocks["start"].to_numpy(), blocks["chrom"].map(rank).to_numpy()))

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import numpy as np
+import pandas as pd
 import pytest
 
 from workbench.errors import InputError
@@ -58,3 +59,36 @@ def test_too_small():
         InputError, match=r"too small to be split.*longest contig 5,000 bases, window 2,048"
     ):
         make_split({"c": 5_000}, GRID, SHARES, 0)
+
+
+def test_regions_are_divided_and_nothing_else():
+    few = [("c", 15_360 * (1 + 16 * i), 15_360 * (2 + 16 * i) + 9_216) for i in range(5)]
+    split = make_split({"c": 4_411_532}, GRID, SHARES, 0, regions=few)
+    table = split.blocks
+    inside = [any(a <= row.start < row.end <= b for _, a, b in few) for row in table.itertuples()]
+    assert all(inside) and len(table) >= 12
+    used = table.assign(bases=table["end"] - table["start"]).groupby("split")["bases"].sum()
+    assert (used / used.sum() - pd.Series(SHARES)).abs().max() < 0.08
+    gaps = table["start"].to_numpy()[1:] - table["end"].to_numpy()[:-1]
+    assert (gaps >= GRID.window).all()
+
+    many = [("c", 30_720 * i, 30_720 * i + 3_072) for i in range(40)]
+    table = make_split({"c": 4_411_532}, GRID, SHARES, 0, regions=many).blocks
+    assert list(zip(table["chrom"], table["start"], table["end"], strict=True)) == many
+
+    # Nearer than a window: read as one, or a reading of one would see the other.
+    near = [("c", 0, 1_536), ("c", 3_072, 61_440)]
+    table = make_split({"c": 90_000}, GRID, SHARES, 0, regions=near).blocks
+    gaps = table["start"].to_numpy()[1:] - table["end"].to_numpy()[:-1]
+    assert (gaps >= GRID.window).all()
+
+
+def test_regions_at_both_ends_of_a_ring_keep_their_distance():
+    ends = [("c", 0, 30_720), ("c", 61_440, 92_160)]
+    table = make_split({"c": 92_160}, GRID, SHARES, 0, circular=["c"], regions=ends).blocks
+    assert 92_160 - table["end"].iloc[-1] + table["start"].iloc[0] >= GRID.window
+
+
+def test_regions_too_small():
+    with pytest.raises(InputError, match=r"regions are too small.*longest region 1,536 bases"):
+        make_split({"c": 90_000}, GRID, SHARES, 0, regions=[("c", 0, 1_536)])

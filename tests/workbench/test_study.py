@@ -20,6 +20,7 @@ from tests.workbench.small_study import small_config, write_model
 from workbench import InputError, Study
 from workbench.engines.survey import survey
 from workbench.stages.annotate import read_summary
+from workbench.stages.controls import report_sample
 from workbench.stages.overlaps import alive_features, shortlist
 from workbench.stages.registry import STAGES
 
@@ -53,6 +54,30 @@ def test_every_table_is_there(done):
     assert (done.folder / "report.html").stat().st_size > 10_000
     assert done.facts("quality")["split"] == "report"
     assert all(s.state == "done" for s in survey(done))
+
+
+def test_a_study_of_regions_reads_and_judges_nothing_else(samples, model, tmp_path):
+    contig, regions = "NC_005816.1", [(480, 3_840), (5_760, 8_640)]
+    bed = tmp_path / "read.bed"
+    bed.write_text("".join(f"{contig}\t{a}\t{b}\n" for a, b in regions))
+    config = small_config(samples, model)
+    config = replace(config, input=replace(config.input, regions=str(bed)))
+    study = Study.create(tmp_path / "regions", config)
+    study.run()
+    study = Study.open(study.folder)
+    for name in TABLES:
+        assert len(study.table(name)), name
+
+    def within(start, end):
+        return any(a <= start < end <= b for a, b in regions)
+
+    assert all(within(b["start"], b["end"]) for b in study.manifest.split)
+    assert all(within(d.cell.start, d.cell.end) for d in report_sample(study))
+    places = study.table("examples")["position"]
+    assert all(within(at, at + 1) for at in places)
+    width = study.sae.config.d_sae
+    assert width == study.features.rows(contig, 4_000, 5_000, "+").features.n_features
+    assert not study.features.rows(contig, 4_000, 5_000, "-").callable.any()
 
 
 def test_features_cover_both_strands_of_every_base(done):

@@ -25,7 +25,10 @@ def new(
         typer.Option(help="Annotation: GFF3, GTF, BED, GenBank, bigWig, bedGraph. Repeatable."),
     ] = None,
     regions: Annotated[
-        Path | None, typer.Option(help="BED of regions to read; default: the whole genome.")
+        Path | None,
+        typer.Option(
+            help="BED of regions, to read and judge nothing else; default: the whole genome."
+        ),
     ] = None,
     circular: Annotated[
         list[str] | None, typer.Option(help="Name of a circular contig. Repeatable.")

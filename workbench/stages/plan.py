@@ -79,7 +79,12 @@ def planned_split(study: Study, genome: Genome) -> Split:
     given = study.config.split
     shares = {name: getattr(given, name) for name in ("train", "select", "report")}
     seed = study.config.run.seed
-    return make_split(genome.lengths, study.grid, shares, seed, given.block, genome.circular)
+    read = []
+    if study.config.input.regions:
+        whole = sum(genome.lengths.values())
+        found = _shards(_cells(study, genome, study.grid), whole)
+        read = [(str(s["chrom"]), int(s["start"]), int(s["end"])) for s in found]
+    return make_split(genome.lengths, study.grid, shares, seed, given.block, genome.circular, read)
 
 
 def _shards(cells: list[Cell], size: int) -> list[dict[str, Any]]:
