@@ -139,7 +139,7 @@ def make_split(
     Parameters
     ----------
     lengths : mapping
-        Contig to length. Those shorter than two windows are not used.
+        Contig to length. Those shorter than two warm-ups, or half a cell, are not used.
     grid : Grid
         Blocks begin and end on its cells. Gaps are at least a window; where a genome is so small that fewer
         than four blocks would be left, at least a warm-up, so that no reading sees another block.
@@ -164,7 +164,8 @@ def make_split(
         spans = _joined(regions, grid.window)
         together = [spans]
     else:
-        spans = [_Piece(c, 0, n) for c, n in lengths.items() if n >= 2 * grid.window]
+        least = max(2 * grid.warmup, grid.stride // 2)
+        spans = [_Piece(c, 0, n) for c, n in lengths.items() if n >= least]
         together = [[span] for span in spans]
     pieces = sorted(spans, key=lambda span: span.start - span.end)
     sizes = [p.end - p.start for p in pieces]

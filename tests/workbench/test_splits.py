@@ -54,6 +54,13 @@ def test_whole_contigs_where_they_come_near_the_shares():
     assert set(chromosome["split"]) == set(SHARES)
 
 
+def test_short_contigs_are_divided_whole():
+    short = {f"region{i}": 1_200 for i in range(400)} | {"stub": 1_000}
+    table = make_split(short, GRID, SHARES, 0).blocks
+    assert table["chrom"].tolist() == list(short)[:-1]
+    assert table["split"].value_counts().to_dict() == {"train": 200, "select": 100, "report": 100}
+
+
 def test_too_small():
     with pytest.raises(
         InputError, match=r"too small to be split.*longest contig 5,000 bases, window 2,048"
