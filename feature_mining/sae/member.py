@@ -14,7 +14,7 @@ from feature_mining.sae.ranks import Ranks
 from feature_mining.sae.registry import Architecture, kind_of, start
 from feature_mining.sae.sites import SiteScaling, unscale
 from feature_mining.sae.start import Start
-from feature_mining.sae.train_config import TrainConfig
+from feature_mining.sae.train_config import TrainConfig, bias_factor
 
 Metrics = dict[str, float]
 
@@ -84,9 +84,14 @@ class Member:
             ),
             config.tied,
         )
-        optimiser = torch.optim.Adam(
-            list(weights.parameters().values()), betas=(0.9, 0.999), fused=True
-        )
+        named = weights.parameters()
+        biases = [named[name] for name in named if name == "b_enc"]
+        others = [named[name] for name in named if name != "b_enc"]
+        # The linear path of a transcoder may explain what features would: a fast bias shuts them.
+        fast = kind_of(config.architecture).centred
+        factor = bias_factor(len(scaling.mean), config.k) if fast else 1.0
+        groups = [{"params": others, "factor": 1.0}, {"params": biases, "factor": factor}]
+        optimiser = torch.optim.Adam(groups, betas=(0.9, 0.999), fused=True)
         silent = torch.zeros(config.d_sae, dtype=torch.int64, device=scaling.mean.device)
         self.run = Run(weights, optimiser, silent)
 
@@ -107,7 +112,8 @@ class Member:
             if parameter.grad is not None:
                 self.ranks.sum(parameter.grad)
         torch.nn.utils.clip_grad_norm_(parameters, config.clip)
-        run.optimiser.param_groups[0]["lr"] = config.rate(run.step)
+        for group in run.optimiser.param_groups:
+            group["lr"] = config.rate(run.step) * group["factor"]
         run.optimiser.step()
         # Not held while the next are made, nor while the result is folded.
         run.optimiser.zero_grad(set_to_none=True)

