@@ -32,6 +32,17 @@ def signed(value: float | None, digits: int = 3) -> str:
     return f"{round(value, digits) + 0.0:+.{digits}f}".replace("-", TRUE_MINUS)
 
 
+def effect(value: float | None) -> str:
+    """An effect a unit, whatever its scale: a sign, three significant digits, powers of ten when small."""
+    if value is None or _missing(value):
+        return NONE
+    if value == 0 or abs(value) >= 0.001:
+        text = f"{value:+.3g}" if abs(value) < 999.5 else f"{value:+,.0f}"
+        return text.replace("-", TRUE_MINUS)
+    mantissa, exponent = f"{value:+.2e}".split("e")
+    return f"{mantissa} × 10⁻{exponent.lstrip('-0').translate(_RAISED)}".replace("-", TRUE_MINUS)
+
+
 def strength(value: float | None) -> str:
     """A feature's value: three significant digits."""
     return NONE if value is None or _missing(value) else _three(value)
@@ -81,6 +92,13 @@ def between(low: float | None, high: float | None) -> str:
     if _missing(low) or _missing(high):
         return ""
     return f"[{signed(low)}, {signed(high)}]"
+
+
+def effects_between(low: float | None, high: float | None) -> str:
+    """The interval of an `effect`, or nothing where there is none."""
+    if low is None or high is None or _missing(low) or _missing(high):
+        return ""
+    return f"[{effect(low)}, {effect(high)}]"
 
 
 def listed(names: list[str], most: int = 12) -> str:

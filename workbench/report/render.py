@@ -82,6 +82,8 @@ def _environment() -> Environment:
         "probability",
         "bases",
         "between",
+        "effect",
+        "effects_between",
         "plural",
     ):
         environment.filters[name] = getattr(formats, name)

@@ -26,6 +26,7 @@ HERE = Path(__file__).parent
 STYLE = HERE.parents[1] / "report" / "report.css"
 FILTERS = (
     *("fixed", "signed", "strength", "count", "percent", "probability", "between", "plural"),
+    *("effect", "effects_between"),
 )  # fmt: skip
 
 
