@@ -125,6 +125,19 @@ def _joined(regions: Sequence[tuple[str, int, int]], least: int) -> list[_Piece]
     return spans
 
 
+def _ring_ends(
+    spans: Sequence[_Piece], lengths: Mapping[str, int], circular: Collection[str], least: int
+) -> set[_Piece]:
+    """Last stretches of circular contigs that come nearer than ``least`` to the first, over the origin."""
+    first = {span.chrom: span for span in reversed(spans)}
+    last = {span.chrom: span for span in spans}
+    return {
+        last[chrom]
+        for chrom in last
+        if chrom in circular and first[chrom].start + lengths[chrom] - last[chrom].end < least
+    }
+
+
 def make_split(
     lengths: Mapping[str, int],
     grid: Grid,
@@ -171,15 +184,16 @@ def make_split(
     sizes = [p.end - p.start for p in pieces]
     dealt = _deal(sizes, shares, rng)
     whole = not block and len(pieces) >= _WHOLE_CONTIGS and _near(sizes, dealt, shares)
-    begun = {span.chrom for span in spans if span.start < grid.window}
+    rings = _ring_ends(spans, lengths, circular, grid.window)
+    # A region at either end of a ring is beside the other: only blocks can keep a gap there.
+    whole = whole and not (regions and rings)
     for context in () if whole else (grid.window, max(1, grid.warmup)):
         gap = -(-context // grid.stride)
         pieces = []
         for group in together:
             size = _block_cells(group, grid, block, gap)
             for span in group:
-                ends = span.end == lengths[span.chrom] and span.chrom in begun
-                pieces += _blocks(span, grid, size, gap, ends and span.chrom in circular)
+                pieces += _blocks(span, grid, size, gap, span in rings)
         if len(pieces) >= _FEWEST_USEFUL:
             break
     if not whole:
@@ -188,7 +202,7 @@ def make_split(
     missing = [name for name in shares if name not in set(dealt)]
     if missing:
         what, kind = ("regions are", "region") if regions else ("genome is", "contig")
-        sizes = [end - start for _, start, end in regions] or list(lengths.values())
+        sizes = [s.end - s.start for s in spans] if regions else list(lengths.values())
         raise InputError(
             f"the {what} too small to be split: no block left for {', '.join(missing)} (longest {kind}"
             f" {max(sizes, default=0):,} bases, window {grid.window:,}); use a smaller window or more"

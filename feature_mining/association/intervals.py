@@ -27,7 +27,7 @@ from feature_mining.association.sparse import Csc
 
 DEFAULT_GAP = 3
 
-FEW = 4
+_FEW = 4
 """Active bases that are compared with every threshold; more are counted by level first."""
 
 
@@ -276,7 +276,7 @@ def _count(
                     for m in range(first, last):
                         hit_any[f, columns[m]] += level >= threshold[f, columns[m]]
                     continue
-                if stop - begin <= FEW:
+                if stop - begin <= _FEW:
                     for m in range(first, last):
                         c, bases = columns[m], 0
                         for i in range(begin, stop):

@@ -94,6 +94,11 @@ def test_regions_at_both_ends_of_a_ring_keep_their_distance():
     ends = [("c", 0, 30_720), ("c", 61_440, 92_160)]
     table = make_split({"c": 92_160}, GRID, SHARES, 0, circular=["c"], regions=ends).blocks
     assert 92_160 - table["end"].iloc[-1] + table["start"].iloc[0] >= GRID.window
+    # Not even where there are enough of them to be divided whole, or where the ends are not met exactly.
+    many = [("c", 15_360 * i, 15_360 * i + 7_680) for i in range(11)] + [("c", 167_424, 168_960)]
+    for length in (168_960, 169_960):
+        table = make_split({"c": length}, GRID, SHARES, 0, circular=["c"], regions=many).blocks
+        assert length - table["end"].iloc[-1] + table["start"].iloc[0] >= GRID.window
 
 
 def test_regions_too_small():

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Callable
 
 NONE = "–"
 TRUE_MINUS = "\N{MINUS SIGN}"
@@ -87,18 +88,18 @@ def bases(value: float | None) -> str:
     return f"{value:.0f} bp"
 
 
-def between(low: float | None, high: float | None) -> str:
+def between(
+    low: float | None, high: float | None, written: Callable[[float | None], str] = signed
+) -> str:
     """An interval, or nothing where there is none."""
     if _missing(low) or _missing(high):
         return ""
-    return f"[{signed(low)}, {signed(high)}]"
+    return f"[{written(low)}, {written(high)}]"
 
 
 def effects_between(low: float | None, high: float | None) -> str:
     """The interval of an `effect`, or nothing where there is none."""
-    if low is None or high is None or _missing(low) or _missing(high):
-        return ""
-    return f"[{effect(low)}, {effect(high)}]"
+    return between(low, high, effect)
 
 
 def listed(names: list[str], most: int = 12) -> str:

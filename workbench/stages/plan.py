@@ -81,9 +81,7 @@ def planned_split(study: Study, genome: Genome) -> Split:
     seed = study.config.run.seed
     read = []
     if study.config.input.regions:
-        whole = sum(genome.lengths.values())
-        found = _shards(_cells(study, genome, study.grid), whole)
-        read = [(str(s["chrom"]), int(s["start"]), int(s["end"])) for s in found]
+        read = [(c.chrom, c.start, c.end) for c in _cells(study, genome, study.grid)]
     return make_split(genome.lengths, study.grid, shares, seed, given.block, genome.circular, read)
 
 
