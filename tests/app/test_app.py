@@ -184,7 +184,7 @@ def test_command(made: Synthetic, monkeypatch: pytest.MonkeyPatch, tmp_path: Pat
     monkeypatch.setattr(signal, "signal", lambda *_: None)
     command(made.study.folder, 8600)
     words = seen[0]
-    assert words[:5] == [sys.executable, "-m", "app.server", "run", str(MAIN)]
+    assert words[:6] == [sys.executable, "-P", "-m", "app.server", "run", str(MAIN)]
     assert words[-2:] == ["--", str(made.study.folder)]
     assert words[words.index("--server.address") + 1] == "127.0.0.1"
     with pytest.raises(InputError, match=r"no study\.toml here"):

@@ -34,7 +34,8 @@ def app(
         raise InputError(
             "the package app is not installed beside workbench; install the project again"
         )
-    command = [sys.executable, "-m", "app.server", "run", str(main)]
+    # The folder that the reader stands in may hold an app.py of theirs: it is kept off the path.
+    command = [sys.executable, "-P", "-m", "app.server", "run", str(main)]
     command += ["--server.address", "127.0.0.1", "--server.port", str(port)]
     command += ["--server.headless", "true", "--server.fileWatcherType", "none"]
     command += ["--browser.gatherUsageStats", "false", "--client.toolbarMode", "minimal"]
