@@ -77,12 +77,15 @@ class Grid:
         return [Cell(chrom, a, b, i) for i, (a, b) in enumerate(pairwise(cuts)) if b > a]
 
     def cells_of(self, regions: pd.DataFrame, lengths: Mapping[str, int]) -> list[Cell]:
-        """Cells that meet any region (``chrom, start, end``), in order, each once."""
+        """Cells that meet any region (``chrom, start, end``, past a ring's end too), in order, each once."""
         found: list[Cell] = []
         for chrom, length in lengths.items():
             rows = regions[regions["chrom"] == chrom]
             if rows.empty:
                 continue
+            # What goes on over the origin of a circular contig begins again at 0.
+            over = rows[rows["end"] > length]
+            rows = pd.concat([rows, over.assign(start=0, end=over["end"] - length)])
             cells = self.cells(chrom, length)
             starts = np.array([c.start for c in cells])
             first = np.searchsorted(starts, rows["start"].to_numpy(), "right") - 1

@@ -32,6 +32,8 @@ def test_cells():
     assert [(c.start, c.end) for c in moved] == [(0, 7), (7, 22), (22, 37), (37, 50)]
     regions = pd.DataFrame({"chrom": ["c", "c"], "start": [29, 44], "end": [30, 46]})
     assert [c.index for c in grid.cells_of(regions, {"c": 50, "d": 9})] == [1, 2, 3]
+    over = pd.DataFrame({"chrom": ["c"], "start": [46], "end": [52]})
+    assert [(c.start, c.end) for c in grid.cells_of(over, {"c": 50})] == [(0, 15), (45, 50)]
 
 
 def test_linear_edges(genome):
