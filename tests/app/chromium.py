@@ -19,6 +19,8 @@ import app
 
 CHROMIUM = shutil.which("chromium") or shutil.which("chromium-browser")
 FLAGS = ["--no-sandbox", "--disable-gpu", "--disable-dev-shm-usage"]
+QUIET = "[data-testid=stApp][data-test-script-state=notRunning]"
+"""A page that stands still: no script runs for it."""
 MAIN = Path(app.__file__).with_name("main.py")
 
 

@@ -18,13 +18,12 @@ import app
 from app import commands
 from app.data import Opened
 from app.takeout import ACTIVATIONS, FAILED, pack
-from tests.app.chromium import serving
+from tests.app.chromium import QUIET, serving
 from tests.workbench.study_factory import Synthetic, make_study
 from workbench.cli import app as command_line
 from workbench.report.context import gather
 
 MAIN = Path(app.__file__).with_name("main.py")
-QUIET = "[data-testid=stApp][data-test-script-state=notRunning]"
 
 
 @pytest.fixture(scope="module")

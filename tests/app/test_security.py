@@ -15,7 +15,7 @@ import pandas as pd
 import psutil
 import pytest
 
-from tests.app.chromium import serving
+from tests.app.chromium import QUIET, serving
 from tests.workbench.study_factory import make_study
 from workbench import Study
 from workbench.notes import Note, write_note
@@ -110,7 +110,7 @@ def test_text_of_files_never_becomes_a_page(page: Any, server: tuple[str, int]) 
         query = f"study={urllib.request.quote(HTML)}" + ("&feature=3" if name == "feature" else "")
         page.goto(f"{server[0]}/{name}?{query}")
         page.get_by_role("heading").first.wait_for()
-        page.wait_for_selector("[data-testid=stApp][data-test-script-state=notRunning]")
+        page.wait_for_selector(QUIET)
         assert page.evaluate("window.fired") is None, name
         assert page.locator("img[src=x]").count() == 0, name
     page.goto(f"{server[0]}/browse?study={urllib.request.quote(HTML)}&at=chrA:200-800&features=3")

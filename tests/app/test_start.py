@@ -12,7 +12,7 @@ from typing import Any
 
 import pytest
 
-from tests.app.chromium import serving
+from tests.app.chromium import QUIET, serving
 from workbench.demo_study import shipped
 
 playwright = pytest.importorskip("playwright.sync_api", reason="playwright is not installed")
@@ -36,21 +36,25 @@ def page(chromium: Any, address: str) -> Iterator[Any]:
     page.set_default_timeout(60_000)
     page.goto(address)
     page.get_by_role("heading", name="A study of your own").wait_for()
+    page.wait_for_selector(QUIET)
     yield page
     context.close()
 
 
 def drop(page: Any, box: str, *files: Any) -> None:
-    """Put files into the upload box whose label begins so."""
+    """Put files into the upload box whose label begins so; done when they are listed there."""
     places = page.get_by_test_id("stFileUploader").filter(has_text=re.compile(f"^{box}"))
+    # Streamlit loses a file that comes in the moment in which it draws the box again.
+    page.wait_for_selector(QUIET)
     places.first.locator("input[type=file]").first.set_input_files(list(files))
+    places.first.get_by_test_id("stFileChip").first.wait_for()
 
 
 def remove(page: Any, name: str, sentence: str) -> None:
     """Take a file out of its box; done when what was said of it is gone, and the page stands still."""
     page.get_by_role("button", name=f"Remove {name}").click()
     playwright.expect(page.get_by_text(sentence)).to_have_count(0, timeout=60_000)
-    page.wait_for_selector("[data-testid=stApp][data-test-script-state=notRunning]")
+    page.wait_for_selector(QUIET)
 
 
 def named(name: str, data: bytes) -> dict[str, Any]:
@@ -89,10 +93,11 @@ def test_from_files_to_features(page: Any, studies: Path, samples: Path) -> None
     genome = (samples / "yersinia_pPCP1.fa").read_bytes()
     genes = (samples / "yersinia_pPCP1.gff3").read_bytes()
     drop(page, "Genome", named("../../etc/my plasmid.fa.gz", gzip.compress(genome)))
-    drop(page, "Annotation", named("genes.gff3", genes))
     playwright.expect(page.get_by_role("textbox", name="Name of the study")).to_have_value(
         "my-plasmid", timeout=60_000
     )
+    drop(page, "Annotation", named("genes.gff3", genes))
+    playwright.expect(page.get_by_text("no interval track")).to_have_count(0, timeout=60_000)
     page.get_by_text("Model, layer and settings").click()
     setting(page, "Features", 64)
     setting(page, "Active a base", 4)
