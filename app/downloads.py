@@ -16,7 +16,6 @@ from app.charts import FeatureStrip, bins_for, browser
 from app.data import Opened
 from app.scene import SIDES, Shown
 from app.words import plain, short_label
-from workbench.export import export
 from workbench.views import annotation, strips
 
 MOST_BASES = 1_000_000
@@ -49,6 +48,8 @@ FIGURES = (Form("SVG", "svg", "svg", "image/svg+xml"), Form("PNG", "png", "png",
 
 def data(opened: Opened, shown: Shown, format: str) -> bytes:
     """The features in view, in a format of ``workbench export``; a folder, or several files, as one zip."""
+    from workbench.export import export  # takes seconds to import, which a page need not wait for
+
     with tempfile.TemporaryDirectory() as name:
         form = next(f for f in DATA if f.format == format)
         zipped = form.suffix.endswith(".zip")

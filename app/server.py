@@ -10,9 +10,8 @@ import threading
 
 
 def read_in() -> None:
-    """Import what every page needs and is slow to load."""
-    import workbench.enrichment
-    import workbench.export  # noqa: F401
+    """Import what the pages of a study need and is slow to load."""
+    import app.panels  # noqa: F401
 
 
 if __name__ == "__main__":

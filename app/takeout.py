@@ -14,7 +14,6 @@ import streamlit as st
 
 from app.data import Opened
 from workbench import InputError
-from workbench.export import export
 
 
 class Form(NamedTuple):
@@ -47,6 +46,8 @@ def pack(
     opened: Opened, what: str, form: Form, features: Sequence[int] | None, at: str | None
 ) -> bytes:
     """What the command writes, one file as it is, several as one zip; why not, where it cannot."""
+    from workbench.export import export  # takes seconds to import, which a page need not wait for
+
     with tempfile.TemporaryDirectory() as name:
         out = Path(name) / (f"{what}.{form.suffix}" if form.suffix else what)
         packed = io.BytesIO()

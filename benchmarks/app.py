@@ -8,7 +8,10 @@ first_paint_cold_s         the same for the very first visit after the server's 
 repaint_ms_median          wheel, button or key -> everything in the new view drawn at the resolution of the
                            pixels: strips, genes, letters. All moves, ten features, whole contig to bases
 repaint_waited_ms_median   the same over the moves that had to wait for the server
-feature_page_s             feature page opened in a fresh session -> its heading (median of 3)
+feature_page_s             feature page opened in a fresh browser -> its heading (median of 3)
+blank_page_s               the same of a Streamlit page with nothing but a heading: the least that is possible
+feature_page_tab_s         the same in a new tab of a browser that has been on the app before
+feature_page_next_s        another feature's number typed on the page -> its heading
 server_mb_5_sessions       resident memory of the server with five sessions open, each moved once
 """
 
@@ -16,6 +19,7 @@ from __future__ import annotations
 
 import argparse
 import os
+import socket
 import statistics
 import subprocess
 import sys
@@ -29,7 +33,7 @@ import psutil
 ROOT = Path(__file__).resolve().parents[1]
 sys.path.insert(0, str(ROOT))
 
-from tests.app.chromium import CHROMIUM, FLAGS, serving  # noqa: E402
+from tests.app.chromium import CHROMIUM, FLAGS, serving, wait_for_server  # noqa: E402
 from workbench import Study  # noqa: E402
 
 SHARP = ".browser[data-sharp='1'][data-pending='0']"
@@ -105,11 +109,14 @@ def repaints(page: Any, spans: list[tuple[int, int]]) -> list[Repaint]:
 
 
 class FeaturePage(NamedTuple):
-    """Seconds from the address to the heading and to the last line; from a number typed to the heading."""
+    """Seconds from the address to the heading and to the last line; from a number typed to the heading; from
+    the address to the heading in a second tab.
+    """
 
     heading: float
     whole: float
     next: float
+    tab: float
 
 
 def feature_page(browser: Any, address: str, chosen: list[int]) -> FeaturePage:
@@ -130,8 +137,43 @@ def feature_page(browser: Any, address: str, chosen: list[int]) -> FeaturePage:
     number.press("Enter")
     page.get_by_role("heading", name=f"Feature {chosen[1]}:").wait_for(timeout=120_000)
     seconds.append(time.perf_counter() - start)
+    page.close()
+    page = context.new_page()
+    start = time.perf_counter()
+    page.goto(f"{address}?feature={chosen[2]}")
+    page.get_by_role("heading", name=f"Feature {chosen[2]}:").wait_for(timeout=120_000)
+    seconds.append(time.perf_counter() - start)
     context.close()
     return FeaturePage(*seconds)
+
+
+def blank_page(browser: Any, folder: Path) -> float:
+    """Seconds from the address to the heading of a page that has nothing else, in a fresh browser context."""
+    page_file = folder / "blank.py"
+    page_file.write_text('import streamlit as st\n\nst.title("Blank")\n')
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        port = probe.getsockname()[1]
+    words = [sys.executable, "-m", "streamlit", "run", str(page_file), "--server.headless=true"]
+    words += [f"--server.port={port}", "--server.address=127.0.0.1"]
+    quiet = subprocess.DEVNULL
+    server = subprocess.Popen(words, stdout=quiet, stderr=quiet)
+    try:
+        address = f"http://127.0.0.1:{port}"
+        wait_for_server(f"{address}/_stcore/health", server)
+        seconds = []
+        for _ in range(4):
+            context = browser.new_context()
+            page = context.new_page()
+            start = time.perf_counter()
+            page.goto(address)
+            page.get_by_role("heading", name="Blank").wait_for(timeout=120_000)
+            seconds.append(time.perf_counter() - start)
+            context.close()
+        return statistics.median(seconds[1:])
+    finally:
+        server.terminate()
+        server.wait(20)
 
 
 def main() -> None:
@@ -169,12 +211,13 @@ def main() -> None:
             print(f"repaint_ms_max {max(move.ms for move in found):.0f}")
             for move in found:
                 print(f"  {move.bases} bases: {move.ms:.0f} ms{', waited' if move.waited else ''}")
-            two = [int(feature) for feature in chosen.split(",")[:2]]
-            pages = [feature_page(browser, f"{where}/feature", two) for _ in range(4)][1:]
+            three = [int(feature) for feature in chosen.split(",")[:3]]
+            pages = [feature_page(browser, f"{where}/feature", three) for _ in range(4)][1:]
             for name, seconds in zip(
-                ("", "whole_", "next_"), zip(*pages, strict=True), strict=True
+                ("", "whole_", "next_", "tab_"), zip(*pages, strict=True), strict=True
             ):
                 print(f"feature_page_{name}s {statistics.median(seconds):.2f}")
+            print(f"blank_page_s {blank_page(browser, Path(scratch)):.2f}")
             for i in range(SESSIONS - 1):
                 other = browser.new_context().new_page()
                 other.goto(

@@ -20,7 +20,8 @@ import torch
 
 from feature_mining.feature_map import concatenate, keep_rows
 from feature_mining.sae.calibrate import calibrate
-from feature_mining.sae.model import SAEConfig, SparseAutoencoder
+from feature_mining.sae.config import SAEConfig
+from feature_mining.sae.model import SparseAutoencoder
 from genomic_models import DNAModel, load
 from workbench.demo import samples_folder
 from workbench.feature_store import Origin, StrandMap, write_shard

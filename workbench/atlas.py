@@ -34,7 +34,7 @@ def feature_map(study: Study) -> pd.DataFrame:
     DataFrame
         ``feature`` (int64), ``x, y`` (float64, no unit), a row a feature.
     """
-    path = study.folder / "cache" / f"atlas-{study.sae.hash[:16]}.parquet"
+    path = study.folder / "cache" / f"atlas-{study.sae_hash[:16]}.parquet"
     if path.exists():
         return pd.read_parquet(path)
     from sklearn.decomposition import PCA

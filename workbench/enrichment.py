@@ -12,7 +12,6 @@ from typing import TYPE_CHECKING, NamedTuple
 
 import numpy as np
 import pandas as pd
-from scipy.stats import hypergeom
 
 from workbench.errors import InputError
 from workbench.feature_store import STRANDS, ZOOMS
@@ -92,6 +91,8 @@ def enrichment(study: Study, locus: Locus, background: Counts, most: int = 40) -
     log_odds = np.log((a + 0.5) * (d + 0.5) / ((b + 0.5) * (c + 0.5)))
     spread = np.sqrt(1 / (a + 0.5) + 1 / (b + 0.5) + 1 / (c + 0.5) + 1 / (d + 0.5))
     low = log_odds - 1.96 * spread
+    from scipy.stats import hypergeom  # a second to import, which a page need not wait for
+
     order = np.argsort(-low, kind="stable")
     chosen = order[(a[order] >= FEWEST) & (log_odds[order] > 0)][:most]
     rest = background.readings - here.readings
@@ -141,7 +142,7 @@ def _profile(study: Study, features: np.ndarray, chrom: str, size: int) -> np.nd
     """Sums float64 (F, bins) of both strands, on bins of the contig; a shard's bin counts where it begins."""
     length = study.manifest.contigs[chrom]
     profile = np.zeros((features.size, -(-length // size)))
-    slot = np.full(int(study.sae.config.d_sae), -1)
+    slot = np.full(study.sae_config.d_sae, -1)
     slot[features] = np.arange(features.size)
     for shard, _, _ in study.features.stretches(chrom, 0, length):
         for strand in "+-":
@@ -163,7 +164,7 @@ def _readings(study: Study, chrom: str) -> int:
 
 
 def _count(study: Study, locus: Locus) -> Counts:
-    width = int(study.sae.config.d_sae)
+    width = study.sae_config.d_sae
     active, readings = np.zeros(width, np.int64), 0
     for shard, lo, hi in study.features.stretches(*locus):
         for strand in "+-":

@@ -64,7 +64,7 @@ def firing_bins(study: Study, feature: int) -> pd.DataFrame:
     InputError
         For a feature that the study does not have.
     """
-    width = int(study.sae.config.d_sae)
+    width = study.sae_config.d_sae
     if not 0 <= feature < width:
         raise InputError(f"feature {feature}: expected a number from 0 to {width - 1}")
     store, parts = study.features, []
@@ -202,7 +202,7 @@ def company(study: Study, feature: int, bins: pd.DataFrame, catalog: pd.DataFram
     ranks = np.unique(np.linspace(0, len(ordered) - 1, min(SAMPLED, len(ordered))).astype(int))
     rows = ordered.iloc[ranks]
     loci = [Locus(str(r.chrom), int(r.start), int(r.end)) for r in rows.itertuples()]
-    width = int(study.sae.config.d_sae)
+    width = study.sae_config.d_sae
     counts = {"same": np.zeros(width), "opposite": np.zeros(width)}
     usual = {"same": np.zeros(width), "opposite": np.zeros(width)}
     density = {s: catalog[f"density_{n}"].to_numpy(np.float64) for s, n in STRANDS.items()}

@@ -180,7 +180,7 @@ def strand_consistency(study: Study, cells: list[Cell]) -> tuple[np.ndarray, np.
         base = one if base is None else base.merge(one)
         binned = other if binned is None else binned.merge(other)
     if base is None or binned is None:
-        nothing = np.full(study.sae.config.d_sae, np.nan)
+        nothing = np.full(study.sae_config.d_sae, np.nan)
         return nothing, nothing
     return base.correlation(), binned.correlation()
 

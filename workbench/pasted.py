@@ -118,8 +118,8 @@ def mutate(study: Study, sequence: str, start: int, end: int, feature: int) -> p
             f"stretch {start}-{end}: expected 0 <= start < end <= {len(sequence)}, at most {MOST_MUTATED}"
             " bases"
         )
-    if not 0 <= feature < study.sae.config.d_sae:
-        raise InputError(f"feature {feature}: expected 0 to {study.sae.config.d_sae - 1}")
+    if not 0 <= feature < study.sae_config.d_sae:
+        raise InputError(f"feature {feature}: expected 0 to {study.sae_config.d_sae - 1}")
     left = max(0, start - CONTEXT)
     around = sequence[left : end + CONTEXT]
     rows = [

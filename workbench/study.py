@@ -20,6 +20,7 @@ from workbench.manifest import Manifest, hash_file, refuse_difference
 
 if TYPE_CHECKING:
     from feature_mining.sae.calibrate import Calibration
+    from feature_mining.sae.config import SAEConfig
     from feature_mining.sae.model import SparseAutoencoder
     from genomic_models import DNAModel
     from workbench.cohort.cohort import Cohort
@@ -265,15 +266,36 @@ class Study:
         """The trained autoencoder; refused if it was trained on another model or layer."""
         from feature_mining.sae.model import SparseAutoencoder
 
+        _ = self.sae_config  # refuses one of another model
         try:
-            sae = SparseAutoencoder.load(self.folder / "sae")
+            return SparseAutoencoder.load(self.folder / "sae")
         except (ValueError, OSError) as error:
             raise InputError(f"{error}; train it again with --force sae") from error
-        made_with = (sae.config.model, sae.config.layer, sae.config.weights_hash)
+
+    @cached_property
+    def sae_config(self) -> SAEConfig:
+        """What the autoencoder is, read without PyTorch; refused as ``sae`` is."""
+        from feature_mining.sae.config import CONFIG_FILE, read_config
+
+        try:
+            config, _ = read_config(self.folder / "sae" / CONFIG_FILE)
+        except (ValueError, OSError) as error:
+            raise InputError(f"{error}; train it again with --force sae") from error
+        made_with = (config.model, config.layer, config.weights_hash)
         model = self.manifest.model
         expected = (model["name"], model["layer"], model["weights_hash"])
         refuse_difference("the autoencoder in sae/", expected, made_with, self.folder)
-        return sae
+        return config
+
+    @cached_property
+    def sae_hash(self) -> str:
+        """Hash that the autoencoder's weights were saved with."""
+        from feature_mining.sae.config import WEIGHTS_FILE, read_hash
+
+        try:
+            return read_hash(self.folder / "sae" / WEIGHTS_FILE) or self.sae.hash
+        except ValueError as error:
+            raise InputError(f"{error}; train it again with --force sae") from error
 
     @cached_property
     def calibration(self) -> Calibration:
@@ -293,7 +315,7 @@ class Study:
             for i, s in enumerate(self.manifest.shards)
         ]
         model = self.manifest.model
-        return FeatureStore(shards, Origin(model["weights_hash"], self.layer, self.sae.hash))
+        return FeatureStore(shards, Origin(model["weights_hash"], self.layer, self.sae_hash))
 
     @property
     def burdens(self) -> BurdenStore:

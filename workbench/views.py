@@ -156,7 +156,7 @@ def strips(
         raise InputError(f"strand {strand!r}: expected + or -")
     if bins < 1:
         raise InputError(f"{bins} bins: expected at least 1")
-    width = int(study.sae.config.d_sae)
+    width = study.sae_config.d_sae
     for feature in features:
         if not 0 <= feature < width:
             raise InputError(f"feature {feature}: expected a number from 0 to {width - 1}")

@@ -18,7 +18,8 @@ import torch
 from torch import Tensor
 
 from feature_mining.sae.calibrate import Calibration, calibrate
-from feature_mining.sae.model import SAEConfig, SparseAutoencoder, fold
+from feature_mining.sae.config import SAEConfig
+from feature_mining.sae.model import SparseAutoencoder, fold
 
 _PREFIXES = ("_orig_mod.", "module.")
 PUBLISHED_K = 64

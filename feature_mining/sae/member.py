@@ -9,7 +9,8 @@ from typing import NamedTuple
 import torch
 from torch import Tensor
 
-from feature_mining.sae.model import SAEConfig, SparseAutoencoder
+from feature_mining.sae.config import SAEConfig
+from feature_mining.sae.model import SparseAutoencoder
 from feature_mining.sae.ranks import Ranks
 from feature_mining.sae.registry import Architecture, kind_of, start
 from feature_mining.sae.sites import SiteScaling, unscale

@@ -13,10 +13,9 @@ import hashlib
 import json
 import os
 from collections.abc import Iterator
-from dataclasses import asdict, dataclass, field, fields, replace
+from dataclasses import asdict, dataclass, replace
 from functools import cached_property
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 import torch
@@ -26,62 +25,13 @@ from torch import Tensor
 
 from feature_mining.feature_map import Csr
 from feature_mining.sae import kernels
+from feature_mining.sae.config import CONFIG_FILE, WEIGHTS_FILE, SAEConfig, read_config
 from feature_mining.sae.rows import ROW_NORMS, normalise, restore
 
-CONFIG_FILE, WEIGHTS_FILE = "config.json", "sae.safetensors"
 BLOCK = 256
 """Rows of a product; the last block is filled up with zeros."""
 _NORM_TOLERANCE = 1e-3
 _FOLDED = 1024
-
-
-@dataclass(frozen=True)
-class SAEConfig:
-    """What an autoencoder is and what it belongs to.
-
-    Attributes
-    ----------
-    architecture : str
-        How it was trained (``batch_topk``, ``evo2_published``).
-    d_in, d_sae : int
-        Widths of the layer and of the features.
-    k : int
-        Features meant to be active at a base, on average; 0 where unknown.
-    row_topk : bool
-        Whether only the ``k`` largest values of a base count; the threshold holds for these as well.
-    apply_b_dec_to_input : bool
-        Whether ``b_dec`` is taken off the input before the encoder.
-    model, layer, weights_hash : str
-        Provenance lock: ``DNAModel.name``, tap, ``DNAModel.weights_hash``; empty where unknown.
-    provenance : dict
-        Further facts (steps, tokens, calibration sample); plain JSON values.
-    d_out : int
-        Width of what a transcoder writes; 0 for an autoencoder, which writes what it reads.
-    sites : tuple of int
-        Widths of the layers that a crosscoder reads and writes side by side; empty for one layer.
-    row_norm : str
-        How each activation is normalised by itself first, a name of ``rows.ROW_NORMS``; empty for not at
-        all, as everything trained here.
-    """
-
-    architecture: str
-    d_in: int
-    d_sae: int
-    k: int
-    apply_b_dec_to_input: bool = True
-    model: str = ""
-    layer: str = ""
-    weights_hash: str = ""
-    provenance: dict[str, str | int | float] = field(default_factory=dict)
-    row_topk: bool = False
-    d_out: int = 0
-    sites: tuple[int, ...] = ()
-    row_norm: str = ""
-
-    @property
-    def writes(self) -> int:
-        """Width of what is written: ``d_out``, or ``d_in`` where that is 0."""
-        return self.d_out or self.d_in
 
 
 @dataclass(frozen=True, eq=False)
@@ -285,7 +235,7 @@ class SparseAutoencoder:
     @classmethod
     def load(cls, folder: Path) -> SparseAutoencoder:
         """Read what ``save`` wrote; raises ``ValueError`` for a missing, extra, misshapen or NaN tensor."""
-        config, optional = _read_config(folder / CONFIG_FILE)
+        config, optional = read_config(folder / CONFIG_FILE)
         expected = set(_shapes(config)) | optional
         tensors = load_tensors(folder / WEIGHTS_FILE, expected)
         try:
@@ -397,34 +347,3 @@ def load_tensors(path: Path, expected: set[str]) -> dict[str, Tensor]:
 def _shapes(config: SAEConfig) -> dict[str, tuple[int, ...]]:
     d, m, out = config.d_in, config.d_sae, config.writes
     return {"W_enc": (d, m), "b_enc": (m,), "W_dec": (m, out), "b_dec": (out,), "threshold": (m,)}
-
-
-_OPTIONAL = {"skip": "W_skip", "choice": "choice"}
-"""Key that says whether a tensor is there."""
-_LATER: dict[str, Any] = {
-    "row_topk": False,
-    "d_out": 0,
-    "sites": (),
-    "row_norm": "",
-    "skip": False,
-    "choice": False,
-}
-"""Keys that older folders lack."""
-
-
-def _read_config(path: Path) -> tuple[SAEConfig, set[str]]:
-    """The configuration, and the optional tensors that there are."""
-    if not path.is_file():
-        raise ValueError(f"{path}: no such file; expected a folder written by this program")
-    try:
-        values = json.loads(path.read_text())
-    except ValueError as error:
-        raise ValueError(f"{path}: not JSON ({error})") from None
-    known = {f.name for f in fields(SAEConfig)} | set(_OPTIONAL)
-    if isinstance(values, dict):
-        values = _LATER | values
-    if not isinstance(values, dict) or set(values) != known:
-        found = ", ".join(sorted(values)) if isinstance(values, dict) else type(values).__name__
-        raise ValueError(f"{path}: found {found}; expected exactly {', '.join(sorted(known))}")
-    optional = {tensor for key, tensor in _OPTIONAL.items() if values.pop(key)}
-    return SAEConfig(**values | {"sites": tuple(values["sites"])}), optional

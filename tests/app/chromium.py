@@ -43,7 +43,7 @@ def serving(
     server = subprocess.Popen(words, stdout=quiet, stderr=quiet, env=environment)
     try:
         address = f"http://127.0.0.1:{port}"
-        _wait(f"{address}/_stcore/health", server)
+        wait_for_server(f"{address}/_stcore/health", server)
         (child,) = psutil.Process(server.pid).children()
         yield address, child.pid
     finally:
@@ -51,7 +51,8 @@ def serving(
         server.wait(20)
 
 
-def _wait(address: str, server: subprocess.Popen[bytes], seconds: float = 60) -> None:
+def wait_for_server(address: str, server: subprocess.Popen[bytes], seconds: float = 60) -> None:
+    """Until ``address`` answers; raises ``RuntimeError`` where it does not, or the server has ended."""
     end = time.monotonic() + seconds
     while time.monotonic() < end and server.poll() is None:
         try:

@@ -18,7 +18,8 @@ import torch
 from safetensors.torch import save_file
 
 from feature_mining.feature_map import from_dense
-from feature_mining.sae.model import SAEConfig, SparseAutoencoder
+from feature_mining.sae.config import SAEConfig
+from feature_mining.sae.model import SparseAutoencoder
 from workbench.config import InputConfig, SplitConfig, StudyConfig, WindowConfig
 from workbench.feature_store import Origin, StrandMap, shard_path, write_shard
 from workbench.manifest import Manifest, hash_file, versions

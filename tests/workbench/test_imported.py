@@ -7,8 +7,9 @@ from pathlib import Path
 import pytest
 import torch
 
+from feature_mining.sae.config import SAEConfig
 from feature_mining.sae.formats import write
-from feature_mining.sae.model import SAEConfig, SparseAutoencoder
+from feature_mining.sae.model import SparseAutoencoder
 from workbench.errors import InputError
 from workbench.stages.imported import import_for
 

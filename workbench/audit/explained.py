@@ -104,7 +104,7 @@ def _share(error: np.ndarray, report: Sums) -> np.ndarray:
 def _sums(study: Study, drawn: list[Drawn]) -> Sums:
     from workbench.stages.pick import sequence_codes
 
-    width = int(study.sae.config.d_sae)
+    width = study.sae_config.d_sae
     size = 3 + _PHASES.stop - _PHASES.start
     n, active = 0.0, np.zeros(width)
     xx, xa = np.zeros((size, size)), np.zeros((size, width))

@@ -32,7 +32,7 @@ class MapCounts(NamedTuple):
 
 def count_maps(study: Study, chrom: str, start: int, end: int) -> MapCounts:
     """Count a stretch, bases that both readings can call."""
-    width, stride = int(study.sae.config.d_sae), study.grid.stride
+    width, stride = study.sae_config.d_sae, study.grid.stride
     readings = [study.features.rows(chrom, start, end, strand) for strand in "+-"]
     use = readings[0].callable & readings[1].callable
     position = np.arange(start, end)

@@ -46,7 +46,7 @@ def measure_windows(study: Study, progress: Progress) -> WindowEffects:
     grid = study.grid
     whole = replace(grid, warmup=0)
     offset = grid.window // 2
-    width = int(study.sae.config.d_sae)
+    width = study.sae_config.d_sae
     counts = np.zeros((3, width), np.int64)
     sums = np.zeros((2, width))
     profile = np.zeros(grid.window)

@@ -173,7 +173,7 @@ def _origin(study: Study) -> dict[str, Any]:
         "model": None if ready else manifest.model_name,
         "weights_sha256": None if ready else manifest.model["weights_hash"],
         "layer": None if ready else study.layer,
-        "sae_sha256": None if ready else study.sae.hash,
+        "sae_sha256": None if ready else study.sae_hash,
         "burden_strand": given.strand,
         "covariates": ";".join(
             [*cohort["covariates"], *([lineage_column(study)] if lineage_column(study) else [])]

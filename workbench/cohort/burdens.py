@@ -19,7 +19,7 @@ def origin_of(study: Study) -> dict[str, str]:
     return {
         "model_hash": study.manifest.model["weights_hash"],
         "layer": study.layer,
-        "sae_hash": study.sae.hash,
+        "sae_hash": study.sae_hash,
     }
 
 

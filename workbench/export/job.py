@@ -60,7 +60,7 @@ def provenance(job: Job) -> dict[str, str]:
             "model": manifest.model_name,
             "weights": str(manifest.model["weights_hash"]),
             "layer": study.layer,
-            "sae": study.sae.hash,
+            "sae": study.sae_hash,
         }
     if job.what == "biomarkers" and (simulated := study.facts("cohort")["simulated"]):
         origin["cohort"] = f"SIMULATED: {simulated}"

@@ -84,7 +84,7 @@ def gather(study: Study) -> Evidence:
         name=study.folder.name,
         manifest=study.manifest,
         settings=_settings(study),
-        sae={**asdict(study.sae.config), "hash": study.sae.hash},
+        sae={**asdict(study.sae_config), "hash": study.sae_hash},
         tracks=tracks,
         shown=one_mode_a_track(tracks),
         associations=associations,

@@ -57,7 +57,7 @@ def _homology(study: Study, progress: Progress) -> None:
     columns, headline = study_columns(study), headline_features(study)
     edges = study.calibration.bin_edges
     n_bins = edges.shape[1] + 2
-    width = int(study.sae.config.d_sae)
+    width = study.sae_config.d_sae
     fired = np.zeros((2, width), np.int64)
     counts = [Histogram.empty(len(headline), n_bins, len(columns)) for _ in range(2)]
     for chrom, start, end in stretches(study):

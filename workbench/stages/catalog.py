@@ -190,6 +190,6 @@ STAGE = Stage(
     needs=("associate", "quality", "controls", "audit"),
     sections=(),
     run=run,
-    size=lambda study, shard: study.sae.config.d_sae,
+    size=lambda study, shard: study.sae_config.d_sae,
     unit="features",
 )

@@ -179,7 +179,7 @@ def run(study: Study, shard: int, progress: Progress) -> int:
     progress.advance(1)
     fitted = fit_probes(select.sample)
     candidates = {c: _candidates(associations, c) for c in columns}
-    keep = np.zeros(study.sae.config.d_sae, bool)
+    keep = np.zeros(study.sae_config.d_sae, bool)
     for probes in fitted:
         keep[[f for probe, _ in probes for f in probe.features]] = True
     for table in candidates.values():

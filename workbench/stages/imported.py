@@ -12,8 +12,9 @@ import tomlkit
 from torch import Tensor
 
 from feature_mining.sae.calibrate import Calibration, calibrate, describe
+from feature_mining.sae.config import SAEConfig
 from feature_mining.sae.formats import read
-from feature_mining.sae.model import SAEConfig, SparseAutoencoder
+from feature_mining.sae.model import SparseAutoencoder
 from workbench.atomic import write_atomic
 from workbench.errors import InputError
 from workbench.manifest import hash_file

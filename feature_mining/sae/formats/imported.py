@@ -15,7 +15,8 @@ from safetensors import SafetensorError
 from safetensors.torch import load_file
 from torch import Tensor
 
-from feature_mining.sae.model import SAEConfig, SparseAutoencoder, fold
+from feature_mining.sae.config import SAEConfig
+from feature_mining.sae.model import SparseAutoencoder, fold
 
 _SAME_NORM = 1e-6
 """Norms that differ by less are the same, to the precision of float32."""

@@ -8,6 +8,7 @@ from typing import NamedTuple
 
 import numpy as np
 
+from feature_mining.sae.config import CONFIG_FILE, WEIGHTS_FILE
 from feature_mining.sae.formats import (
     dictionary_learning,
     interplm,
@@ -17,7 +18,7 @@ from feature_mining.sae.formats import (
     sparsify,
 )
 from feature_mining.sae.formats.imported import Imported
-from feature_mining.sae.model import CONFIG_FILE, WEIGHTS_FILE, SparseAutoencoder
+from feature_mining.sae.model import SparseAutoencoder
 
 
 class Format(NamedTuple):

@@ -8,7 +8,8 @@ import pytest
 import torch
 from torch import Tensor
 
-from feature_mining.sae.model import SAEConfig, SparseAutoencoder
+from feature_mining.sae.config import SAEConfig
+from feature_mining.sae.model import SparseAutoencoder
 from genomic_models.contract import DNAModel, Edit, Forward, TapContext, Tokens
 
 D_IN, TRUE, ACTIVE = 16, 24, 3

@@ -14,7 +14,8 @@ from feature_mining.sae.absorption import (
     measure_absorption,
     nested,
 )
-from feature_mining.sae.model import SAEConfig, SparseAutoencoder
+from feature_mining.sae.config import SAEConfig
+from feature_mining.sae.model import SparseAutoencoder
 
 D = 4
 PARENT, CHILD, OTHER = np.eye(D)[:3]

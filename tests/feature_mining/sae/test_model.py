@@ -10,7 +10,8 @@ import pytest
 import torch
 from safetensors.torch import load_file, save_file
 
-from feature_mining.sae.model import SAEConfig, SparseAutoencoder, fold
+from feature_mining.sae.config import SAEConfig
+from feature_mining.sae.model import SparseAutoencoder, fold
 
 
 def literal(apply_b_dec: bool) -> SparseAutoencoder:

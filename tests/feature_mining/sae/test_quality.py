@@ -10,7 +10,8 @@ import pytest
 import torch
 from sklearn.metrics import r2_score
 
-from feature_mining.sae.model import SAEConfig, SparseAutoencoder
+from feature_mining.sae.config import SAEConfig
+from feature_mining.sae.model import SparseAutoencoder
 from feature_mining.sae.quality import measure, measure_batch, summarise
 from feature_mining.sae.source import Window
 from feature_mining.sae.splice import SpliceBits, merged, splice_bits, splice_by_class

@@ -9,8 +9,9 @@ from pathlib import Path
 import pytest
 import torch
 
+from feature_mining.sae.config import SAEConfig
 from feature_mining.sae.jump_relu import JumpReLU
-from feature_mining.sae.model import SAEConfig, SparseAutoencoder
+from feature_mining.sae.model import SparseAutoencoder
 from feature_mining.sae.registry import ARCHITECTURES, kind_of, start
 from feature_mining.sae.settle import settle
 from feature_mining.sae.sites import rows_of

@@ -11,7 +11,8 @@ import pytest
 from sklearn.metrics import average_precision_score, roc_auc_score
 from typer.testing import CliRunner
 
-from feature_mining.sae.model import SAEConfig, SparseAutoencoder, fold
+from feature_mining.sae.config import SAEConfig
+from feature_mining.sae.model import SparseAutoencoder, fold
 from feature_mining.sae.source import read_activations
 from genomic_models import load
 from genomic_models.scoring import score

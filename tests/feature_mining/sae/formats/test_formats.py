@@ -12,9 +12,10 @@ import yaml
 from safetensors.torch import load_file, save_file
 from torch import Tensor
 
+from feature_mining.sae.config import SAEConfig
 from feature_mining.sae.evo2 import PUBLISHED_K
 from feature_mining.sae.formats import detect, read, write
-from feature_mining.sae.model import SAEConfig, SparseAutoencoder
+from feature_mining.sae.model import SparseAutoencoder
 
 D_IN, D_SAE, K = 8, 40, 5
 
