@@ -10,6 +10,7 @@
 * ``memory``: peak memory of training, by formula and measured.
 * ``rule``: the default learning rate among multiples of it, for several widths, batches and lengths.
 * ``anchor``: the same at the size of ``quality``, where the default is anchored.
+* ``compile``: whether ``torch.compile`` pays, for the variants that autograd differentiates.
 
 2,048 true features in 256 dimensions, about 20 active; dictionaries of 2,048 with k = 32, batches of 2,048.
 Ours run with their defaults, the peers at their best learning rates. With ``--results FILE`` each score of
@@ -41,7 +42,7 @@ from feature_mining.sae.settle import settle  # noqa: E402
 from feature_mining.sae.trainer import TrainConfig, Trainer  # noqa: E402
 
 BATCH, D_SAE, K = 2_048, 2_048, 32
-PARTS = ("speed", "quality", "real", "memory", "rule", "anchor")
+PARTS = ("speed", "quality", "real", "memory", "rule", "anchor", "compile")
 OURS = ("topk", "batch_topk")
 PURSUED = "topk_pursuit"
 """Our TopK, encoded by matching pursuit with as many features a row, on average."""
@@ -228,6 +229,10 @@ def main() -> None:
         from benchmarks.sae_rule import measure_anchor
 
         results |= measure_anchor(kept)
+    if "compile" in args.parts:
+        from benchmarks.sae_compile import measure_compile
+
+        results |= measure_compile(args.rounds)
     for key, value in results.items():
         if key != "quality":
             print(f"{key} {json.dumps(value)}")

@@ -20,7 +20,7 @@ from feature_mining.sae.trainer import Trainer
 
 TRUE, D_IN, ACTIVE, K = 512, 64, 5.0, 8
 WIDTHS, BATCHES, STEPS = (256, 1_024, 4_096), (256, 1_024), (200, 1_000)
-MULTIPLES = (0.5, 1.0, 1.5, 2.0)
+MULTIPLES = (0.5, 1.0, 2.0)
 ANCHOR_MULTIPLES = (0.75, 1.0, 1.5)
 ROWS, HELD_OUT = 100_000, 14_000
 
@@ -36,7 +36,7 @@ def measure_rule(results: Results) -> dict[str, object]:
             def score(
                 width: int = width, batch: int = batch, steps: int = steps, by: float = multiple
             ) -> Score:
-                rate = by * TrainConfig(width, K, steps, batch).peak_rate
+                rate = by * TrainConfig(width, K, steps, batch).peak_rate(D_IN)
                 config = TrainConfig(width, K, steps, batch, learning_rate=rate)
                 try:
                     trained = Trainer(config).fit(batches(planted.train, batch, steps, 0))
@@ -76,7 +76,7 @@ def measure_anchor(results: Results) -> dict[str, object]:
     for architecture, multiple in product(("topk", "batch_topk"), ANCHOR_MULTIPLES):
 
         def score(architecture: str = architecture, by: float = multiple) -> Score:
-            rate = by * TrainConfig(2_048, 32, 1_000).peak_rate
+            rate = by * TrainConfig(2_048, 32, 1_000).peak_rate(256)
             config = TrainConfig(2_048, 32, 1_000, 2_048, architecture, learning_rate=rate)
             trained = Trainer(config).fit(batches(planted.train, 2_048, 1_000, 0))
             sae, _ = settle(trained.sae, [planted.held_out[20_000:]])

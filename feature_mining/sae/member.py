@@ -85,12 +85,14 @@ class Member:
             ),
             config.tied,
         )
+        d_in = len(scaling.mean)
+        self.peak_rate = config.peak_rate(d_in)
         named = weights.parameters()
         biases = [named[name] for name in named if name == "b_enc"]
         others = [named[name] for name in named if name != "b_enc"]
         # The linear path of a transcoder may explain what features would: a fast bias shuts them.
         fast = kind_of(config.architecture).centred
-        factor = bias_factor(len(scaling.mean), config.k) if fast else 1.0
+        factor = bias_factor(d_in, config.k) if fast else 1.0
         groups = [{"params": others, "factor": 1.0}, {"params": biases, "factor": factor}]
         optimiser = torch.optim.Adam(groups, betas=(0.9, 0.999), fused=True)
         silent = torch.zeros(config.d_sae, dtype=torch.int64, device=scaling.mean.device)
@@ -106,7 +108,7 @@ class Member:
         if not math.isfinite(mse):
             raise ValueError(
                 f"training diverged at step {run.step + 1}: use a learning rate below"
-                f" {config.peak_rate:.2g}"
+                f" {self.peak_rate:.2g}"
             )
         parameters = list(run.weights.parameters().values())
         for parameter in parameters:
@@ -114,7 +116,7 @@ class Member:
                 self.ranks.sum(parameter.grad)
         torch.nn.utils.clip_grad_norm_(parameters, config.clip)
         for group in run.optimiser.param_groups:
-            group["lr"] = config.rate(run.step) * group["factor"]
+            group["lr"] = self.peak_rate * config.share(run.step) * group["factor"]
         run.optimiser.step()
         # Not held while the next are made, nor while the result is folded.
         run.optimiser.zero_grad(set_to_none=True)
@@ -165,7 +167,7 @@ class Member:
             finished=run.step == c.steps,
             steps=run.step,
             tokens=run.step * c.batch,
-            learning_rate=c.peak_rate,
+            learning_rate=self.peak_rate,
             final_mse=run.final_mse,
             clipped=run.clipped,
             dead=self.dead(),

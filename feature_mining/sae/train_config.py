@@ -10,20 +10,22 @@ _WINDOW_SHARE = 0.05
 PRECISIONS = ("float32", "bfloat16")
 
 
-def default_learning_rate(d_sae: int, batch: int, steps: int) -> float:
+def default_learning_rate(d_in: int, d_sae: int, batch: int, steps: int) -> float:
     """Peak rate of Adam for decoder rows of norm 1 and inputs of mean square norm ``d_in``.
 
-    ``8e-3 · √(2048 / d_sae) · √(batch / 2048) · √(1000 / steps)``, the last factor at most 1, and all of it
+    ``8e-3 · √(256 / d_in) · (batch / 2048)^¼ · √(1000 / steps)``, the last factor at most 1, and all of it
     between ``2e-4 · √(2¹⁴ / d_sae)`` and 1.6e-2.
 
     Notes
     -----
-    The anchor is measured: 8e-3 was best of 5.7e-4 ... 1.6e-2 for 2,048 features, batches of 2,048 and
-    1,000 steps. The fall with width, and the floor that long runs reach, are the rule of Gao et al. 2024
-    (arXiv 2406.04093), which by itself is ten times too low for runs of a few million positions.
+    Adam moves every number by about the rate, and numbers of a row of norm 1 are about ``1 / √d_in`` large.
+    Measured by ``benchmarks/sae.py rule`` and ``anchor``. Explained variance alone would hardly ask for less
+    with small batches, but features die then: of 1,536 on ``mini`` with batches of 256, 360 at 4.6e-3
+    (explained variance 0.909) and 916 at 9.2e-3 (0.911). The floor that long runs reach is the rule of Gao
+    et al. 2024 (arXiv 2406.04093), by itself ten times too low for runs of a few million positions.
     """
-    width = math.sqrt(2048 / d_sae)
-    rate = 8e-3 * width * math.sqrt(batch / 2048) * min(1.0, math.sqrt(1000 / steps))
+    rate = 8e-3 * math.sqrt(256 / d_in) * (batch / 2048) ** 0.25
+    rate *= min(1.0, math.sqrt(1000 / steps))
     return min(max(rate, 2e-4 * math.sqrt(2**14 / d_sae)), 1.6e-2)
 
 
@@ -107,10 +109,9 @@ class TrainConfig:
         if self.part is not None and not 0 <= self.part < len(self.sites):
             raise ValueError(f"part {self.part} of {len(self.sites)} sites")
 
-    @property
-    def peak_rate(self) -> float:
-        """Learning rate after the warm-up."""
-        return self.learning_rate or default_learning_rate(self.d_sae, self.batch, self.steps)
+    def peak_rate(self, d_in: int) -> float:
+        """Learning rate after the warm-up, for inputs of this width."""
+        return self.learning_rate or default_learning_rate(d_in, self.d_sae, self.batch, self.steps)
 
     @property
     def window(self) -> int:
@@ -118,8 +119,8 @@ class TrainConfig:
         planned = int(self.steps * self.batch * _WINDOW_SHARE)
         return self.dead_window or max(self.batch, min(_LONGEST_WINDOW, planned))
 
-    def rate(self, step: int) -> float:
-        """Learning rate of step 0, 1, ..."""
+    def share(self, step: int) -> float:
+        """Share of the peak rate in step 0, 1, ..."""
         rise = max(1, round(self.steps * self.warmup))
         fall = max(1, round(self.steps * self.decay))
-        return self.peak_rate * min(1.0, (step + 1) / rise, (self.steps - step) / fall)
+        return min(1.0, (step + 1) / rise, (self.steps - step) / fall)

@@ -125,14 +125,14 @@ def test_outliers_are_counted() -> None:
 
 def test_rates_and_window() -> None:
     config = TrainConfig(d_sae=2048, k=32, steps=1000)
-    assert config.peak_rate == 8e-3
-    assert default_learning_rate(8192, 2048, 1000) == pytest.approx(4e-3)
-    assert default_learning_rate(2048, 512, 4000) == pytest.approx(2e-3)
-    assert default_learning_rate(2**14, 4096, 10**9) == pytest.approx(2e-4)
-    assert config.rate(0) == pytest.approx(8e-3 / 50)
-    assert config.rate(49) == config.rate(500) == config.rate(800) == 8e-3
-    assert config.rate(900) == pytest.approx(4e-3)
-    assert config.rate(999) == pytest.approx(8e-3 / 200)
+    assert config.peak_rate(256) == 8e-3
+    assert default_learning_rate(64, 2048, 2048, 1000) == 1.6e-2
+    assert default_learning_rate(1024, 2048, 128, 4000) == pytest.approx(1e-3)
+    assert default_learning_rate(4096, 2**14, 4096, 10**9) == pytest.approx(2e-4)
+    assert config.share(0) == pytest.approx(1 / 50)
+    assert config.share(49) == config.share(500) == config.share(800) == 1
+    assert config.share(900) == pytest.approx(1 / 2)
+    assert config.share(999) == pytest.approx(1 / 200)
     assert config.window == 102_400
     assert TrainConfig(d_sae=8, k=1, steps=3).window == 2048
     assert TrainConfig(d_sae=8, k=1, steps=10**6).window == 10_000_000
