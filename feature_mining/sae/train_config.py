@@ -37,8 +37,9 @@ def bias_factor(d_in: int, k: int) -> float:
     Adam moves every number by about the rate, whatever it is for. Inputs of mean square norm ``d_in`` give
     active values of about ``√(d_in / k)``, so a bias that is to hold features back has that far to go; the
     weights see the same inputs and have not. On the planted dictionary of ``benchmarks/sae.py`` (256, 32,
-    factor 4) a TopK of 1,000 steps recovers 93 % of the true features with it, 89 % without. A factor half
-    as large recovers less; one half as large again leaves more dead features on real activations.
+    factor 4) a TopK of 1,000 steps recovers 93 % of the true features with it, 89 % without, and its firing
+    F1 is 0.60 (0.59 with a factor of 2.8). A factor 1.4 times as large is no better there and leaves more
+    features dead on ``mini`` (209 of 1,536 after 1,000 steps, instead of 141).
     """
     return math.sqrt(2 * d_in / k)
 
