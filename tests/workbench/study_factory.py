@@ -7,7 +7,6 @@ and gives back the dense arrays that the feature files were made from, for brute
 from __future__ import annotations
 
 import hashlib
-import json
 from dataclasses import asdict
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -15,7 +14,6 @@ from typing import Any, NamedTuple
 import numpy as np
 import pandas as pd
 import torch
-from safetensors.torch import save_file
 
 from feature_mining.feature_map import from_dense
 from feature_mining.sae.config import SAEConfig
@@ -198,7 +196,6 @@ def _manifest(study: Study) -> Manifest:
 
 
 def _sae(folder: Path, rng: np.random.Generator) -> SparseAutoencoder:
-    """Written as files, the form that studies exchange."""
     decoder = torch.from_numpy(rng.normal(size=(N_FEATURES, D_MODEL)).astype(np.float32))
     decoder = decoder / decoder.norm(dim=1, keepdim=True)
     config = SAEConfig(
@@ -218,10 +215,9 @@ def _sae(folder: Path, rng: np.random.Generator) -> SparseAutoencoder:
         "b_dec": torch.zeros(D_MODEL),
         "threshold": torch.full((N_FEATURES,), 0.1),
     }
-    folder.mkdir()
-    (folder / "config.json").write_text(json.dumps(asdict(config)))
-    save_file(tensors, folder / "sae.safetensors")
-    return SparseAutoencoder.load(folder)
+    sae = SparseAutoencoder(**tensors, config=config)
+    sae.save(folder)
+    return sae
 
 
 def _dense(sequences: dict[str, str], rng: np.random.Generator) -> Dense:
