@@ -16,8 +16,8 @@ from app.toolbar import controls, place_box
 from app.words import plain
 from workbench import InputError
 
+# Pixels that the boxes take on a wide screen, a canvas with nothing on it, and a track at least.
 BOXES, STAGE, LANE = 250, 107, 24
-"""Pixels that the boxes take on a wide screen, a canvas with nothing on it, and a track at least."""
 
 
 def least_stage(shown: Shown) -> int:

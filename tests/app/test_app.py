@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import ast
 import json
 import signal
 import subprocess
@@ -191,3 +192,12 @@ def test_command(made: Synthetic, monkeypatch: pytest.MonkeyPatch, tmp_path: Pat
         command(tmp_path, 8600)
     command(None, 8600)
     assert "--" not in seen[-1]
+
+
+def test_no_loose_texts_on_pages() -> None:
+    """Streamlit writes every text that stands alone in a page's file on the page."""
+    folder = Path(app.__file__).parent
+    for file in (folder / "main.py", *(folder / "screens").glob("*.py")):
+        rest = ast.parse(file.read_text()).body[1:]
+        texts = [n for n in rest if isinstance(n, ast.Expr) and isinstance(n.value, ast.Constant)]
+        assert [n.lineno for n in texts] == [], file.name
