@@ -10,7 +10,7 @@ from workbench.export import intervals, readings, signals, tables, viewed
 from workbench.export.biomarkers import bed, cards, crate, gff3, h5ad, hub, igv, igvjs, vcf
 from workbench.export.biomarkers import signals as candidate_signals
 from workbench.export.biomarkers import tables as candidate_tables
-from workbench.export.job import STRANDS, Job
+from workbench.export.job import STRANDS, Job, provenance
 from workbench.progress import Progress, Silent
 from workbench.study import Study
 from workbench.views import find_locus
@@ -108,9 +108,9 @@ def export(
     if at is not None and what != "activations":
         raise InputError(f"--at {at}: the table {what} has no place to choose; leave it out")
     region = None if at is None else find_locus(study, at)
-    return writer(
-        Job(study, what, format, Path(out), features, strand, progress or Silent(), region)
-    )
+    job = Job(study, what, format, Path(out), features, strand, progress or Silent(), region)
+    provenance(job)  # refuses a study whose origin cannot be told before anything is written
+    return writer(job)
 
 
 def combinations() -> str:
