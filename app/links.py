@@ -1,7 +1,7 @@
 """Addresses of pages: what a page shows is in its query parameters, so an address opens the same thing.
 
 Pure functions: each page has a view (a NamedTuple of plain values), an address is built from it and read
-back to it. Everything is text of strangers until a page has checked it against the study.
+back to it. Everything is untrusted text until a page has checked it against the study.
 
 The browser draws the variants of samples where its address has ``variants``:
 
@@ -18,15 +18,16 @@ from collections.abc import Iterable, Mapping
 from typing import NamedTuple
 from urllib.parse import quote, unquote, urlencode
 
-PAGES = ("browse", "feature", "atlas", "sequence", "phenotypes")
-"""Pages with an address; page ``name`` is the file ``screens/name.py`` and the path ``/name``."""
 STRANDS = ("both", "+", "-")
 DRAWN = ("signal", "heat")
 _NONE = "none"
 
 
 class Address(NamedTuple):
-    """A page and its query; ``str`` gives the address relative to the application's root."""
+    """A page, the file ``screens/PAGE.py``, and its query.
+
+    ``str`` gives the address relative to the application's root.
+    """
 
     page: str
     query: dict[str, str]
@@ -50,7 +51,7 @@ class BrowseView(NamedTuple):
     threshold : values below this share (0 to 1) of a feature's largest are not drawn
     strands : ``both``, ``+`` or ``-``
     draw : ``signal`` or ``heat``
-    brush : ``start-end`` on the contig of ``at``, the stretch asked about; empty: none
+    brush : ``start-end`` on the contig of ``at``, the selected region; empty: none
     variants : ``cohort`` or a candidate's id, see above; empty: none are drawn
     """
 
@@ -119,30 +120,17 @@ def feature(study: str = "", number: int = 0) -> Address:
     return _address("feature", {"study": study, "feature": str(number)})
 
 
-def parse_feature(query: Mapping[str, str]) -> tuple[str, int | None]:
-    """Study and feature number; None where the address names none."""
-    numbers = parse_numbers(query.get("feature"))
+def track(study: str = "", name: str = "", mode: str = "") -> Address:
+    """Address of the page of a track, in one strand mode (``same``, ``opposite``, ``any``)."""
+    return _address("track", {"study": study, "track": name, "mode": mode})
+
+
+def parse_feature(query: Mapping[str, str]) -> int | None:
+    """The feature of an address, None where it names none. Raises ``ValueError`` for other text."""
+    numbers = parse_numbers(query.get("feature") or None)
     if numbers is not None and len(numbers) != 1:
         raise ValueError(f"feature {query['feature']!r}: expected one feature number")
-    return query.get("study", ""), numbers[0] if numbers else None
-
-
-def atlas(study: str = "", words: str = "", pinned: Iterable[int] = (), **filters: str) -> Address:
-    """Address of the atlas: a search, pinned features, and filters by name (empty ones are left out)."""
-    query = {"study": study, "q": words, "pinned": ",".join(map(str, pinned))}
-    return _address("atlas", query | filters)
-
-
-def sequence(study: str = "", at: str = "", features: Iterable[int] = ()) -> Address:
-    """Address of the sequence page with a stretch of the study's genome."""
-    return _address(
-        "sequence", {"study": study, "at": at, "features": ",".join(map(str, features))}
-    )
-
-
-def phenotypes(study: str = "", phenotype: str = "", candidate: str = "") -> Address:
-    """Address of the phenotypes page, of one phenotype and one candidate in it."""
-    return _address("phenotypes", {"study": study, "phenotype": phenotype, "candidate": candidate})
+    return numbers[0] if numbers else None
 
 
 def parse_numbers(text: str | None) -> tuple[int, ...] | None:

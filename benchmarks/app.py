@@ -1,7 +1,8 @@
 """How fast the app is: first paint, redraw of the genome browser, feature page, memory with five sessions.
 
-``python benchmarks/app.py --study DIR`` drives a finished study in Debian's Chromium; without ``--study`` the
-demo study is made. Needs the ``test`` extra and a ``chromium``.
+``python benchmarks/app.py [--quick] [--json] [--study DIR]`` drives a finished study in Debian's Chromium;
+without ``--study`` it is the demo study, made anew, or with ``--quick`` the one that ships. Needs a
+``chromium`` and the ``test`` extra.
 
 first_paint_s              address opened in a fresh browser, server warm -> canvas drawn (median of 3)
 first_paint_cold_s         the same for the very first visit after the server's start
@@ -17,7 +18,6 @@ server_mb_5_sessions       resident memory of the server with five sessions open
 
 from __future__ import annotations
 
-import argparse
 import os
 import socket
 import statistics
@@ -33,8 +33,10 @@ import psutil
 ROOT = Path(__file__).resolve().parents[1]
 sys.path.insert(0, str(ROOT))
 
+from benchmarks.command_line import finish, parser, skip  # noqa: E402
 from tests.app.chromium import CHROMIUM, FLAGS, serving, wait_for_server  # noqa: E402
 from workbench import Study  # noqa: E402
+from workbench.setup.demo_archive import shipped, unpack  # noqa: E402
 
 SHARP = ".browser[data-sharp='1'][data-pending='0']"
 FEATURES = 10
@@ -46,6 +48,11 @@ def demo(folder: Path) -> Path:
     words = [sys.executable, "-m", "workbench", "demo", "--out", str(folder)]
     subprocess.run(words, check=True, env={**os.environ, "PYTHONPATH": str(ROOT)})
     return folder
+
+
+def ready(folder: Path) -> Path:
+    """The demo study that ships, unpacked."""
+    return unpack(folder).folder
 
 
 def features(study: Study) -> list[int]:
@@ -80,8 +87,8 @@ def repaints(page: Any, spans: list[tuple[int, int]]) -> list[Repaint]:
     canvas = page.locator(".browser canvas")
     root = page.locator(".browser")
     for start, end in spans:
-        place = page.get_by_role("textbox", name="Place", exact=True)
-        place.fill(f"{root.get_attribute('data-chrom')}:{start}-{end}")
+        place = page.get_by_role("textbox", name="Locus", exact=True)
+        place.fill(f"{root.get_attribute('data-chrom')}:{start + 1}-{end}")
         place.press("Enter")
         page.wait_for_selector(f".browser[data-start='{start}'][data-sharp='1']", timeout=120_000)
         page.wait_for_timeout(600)
@@ -128,7 +135,7 @@ def feature_page(browser: Any, address: str, chosen: list[int]) -> FeaturePage:
     page.goto(f"{address}?feature={chosen[0]}")
     page.get_by_role("heading", name=f"Feature {chosen[0]}:").wait_for(timeout=120_000)
     seconds.append(time.perf_counter() - start)
-    page.get_by_text("The command that makes this").wait_for(timeout=120_000)
+    page.get_by_text("Equivalent command").wait_for(timeout=120_000)
     seconds.append(time.perf_counter() - start)
     page.wait_for_timeout(1500)
     number = page.get_by_role("spinbutton").first
@@ -178,15 +185,19 @@ def blank_page(browser: Any, folder: Path) -> float:
 
 def main() -> None:
     """Measure and print."""
-    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
-    parser.add_argument("--study", type=Path, help="folder of a finished study")
-    given = parser.parse_args()
+    options = parser(__doc__, "the study that ships, first paint and the moves of two spans alone")
+    options.add_argument("--study", type=Path, help="folder of a finished study")
+    given = options.parse_args()
     if CHROMIUM is None:
-        sys.exit("no chromium on this machine; install it, for example with: apt install chromium")
+        return skip(given, "no chromium here; install it, for example with: apt install chromium")
+    if given.quick and given.study is None and shipped() is None:
+        return skip(given, "this copy has no demo study; give one with --study")
+    figures: dict[str, object] = {}
     from playwright.sync_api import sync_playwright
 
     with tempfile.TemporaryDirectory() as scratch:
-        folder = given.study or demo(Path(scratch) / "demo")
+        make = ready if given.quick else demo
+        folder = given.study or make(Path(scratch) / "demo")
         study = Study.open(folder)
         chosen = ",".join(map(str, features(study)))
         chrom, length = max(study.manifest.contigs.items(), key=lambda item: item[1])
@@ -195,37 +206,38 @@ def main() -> None:
             browser = session.chromium.launch(executable_path=CHROMIUM, args=FLAGS)
             start, end = spans[-2]
             address = f"{where}/browse?at={chrom}:{start}-{end}&features={chosen}"
-            print(f"first_paint_cold_s {first_paint(browser, address):.2f}")
-            paints = [first_paint(browser, address) for _ in range(3)]
-            print(f"first_paint_s {statistics.median(paints):.2f}")
+            figures["first_paint_cold_s"] = round(first_paint(browser, address), 2)
+            paints = [first_paint(browser, address) for _ in range(1 if given.quick else 3)]
+            figures["first_paint_s"] = round(statistics.median(paints), 2)
             page = browser.new_context(viewport={"width": 1400, "height": 1200}).new_page()
             page.goto(address)
             page.wait_for_selector(SHARP, timeout=120_000)
-            found = repaints(page, spans)
-            print(f"load_average {os.getloadavg()[0]:.1f}")
+            found = repaints(page, spans[-2:] if given.quick else spans)
+            figures["load_average"] = round(os.getloadavg()[0], 1)
             waited = [move.ms for move in found if move.waited]
-            print(f"repaint_ms_median {statistics.median(move.ms for move in found):.0f}")
+            figures["repaint_ms_median"] = round(statistics.median(move.ms for move in found), 1)
             if waited:
-                print(f"repaint_waited_ms_median {statistics.median(waited):.0f}")
-            print(f"moves_that_waited {len(waited)} of {len(found)}")
-            print(f"repaint_ms_max {max(move.ms for move in found):.0f}")
+                figures["repaint_waited_ms_median"] = round(statistics.median(waited), 1)
+            figures["moves_that_waited"] = f"{len(waited)} of {len(found)}"
+            figures["repaint_ms_max"] = round(max(move.ms for move in found), 1)
             for move in found:
                 print(f"  {move.bases} bases: {move.ms:.0f} ms{', waited' if move.waited else ''}")
+            if given.quick:
+                browser.close()
+                return finish(given, figures)
             three = [int(feature) for feature in chosen.split(",")[:3]]
             pages = [feature_page(browser, f"{where}/feature", three) for _ in range(4)][1:]
-            for name, seconds in zip(
-                ("", "whole_", "next_", "tab_"), zip(*pages, strict=True), strict=True
-            ):
-                print(f"feature_page_{name}s {statistics.median(seconds):.2f}")
-            print(f"blank_page_s {blank_page(browser, Path(scratch)):.2f}")
+            for name, seconds in zip(("", "whole_", "next_", "tab_"), zip(*pages, strict=True), strict=True):
+                figures[f"feature_page_{name}s"] = round(statistics.median(seconds), 2)
+            figures["blank_page_s"] = round(blank_page(browser, Path(scratch)), 2)
             for i in range(SESSIONS - 1):
                 other = browser.new_context().new_page()
-                other.goto(
-                    f"{where}/browse?at={chrom}:{100 * i}-{100 * i + 5000}&features={chosen}"
-                )
+                other.goto(f"{where}/browse?at={chrom}:{100 * i}-{100 * i + 5000}&features={chosen}")
                 other.wait_for_selector(SHARP, timeout=120_000)
-            print(f"server_mb_5_sessions {psutil.Process(pid).memory_info().rss / 1e6:.0f}")
+            memory = psutil.Process(pid).memory_info().rss
+            figures["server_mb_5_sessions"] = round(memory / 1e6)
             browser.close()
+    finish(given, figures)
 
 
 def _widths(length: int) -> list[int]:

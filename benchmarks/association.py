@@ -1,6 +1,6 @@
 """Speed and accuracy of the pass over features and tracks, beside the InterPLM method and scikit-learn.
 
-    python benchmarks/association.py --gff NC_000913.3.gff3.gz
+    python benchmarks/association.py [--quick] [--json] [--gff GFF3]
 
 Activations are SIMULATED (speed does not depend on what they mean; every stretch reads the same ones);
 tracks are those of the annotation and random shares of its genes, 40 in all, each strand mode a column,
@@ -15,9 +15,9 @@ scikit-learn on a slice of pairs.
 
 from __future__ import annotations
 
-import argparse
 import itertools
 import resource
+import sys
 import time
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
@@ -25,7 +25,6 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 from scipy import sparse
-from simulated import mg1655_tracks, top_k
 from sklearn import metrics
 
 from feature_mining.association.boundaries import EndCounts, count_ends
@@ -37,8 +36,14 @@ from feature_mining.association.labels import LabelStates, label_states, track_c
 from feature_mining.association.signals import SignalCounts, add_signal, level_edges
 from feature_mining.association.sparse import bin_values, by_feature, value_edges
 
+ROOT = Path(__file__).resolve().parents[1]
+sys.path.insert(0, str(ROOT))
+
+from benchmarks.command_line import DATA, absent, finish, parser, skip  # noqa: E402
+from benchmarks.simulated import mg1655_tracks, top_k  # noqa: E402
+
+# Non-zeros read at a time: what bounds the memory of a stretch.
 STRETCH_NONZEROS = 12_582_912
-"""Non-zeros read at a time: what bounds the memory of a stretch."""
 SLICE = 393_216
 THRESHOLDS = (0.0, 0.15, 0.5, 0.6, 0.8)
 WORKERS = 2
@@ -54,9 +59,7 @@ class Pass:
         self.tracks, self.columns, self.signal = tracks, columns, signal
         n_bins = edges.shape[1] + 2
         bases = sum(len(rows[0]) - 1 for _, rows in stretches)
-        self.halves = [
-            (int(h[0]), int(h[-1]) + 1) for h in np.array_split(np.arange(width), WORKERS)
-        ]
+        self.halves = [(int(h[0]), int(h[-1]) + 1) for h in np.array_split(np.arange(width), WORKERS)]
         self.counts = [
             [Histogram.empty(hi - lo, n_bins, len(columns), bases) for _ in range(2)]
             for lo, hi in self.halves
@@ -119,9 +122,7 @@ class Pass:
                 counts.spearman()
             best = np.argsort(-np.nan_to_num(precision, nan=-1), axis=0)[:SHORTLIST]
             for column in range(best.shape[1]):
-                pairs += [
-                    (f, column, frozen[f, column]) for f in best[: SHORTLIST // WORKERS, column]
-                ]
+                pairs += [(f, column, frozen[f, column]) for f in best[: SHORTLIST // WORKERS, column]]
             return frozen, np.array(pairs)
 
         return list(self.pool.map(part, range(WORKERS)))
@@ -139,9 +140,7 @@ class Pass:
             use = np.ones(features.n_rows, bool)
             own_intervals = stretch_intervals(self.tracks, self.columns, start, "+", use)
 
-            def part(
-                half, features=features, labels=labels, use=use, start=start, within=own_intervals
-            ):
+            def part(half, features=features, labels=labels, use=use, start=start, within=own_intervals):
                 lo, hi = self.halves[half]
                 frozen, pairs = chosen[half]
                 own = features.between(lo, hi)
@@ -149,9 +148,7 @@ class Pass:
                 intervals, strata, ends = total[half]
                 add_intervals(intervals, own, bins, frozen, within, use, GAP)
                 add_strata(strata, own, bins, frozen, labels, parent, use)
-                found = count_ends(
-                    own, bins, pairs, self.tracks, self.columns, start, "+", use, GAP
-                )
+                found = count_ends(own, bins, pairs, self.tracks, self.columns, start, "+", use, GAP)
                 total[half][2] = ends + found
 
             list(self.pool.map(part, range(WORKERS)))
@@ -242,8 +239,7 @@ def planted_errors(labels, column):
     matrix = sparse.csr_matrix(dense)
     ours = counted((matrix.indptr, matrix.indices, matrix.data), dense.shape[1], labels)
     truth = [
-        [score(y, x) for x in dense.T]
-        for score in (metrics.roc_auc_score, metrics.average_precision_score)
+        [score(y, x) for x in dense.T] for score in (metrics.roc_auc_score, metrics.average_precision_score)
     ]
     return [np.abs(mine[:, column] - t).max() for mine, t in zip(ours, truth, strict=True)]
 
@@ -251,27 +247,31 @@ def planted_errors(labels, column):
 def gc_signal(n):
     """A smooth signal, a tenth of it missing."""
     random = np.random.default_rng(3)
-    values = (
-        pd.Series(random.random(n, dtype=np.float32)).rolling(100, 1).mean().to_numpy(np.float32)
-    )
+    values = pd.Series(random.random(n, dtype=np.float32)).rolling(100, 1).mean().to_numpy(np.float32)
     values[np.repeat(random.random(n // 1000 + 1) < 0.1, 1000)[:n]] = np.nan
     return values
 
 
 def main() -> None:
-    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
-    parser.add_argument("--gff", type=Path, required=True)
-    parser.add_argument("--bases", type=int, nargs="+", default=[400_000, 1_600_000, 4_641_652])
-    given = parser.parse_args()
-    tracks, length = mg1655_tracks(given.gff, 40)
+    options = parser(__doc__, "4,096 features with 32 active, over 400 kb")
+    options.add_argument("--gff", type=Path, help="of MG1655; default: the one in ../shared")
+    options.add_argument("--bases", type=int, nargs="+", default=[400_000, 1_600_000, 4_641_652])
+    given = options.parse_args()
+    name = "ecoli/NC_000913.3.gff3.gz"
+    if given.gff is None and (gone := absent(name)):
+        return skip(given, gone)
+    if given.quick:
+        given.bases = [400_000]
+    widths, actives = ((4_096,), (32,)) if given.quick else ((4_096, 32_768), (32, 64))
+    tracks, length = mg1655_tracks(given.gff or DATA / name, 40)
     columns = track_columns(tracks)
     signal = gc_signal(length)
     print(f"simulated activations; {len(tracks)} tracks, {len(columns)} columns, {WORKERS} threads")
     warm = [(start, top_k(2_000, 64, 4, 0)) for start in (0, 2_000)]
     Pass(warm, 64, value_edges(by_feature(*warm[0][1], 64)), tracks, columns, signal).run()
     errors, rates, speedups = [], [], {"interplm_method": [], "sklearn": []}
-    for width in (4_096, 32_768):
-        for k in (32, 64):
+    for width in widths:
+        for k in actives:
             stretch = STRETCH_NONZEROS // k
             rows = top_k(stretch, width, k, width + k)
             edges = value_edges(by_feature(*rows, width))
@@ -287,17 +287,14 @@ def main() -> None:
                 nnz = sum(int(r[0][-1]) for _, r in stretches)
                 # Of two, the faster: the first also waits for the machine to hand out its memory.
                 times = min(
-                    (
-                        Pass(stretches, width, edges, tracks, columns, signal).run()
-                        for _ in range(2)
-                    ),
+                    (Pass(stretches, width, edges, tracks, columns, signal).run() for _ in range(2)),
                     key=np.sum,
                 )
                 seconds = times.sum()
-                names = zip(("count", "scores", "held_out"), times, strict=True)
+                steps = zip(("count", "scores", "held_out"), times, strict=True)
                 print(
                     f"F={width} k={k} bases={bases} nnz={nnz} "
-                    + " ".join(f"{name}_s={part:.1f}" for name, part in names)
+                    + " ".join(f"{step}_s={part:.1f}" for step, part in steps)
                     + f" nonzeros_per_s={nnz / seconds / 1e6:.1f}M"
                     f" counting_only={nnz / times[0] / 1e6:.1f}M s_per_mb={1e6 * seconds / bases:.2f}",
                     flush=True,
@@ -328,12 +325,17 @@ def main() -> None:
             )
     auroc_error, precision_error = np.max(errors, axis=0)
     peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024
-    print(f"nonzeros_per_s={min(rates):.3g} (slowest of the whole genomes, everything)")
-    for name, values in speedups.items():
-        print(f"speedup_over_{name}={min(values):.0f}")
-    print(f"auroc_max_error={auroc_error:.1e}")
-    print(f"ap_max_error={precision_error:.1e}")
-    print(f"peak_memory_mb={peak:.0f}")
+    # Of the rates, the slowest: the longest stretch of each width and activity, everything.
+    finish(
+        given,
+        {
+            "nonzeros_per_s": round(min(rates)),
+            **{f"speedup_over_{peer}": round(min(values)) for peer, values in speedups.items()},
+            "auroc_max_error": float(f"{auroc_error:.2g}"),
+            "ap_max_error": float(f"{precision_error:.2g}"),
+            "peak_memory_mb": round(peak),
+        },
+    )
 
 
 if __name__ == "__main__":

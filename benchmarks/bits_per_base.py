@@ -1,19 +1,18 @@
 """Bits per base of a DNA model next to interpolated Markov models of every order.
 
 Everything is scored on the same bases of genomes that nobody was trained on: E. coli MG1655 and
-M. tuberculosis H37Rv, first 1 Mb and whole. The Markov models (orders 0 to 12, strengths chosen on
-left-out training genomes) are trained on both strands of the whole training corpus. The DNA model reads
-windows of 2,048 bases whose first 256 are context only; the first 256 bases of a genome are scored for
-nobody. Genomes are looked for in the folder ``shared/data`` beside the checkout.
+M. tuberculosis H37Rv, first 50 kb, first 1 Mb and whole; with ``--quick`` the first 50 kb alone. A figure
+holds for its stretch only, so each is named by its bases (0-based, end excluded). The Markov models (orders 0
+to 12, strengths chosen on left-out training genomes) are trained on both strands of the whole training
+corpus. The DNA model reads windows of 2,048 bases whose first 256 are context only; the first 256 bases of a
+genome are scored for nobody. Genomes are looked for in the folder ``shared/data`` beside the checkout.
 
     python benchmarks/bits_per_base.py [--quick] [--json] [--model mini]
 """
 
 from __future__ import annotations
 
-import argparse
 import gzip
-import json
 import math
 import sys
 import time
@@ -24,16 +23,18 @@ from Bio import SeqIO
 from Bio.SeqIO.FastaIO import SimpleFastaParser
 
 from genomic_models.contract import DNAModel
-from genomic_models.markov import MAX_ORDER, MarkovModel, encode
+from genomic_models.dna import UNKNOWN, base_codes
+from genomic_models.markov import MAX_ORDER, MarkovModel
 
-DATA = Path(__file__).resolve().parents[1] / ".." / "shared" / "data"
-GENOMES = {
-    "MG1655": ("ecoli/NC_000913.3.fna.gz", "fasta"),
-    "H37Rv": ("tb/NC_000962.3.gbk.gz", "genbank"),
-}
-FIRST = 1_000_000
+ROOT = Path(__file__).resolve().parents[1]
+sys.path.insert(0, str(ROOT))
+
+from benchmarks.command_line import DATA, absent, finish, parser, skip  # noqa: E402
+
+GENOMES = {"MG1655": ("ecoli/NC_000913.3.fna.gz", "fasta"), "H37Rv": ("tb/NC_000962.3.gbk.gz", "genbank")}
+FIRST = (50_000, 1_000_000)
 WINDOW, WARMUP, BATCH = 2048, 256, 8
-QUICK_BASES, QUICK_GENOMES, QUICK_ORDER = 50_000, 3, 9
+QUICK_GENOMES, QUICK_ORDER = 3, 9
 
 
 def read(path: Path, form: str = "fasta") -> str:
@@ -52,7 +53,7 @@ def train(order: int, genomes: int | None) -> tuple[MarkovModel, list[str]]:
 
 def scored(sequence: str) -> np.ndarray:
     """Which bases count, for every model alike."""
-    known = encode(sequence) >= 0
+    known = base_codes(sequence) != UNKNOWN
     known[:WARMUP] = False
     return known
 
@@ -78,11 +79,9 @@ def model_bits(model: DNAModel, sequence: str) -> np.ndarray:
     return bits
 
 
-def stretches(sequence: str, quick: bool) -> dict[str, int]:
-    """Names and lengths of what is reported of a genome."""
-    if quick:
-        return {f"first_{QUICK_BASES // 1000}kb": QUICK_BASES}
-    return {"first_1Mb": FIRST, "whole": len(sequence)}
+def stretches(sequence: str, quick: bool) -> list[int]:
+    """Where the stretches that are reported of a genome end; all begin after the warm-up."""
+    return [FIRST[0]] if quick else [*FIRST, len(sequence)]
 
 
 def measure(markov: MarkovModel, model: DNAModel | None, quick: bool) -> dict[str, dict]:
@@ -90,22 +89,20 @@ def measure(markov: MarkovModel, model: DNAModel | None, quick: bool) -> dict[st
     results: dict[str, dict] = {}
     for genome, (file, form) in GENOMES.items():
         sequence = read(DATA / file, form)
-        lengths = stretches(sequence, quick)
-        sequence = sequence[: max(lengths.values())]
+        ends = stretches(sequence, quick)
+        sequence = sequence[: max(ends)]
         counted = scored(sequence)
-        curves = {
-            f"markov_{k}": -markov.log2_likelihood(sequence, k) for k in range(markov.order + 1)
-        }
+        curves = {f"markov_{k}": -markov.log2_likelihood(sequence, k) for k in range(markov.order + 1)}
         if model is not None:
             curves[model.name] = model_bits(model, sequence)
             if not np.isfinite(curves[model.name][counted]).all():
                 raise SystemExit(f"model {model.name} gave logits that are not finite on {genome}")
         results[genome] = {
-            name: {
-                "bases": int(counted[:length].sum()),
-                **{key: float(v[:length][counted[:length]].mean()) for key, v in curves.items()},
+            f"{WARMUP:,}-{end:,}": {
+                "bases": int(counted[:end].sum()),
+                **{key: float(v[:end][counted[:end]].mean()) for key, v in curves.items()},
             }
-            for name, length in lengths.items()
+            for end in ends
         }
     return results
 
@@ -113,14 +110,13 @@ def measure(markov: MarkovModel, model: DNAModel | None, quick: bool) -> dict[st
 def best_markov(row: dict[str, float]) -> tuple[int, float]:
     """Order >= 1 with the fewest bits, and those bits."""
     order = min(
-        (k for k in range(1, MAX_ORDER + 1) if f"markov_{k}" in row),
-        key=lambda k: row[f"markov_{k}"],
+        (k for k in range(1, MAX_ORDER + 1) if f"markov_{k}" in row), key=lambda k: row[f"markov_{k}"]
     )
     return order, row[f"markov_{order}"]
 
 
 def show(results: dict[str, dict]) -> None:
-    """Print one column a stretch, one line a model."""
+    """Print one column a stretch (genome and bases), one line a model."""
     columns = {f"{g} {name}": row for g, rows in results.items() for name, row in rows.items()}
     width = max(map(len, columns)) + 2
     print(f"{'bits per base':<14}" + "".join(f"{name:>{width}}" for name in columns))
@@ -131,15 +127,11 @@ def show(results: dict[str, dict]) -> None:
 
 def main() -> None:
     """Train, score, print."""
-    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
-    parser.add_argument("--quick", action="store_true", help="under a minute, on fewer bases")
-    parser.add_argument("--json", action="store_true", help="last line: one JSON object")
-    parser.add_argument("--model", default="mini", help="DNA model to score (default: mini)")
-    arguments = parser.parse_args()
-    if not (DATA / "pretraining").is_dir():
-        sys.exit(
-            "no shared/data folder beside the checkout: the genomes to train and score on are absent"
-        )
+    options = parser(__doc__.splitlines()[0], "fewer genomes, orders and bases")
+    options.add_argument("--model", default="mini", help="DNA model to score (default: mini)")
+    arguments = options.parse_args()
+    if gone := absent("pretraining", "ecoli"):
+        return skip(arguments, gone)
     from genomic_models import load
 
     model = load(arguments.model)
@@ -147,30 +139,35 @@ def main() -> None:
     if arguments.quick:
         print(
             f"quick: Markov orders up to {QUICK_ORDER} trained on the first {QUICK_GENOMES} genomes, "
-            f"first {QUICK_BASES:,} bases scored; not the figures of a full run"
+            f"scored on the first {FIRST[0]:,} bases: not the figures of the card, which are of {FIRST[1]:,}"
         )
     markov, corpus = train(
         QUICK_ORDER if arguments.quick else MAX_ORDER, QUICK_GENOMES if arguments.quick else None
     )
     results = measure(markov, model, arguments.quick)
     show(results)
-    headline = next(iter(results["MG1655"].values()))
+    stretch = f"{WARMUP:,}-{FIRST[0] if arguments.quick else FIRST[1]:,}"
+    headline = results["MG1655"][stretch]
     order, bits = best_markov(headline)
     print(
-        f"best Markov model on MG1655: order {order}, {bits:.4f}; {model.name}: {headline[model.name]:.4f}"
+        f"MG1655 {stretch}, bits a base: {model.name} {headline[model.name]:.4f} (windows of {WINDOW:,},"
+        f" {WARMUP} of them context), best Markov model {bits:.4f} (order {order})"
     )
-    if arguments.json:
-        summary = {
+    finish(
+        arguments,
+        {
+            "stretch": f"MG1655 {stretch}",
+            "window": WINDOW,
+            "warmup": WARMUP,
             model.name: headline[model.name],
             "best_markov": bits,
             "best_markov_k": order,
             "bases": headline["bases"],
-            "quick": arguments.quick,
             "markov_corpus": corpus,
             "genomes": results,
             "seconds": round(time.perf_counter() - began, 1),
-        }
-        print(json.dumps(summary))
+        },
+    )
 
 
 if __name__ == "__main__":

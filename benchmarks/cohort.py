@@ -3,12 +3,11 @@
 Diploid samples carry two of a fixed number of founder haplotypes each, over two genes of the sample
 chloroplast, so that the work of the model stays the same while samples grow.
 
-    python benchmarks/cohort.py [--samples 500,50000] [--founders 24]
+    python benchmarks/cohort.py [--quick] [--json] [--samples 500,50000] [--founders 24]
 """
 
 from __future__ import annotations
 
-import argparse
 import json
 import resource
 import subprocess
@@ -19,18 +18,23 @@ from pathlib import Path
 
 import numpy as np
 
-from workbench.config import CohortConfig, InputConfig, SAEConfig, StudyConfig
-from workbench.demo import GENOME, samples_folder
 from workbench.engines.local import here, run_stage
-from workbench.genome import Genome
+from workbench.genome.reference import Genome
 from workbench.progress import Silent
+from workbench.setup.demo import GENOME, samples_folder
 from workbench.stages.registry import STAGES
-from workbench.study import Study
+from workbench.study.config import CohortConfig, InputConfig, SAEConfig, StudyConfig
+from workbench.study.study import Study
+
+ROOT = Path(__file__).resolve().parents[1]
+sys.path.insert(0, str(ROOT))
+
+from benchmarks.command_line import finish, parser  # noqa: E402
 
 CHROM = "NC_000932.1"
 SPANS = {"psbA": (383, 1444), "ndhJ": (48_677, 49_153)}
+# Variants a gene.
 SITES = 40
-"""Variants a gene."""
 STEPS = ("plan", "cohort", "haplotypes", "sae", "burdens")
 
 
@@ -69,9 +73,7 @@ def measure(samples: int, founders: int) -> dict[str, object]:
     with tempfile.TemporaryDirectory() as name:
         folder = Path(name)
         data = samples_folder()
-        given = InputConfig(
-            str(data / f"{GENOME}.fa"), [str(data / f"{GENOME}.gff3")], circular=[CHROM]
-        )
+        given = InputConfig(str(data / f"{GENOME}.fa"), [str(data / f"{GENOME}.gff3")], circular=[CHROM])
         config = StudyConfig(
             input=given,
             sae=SAEConfig(width=192, tokens=40_000),
@@ -97,24 +99,21 @@ def measure(samples: int, founders: int) -> dict[str, object]:
 
 
 def main() -> None:
-    parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("--samples", default="500,50000")
-    parser.add_argument("--founders", type=int, default=24)
-    given = parser.parse_args()
-    sizes = [int(n) for n in given.samples.split(",")]
+    options = parser(__doc__, "500 samples alone")
+    options.add_argument("--samples", default="500,50000")
+    options.add_argument("--founders", type=int, default=24)
+    given = options.parse_args()
+    sizes = [int(n) for n in given.samples.split(",")][: 1 if given.quick else None]
     if len(sizes) == 1:
-        print(json.dumps(measure(sizes[0], given.founders)))
-        return
+        return finish(given, measure(sizes[0], given.founders))
+    found = {}
     for size in sizes:  # a process each, so that peaks are their own
-        words = [
-            sys.executable,
-            __file__,
-            "--samples",
-            str(size),
-            "--founders",
-            str(given.founders),
-        ]
-        subprocess.run(words, check=True)
+        words = ["--samples", str(size), "--founders", str(given.founders), "--json"]
+        done = subprocess.run(
+            [sys.executable, __file__, *words], stdout=subprocess.PIPE, text=True, check=True
+        )
+        found[f"{size} samples"] = json.loads(done.stdout.splitlines()[-1])
+    finish(given, found)
 
 
 if __name__ == "__main__":

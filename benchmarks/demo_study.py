@@ -7,17 +7,81 @@ it goes on) and packs it. Run it again when what a stage writes has changed.
 from __future__ import annotations
 
 import argparse
+import json
+import lzma
+import shutil
 import sys
+import tarfile
+import tempfile
+from dataclasses import replace
 from pathlib import Path
 
 ROOT = Path(__file__).resolve().parents[1]
 sys.path.insert(0, str(ROOT))
 
 from workbench import Study  # noqa: E402
-from workbench.demo import samples_folder  # noqa: E402
-from workbench.demo_study import ARCHIVE, create, pack  # noqa: E402
-from workbench.intake import is_study  # noqa: E402
 from workbench.progress import showing  # noqa: E402
+from workbench.setup.demo import COHORT, GENOME, demo_config, samples_folder  # noqa: E402
+from workbench.setup.demo_archive import ARCHIVE  # noqa: E402
+from workbench.setup.uploads import is_study  # noqa: E402
+from workbench.study.config import SAEConfig, write_config  # noqa: E402
+from workbench.study.study import CONFIG, MANIFEST  # noqa: E402
+
+# What of a study is packed: nothing that is only needed to run it again.
+PARTS = (CONFIG, MANIFEST, "inputs", "ledger", "sae", "features", "burdens", "tables", "report.html")
+# Words of four bytes: most of the archive is float32.
+FILTERS = [{"id": lzma.FILTER_LZMA2, "preset": 9, "lc": 1, "lp": 2, "pb": 2}]
+SAE = SAEConfig(width=512, k=3, tokens=400_000, seeds=2)
+
+
+def create(folder: Path) -> Study:
+    """A study with the files of the demo inside it, named by relative paths, not yet run."""
+    inputs = folder / "inputs"
+    shutil.copytree(samples_folder() / COHORT, inputs / COHORT)
+    for suffix in (".fa", ".gff3"):
+        shutil.copy(samples_folder() / f"{GENOME}{suffix}", inputs)
+    config = replace(demo_config(Path("inputs"), seed=0), sae=SAE)
+    config.check()
+    write_config(config, folder / CONFIG)
+    return Study.open(folder)
+
+
+def pack(study: Study, archive: Path) -> int:
+    """Write a finished study to an archive; gives its size in bytes.
+
+    Times, owners and the names of hosts are taken out, so that the bytes depend on the study alone; the
+    ledger names the files alone that are in the archive.
+    """
+    with tempfile.TemporaryDirectory() as name:
+        copy = Path(name) / study.folder.name
+        copy.mkdir()
+        for part in PARTS:
+            source = study.folder / part
+            if source.is_dir():
+                shutil.copytree(source, copy / part)
+            elif source.exists():
+                shutil.copy(source, copy / part)
+        (copy / "sae" / "training.safetensors").unlink(missing_ok=True)
+        for other_seed in (copy / "sae").glob("seed-*"):
+            shutil.rmtree(other_seed)
+        for path in (copy / "ledger").rglob("*.json"):
+            record = json.loads(path.read_text()) | {"host": ""}
+            if outputs := record.get("outputs"):
+                packed_too = (name for name in outputs if (copy / name).exists())
+                record["outputs"] = {name: outputs[name] for name in packed_too}
+            path.write_text(json.dumps(record))
+        with (
+            lzma.open(archive, "wb", filters=FILTERS) as packed,
+            tarfile.open(fileobj=packed, mode="w") as tar,
+        ):
+            tar.add(copy, arcname=".", filter=_plain)
+    return archive.stat().st_size
+
+
+def _plain(entry: tarfile.TarInfo) -> tarfile.TarInfo:
+    entry.mtime = entry.uid = entry.gid = 0
+    entry.uname = entry.gname = ""
+    return entry
 
 
 def main() -> None:

@@ -7,10 +7,8 @@ its first N bases, to see that memory does not grow; ``--quick`` is 60 kb with a
 
 from __future__ import annotations
 
-import argparse
 import csv
 import gzip
-import json
 import resource
 import subprocess
 import sys
@@ -19,9 +17,14 @@ import time
 from pathlib import Path
 
 from workbench.engines.survey import survey
-from workbench.study import Study
+from workbench.study.study import Study
 
-SHARED = Path(__file__).resolve().parents[2] / "shared" / "data" / "ecoli"
+ROOT = Path(__file__).resolve().parents[1]
+sys.path.insert(0, str(ROOT))
+
+from benchmarks.command_line import DATA, absent, finish, parser, skip  # noqa: E402
+
+SHARED = DATA / "ecoli"
 CHROM = "NC_000913.3"
 HALF = 20
 
@@ -44,33 +47,24 @@ def prepare(folder: Path, bases: int | None) -> list[Path]:
     beds = [folder / "promoter.bed", folder / "terminator.bed"]
     with (SHARED / "ecocyc_promoters_U00096.3.tsv").open() as handle:
         at = [row[1] for row in csv.reader(handle, delimiter="\t")][1:]
-        spans = sorted(
-            {max(0, int(p) - 1 - HALF) for p in at if p.isdigit() and int(p) < end - HALF}
-        )
+        spans = sorted({max(0, int(p) - 1 - HALF) for p in at if p.isdigit() and int(p) < end - HALF})
         beds[0].write_text("".join(f"{CHROM}\t{s}\t{s + 2 * HALF}\n" for s in spans))
     with (SHARED / "ecocyc_terminators_U00096.3.tsv").open() as handle:
         rows = [row for row in csv.reader(handle, delimiter="\t")][1:]
-        pairs = sorted(
-            {(int(r[1]) - 1, int(r[2])) for r in rows if r[1].isdigit() and r[2].isdigit()}
-        )
+        pairs = sorted({(int(r[1]) - 1, int(r[2])) for r in rows if r[1].isdigit() and r[2].isdigit()})
         beds[1].write_text("".join(f"{CHROM}\t{a}\t{b}\n" for a, b in pairs if a < b <= end))
     return [genome, genes, *beds]
 
 
 def main() -> None:
-    parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("--quick", action="store_true", help="60 kb, a small autoencoder")
-    parser.add_argument("--json", action="store_true", help="last line is one JSON object")
-    parser.add_argument("--bases", type=int, help="only the first N bases")
-    parser.add_argument("--tokens", type=int, default=3_000_000, help="bases the SAE is trained on")
-    parser.add_argument("--until", help="stop after this stage")
-    parser.add_argument("--out", type=Path, help="keep the study here")
-    args = parser.parse_args()
-    if not SHARED.is_dir():
-        print("skipped: no ../shared/data/ecoli beside the checkout")
-        if args.json:
-            print(json.dumps({"skipped": True}))
-        return
+    options = parser(__doc__, "60 kb, a small autoencoder")
+    options.add_argument("--bases", type=int, help="only the first N bases")
+    options.add_argument("--tokens", type=int, default=3_000_000, help="bases the SAE is trained on")
+    options.add_argument("--until", help="stop after this stage")
+    options.add_argument("--out", type=Path, help="keep the study here")
+    args = options.parse_args()
+    if gone := absent("ecoli"):
+        return skip(args, gone)
     bases = 60_000 if args.quick else args.bases
     tokens = 100_000 if args.quick else args.tokens
     workbench = [sys.executable, "-c", "from workbench.cli import main; main()"]
@@ -100,18 +94,16 @@ def main() -> None:
         for name, stage in stages.items():
             print(f"  {name:10s} {stage.seconds:9.1f} s {stage.rate:12,.0f} bases/s")
         print("  disk (MB): " + ", ".join(f"{k} {v:.1f}" for k, v in sorted(disk.items())))
-        if args.json:
-            print(
-                json.dumps(
-                    {
-                        "bases": length,
-                        "seconds": round(seconds, 1),
-                        "peak_memory_mb": round(peak),
-                        "disk_mb": {k: round(v, 1) for k, v in disk.items()},
-                        "stages": {k: round(s.seconds, 1) for k, s in stages.items()},
-                    }
-                )
-            )
+        finish(
+            args,
+            {
+                "bases": length,
+                "seconds": round(seconds, 1),
+                "peak_memory_mb": round(peak),
+                "disk_mb": {k: round(v, 1) for k, v in disk.items()},
+                "stages": {k: round(s.seconds, 1) for k, s in stages.items()},
+            },
+        )
 
 
 if __name__ == "__main__":

@@ -1,13 +1,12 @@
 """The same study of *E. coli* on every engine: local, Slurm arrays, Dask over TCP, Dask on Slurm's workers.
 
-``python benchmarks/engines.py [--json] [--bases N] [--tokens N]``. Compares every table, byte for byte. The
+``python benchmarks/engines.py [--quick] [--json] [--bases N] [--tokens N]``.
+Compares every table, byte for byte. The
 genome is in ../shared; the Slurm parts need root and Debian's slurmctld, slurmd, slurm-client and munge.
 """
 
 from __future__ import annotations
 
-import argparse
-import json
 import os
 import sys
 import tempfile
@@ -22,10 +21,15 @@ sys.path.insert(0, str(ROOT))
 # be compared. Set before NumPy and PyTorch are loaded, which read it once.
 os.environ["OMP_NUM_THREADS"] = "1"
 
-from benchmarks.ecoli import SHARED, prepare  # noqa: E402
+from benchmarks.command_line import absent, finish, parser, skip  # noqa: E402
+from benchmarks.ecoli import prepare  # noqa: E402
 from tests import slurm_lab  # noqa: E402
 from workbench import Study  # noqa: E402
-from workbench.config import (  # noqa: E402
+from workbench.engines.cluster import connect, on  # noqa: E402
+from workbench.engines.local import here, run  # noqa: E402
+from workbench.engines.submission import live, submit  # noqa: E402
+from workbench.engines.survey import survey  # noqa: E402
+from workbench.study.config import (  # noqa: E402
     ControlConfig,
     InputConfig,
     JobConfig,
@@ -33,16 +37,9 @@ from workbench.config import (  # noqa: E402
     SAEConfig,
     StudyConfig,
 )
-from workbench.engines.cluster import connect, on  # noqa: E402
-from workbench.engines.local import here, run  # noqa: E402
-from workbench.engines.survey import survey  # noqa: E402
-from workbench.submission import live, submit  # noqa: E402
 
 WORKERS = JobConfig(
-    scheduler="slurm",
-    tasks=2,
-    cpus=1,
-    setup=[f"export PYTHONPATH={ROOT}", f"cd {tempfile.gettempdir()}"],
+    scheduler="slurm", tasks=2, cpus=1, setup=[f"export PYTHONPATH={ROOT}", f"cd {tempfile.gettempdir()}"]
 )
 
 
@@ -87,14 +84,14 @@ ENGINES: dict[str, Callable[[Study], None]] = {
 
 
 def main() -> None:
-    parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("--json", action="store_true", help="last line is one JSON object")
-    parser.add_argument("--bases", type=int, default=1_000_000)
-    parser.add_argument("--tokens", type=int, default=200_000)
-    args = parser.parse_args()
-    if not SHARED.is_dir():
-        print("skipped: no ../shared/data/ecoli beside the checkout")
-        return
+    options = parser(__doc__, "60 kb, a small autoencoder")
+    options.add_argument("--bases", type=int, default=1_000_000)
+    options.add_argument("--tokens", type=int, default=200_000)
+    args = options.parse_args()
+    if gone := absent("ecoli"):
+        return skip(args, gone)
+    if args.quick:
+        args.bases, args.tokens = 60_000, 50_000
     why = slurm_lab.unavailable()
     results: dict[str, object] = {}
     with tempfile.TemporaryDirectory() as name:
@@ -114,7 +111,7 @@ def main() -> None:
         try:
             for engine, drive in ENGINES.items():
                 if why and "slurm" in engine:
-                    print(f"{engine}: skipped ({why})")
+                    results[engine] = f"skipped: {why}"
                     continue
                 study = Study.create(folder / engine, config)
                 began = time.monotonic()
@@ -133,8 +130,7 @@ def main() -> None:
         finally:
             if lab:
                 lab.stop()
-    if args.json:
-        print(json.dumps(results))
+    finish(args, results)
 
 
 if __name__ == "__main__":

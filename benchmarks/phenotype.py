@@ -1,6 +1,6 @@
 """Tests of features against phenotypes: speed, memory, agreement with other programs, and real isolates.
 
-    python benchmarks/phenotype.py [fixed] [mixed] [oracles] [memory] [tb] [--study FOLDER] [--features 32768]
+    python benchmarks/phenotype.py [fixed] [mixed] [oracles] [memory] [tb] [--quick] [--json] [--study FOLDER]
 
 fixed: 32,768 features x 4,000 samples x 10 covariates. ``ols_over_gemm`` is the time of all least-squares
 tests over that of the one float32 matrix product features x (covariates and trait);
@@ -10,12 +10,11 @@ plink2's is in single. mixed: ``lmm_speedup_over_gemma``, exact mixed-model test
 and optimisation, the eigendecomposition left out on both sides). oracles:
 ``max_abs_z_difference`` by oracle. memory: peak of a scan over 50,000 samples. tb: ``tb_ranks`` and
 ``tb_auroc`` on the isolates in ``shared/data`` beside the checkout; with ``--study``, a study whose burdens
-are theirs, features beside variants. Needs plink2 and gemma.
+are theirs, features beside variants. Needs plink2 and gemma; what needs one that is not here is skipped.
 """
 
 from __future__ import annotations
 
-import argparse
 import json
 import os
 import resource
@@ -29,15 +28,6 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 import statsmodels.api as sm
-from phenotype_peers import gemma_lmm, plink_glm, write_bed
-from phenotype_tb import (
-    auroc,
-    feature_ranks,
-    lineage_features,
-    open_study,
-    read_isolates,
-    variant_ranks,
-)
 
 from feature_mining.phenotype.design import Phenotype
 from feature_mining.phenotype.firth import fit_firth
@@ -47,21 +37,51 @@ from feature_mining.phenotype.logistic import fit_features, fit_null, score_test
 from feature_mining.phenotype.mixed import decompose, fit_mixed, mixed_tests
 from feature_mining.phenotype.scan import logistic, scan
 
-ORACLES = Path(__file__).resolve().parents[1] / ".." / "shared" / "data" / "oracles"
+ROOT = Path(__file__).resolve().parents[1]
+sys.path.insert(0, str(ROOT))
+
+from benchmarks.command_line import DATA, absent, finish, parser  # noqa: E402
+from benchmarks.phenotype_peers import PLINK2, find, gemma_lmm, plink_glm, write_bed  # noqa: E402
+from benchmarks.phenotype_tb import (  # noqa: E402
+    auroc,
+    feature_ranks,
+    lineage_features,
+    open_study,
+    read_isolates,
+    variant_ranks,
+)
+
+ORACLES = DATA / "oracles"
 SAMPLES, COVARIATES = 4000, 10
 PLINK_TESTS, GEMMA_TESTS = 6000, 100
 FITTED, MIXED = 1000, 4096
+QUICK = 1000
 THREADS = int(os.environ.get("OMP_NUM_THREADS", "2"))
 
 
+# Everything that was measured, by name.
+FIGURES: dict[str, object] = {}
+
+
 def say(name: str, value: object) -> None:
-    """One figure a line."""
+    """One figure a line, kept for the end; what has a name already becomes a list."""
     print(f"{name}: {json.dumps(value)}", flush=True)
+    if name in FIGURES:
+        before = FIGURES[name]
+        FIGURES[name] = [*(before if isinstance(before, list) else [before]), value]
+    else:
+        FIGURES[name] = value
 
 
-def simulate(
-    features: int, samples: int, seed: int = 0
-) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+def has(*programs: str) -> bool:
+    """Whether one of these programs is here; where none is, its part is said to be skipped."""
+    if find(*programs):
+        return True
+    say(f"skipped {programs[-1]}", f"{programs[-1]} is not installed")
+    return False
+
+
+def simulate(features: int, samples: int, seed: int = 0) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
     """Features of 0 and 1 that follow eight lineages, covariates with intercept, a binary trait."""
     random = np.random.default_rng(seed)
     lineage = random.integers(0, 8, samples)
@@ -109,12 +129,15 @@ def fixed(features: int) -> None:
     null = fit_null(y, covariates)
     score = best(lambda: score_test(values, null)) / features
     say("score_microseconds_a_test", round(score * 1e6, 2))
+    if not has(*PLINK2):
+        return
+    tests = min(PLINK_TESTS, features)
     with tempfile.TemporaryDirectory() as name:
         folder = Path(name)
-        write_bed(folder, values[:PLINK_TESTS], y, covariates)
+        write_bed(folder, values[:tests], y, covariates)
         few = min(plink_glm(folder, "no-firth", 100, THREADS)[1] for _ in range(3))
-        table, many = plink_glm(folder, "no-firth", PLINK_TESTS, THREADS)
-    theirs = (many - few) / (PLINK_TESTS - 100)
+        table, many = plink_glm(folder, "no-firth", tests, THREADS)
+    theirs = (many - few) / (tests - 100)
     say("plink2_microseconds_a_test", round(theirs * 1e6, 1))
     say("logistic_speedup_over_plink2", round(theirs / score, 1))
     ordinary = best(lambda: fit_features(values[:FITTED], null)) / FITTED
@@ -126,8 +149,8 @@ def fixed(features: int) -> None:
     say("max_abs_z_difference plink2 no-firth, 4,000 samples", float(f"{z.max():.2g}"))
 
 
-def mixed() -> None:
-    values, covariates, _ = simulate(MIXED, SAMPLES)
+def mixed(samples: int) -> None:
+    values, covariates, _ = simulate(MIXED, samples)
     trait, relatedness = quantitative(covariates), kinship(values)
     began = time.perf_counter()
     spectrum = decompose(relatedness)
@@ -136,6 +159,8 @@ def mixed() -> None:
     exact = best(lambda: mixed_tests(values, model), 1) / MIXED
     null_ratio = best(lambda: mixed_tests(values, model, exact=False), 1) / MIXED
     say("lmm_microseconds_a_test", {"exact": round(exact * 1e6), "null": round(null_ratio * 1e6)})
+    if not has("gemma"):
+        return
     chosen = np.flatnonzero(well_filled(values))[:GEMMA_TESTS]
     with tempfile.TemporaryDirectory() as name:
         gemma, seconds = gemma_lmm(Path(name), values[chosen], trait, covariates, relatedness)
@@ -143,7 +168,7 @@ def mixed() -> None:
     say("lmm_speedup_over_gemma", round(seconds / len(gemma) / exact, 1))
     ours = mixed_tests(values[chosen], model)["statistic"]
     z = np.abs(ours - gemma["beta"] / gemma["se"]).max()
-    say("max_abs_z_difference gemma, 4,000 samples", float(f"{z:.2g}"))
+    say(f"max_abs_z_difference gemma, {samples:,} samples", float(f"{z:.2g}"))
     emmax = mixed_tests(values[chosen], model, exact=False)["statistic"]
     say("max_abs_z_difference null ratio against exact", float(f"{np.abs(emmax - ours).max():.2g}"))
 
@@ -157,12 +182,8 @@ def read_regenie() -> tuple[np.ndarray, pd.DataFrame, np.ndarray, pd.DataFrame]:
     bits = raw.reshape(-1, bytes_a_row)[:, :, None] >> np.array([0, 2, 4, 6], np.uint8) & 3
     codes = bits.reshape(len(bits), -1)[:, : len(ids)]
     dosage = np.array([2.0, np.nan, 1.0, 0.0])[codes]
-    covariates = pd.read_csv(folder / "covariates.txt", sep=" ").assign(
-        IID=lambda t: t["IID"].astype(str)
-    )
-    traits = pd.read_csv(folder / "phenotype_bin.txt", sep=" ").assign(
-        IID=lambda t: t["IID"].astype(str)
-    )
+    covariates = pd.read_csv(folder / "covariates.txt", sep=" ").assign(IID=lambda t: t["IID"].astype(str))
+    traits = pd.read_csv(folder / "phenotype_bin.txt", sep=" ").assign(IID=lambda t: t["IID"].astype(str))
     merged = traits.set_index("IID").loc[ids]
     design = covariates.set_index("IID").loc[ids][["V1", "V2", "V3"]].to_numpy()
     published = pd.read_csv(folder / "test_bin_out_firth_Y1.regenie", sep=" ", comment="#")
@@ -182,23 +203,24 @@ def oracles() -> None:
     z = fits.beta / fits.se
     rows = np.flatnonzero(fits.converged & (counts[counts >= 5] >= 20))[:100]
     logit = [
-        sm.Logit(y, np.column_stack([covariates, values[i]])).fit(disp=0, tol=1e-12).tvalues[-1]
-        for i in rows
+        sm.Logit(y, np.column_stack([covariates, values[i]])).fit(disp=0, tol=1e-12).tvalues[-1] for i in rows
     ]
     found["statsmodels Logit"] = np.abs(z[rows] - logit).max()
     with tempfile.TemporaryDirectory() as name:
         folder = Path(name)
         write_bed(folder, values, y, covariates)
-        for mode, ours in (("no-firth", fits), ("firth", firth)):
+        modes = (("no-firth", fits), ("firth", firth)) if has(*PLINK2) else ()
+        for mode, ours in modes:
             table, _ = plink_glm(folder, mode, len(values), THREADS)
             both = table["BETA"].notna() & ours.converged
             difference = np.abs(table["BETA"] / table["SE"] - ours.beta / ours.se)[both]
             found[f"plink2 {mode} ({int(both.sum())} tests)"] = difference.max()
-        relatedness = kinship(values)
-        gemma, _ = gemma_lmm(folder, values[:200], trait, covariates, relatedness)
-        model = fit_mixed(decompose(relatedness), trait, covariates)
-        lmm = mixed_tests(values[:200], model)["statistic"]
-        found["gemma -lmm 1"] = np.abs(lmm - gemma["beta"] / gemma["se"]).max()
+        if has("gemma"):
+            relatedness = kinship(values)
+            gemma, _ = gemma_lmm(folder, values[:200], trait, covariates, relatedness)
+            model = fit_mixed(decompose(relatedness), trait, covariates)
+            lmm = mixed_tests(values[:200], model)["statistic"]
+            found["gemma -lmm 1"] = np.abs(lmm - gemma["beta"] / gemma["se"]).max()
     for name, value in found.items():
         say(f"max_abs_z_difference {name}", float(f"{value:.2g}"))
     if ORACLES.is_dir():
@@ -229,10 +251,7 @@ def stream(features: int, samples: int) -> None:
 
     def blocks():
         for _ in range(0, features, 250):
-            yield (
-                (random.random((250, samples), dtype=np.float32) < 0.1).astype(np.float32),
-                logistic,
-            )
+            yield ((random.random((250, samples), dtype=np.float32) < 0.1).astype(np.float32), logistic)
 
     began = time.perf_counter()
     found = scan(blocks(), trait, covariates)
@@ -249,7 +268,20 @@ def stream(features: int, samples: int) -> None:
     )
 
 
+def memory() -> None:
+    """Peaks of scans that differ in the number of features, each of a process of its own."""
+    for features in (1000, 4000):
+        words = [sys.executable, __file__, "--stream", str(features), "50000", "--json"]
+        done = subprocess.run(words, stdout=subprocess.PIPE, text=True, check=True)
+        found = json.loads(done.stdout.splitlines()[-1])
+        for name in found.keys() - {"quick"}:
+            say(name, found[name])
+
+
 def tb(folder: Path | None) -> None:
+    if gone := absent("tb"):
+        say("skipped tb", gone)
+        return
     isolates = read_isolates()
     say("tb_ranks", variant_ranks(isolates))
     study = open_study(folder) if folder else None
@@ -263,32 +295,39 @@ def tb(folder: Path | None) -> None:
 
 
 def main() -> None:
-    parser = argparse.ArgumentParser(
-        description=__doc__, formatter_class=argparse.RawTextHelpFormatter
-    )
-    parser.add_argument("parts", nargs="*", help="fixed, mixed, oracles, memory, tb; all without")
-    parser.add_argument("--study", type=Path, help="study with burdens of the isolates")
-    parser.add_argument("--features", type=int, default=32_768)
-    parser.add_argument("--stream", type=int, nargs=2, metavar=("FEATURES", "SAMPLES"))
-    given = parser.parse_args()
+    options = parser(__doc__, f"fixed, mixed and oracles, {QUICK:,} features, {QUICK:,} samples in mixed")
+    options.add_argument("parts", nargs="*", help="fixed, mixed, oracles, memory, tb; all without")
+    options.add_argument("--study", type=Path, help="study with burdens of the isolates")
+    options.add_argument("--features", type=int, default=32_768)
+    options.add_argument("--stream", type=int, nargs=2, metavar=("FEATURES", "SAMPLES"))
+    given = options.parse_args()
     if given.stream:
         stream(*given.stream)
-        return
+        return finish(given, FIGURES)
+    if given.quick:
+        given.features = min(QUICK, given.features)
     parts = {
         "fixed": lambda: fixed(given.features),
-        "mixed": mixed,
+        "mixed": lambda: mixed(QUICK if given.quick else SAMPLES),
         "oracles": oracles,
-        "memory": lambda: [
-            subprocess.run([sys.executable, __file__, "--stream", str(m), "50000"], check=True)
-            for m in (1000, 4000)
-        ],
+        "memory": memory,
         "tb": lambda: tb(given.study),
     }
     unknown = set(given.parts) - set(parts)
     if unknown:
-        parser.error(f"unknown part {min(unknown)}, expected some of {', '.join(parts)}")
-    for part in given.parts or parts:
+        options.error(f"unknown part {min(unknown)}, expected some of {', '.join(parts)}")
+    usual = ("fixed", "mixed", "oracles") if given.quick else parts
+    for part in given.parts or usual:
         parts[part]()
+    differences = [
+        value
+        for name, value in FIGURES.items()
+        if name.startswith("max_abs_z_difference ") and not name.endswith("against exact")
+    ]
+    if differences:
+        # Of all other programs, the largest.
+        FIGURES["max_abs_z_difference"] = max(differences)
+    finish(given, FIGURES)
 
 
 if __name__ == "__main__":

@@ -14,10 +14,10 @@ from feature_mining.phenotype.design import Phenotype, independent
 from feature_mining.phenotype.lineage import indicators
 from feature_mining.phenotype.models import Predictors
 from feature_mining.phenotype.prediction import cross_validate
-from feature_mining.phenotype.regions import region_tests
+from feature_mining.phenotype.region_tests import region_tests
 from feature_mining.phenotype.scan import logistic, scan
-from workbench.phenotypes.blocks import read_blocks
-from workbench.study import Study
+from workbench.analysis.phenotypes.blocks import read_blocks
+from workbench.study.study import Study
 
 DATA = Path(__file__).resolve().parents[1] / ".." / "shared" / "data" / "tb"
 DRUGS = ("rifampicin", "isoniazid")
@@ -58,9 +58,7 @@ def read_isolates() -> Isolates:
     lineage = np.array([f"P{i}" for i in pattern])
     design = np.column_stack([np.ones(len(lineage)), indicators(lineage)])
     names = np.array([i["GV"] for i in information])
-    return Isolates(
-        genotypes, names, effects, traits.loc[samples], lineage, design[:, independent(design)]
-    )
+    return Isolates(genotypes, names, effects, traits.loc[samples], lineage, design[:, independent(design)])
 
 
 def variant_names() -> dict[str, str]:
@@ -140,9 +138,7 @@ def coding_counts(isolates: Isolates) -> dict[str, np.ndarray]:
     silent = ("synonymous_variant", "upstream_gene_variant")
     changes = ~np.isin(isolates.effects, silent) & (isolates.genotypes.mean(axis=1) < 0.45)
     genes = np.array([str(name).split("_")[0] for name in isolates.names])
-    return {
-        gene: isolates.genotypes[changes & (genes == gene)].sum(axis=0) for gene in np.unique(genes)
-    }
+    return {gene: isolates.genotypes[changes & (genes == gene)].sum(axis=0) for gene in np.unique(genes)}
 
 
 def lineage_features(isolates: Isolates, study: Study) -> list[dict[str, object]]:
@@ -152,9 +148,7 @@ def lineage_features(isolates: Isolates, study: Study) -> list[dict[str, object]
     rows: list[dict[str, object]] = []
     trait = Phenotype("isoniazid", isolates.traits["isoniazid"].to_numpy(np.float64), True)
     for burden in BURDENS:
-        values = np.concatenate(
-            [b.values for b in read_blocks(study, burden) if b.region == "katG"]
-        )
+        values = np.concatenate([b.values for b in read_blocks(study, burden) if b.region == "katG"])
         with np.errstate(invalid="ignore", divide="ignore"):
             r = np.abs([np.corrcoef(v, marker)[0, 1] if np.ptp(v) else 0.0 for v in values])
         chosen = values[r >= 0.95]
@@ -204,9 +198,7 @@ def feature_ranks(isolates: Isolates, study: Study) -> list[dict[str, object]]:
                         "feature": int(part["feature"][top]),
                         "rank": int(part["rank"][top]),
                         "minus_log10_p": round(float(part["minus_log10_p"][top]), 1),
-                        "best_variant_minus_log10_p": round(
-                            float(variants["minus_log10_p"][own].max()), 1
-                        ),
+                        "best_variant_minus_log10_p": round(float(variants["minus_log10_p"][own].max()), 1),
                         "gene_burden_minus_log10_p": round(float(coding.get(region, np.nan)), 1),
                         "follows": str(isolates.names[common][strongest]),
                         "correlation": round(float(follows[strongest]), 3),

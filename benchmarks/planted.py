@@ -11,8 +11,8 @@ from scipy.optimize import linear_sum_assignment
 from torch import Tensor
 
 TRUE, WIDTH, ACTIVE = 2_048, 256, 20.0
+# Firing rates fall as ``(i + SHIFT) ** -POWER``: 0.13 to 0.0032, median 0.0055.
 SHIFT, POWER = 19, 0.8
-"""Firing rates fall as ``(i + SHIFT) ** -POWER``: 0.13 to 0.0032, median 0.0055."""
 _FAR = 20_241_121
 SPREAD, BIAS, NOISE = 0.25, 3.0, 0.01
 
@@ -77,9 +77,7 @@ def batches(rows: Tensor, size: int, steps: int, seed: int) -> Iterator[Tensor]:
         order = order[size:]
 
 
-def judge(
-    planted: Planted, encode, decode, decoder: Tensor, rows: int = 20_000
-) -> dict[str, float]:
+def judge(planted: Planted, encode, decode, decoder: Tensor, rows: int = 20_000) -> dict[str, float]:
     """Held-out quality of a dictionary ``decoder`` (m, width), as loaded for inference.
 
     ``ev`` with the pooled mean; ``l0``; ``dead``, share of features silent on the held-out rows; ``mmcs``,

@@ -1,6 +1,6 @@
 """Training speed and quality on a planted dictionary, beside the peer libraries, in one run. Simulated data.
 
-``python benchmarks/sae.py [PART ...] [--json] [--seeds 3] [--steps 1000] [--only LIBRARY ...]
+``python benchmarks/sae.py [PART ...] [--quick] [--json] [--seeds 3] [--steps 1000] [--only LIBRARY ...]
 [--variants topk batch_topk] [--results FILE]`` (peers: extra ``peers``). Parts:
 
 * ``speed``: all libraries interleaved with the five matrix products of a dense step.
@@ -20,7 +20,6 @@ Ours run with their defaults, the peers at their best learning rates. With ``--r
 from __future__ import annotations
 
 import argparse
-import json
 import sys
 import time
 from collections import defaultdict
@@ -34,33 +33,30 @@ from torch import Tensor
 ROOT = Path(__file__).resolve().parents[1]
 sys.path.insert(0, str(ROOT))
 
+from benchmarks.command_line import finish, parser  # noqa: E402
 from benchmarks.planted import Planted, batches, judge, plant  # noqa: E402
 from benchmarks.sae_peers import PEERS, Trained, installed  # noqa: E402
 from benchmarks.sae_results import Results, Score, summarise  # noqa: E402
 from feature_mining.sae.pursuit import Pursuit, calibrate_stop  # noqa: E402
-from feature_mining.sae.settle import settle  # noqa: E402
-from feature_mining.sae.trainer import TrainConfig, Trainer  # noqa: E402
+from feature_mining.sae.training.thresholds import set_thresholds  # noqa: E402
+from feature_mining.sae.training.trainer import TrainConfig, Trainer  # noqa: E402
 
 BATCH, D_SAE, K = 2_048, 2_048, 32
 PARTS = ("speed", "quality", "real", "memory", "rule", "anchor", "compile")
 OURS = ("topk", "batch_topk")
+# Our TopK, encoded by matching pursuit with as many features a row, on average.
 PURSUED = "topk_pursuit"
-"""Our TopK, encoded by matching pursuit with as many features a row, on average."""
 Run = Callable[[Iterator[Tensor], int, int, int, int, int], Trained]
 
 
 def ours(architecture: str, held_out: Tensor | None) -> Run:
     """Our trainer with its defaults; thresholds calibrated on ``held_out`` rows if given."""
 
-    def run(
-        stream: Iterator[Tensor], d_in: int, d_sae: int, k: int, steps: int, seed: int
-    ) -> Trained:
-        config = TrainConfig(
-            d_sae=d_sae, k=k, steps=steps, batch=BATCH, architecture=architecture, seed=seed
-        )
+    def run(stream: Iterator[Tensor], d_in: int, d_sae: int, k: int, steps: int, seed: int) -> Trained:
+        config = TrainConfig(d_sae=d_sae, k=k, steps=steps, batch=BATCH, architecture=architecture, seed=seed)
         sae = Trainer(config).fit(stream).sae
         if held_out is not None:
-            sae, _ = settle(sae, [held_out])
+            sae, _ = set_thresholds(sae, [held_out])
         return Trained(sae.encode, sae.decode, sae.W_dec)
 
     return run
@@ -69,9 +65,7 @@ def ours(architecture: str, held_out: Tensor | None) -> Run:
 def pursued(held_out: Tensor) -> Run:
     """Our TopK, its dictionary encoded with by matching pursuit; ``k`` a row on average of ``held_out``."""
 
-    def run(
-        stream: Iterator[Tensor], d_in: int, d_sae: int, k: int, steps: int, seed: int
-    ) -> Trained:
+    def run(stream: Iterator[Tensor], d_in: int, d_sae: int, k: int, steps: int, seed: int) -> Trained:
         sae = Trainer(TrainConfig(d_sae, k, steps, BATCH, "topk", seed=seed)).fit(stream).sae
         pursuit = Pursuit(sae, calibrate_stop(sae, [held_out[:5_000]]).level)
         return Trained(pursuit.encode, pursuit.decode, sae.W_dec)
@@ -105,9 +99,7 @@ class Clock:
             yield batch
 
 
-def runners(
-    only: list[str], variants: list[str], held_out: Tensor | None
-) -> dict[tuple[str, str], Run]:
+def runners(only: list[str], variants: list[str], held_out: Tensor | None) -> dict[tuple[str, str], Run]:
     """Everything that is installed, ours first."""
     found: dict[tuple[str, str], Run] = {("ours", a): ours(a, held_out) for a in OURS}
     if held_out is not None:
@@ -152,9 +144,7 @@ def measure_speed(
     return {
         "samples_per_s": {f"{lib} {v}": round(r) for (lib, v), r in middle.items()},
         "ratio_to_fastest_peer": ratio,
-        "ratio_to_five_gemm": {
-            v: round(middle["ours", v] / dense, 2) for v in OURS if ("ours", v) in middle
-        },
+        "ratio_to_five_gemm": {v: round(middle["ours", v] / dense, 2) for v in OURS if ("ours", v) in middle},
     }
 
 
@@ -188,19 +178,18 @@ def part(name: str) -> str:
 
 
 def main() -> None:
-    parser = argparse.ArgumentParser(
-        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
-    )
-    parser.add_argument("parts", nargs="*", default=["speed", "quality"], metavar="PART", type=part)
-    parser.add_argument("--json", action="store_true", help="last line is one JSON object")
-    parser.add_argument("--seeds", type=int, default=3)
-    parser.add_argument("--steps", type=int, default=1_000, help="of the runs of quality and real")
-    parser.add_argument("--speed-steps", type=int, default=100)
-    parser.add_argument("--rounds", type=int, default=3)
-    parser.add_argument("--only", nargs="*", default=[], help="libraries: ours, sae-lens, ...")
-    parser.add_argument("--variants", nargs="*", default=[], help="variants: topk, batch_topk, ...")
-    parser.add_argument("--results", type=Path, help="file that scores are kept in")
-    args = parser.parse_args()
+    options = parser(__doc__, "one seed, 50 steps, one round of 20 steps: too few to compare quality")
+    options.add_argument("parts", nargs="*", default=["speed", "quality"], metavar="PART", type=part)
+    options.add_argument("--seeds", type=int, default=3)
+    options.add_argument("--steps", type=int, default=1_000, help="of the runs of quality and real")
+    options.add_argument("--speed-steps", type=int, default=100)
+    options.add_argument("--rounds", type=int, default=3)
+    options.add_argument("--only", nargs="*", default=[], help="libraries: ours, sae-lens, ...")
+    options.add_argument("--variants", nargs="*", default=[], help="variants: topk, batch_topk, ...")
+    options.add_argument("--results", type=Path, help="file that scores are kept in")
+    args = options.parse_args()
+    if args.quick:
+        args.seeds, args.steps, args.speed_steps, args.rounds = 1, 50, 20, 1
     kept = Results(args.results)
     results: dict[str, object] = {}
     if "speed" in args.parts:
@@ -233,11 +222,7 @@ def main() -> None:
         from benchmarks.sae_compile import measure_compile
 
         results |= measure_compile(args.rounds)
-    for key, value in results.items():
-        if key != "quality":
-            print(f"{key} {json.dumps(value)}")
-    if args.json:
-        print(json.dumps(results))
+    finish(args, results)
 
 
 if __name__ == "__main__":

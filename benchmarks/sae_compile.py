@@ -14,10 +14,10 @@ from typing import Any
 import torch
 
 from benchmarks.planted import batches, plant
-from feature_mining.sae.ranks import Ranks
-from feature_mining.sae.registry import start
-from feature_mining.sae.scaling import measure_scaling
-from feature_mining.sae.start import Start
+from feature_mining.sae.architectures.initial_weights import Initialisation
+from feature_mining.sae.architectures.ranks import Ranks
+from feature_mining.sae.architectures.registry import new_form
+from feature_mining.sae.training.scaling import measure_scaling
 
 FORMS = ("relu_l1", "gated", "jump_relu")
 D_SAE, K, BATCH, STEPS = 2_048, 32, 2_048, 8
@@ -30,13 +30,13 @@ def measure_compile(rounds: int) -> dict[str, object]:
     scaling = measure_scaling(rows)
     inputs = [scaling.apply(batch)[0] for batch in rows]
     dead = torch.zeros(D_SAE, dtype=torch.bool, device=device)
-    given = Start(
+    given = Initialisation(
         D_SAE, K, scaling.mean, scaling.variance, torch.Generator().manual_seed(0), 1_000, 0.0, (),
         Ranks(),
     )  # fmt: skip
     found: dict[str, object] = {}
     for name in FORMS:
-        plain, compiled = start(name, given), start(name, given)
+        plain, compiled = new_form(name, given), new_form(name, given)
         compiled.loss = torch.compile(compiled.loss)  # type: ignore[attr-defined]
         began = time.perf_counter()
         compiled.gradients(inputs[0], dead)

@@ -36,7 +36,7 @@ def _held(name: str) -> int:
 def _peak(architecture: str, d_in: int, d_sae: int, batch: int, k: int) -> int:
     import torch
 
-    from feature_mining.sae.trainer import TrainConfig, Trainer
+    from feature_mining.sae.training.trainer import TrainConfig, Trainer
 
     def train(d_in: int, d_sae: int, batch: int, k: int) -> None:
         drawn = torch.Generator().manual_seed(0)
@@ -53,23 +53,19 @@ def _peak(architecture: str, d_in: int, d_sae: int, batch: int, k: int) -> int:
 
 def report_memory() -> dict[str, object]:
     """The formula at the size of a large model, and beside what was measured at two that fit."""
-    from feature_mining.sae.memory import training_memory
+    from feature_mining.sae.training.memory import training_memory
 
     for gpu in (False, True):
         large = training_memory(4_096, 32_768, 4_096, 64, gpu=gpu)
         parts = ", ".join(f"{n} {v / 2**30:.2f}" for n, v in large._asdict().items())
         where = "GPU" if gpu else "CPU"
-        print(
-            f"32,768 features of 4,096, batch 4,096, {where}: {large.total / 2**30:.2f} GiB ({parts})"
-        )
+        print(f"32,768 features of 4,096, batch 4,096, {where}: {large.total / 2**30:.2f} GiB ({parts})")
     results: dict[str, object] = {}
     for architecture in ("batch_topk", "topk", "relu_l1", "matryoshka", "jump_relu", "gated"):
         for size in SIZES:
             found = measure(architecture, *size) / 2**20
             stated = training_memory(*size, architecture).total / 2**20
-            print(
-                f"{architecture} {size}: measured {found:.0f} MiB, formula {stated:.0f}", flush=True
-            )
+            print(f"{architecture} {size}: measured {found:.0f} MiB, formula {stated:.0f}", flush=True)
             results[f"{architecture} {size[1]}"] = [round(found), round(stated)]
     return {"memory_mib_measured_and_stated": results}
 

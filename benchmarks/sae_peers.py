@@ -26,9 +26,7 @@ class Trained(NamedTuple):
     decoder: Tensor
 
 
-def dictionary_learning(
-    kind: str, rate: float
-) -> Callable[[Batches, int, int, int, int, int], Trained]:
+def dictionary_learning(kind: str, rate: float) -> Callable[[Batches, int, int, int, int, int], Trained]:
     """A trainer of dictionary_learning: ``TopKTrainer`` or ``BatchTopKTrainer``, its own ``update``."""
 
     def run(batches: Batches, d_in: int, d_sae: int, k: int, steps: int, seed: int) -> Trained:
@@ -56,9 +54,7 @@ def dictionary_learning(
         inference = (lambda x: ae.encode(x, use_threshold=True)) if kind != "topk" else ae.encode
         with torch.no_grad():
             return Trained(
-                torch.no_grad()(inference),
-                torch.no_grad()(ae.decode),
-                ae.decoder.weight.detach().T.clone(),
+                torch.no_grad()(inference), torch.no_grad()(ae.decode), ae.decoder.weight.detach().T.clone()
             )
 
     return run
@@ -139,25 +135,20 @@ def saelens(kind: str, rate: float) -> Callable[[Batches, int, int, int, int, in
             trained.save_inference_model(folder)
             loaded = SAE.load_from_disk(folder)
         return Trained(
-            torch.no_grad()(loaded.encode),
-            torch.no_grad()(loaded.decode),
-            loaded.W_dec.detach().clone(),
+            torch.no_grad()(loaded.encode), torch.no_grad()(loaded.decode), loaded.W_dec.detach().clone()
         )
 
     return run
 
 
+# Library and variant to the module that must be installed, and the runner.
 PEERS = {
     ("eai-sparsify", "topk"): ("sparsify", sparsify(8e-3)),
     ("dictionary-learning", "topk"): ("dictionary_learning", dictionary_learning("topk", 8e-3)),
     ("sae-lens", "topk"): ("sae_lens", saelens("topk", 4e-3)),
-    ("dictionary-learning", "batch_topk"): (
-        "dictionary_learning",
-        dictionary_learning("batch_topk", 4e-3),
-    ),
+    ("dictionary-learning", "batch_topk"): ("dictionary_learning", dictionary_learning("batch_topk", 4e-3)),
     ("sae-lens", "batch_topk"): ("sae_lens", saelens("batch_topk", 4e-3)),
 }
-"""Library and variant to the module that must be installed, and the runner."""
 
 
 def installed(module: str) -> bool:

@@ -11,8 +11,8 @@ from pathlib import Path
 from statistics import median
 
 Score = dict[str, float]
+# Part, library and variant, what tells runs apart (seed, steps).
 Key = tuple[str, str, str]
-"""Part, library and variant, what tells runs apart (seed, steps)."""
 
 
 class Results:
@@ -52,7 +52,7 @@ def summarise(scores: dict[tuple[str, str], list[Score]]) -> dict[str, object]:
         return median(row[name] for row in scores[key])
 
     results: dict[str, object] = {}
-    for key, name in (("ev_minus_best_peer", "ev"), ("mcc_minus_best_peer", "mcc")):
+    for key, name in (("explained_minus_best_peer", "ev"), ("mcc_minus_best_peer", "mcc")):
         differences = {}
         for library, variant in scores:
             peers = [k for k in scores if k[1] == variant and k[0] != "ours"]
@@ -64,7 +64,5 @@ def summarise(scores: dict[tuple[str, str], list[Score]]) -> dict[str, object]:
         f"{library} {variant}": max(row["dead"] for row in rows)
         for (library, variant), rows in scores.items()
     }
-    results["quality"] = {
-        f"{library} {variant}": rows for (library, variant), rows in scores.items()
-    }
+    results["quality"] = {f"{library} {variant}": rows for (library, variant), rows in scores.items()}
     return results

@@ -7,16 +7,13 @@ multiples of it, and judged on held-out rows after calibration.
 
 from __future__ import annotations
 
-import json
 from itertools import product
-
-import torch
 
 from benchmarks.planted import batches, judge, plant
 from benchmarks.sae_results import Results, Score
-from feature_mining.sae.settle import settle
-from feature_mining.sae.train_config import TrainConfig
-from feature_mining.sae.trainer import Trainer
+from feature_mining.sae.training.thresholds import set_thresholds
+from feature_mining.sae.training.train_config import TrainConfig
+from feature_mining.sae.training.trainer import Trainer
 
 TRUE, D_IN, ACTIVE, K = 512, 64, 5.0, 8
 WIDTHS, BATCHES, STEPS = (256, 1_024, 4_096), (256, 1_024), (200, 1_000)
@@ -43,7 +40,7 @@ def measure_rule(results: Results) -> dict[str, object]:
                 except ValueError:
                     # Rates that diverge lose against all others.
                     return {"rate": rate, "ev": -1.0, "mcc": 0.0, "dead": 1.0, "l0": 0.0}
-                sae, _ = settle(trained.sae, [planted.held_out[10_000:]])
+                sae, _ = set_thresholds(trained.sae, [planted.held_out[10_000:]])
                 judged = judge(planted, sae.encode, sae.decode, sae.W_dec, 10_000)
                 kept = {name: round(judged[name], 4) for name in ("ev", "mcc", "dead", "l0")}
                 return {"rate": rate} | kept
@@ -79,18 +76,11 @@ def measure_anchor(results: Results) -> dict[str, object]:
             rate = by * TrainConfig(2_048, 32, 1_000).peak_rate(256)
             config = TrainConfig(2_048, 32, 1_000, 2_048, architecture, learning_rate=rate)
             trained = Trainer(config).fit(batches(planted.train, 2_048, 1_000, 0))
-            sae, _ = settle(trained.sae, [planted.held_out[20_000:]])
+            sae, _ = set_thresholds(trained.sae, [planted.held_out[20_000:]])
             return {"rate": rate} | judge(planted, sae.encode, sae.decode, sae.W_dec)
 
         name = f"{architecture} times {multiple:g}"
         kept = results.get(("anchor", architecture, f"times {multiple:g}"), score)
-        print(
-            f"anchor  {name:22s} {'  '.join(f'{n} {v:.4f}' for n, v in kept.items())}", flush=True
-        )
+        print(f"anchor  {name:22s} {'  '.join(f'{n} {v:.4f}' for n, v in kept.items())}", flush=True)
         found[name] = kept
     return {"anchor": found}
-
-
-if __name__ == "__main__":
-    torch.set_num_threads(1)
-    print(json.dumps(measure_rule(Results(None))))

@@ -1,13 +1,13 @@
 """How a study scales: two workers here, a scheduler's cost a shard, a driver of 100,000 shards, on paper.
 
-``python benchmarks/scaling.py [--json] [--bases N] [--shards N]``. The two-worker part reads the first N
+``python benchmarks/scaling.py [--quick] [--json] [--bases N] [--shards N]``.
+The two-worker part reads the first N
 bases of *E. coli* (../shared) with ``mini``, one thread a worker. The scheduler part needs a Slurm that can
 be brought up (root, Debian's packages). The driver part runs the real code over a stage without work.
 """
 
 from __future__ import annotations
 
-import argparse
 import json
 import os
 import shutil
@@ -21,19 +21,20 @@ from pathlib import Path
 ROOT = Path(__file__).resolve().parents[1]
 sys.path.insert(0, str(ROOT))
 
-from benchmarks.ecoli import SHARED, prepare  # noqa: E402
+from benchmarks.command_line import absent, finish, parser  # noqa: E402
+from benchmarks.ecoli import prepare  # noqa: E402
 from tests import slurm_lab  # noqa: E402
 from tests.workbench.small_study import small_config, write_model  # noqa: E402
 from workbench import Study  # noqa: E402
-from workbench.atomic import write_atomic  # noqa: E402
-from workbench.config import InputConfig, JobConfig, RunConfig, SAEConfig, StudyConfig  # noqa: E402
 from workbench.engines.local import processes, run  # noqa: E402
-from workbench.engines.shards import pending, reduce, run_shards  # noqa: E402
+from workbench.engines.shards import pending, plan_work, reduce, run_shards  # noqa: E402
+from workbench.engines.submission import live, steps, submit  # noqa: E402
 from workbench.engines.survey import survey  # noqa: E402
+from workbench.files.atomic import write_atomic  # noqa: E402
 from workbench.progress import Progress, Silent  # noqa: E402
 from workbench.stages.registry import STAGES  # noqa: E402
-from workbench.stages.stage import Stage  # noqa: E402
-from workbench.submission import live, steps, submit  # noqa: E402
+from workbench.stages.stage import Shard, Stage, shards_of  # noqa: E402
+from workbench.study.config import InputConfig, JobConfig, RunConfig, SAEConfig, StudyConfig  # noqa: E402
 
 
 def two_workers(bases: int, folder: Path) -> float:
@@ -89,11 +90,11 @@ def scheduler_overhead(folder: Path) -> float | None:
 def fake_stage(shards: int) -> Stage:
     """A stage whose shards write eight bytes, and whose reduction adds them up."""
 
-    def make(study: Study, shard: int, progress: Progress) -> int:
-        path = study.folder / "work" / "fake" / f"{shard:06d}"
+    def make(study: Study, shard: Shard, progress: Progress) -> int:
+        path = study.folder / "work" / "fake" / f"{shard.index:06d}"
         path.parent.mkdir(parents=True, exist_ok=True)
         with write_atomic(path) as temporary:
-            temporary.write_bytes(shard.to_bytes(8, "little"))
+            temporary.write_bytes(shard.index.to_bytes(8, "little"))
         return 1
 
     def finish(study: Study) -> None:
@@ -109,8 +110,7 @@ def fake_stage(shards: int) -> Stage:
         needs=("plan",),
         sections=(),
         run=make,
-        size=lambda study, shard: 1,
-        count=lambda study: shards,
+        shards=lambda study: shards_of(range(shards)),
         finish=finish,
     )
 
@@ -120,14 +120,12 @@ def driver(shards: int, workers: int, folder: Path) -> dict[str, float]:
 
     The workers' part runs before, in another process, without flushing to disk.
     """
-    study = Study.create(
-        folder / "driver", small_config(ROOT / "data_samples", write_model(folder / "m"))
-    )
+    study = Study.create(folder / "driver", small_config(ROOT / "data_samples", write_model(folder / "m")))
     study.run(until="plan")
     child = os.fork()
     if child == 0:
         os.fsync = lambda handle: None  # type: ignore[assignment]
-        run_shards(study, fake_stage(shards), range(shards), Silent())
+        run_shards(study, plan_work(study, fake_stage(shards)), Silent())
         os._exit(0)
     os.waitpid(child, 0)
     program = (
@@ -135,9 +133,7 @@ def driver(shards: int, workers: int, folder: Path) -> dict[str, float]:
         f"sys.path.insert(0, {str(ROOT)!r}); from benchmarks.scaling import drive;"
         f"print(json.dumps(drive(Path({str(study.folder)!r}), {shards}, {workers})))"
     )
-    done = subprocess.run(
-        [sys.executable, "-c", program], capture_output=True, text=True, check=True
-    )
+    done = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=True)
     return dict(json.loads(done.stdout.splitlines()[-1]))
 
 
@@ -153,7 +149,7 @@ def drive(folder: Path, shards: int, workers: int) -> dict[str, float]:
     steps(study, JobConfig(tasks=workers))
     seconds["jobs_s"] = time.monotonic() - began
     began = time.monotonic()
-    assert not pending(study, stage)
+    assert not pending(study, plan_work(study, stage)).shards
     survey(study)
     seconds["status_s"] = time.monotonic() - began
     began = time.monotonic()
@@ -194,33 +190,32 @@ def on_paper() -> list[str]:
 
 
 def main() -> None:
-    parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("--json", action="store_true", help="last line is one JSON object")
-    parser.add_argument("--bases", type=int, default=1_000_000)
-    parser.add_argument("--shards", type=int, default=100_000)
-    parser.add_argument("--workers", type=int, default=1_000)
-    args = parser.parse_args()
-    results: dict[str, float | None] = {}
+    options = parser(__doc__, "60 kb, 5,000 shards")
+    options.add_argument("--bases", type=int, default=1_000_000)
+    options.add_argument("--shards", type=int, default=100_000)
+    options.add_argument("--workers", type=int, default=1_000)
+    args = options.parse_args()
+    if args.quick:
+        args.bases, args.shards, args.workers = 60_000, 5_000, 50
+    results: dict[str, object] = {}
     with tempfile.TemporaryDirectory() as name:
         folder = Path(name)
-        if SHARED.is_dir():
-            results["efficiency_2_workers"] = round(two_workers(args.bases, folder), 3)
-        else:
-            print("efficiency_2_workers: skipped, no ../shared/data/ecoli beside the checkout")
+        gone = absent("ecoli")
+        results["efficiency_2_workers"] = (
+            f"skipped: {gone}" if gone else round(two_workers(args.bases, folder), 3)
+        )
         overhead = scheduler_overhead(folder)
         results["scheduler_overhead_s_per_shard"] = overhead and round(overhead, 3)
         costs = driver(args.shards, args.workers, folder)
     for step, value in costs.items():
         print(f"driver, {args.shards:,} shards, {args.workers:,} tasks: {step} {value:,.1f}")
     total = sum(v for k, v in costs.items() if k.endswith("_s"))
-    results["driver_s_100k_shards"] = round(total, 1)
-    results["driver_mb_100k_shards"] = round(costs["mb"], 1)
+    results["driver_shards"] = args.shards
+    results["driver_s"] = round(total, 1)
+    results["driver_mb"] = round(costs["mb"], 1)
     for line in on_paper():
         print(f"on paper: {line}")
-    for key, value in results.items():
-        print(f"{key} {value}")
-    if args.json:
-        print(json.dumps(results))
+    finish(args, results)
 
 
 if __name__ == "__main__":

@@ -45,8 +45,7 @@ def mg1655_tracks(gff: Path, count: int, seed: int = 0) -> tuple[dict[str, pd.Da
         chosen = gene[random.random(len(gene)) < share].copy()
         moved = random.integers(-60, 60)
         tracks[f"set{len(tracks)}"] = chosen.assign(
-            start=(chosen["start"] + moved).clip(0, length - 1),
-            end=(chosen["end"] + moved).clip(1, length),
+            start=(chosen["start"] + moved).clip(0, length - 1), end=(chosen["end"] + moved).clip(1, length)
         ).reset_index(drop=True)
     return tracks, length
 

@@ -4,6 +4,7 @@
     python benchmarks/tb_study.py run FOLDER      `workbench run` to the report
     python benchmarks/tb_study.py export FOLDER   `workbench export` of the candidates in every format
     python benchmarks/tb_study.py say FOLDER      what came out
+    python benchmarks/tb_study.py [--quick] [--json]   all of it, in a folder that is not kept
 
 Rifampicin and isoniazid, 4,000 isolates in ``shared/data`` beside the checkout; burdens of rpoB, katG, fabG1,
 inhA and pncA with 300 bases on each side; the autoencoder is trained on ``--around`` bases round each gene.
@@ -15,22 +16,34 @@ before these isolates were sequenced: they are the catalogue, a baseline of pred
 
 from __future__ import annotations
 
-import argparse
 import json
 import subprocess
 import sys
+import tempfile
 from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
 import pandas as pd
-from phenotype_tb import CONTROLS, DATA, DRUGS, read_isolates, variant_names
 
-from workbench.config import CohortConfig, PhenotypeConfig, WindowConfig, read_config, write_config
 from workbench.export import WRITERS
-from workbench.study import Study
+from workbench.study.config import CohortConfig, PhenotypeConfig, WindowConfig, read_config, write_config
+from workbench.study.study import Study
+
+ROOT = Path(__file__).resolve().parents[1]
+sys.path.insert(0, str(ROOT))
+
+from benchmarks.command_line import absent, finish, parser, skip  # noqa: E402
+from benchmarks.phenotype_tb import (  # noqa: E402
+    CONTROLS,
+    DATA,
+    DRUGS,
+    read_isolates,
+    variant_names,
+)
 
 CONTIG = "NC_000962.3"
+# 0-based, half-open, as the GenBank file has them.
 GENES = {
     "rpoB": (759_806, 763_325),
     "katG": (2_153_888, 2_156_111),
@@ -38,7 +51,7 @@ GENES = {
     "inhA": (1_674_201, 1_675_011),
     "pncA": (2_288_680, 2_289_241),
 }
-"""0-based, half-open, as the GenBank file has them."""
+# Telenti 1993 (rpoB), Zhang 1992, Heym 1995 (katG), Banerjee 1994, Musser 1996 (inhA, its promoter).
 KNOWN = {
     "rifampicin": (
         *("rpoB_p.Ser450Leu", "rpoB_p.His445Tyr", "rpoB_p.His445Asp", "rpoB_p.Asp435Val"),
@@ -46,7 +59,6 @@ KNOWN = {
     ),
     "isoniazid": ("katG_p.Ser315Thr", "katG_p.Ser315Asn", "inhA_c.-777C>T", "inhA_p.Ser94Ala"),
 }
-"""Telenti 1993 (rpoB), Zhang 1992, Heym 1995 (katG), Banerjee 1994, Musser 1996 (inhA, its promoter)."""
 
 
 def cli(*words: str | Path) -> None:
@@ -67,9 +79,7 @@ def make(folder: Path, around: int, tokens: int, most: int) -> None:
     kept = np.sort(np.random.default_rng(1).permutation(len(table))[:most])
     table = table.iloc[kept]
     table.rename_axis("sample").to_csv(inputs / "phenotypes.tsv", sep="\t", na_rep="NA")
-    places = [
-        f"{CONTIG}\t{max(0, a - around)}\t{b + around}\t{name}" for name, (a, b) in GENES.items()
-    ]
+    places = [f"{CONTIG}\t{max(0, a - around)}\t{b + around}\t{name}" for name, (a, b) in GENES.items()]
     (inputs / "read.bed").write_text("\n".join(places) + "\n")
     names = variant_names()
     rows = [
@@ -102,10 +112,7 @@ def make(folder: Path, around: int, tokens: int, most: int) -> None:
         catalogue=str(inputs / "catalogue.tsv"),
     )
     windows = WindowConfig(window=2048, warmup=512, batch=4)
-    write_config(
-        replace(config, cohort=cohort, phenotype=phenotype, windows=windows),
-        folder / "study.toml",
-    )
+    write_config(replace(config, cohort=cohort, phenotype=phenotype, windows=windows), folder / "study.toml")
 
 
 def export(folder: Path) -> None:
@@ -137,9 +144,7 @@ def say(folder: Path) -> None:
                     "rank": float(rank[i]),
                     "of": int(rank.notna().sum()),
                 }
-                found |= {
-                    k: row[k] for k in ("odds_ratio", "p", "p_lineage_not_fixed", "lineage_effect")
-                }
+                found |= {k: row[k] for k in ("odds_ratio", "p", "p_lineage_not_fixed", "lineage_effect")}
                 print(json.dumps({"variant": found}, default=float))
         mine = tested[(tested["phenotype"] == drug) & tested["minus_log10_p"].notna()]
         for burden, part in mine.groupby("burden"):
@@ -157,37 +162,44 @@ def say(folder: Path) -> None:
                 f"{names.get(v, v)} {share:.0%}"
                 for v, share in zip(row["driving_variants"], row["driving_share"], strict=True)
             ]
-            found = {
-                k: row[k] for k in ("region", "feature", "burden", "odds_ratio_sd", "evidence_tier")
-            }
-            print(
-                json.dumps(
-                    {"candidate": {"drug": drug, **found, "drivers": drivers}}, default=float
-                )
-            )
-    held = study.table("prediction").query("group == 'all'")
+            found = {k: row[k] for k in ("region", "feature", "burden", "odds_ratio_sd", "evidence_tier")}
+            print(json.dumps({"candidate": {"drug": drug, **found, "drivers": drivers}}, default=float))
+    print(held_out(folder).to_string(index=False))
+
+
+def held_out(folder: Path) -> pd.DataFrame:
+    """How well each set of predictors tells resistance, by kind of folds."""
+    held = Study.open(folder).table("prediction").query("group == 'all'")
     keys = ["phenotype", "predictors", "folds", "auroc", "auroc_low", "auroc_high"]
-    print(held[keys].round(3).to_string(index=False))
+    return held[keys].round(3)
 
 
 def main() -> None:
-    parser = argparse.ArgumentParser(
-        description=__doc__, formatter_class=argparse.RawTextHelpFormatter
-    )
-    parser.add_argument("step", choices=("make", "run", "export", "say"))
-    parser.add_argument("folder", type=Path)
-    parser.add_argument("--around", type=int, default=50_000)
-    parser.add_argument("--tokens", type=int, default=600_000)
-    parser.add_argument("--isolates", type=int, default=4000, help="a random choice of fewer")
-    given = parser.parse_args()
-    folder = given.folder.resolve()
-    steps = {
-        "make": lambda: make(folder, given.around, given.tokens, given.isolates),
-        "run": lambda: cli("run", folder),
-        "export": lambda: export(folder),
-        "say": lambda: say(folder),
-    }
-    steps[given.step]()
+    options = parser(__doc__, "with 200 isolates and 5 kb round each gene")
+    options.add_argument("step", nargs="?", choices=("make", "run", "export", "say"))
+    options.add_argument("folder", nargs="?", type=Path)
+    options.add_argument("--around", type=int, default=50_000)
+    options.add_argument("--tokens", type=int, default=600_000)
+    options.add_argument("--isolates", type=int, default=4000, help="a random choice of fewer")
+    given = options.parse_args()
+    if gone := absent("tb"):
+        return skip(given, gone)
+    if given.quick:
+        given.around, given.tokens, given.isolates = 5_000, 20_000, 200
+    if given.step and not given.folder:
+        options.error(f"{given.step} needs the folder of the study")
+    with tempfile.TemporaryDirectory() as name:
+        folder = (given.folder or Path(name) / "study").resolve()
+        steps = {
+            "make": lambda: make(folder, given.around, given.tokens, given.isolates),
+            "run": lambda: cli("run", folder),
+            "export": lambda: export(folder),
+            "say": lambda: say(folder),
+        }
+        for step in [given.step] if given.step else steps:
+            steps[step]()
+        if given.step in (None, "say"):
+            finish(given, {"auroc": held_out(folder).to_dict("records")})
 
 
 if __name__ == "__main__":

@@ -5,15 +5,14 @@ Kinney et al. 2010, PNAS 107:9158); does a mutant lose expression? *tb*: variant
 *M. tuberculosis* in 4,000 isolates; do most carriers resist the gene's drug? The second set's labels come
 from carriers, who have other variants too.
 
-    python benchmarks/variants.py SHARED [--ecoli STUDY] [--tb STUDY] [--variants 300] [--out FILE]
+    python benchmarks/variants.py [--quick] [--json] [--ecoli STUDY] [--tb STUDY] [--variants 300]
 
-SHARED holds ``data/``. With a study its autoencoder's features are judged as well.
+With a study its autoencoder's features are judged as well. Needs ``shared/data`` beside the checkout.
 """
 
 from __future__ import annotations
 
-import argparse
-import json
+import sys
 import time
 from dataclasses import replace
 from pathlib import Path
@@ -21,27 +20,33 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 
+from genomic_models.dna import reverse_complement
 from workbench.cohort.edits import Variant, parse_variant
 from workbench.cohort.vcf import VariantFile
-from workbench.fasta import reverse_complement
 from workbench.progress import Silent
 from workbench.variants.job import explain
 from workbench.variants.subject import Subject, open_subject
 from workbench.variants.truth import compare
 
+ROOT = Path(__file__).resolve().parents[1]
+sys.path.insert(0, str(ROOT))
+
+from benchmarks.command_line import DATA, absent, finish, parser, skip  # noqa: E402
+
 WINDOW = 1024
+QUICK = 30
 DRUG = {"rpoB": "rifampicin", "katG": "isoniazid", "inhA": "isoniazid", "pncA": "pyrazinamide"}
 SPAN = {"rpoB": (759_500, 763_400), "inhA": (1_673_300, 1_675_100)}
 SPAN |= {"katG": (2_153_800, 2_156_700), "pncA": (2_288_600, 2_289_300)}
+# Isolates with a known drug test that a variant must have.
 CARRIERS = 5
-"""Isolates with a known drug test that a variant must have."""
 
 
-def lac(shared: Path, subject: Subject, most: int) -> tuple[list[Variant], np.ndarray, np.ndarray]:
+def lac(subject: Subject, most: int) -> tuple[list[Variant], np.ndarray, np.ndarray]:
     """Mutants as one substitution of the whole promoter; label: the lowest third of expression against the
     highest; and how many letters each changes.
     """  # fmt: skip
-    table = pd.read_csv(shared / "data/variant_effects/lac_sortseq_kinney2010.csv.gz")
+    table = pd.read_csv(DATA / "variant_effects/lac_sortseq_kinney2010.csv.gz")
     counts = table[[f"ct_{i}" for i in range(10)]].to_numpy()
     seen = counts.sum(axis=1)
     bins = (counts * np.arange(10)).sum(axis=1) / np.maximum(seen, 1)
@@ -64,11 +69,11 @@ def lac(shared: Path, subject: Subject, most: int) -> tuple[list[Variant], np.nd
     return variants, bins[chosen] <= low, changed[chosen]
 
 
-def tuberculosis(shared: Path, subject: Subject) -> tuple[list[Variant], np.ndarray]:
+def tuberculosis(subject: Subject) -> tuple[list[Variant], np.ndarray]:
     """Variants of four genes; label: at least nine in ten carriers resist, against at most half."""
     chrom = next(iter(subject.genome.lengths))
-    file = VariantFile(shared / "data/tb/tb_rif_inh_4000.vcf.gz", contigs=subject.genome.lengths)
-    traits = pd.read_csv(shared / "data/tb/tb_rif_inh_4000.pheno.tsv", sep="\t", index_col="sample")
+    file = VariantFile(DATA / "tb/tb_rif_inh_4000.vcf.gz", contigs=subject.genome.lengths)
+    traits = pd.read_csv(DATA / "tb/tb_rif_inh_4000.pheno.tsv", sep="\t", index_col="sample")
     traits = traits.loc[file.samples]
     variants, labels = [], []
     for gene, (start, end) in SPAN.items():
@@ -83,37 +88,35 @@ def tuberculosis(shared: Path, subject: Subject) -> tuple[list[Variant], np.ndar
 
 
 def main() -> None:
-    parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("shared", type=Path)
-    parser.add_argument("--ecoli", help="study of E. coli MG1655")
-    parser.add_argument("--tb", help="study of M. tuberculosis H37Rv")
-    parser.add_argument("--variants", type=int, default=300)
-    parser.add_argument("--out", type=Path)
-    given = parser.parse_args()
-    data = given.shared / "data"
+    options = parser(__doc__, f"{QUICK} variants of the first set alone")
+    options.add_argument("--ecoli", help="study of E. coli MG1655")
+    options.add_argument("--tb", help="study of M. tuberculosis H37Rv")
+    options.add_argument("--variants", type=int, default=300)
+    given = options.parse_args()
+    if gone := absent("ecoli", "tb", "variant_effects"):
+        return skip(given, gone)
     found: dict[str, object] = {}
     began = time.monotonic()
-    genome, genes = data / "ecoli/NC_000913.3.fna.gz", data / "ecoli/NC_000913.3.gff3.gz"
+    genome, genes = DATA / "ecoli/NC_000913.3.fna.gz", DATA / "ecoli/NC_000913.3.gff3.gz"
     subject = _opened(given.ecoli, genome, genes)
-    variants, label, changed = lac(given.shared, subject, given.variants)
+    variants, label, changed = lac(subject, QUICK if given.quick else given.variants)
     result = explain(subject, variants, Silent(), label, most=1)
     counted = compare({"letters changed": changed.astype(float)}, label)
     assert result.truth is not None
     found["lac"] = _rows(pd.concat([result.truth, counted]))
     found["lac_seconds"] = round(time.monotonic() - began, 1)
-    print(json.dumps(found), flush=True)
+    if given.quick:
+        return finish(given, found)
 
     began = time.monotonic()
-    h37rv = data / "tb/NC_000962.3.gbk.gz"
+    h37rv = DATA / "tb/NC_000962.3.gbk.gz"
     subject = _opened(given.tb, h37rv, h37rv)
-    variants, label = tuberculosis(given.shared, subject)
+    variants, label = tuberculosis(subject)
     result = explain(subject, variants, Silent(), label, most=1)
     assert result.truth is not None
     found["tb"] = _rows(result.truth)
     found["tb_seconds"] = round(time.monotonic() - began, 1)
-    print(json.dumps({k: v for k, v in found.items() if k.startswith("tb")}))
-    if given.out:
-        given.out.write_text(json.dumps(found, indent=1))
+    finish(given, found)
 
 
 def _opened(study: str | None, genome: Path, annotation: Path) -> Subject:

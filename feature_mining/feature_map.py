@@ -98,15 +98,6 @@ def select_rows(csr: Csr, mask: np.ndarray) -> Csr:
     return Csr(indptr, csr.indices[keep], csr.values[keep], csr.n_features)
 
 
-def flip_rows(csr: Csr) -> Csr:
-    """Rows in reverse order: the minus reading put back on ascending coordinates."""
-    counts = np.diff(csr.indptr)[::-1]
-    indptr = np.concatenate([[0], np.cumsum(counts)]).astype(np.int64)
-    starts = csr.indptr[:-1][::-1]
-    order = np.repeat(starts - indptr[:-1], counts) + np.arange(csr.indices.size)
-    return Csr(indptr, csr.indices[order], csr.values[order], csr.n_features)
-
-
 def column(csr: Csr, feature: int) -> np.ndarray:
     """Dense values float32 (n) of one feature."""
     out = np.zeros(csr.n_rows, np.float32)

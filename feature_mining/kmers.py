@@ -12,8 +12,8 @@ from collections.abc import Iterable, Sequence
 import numba
 import numpy as np
 
+# In place of a k-mer with an unknown letter.
 NONE = np.uint64(0xFFFF_FFFF_FFFF_FFFF)
-"""In place of a k-mer with an unknown letter."""
 
 
 def kmer_hashes(codes: np.ndarray, k: int) -> np.ndarray:
@@ -25,7 +25,7 @@ def kmer_hashes(codes: np.ndarray, k: int) -> np.ndarray:
     k : 1 to 31; raises ValueError otherwise
     """
     if not 1 <= k <= 31:
-        raise ValueError(f"k-mers of {k} letters; expected 1 to 31")
+        raise ValueError(f"k is {k}; expected 1 to 31")
     return _hashes(np.ascontiguousarray(codes, np.uint8), k)
 
 
@@ -104,8 +104,8 @@ def _join(parent: np.ndarray, a: int, b: int) -> None:
     parent[high] = low
 
 
+# Of a k-mer in more sets than this only the first so many are paired: they chain all the same.
 MOST_SHARED = 64
-"""Of a k-mer in more sets than this only the first so many are paired: they chain all the same."""
 
 
 @numba.njit(cache=True, nogil=True)

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import numpy as np
 
-LETTERS = "ACGT"
+from genomic_models.dna import BASES, IUPAC
+
 COLOURS = {"A": "#2e8b57", "C": "#2c5fa8", "G": "#d99a1c", "T": "#c0392b"}
 
 # Outlines in a box of 100 x 100, y down, drawn for this project; holes by the even-odd rule.
@@ -17,9 +18,7 @@ OUTLINES = {
     "T": "M0 0H100V20H61V100H39V20H0Z",
 }
 
-IUPAC = {
-    "AG": "R", "CT": "Y", "CG": "S", "AT": "W", "GT": "K", "AC": "M",
-}  # fmt: skip
+_LETTER = {bases: letter for letter, bases in IUPAC.items()}
 
 
 def position_frequencies(windows: np.ndarray) -> np.ndarray:
@@ -35,9 +34,7 @@ def position_frequencies(windows: np.ndarray) -> np.ndarray:
     return np.where(known > 0, counts / np.maximum(known, 1), 0.25)
 
 
-def information(
-    frequencies: np.ndarray, n_windows: int, background: np.ndarray | None = None
-) -> np.ndarray:
+def information(frequencies: np.ndarray, n_windows: int, background: np.ndarray | None = None) -> np.ndarray:
     """Information of every position in bits, float64 (width), never below 0.
 
     Relative entropy to the background (even by default: 2 bits minus the entropy), less the bias of
@@ -62,9 +59,9 @@ def consensus(frequencies: np.ndarray) -> str:
         order = np.argsort(-column, kind="stable")
         first, second = column[order[0]], column[order[1]]
         if first > 0.5 and first > 2 * second:
-            out.append(LETTERS[order[0]])
+            out.append(BASES[order[0]])
         elif first + second > 0.75:
-            out.append(IUPAC["".join(sorted(LETTERS[i] for i in order[:2]))])
+            out.append(_LETTER["".join(sorted(BASES[i] for i in order[:2]))])
         else:
             out.append("N")
     return "".join(out)
@@ -97,7 +94,7 @@ def logo_svg(
             size = float(column[code] * tall / 2 * height)
             if size >= 0.3:
                 below -= size
-                letter = LETTERS[code]
+                letter = BASES[code]
                 parts.append(
                     f'<path d="{OUTLINES[letter]}" fill="{COLOURS[letter]}" fill-rule="evenodd" '
                     f'transform="translate({left} {below:.2f}) '

@@ -1,8 +1,8 @@
 """Structure in a feature that no annotation is needed to see, each score with its own null.
 
 Four scores, all larger for more structure: `periodicity` of where runs begin, `palindrome` (stems of
-reverse-complementary letters round the strongest bases), `conservation` (strongest bases whose wider
-surroundings are near copies of one another), `boundary` (the same letters wherever a run begins). A
+reverse-complementary bases around the strongest bases), `conservation` (strongest bases whose wider
+surroundings are near copies of one another), `boundary` (the same bases wherever a run begins). A
 score is compared with draws in which only that structure is destroyed: starts jittered, windows
 shuffled with their dinucleotides kept, places within runs instead of starts.
 z is (score − mean) / sd of the draws, p = (1 + draws at or above) / (1 + draws).
@@ -15,8 +15,8 @@ from typing import NamedTuple
 import numba
 import numpy as np
 
+from feature_mining.dinucleotide_shuffle import shuffle_rows
 from feature_mining.logo import information, position_frequencies
-from feature_mining.shuffle import shuffle_rows
 
 DRAWS = 49
 LONGEST_LAG = 120
@@ -24,15 +24,15 @@ PERIODS = np.arange(2, 41)
 JITTER = 20
 LONGEST_LOOP = 8
 LONGEST_STEM = 10
+# Bases from the active one at which the middle of a stem may lie.
 REACH = 12
-"""Bases from the active one at which the middle of a stem may lie."""
 CORE = 8
 NEAR = 0.7
 SHORTEST_RUN = 12
+# Bases on either side of a run's beginning whose letters are compared.
 EDGE = 8
-"""Bases on either side of a run's beginning whose letters are compared."""
+# Starts, windows or runs below which a feature has no score.
 FEWEST = 20
-"""Starts, windows or runs below which a feature has no score."""
 
 
 class Evidence(NamedTuple):
@@ -116,7 +116,7 @@ def palindrome(windows: np.ndarray, random: np.random.Generator) -> Evidence:
 
     Parameters
     ----------
-    windows : uint8 (n, width), letters round the strongest bases, the active one in the middle
+    windows : uint8 (n, width), bases around the strongest bases, the active one in the middle
 
     Notes
     -----

@@ -7,10 +7,10 @@ import torch
 
 
 def use_threads() -> None:
-    """Let parallel loops use as many threads as PyTorch does; to be called before them.
+    """Make parallel loops use as many threads as PyTorch does; to be called before them.
 
     Numba, when it starts its threads, sets OpenMP's number, which is PyTorch's too: a worker that was to
-    have one thread would go on with all, and its sums come out otherwise. So that number is put back. The
+    have one thread would continue with all, and its sums would differ. So that number is restored. The
     threads do not survive ``fork``: a child that is to run such loops must be spawned, as the workers are.
     """
     threads = torch.get_num_threads()

@@ -1,7 +1,7 @@
 """The one contract every DNA model meets: sequences in, logits and tapped activations out.
 
 A *tap* is a named place in the network (``blocks.26``, ``blocks.28.mlp.l3``). Its activations can be
-read, or replaced by an *edit* before the network goes on. Names follow the module names that the
+read, or replaced by an *edit* before the network continues. Names follow the module names that the
 Evo 2 publication and package use, so that published features and embeddings can be found again.
 """
 
@@ -13,6 +13,8 @@ from dataclasses import dataclass, field
 
 import torch
 from torch import Tensor
+
+from genomic_models.errors import ModelError
 
 
 @dataclass(frozen=True)
@@ -35,8 +37,8 @@ class TapContext:
     ids: Tensor
 
 
+# Takes activations ``(B, L, d)`` and their context; returns a tensor of the same shape and dtype.
 Edit = Callable[[Tensor, TapContext], Tensor]
-"""Takes activations ``(B, L, d)`` and their context; returns a tensor of the same shape and dtype."""
 
 
 @dataclass(frozen=True)
@@ -122,7 +124,11 @@ class DNAModel(ABC):
 
     @abstractmethod
     def tokenize(self, sequences: Sequence[str]) -> Tokens:
-        """Upper-case, encode and right-pad sequences. Raises ``ModelError`` for an empty one."""
+        """Upper-case, encode and right-pad sequences, a row each.
+
+        Raises ``ModelError`` for an empty one, ``TypeError`` for one string in place of several: write
+        ``[sequence]``. So do all that read a batch.
+        """
 
     @abstractmethod
     def base_tokens(self) -> Tensor | None:
@@ -135,6 +141,7 @@ class DNAModel(ABC):
         taps: Sequence[str] = (),
         until: str | None = None,
         edits: Mapping[str, Edit] | None = None,
+        gradients: bool = False,
     ) -> Forward:
         """Run a batch.
 
@@ -149,6 +156,9 @@ class DNAModel(ABC):
         edits : mapping of str to Edit, optional
             Functions that replace activations at taps; what comes later sees the replacement, and
             so does a tap of the same name.
+        gradients : bool
+            Whether the values can be differentiated by tensors that edits put in. Without it nothing is kept
+            for that. Raises ``ModelError`` for a model that cannot be differentiated.
         """
 
     def forward_chunks(
@@ -161,9 +171,9 @@ class DNAModel(ABC):
     ) -> Iterator[Forward]:
         """Yield the same values as ``forward`` piece by piece, in memory that ``chunk`` bounds.
 
-        Only models that can carry state from one piece to the next offer it.
+        A model that carries no state from one piece to the next gives everything in one piece.
         """
-        raise ModelError(f"model {self.name} cannot read a sequence in chunks: it carries no state")
+        yield self.forward(sequences, taps, until, edits)
 
     def read(
         self,
@@ -178,7 +188,11 @@ class DNAModel(ABC):
         ``ids`` is ``(B, L)`` int64 without padding; ``state`` None starts afresh. Any number of calls
         gives the values of one call over all tokens. Raises ``ModelError`` for a model that cannot.
         """
-        raise ModelError(f"model {self.name} cannot go on from where it stopped: it is not causal")
+        raise ModelError(f"model {self.name} cannot resume from where it stopped: it is not causal")
+
+    def repeat(self, state: object, times: int) -> object:
+        """The state that ``read`` gave, each row of the batch ``times`` times over."""
+        raise ModelError(f"model {self.name} cannot resume from where it stopped: it is not causal")
 
     def resolve(self, layer: str) -> str:
         """Return ``layer`` if the model has that tap; raise ``ModelError`` naming those it has."""
@@ -189,7 +203,3 @@ class DNAModel(ABC):
                 " and their parts (see `workbench models " + self.name + "`)"
             )
         return layer
-
-
-class ModelError(ValueError):
-    """A model, checkpoint or layer that cannot be used as asked; the text says what to do."""

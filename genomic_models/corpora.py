@@ -32,6 +32,7 @@ _EVO_2 = Corpus(
     " organelles included; viruses of eukaryotes were left out",
     None,
 )
+# By the beginning of the model's name.
 CORPORA = {
     "mini": Corpus(
         "twelve bacterial genomes, no Escherichia or Shigella, no organelle; see its card",
@@ -40,7 +41,6 @@ CORPORA = {
     "evo2": _EVO_2,
     "evo-1": _EVO_1,
 }
-"""By the beginning of the model's name."""
 
 
 def corpus_of(name: str) -> Corpus:

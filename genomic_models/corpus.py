@@ -8,20 +8,14 @@ from __future__ import annotations
 
 import hashlib
 import json
-import os
 from collections.abc import Iterable
 from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
 
-_COMPLEMENT = np.arange(256, dtype=np.uint8)
-_COMPLEMENT[[ord(c) for c in "ACGTUMRWSYKVHDBN"]] = [ord(c) for c in "TGCAAKYWSRMBDHVN"]
-
-
-def reverse_complement(letters: np.ndarray) -> np.ndarray:
-    """Reverse complement of upper-case letters (uint8, last axis), IUPAC codes included."""
-    return _COMPLEMENT[letters[..., ::-1]]
+from genomic_models.dna import reverse_complement_bytes
+from genomic_models.files import write_whole
 
 
 @dataclass(frozen=True)
@@ -39,21 +33,17 @@ def write_corpus(sequences: Iterable[tuple[str, str]], folder: Path) -> Corpus:
     folder.mkdir(parents=True, exist_ok=True)
     records: list[Record] = []
     offset = 0
-    temporary = folder / f".corpus.bin.tmp-{os.getpid()}"
-    with temporary.open("wb") as handle:
+    with write_whole(folder / "corpus.bin") as temporary, temporary.open("wb") as handle:
         for name, sequence in sequences:
             letters = sequence.upper().encode("ascii")
             handle.write(letters)
             digest = hashlib.sha256(letters).hexdigest()
             records.append(Record(name, offset, len(letters), digest))
             offset += len(letters)
-    if not offset:
-        temporary.unlink()
-        raise ValueError("the corpus is empty: expected at least one sequence")
-    temporary.replace(folder / "corpus.bin")
-    listing = folder / f".corpus.json.tmp-{os.getpid()}"
-    listing.write_text(json.dumps([vars(r) for r in records], indent=1))
-    listing.replace(folder / "corpus.json")
+        if not offset:
+            raise ValueError("the corpus is empty: expected at least one sequence")
+    with write_whole(folder / "corpus.json") as listing:
+        listing.write_text(json.dumps([vars(r) for r in records], indent=1))
     return Corpus(folder)
 
 
@@ -93,5 +83,5 @@ class Corpus:
     def read(self, starts: np.ndarray, length: int, reverse: np.ndarray) -> np.ndarray:
         """Windows ``(B, length)`` uint8; rows where ``reverse`` is true as reverse complements."""
         rows = np.stack([self.letters[s : s + length] for s in starts])
-        rows[reverse] = reverse_complement(rows[reverse])
+        rows[reverse] = reverse_complement_bytes(rows[reverse])
         return rows

@@ -19,21 +19,22 @@ import torch
 from torch import Tensor, nn
 
 from genomic_models.contract import DNAModel, Edit, Forward, ModelError, TapContext, Tokens
+from genomic_models.dna import BASES, refuse_string
 
 PREFIX = "hf:"
 EMBEDDING = "embedding"
+# Endings of a repository's architecture and the class that loads it; ``AutoModel`` otherwise.
 HEADS = (
     ("ForCausalLM", "AutoModelForCausalLM"),
     ("LMHeadModel", "AutoModelForCausalLM"),
     ("ForMaskedLM", "AutoModelForMaskedLM"),
 )
-"""Endings of a repository's architecture and the class that loads it; ``AutoModel`` otherwise."""
 
 DEPTH_KEYS = ("num_hidden_layers", "n_layer", "num_layers")
 WIDTH_KEYS = ("hidden_size", "d_model", "n_embd")
 CONTEXT_KEYS = ("max_position_embeddings", "n_positions", "max_seq_len")
+# Some DNA with every base in it, to see how a tokenizer and a network behave.
 PROBE = "ACGTTGCAAGCTACGTCCGATGCATTGACC"
-"""Some DNA with every base in it, to see how a tokenizer and a network behave."""
 
 
 class _Reached(Exception):
@@ -64,9 +65,7 @@ class HFModel(DNAModel):
         self.name = name
         config: Any = network.config
         if getattr(config, "is_encoder_decoder", False):
-            raise ModelError(
-                f"model {name}: encoder-decoders have no single stream of blocks to read"
-            )
+            raise ModelError(f"model {name}: encoder-decoders have no single stream of blocks to read")
         config.use_cache = False
         self.blocks = _find_blocks(network, _figure(config, DEPTH_KEYS, name), name)
         self.width = _figure(config, WIDTH_KEYS, name)
@@ -118,7 +117,8 @@ class HFModel(DNAModel):
             network = loader.from_pretrained(source, use_safetensors=True, **trust)
         except (OSError, ValueError, KeyError, ImportError) as error:
             raise ModelError(_explain(name, source, error)) from error
-        return cls(network.to(device=device, dtype=dtype), tokenizer, name)
+        network = network.to(device=device, dtype=dtype).requires_grad_(False)
+        return cls(network, tokenizer, name)
 
     @cached_property
     def weights_hash(self) -> str:  # type: ignore[override]
@@ -142,6 +142,7 @@ class HFModel(DNAModel):
         return self.width
 
     def tokenize(self, sequences: Sequence[str]) -> Tokens:
+        refuse_string(sequences)
         if not sequences:
             raise ModelError("no sequence to read: expected at least one")
         rows, spans = [], []
@@ -160,11 +161,11 @@ class HFModel(DNAModel):
 
     def base_tokens(self) -> Tensor | None:
         ids = _plain(self.tokenizer, PROBE)
-        singles = [_plain(self.tokenizer, base) for base in "ACGT"]
-        by_base = {base: single[0] for base, single in zip("ACGT", singles, strict=True) if single}
+        singles = [_plain(self.tokenizer, base) for base in BASES]
+        by_base = {base: single[0] for base, single in zip(BASES, singles, strict=True) if single}
         if ids != [by_base.get(base) for base in PROBE]:
             return None
-        return torch.tensor([by_base[base] for base in "ACGT"])
+        return torch.tensor([by_base[base] for base in BASES])
 
     def forward(
         self,
@@ -172,6 +173,7 @@ class HFModel(DNAModel):
         taps: Sequence[str] = (),
         until: str | None = None,
         edits: Mapping[str, Edit] | None = None,
+        gradients: bool = False,
     ) -> Forward:
         tokens = self.tokenize(sequences)
         longest = tokens.ids.shape[1]
@@ -180,10 +182,15 @@ class HFModel(DNAModel):
                 f"model {self.name} reads at most {self.context} tokens, this batch has {longest}: use a"
                 " smaller window"
             )
-        return self._run(tokens, taps, until, edits or {})
+        return self._run(tokens, taps, until, edits or {}, gradients)
 
     def _run(
-        self, tokens: Tokens, taps: Sequence[str], until: str | None, edits: Mapping[str, Edit]
+        self,
+        tokens: Tokens,
+        taps: Sequence[str],
+        until: str | None,
+        edits: Mapping[str, Edit],
+        gradients: bool = False,
     ) -> Forward:
         for name in (*taps, *edits, *([until] if until else [])):
             self.resolve(name)
@@ -214,7 +221,7 @@ class HFModel(DNAModel):
                 handles.append(block.register_forward_hook(_after(visit, f"blocks.{i}")))
         logits = None
         try:
-            with torch.inference_mode():
+            with torch.enable_grad() if gradients else torch.inference_mode():
                 output = self.network(input_ids=ids, **self._mask(tokens, ids))
                 logits = getattr(output, "logits", None)
         except _Reached:
@@ -238,13 +245,9 @@ class HFModel(DNAModel):
         """Whether another last token leaves all states before it as they were."""
         ids = torch.tensor([_plain(self.tokenizer, PROBE * 4)])
         if ids.shape[1] < 2 or ids.shape[1] > self.context:
-            raise ModelError(
-                f"model {self.name}: its tokenizer gives {ids.shape[1]} tokens for DNA"
-            )
+            raise ModelError(f"model {self.name}: its tokenizer gives {ids.shape[1]} tokens for DNA")
         other = ids.clone()
-        other[0, -1] = (
-            ids[0][ids[0] != ids[0, -1]][0] if ids.unique().numel() > 1 else ids[0, -1] + 1
-        )
+        other[0, -1] = ids[0][ids[0] != ids[0, -1]][0] if ids.unique().numel() > 1 else ids[0, -1] + 1
         last = self.layers[-1]
         states = [
             self._run(Tokens(row, torch.tensor([row.shape[1]])), [last], last, {}).taps[last]

@@ -20,26 +20,18 @@ import numba
 import numpy as np
 import numpy.typing as npt
 
+from genomic_models.dna import UNKNOWN, Codes, base_codes, refuse_string
+
 MAX_ORDER = 12
 FOLDS = 12
+# Bases on which strengths are chosen, at most; evenly spaced over the training sequences.
 TUNING_BASES = 2_000_000
-"""Bases on which strengths are chosen, at most; evenly spaced over the training sequences."""
 COUNT_CLASSES = 33
+# Strengths to choose from; the last one means: do not listen to this order.
 GRID = np.concatenate([2.0 ** np.arange(-3, 21), [1e12]])
-"""Strengths to choose from; the last one means: do not listen to this order."""
 
-Codes = npt.NDArray[np.int8]
 Counts = npt.NDArray[np.uint32]
 Values = npt.NDArray[np.float64]
-
-_CODE = np.full(256, -1, dtype=np.int8)
-for _code, _letter in enumerate(b"ACGT"):
-    _CODE[_letter] = _CODE[_letter + 32] = _code
-
-
-def encode(sequence: str) -> Codes:
-    """Bases as int8: A, C, G, T are 0..3 in either case, anything else is -1."""
-    return _CODE[np.frombuffer(sequence.encode("ascii", "replace"), dtype=np.uint8)]
 
 
 @numba.njit
@@ -48,7 +40,7 @@ def _count(codes: Codes, order: int, counts: Counts) -> None:
     mask = (np.int64(1) << (2 * (order + 1))) - 1
     word, reverse, run = np.int64(0), np.int64(0), 0
     for code in codes:
-        if code < 0:
+        if code == UNKNOWN:
             run = 0
             continue
         word = ((word << 2) | code) & mask
@@ -76,7 +68,7 @@ def _refine(codes: Codes, order: int, counts: Counts, strengths: Values, p: Valu
     mask = (np.int64(1) << (2 * (order + 1))) - 1
     word, run = np.int64(0), 0
     for i in range(codes.size):
-        if codes[i] < 0:
+        if codes[i] == UNKNOWN:
             run = 0
             continue
         word = ((word << 2) | codes[i]) & mask
@@ -112,7 +104,7 @@ def _tally(
     mask = (np.int64(1) << (2 * (order + 1))) - 1
     word, run = np.int64(0), 0
     for i in range(codes.size):
-        if codes[i] < 0:
+        if codes[i] == UNKNOWN:
             run = 0
         else:
             word = ((word << 2) | codes[i]) & mask
@@ -160,7 +152,7 @@ def _folds(sequences: list[Codes]) -> list[list[Codes]]:
 
 
 def _join(fold: list[Codes]) -> Codes:
-    gap = np.array([-1], dtype=np.int8)
+    gap = np.array([UNKNOWN], np.uint8)
     return np.concatenate([part for sequence in fold for part in (sequence, gap)])
 
 
@@ -202,11 +194,14 @@ class MarkovModel:
         ------
         ValueError
             If the order is out of range or there is no base to count.
+        TypeError
+            If ``sequences`` is one string.
         """
+        refuse_string(sequences)
         if not 0 <= order <= MAX_ORDER:
             raise ValueError(f"Markov order {order}: expected 0 to {MAX_ORDER}")
-        coded = [codes for sequence in sequences if (codes := encode(sequence)).size]
-        if not any((codes >= 0).any() for codes in coded):
+        coded = [codes for sequence in sequences if (codes := base_codes(sequence)).size]
+        if not any((codes != UNKNOWN).any() for codes in coded):
             raise ValueError("no A, C, G or T in the training sequences: nothing to count")
         folds = [_join(fold) for fold in _folds(coded)]
         step = max(1, sum(fold.size for fold in folds) // TUNING_BASES)
@@ -250,8 +245,8 @@ class MarkovModel:
         highest = self.order if order is None else order
         if not 0 <= highest <= self.order:
             raise ValueError(f"order {highest}: this Markov model holds orders 0 to {self.order}")
-        codes = encode(sequence)
-        p = np.where(codes >= 0, 0.25, np.nan)
+        codes = base_codes(sequence)
+        p = np.where(codes != UNKNOWN, 0.25, np.nan)
         for k in range(highest + 1):
             _refine(codes, k, self.counts[k], self.strengths[k], p)
         return np.log2(p)

@@ -2,16 +2,16 @@
 
 Next-base cross-entropy on windows of both strands, each epoch cut at a fresh phase; held-out blocks of
 every record never enter a step. Hidden matrices are trained with Muon (Jordan et al. 2024, as shipped
-in ``torch.optim`` from 2.9; AdamW before), everything else with AdamW; warm-up, then cosine to zero.
-What a step does depends on the seed and the step's number alone, so a stopped run continues as if it
-had not stopped.
+in ``torch.optim`` from 2.9; AdamW before), everything else with AdamW. The rate rises, stays, and falls
+at the end (warm-up-stable-decay), so that a run can be lengthened or ended early: until the fall begins,
+nothing depends on how long the run will be. What a step does depends on the seed and the step's number
+alone, so a stopped run continues as if it had not stopped.
 """
 
 from __future__ import annotations
 
 import json
 import math
-import os
 import time
 from collections.abc import Callable
 from dataclasses import asdict, dataclass
@@ -26,6 +26,8 @@ from torch.nn.utils import parametrize
 
 from genomic_models.contract import ModelError
 from genomic_models.corpus import Corpus
+from genomic_models.dna import BASES
+from genomic_models.files import write_whole
 from genomic_models.striped_hyena.config import StripedHyenaConfig
 from genomic_models.striped_hyena.layers import LongFilter
 from genomic_models.striped_hyena.network import StripedHyena, initialise
@@ -34,7 +36,7 @@ WEIGHTS = "model.safetensors"
 CONFIG = "config.json"
 _STATE = "trainer.safetensors"
 _PROGRESS = "progress.json"
-_BASES = torch.tensor([ord(b) for b in "ACGT"])
+_BASES = torch.tensor([ord(b) for b in BASES])
 
 
 @dataclass(frozen=True)
@@ -44,17 +46,23 @@ class PretrainConfig:
     Attributes
     ----------
     tokens : int
-        Bases to read in all; fixes the number of steps and the schedule.
+        Bases to read in all; fixes the number of steps and where the learning rate begins to fall.
     length, batch : int
         Bases of a window, windows of a step.
-    learning_rate, warmup, weight_decay : float
-        Peak rate; share of steps in which it rises; decay of matrices.
+    learning_rate, weight_decay : float
+        Peak rate; decay of matrices.
+    warmup : int
+        Bases over which the rate rises, but a tenth of the run at most.
+    decay : float
+        Share of the run, at its end, over which the rate falls to zero.
     holdout, block : float, int
         Share of each record held out, in blocks of ``block`` bases.
     seed : int
     autocast, compile : bool
         bf16 matrix products; ``torch.compile`` (1.4 times faster on a CPU after a minute or two).
-    checkpoint_every, evaluate_every : int
+    checkpoint_every : float
+        Seconds from one saved state to the next.
+    evaluate_every : int
         Steps.
     """
 
@@ -62,14 +70,15 @@ class PretrainConfig:
     length: int = 2048
     batch: int = 4
     learning_rate: float = 4e-3
-    warmup: float = 0.02
+    warmup: int = 500_000
+    decay: float = 0.2
     weight_decay: float = 0.05
     holdout: float = 0.01
     block: int = 32768
     seed: int = 0
     autocast: bool = True
     compile: bool = False
-    checkpoint_every: int = 250
+    checkpoint_every: float = 120.0
     evaluate_every: int = 250
 
     @property
@@ -109,28 +118,25 @@ def _optimizers(network: nn.Module, config: PretrainConfig) -> list[torch.optim.
             matrices.append(p)
         else:
             (plain if "embedding" in name or name.endswith("h") else kept).append(p)
-    groups = [
-        {"params": plain, "weight_decay": config.weight_decay},
-        {"params": kept, "weight_decay": 0.0},
-    ]
+    groups = [{"params": plain, "weight_decay": config.weight_decay}, {"params": kept, "weight_decay": 0.0}]
     if not hasattr(torch.optim, "Muon"):
         groups.append({"params": matrices, "weight_decay": config.weight_decay})
         return [torch.optim.AdamW(groups, lr=config.learning_rate, betas=(0.9, 0.98))]
     muon = torch.optim.Muon(
-        matrices,
-        lr=config.learning_rate,
-        weight_decay=config.weight_decay,
-        adjust_lr_fn="match_rms_adamw",
+        matrices, lr=config.learning_rate, weight_decay=config.weight_decay, adjust_lr_fn="match_rms_adamw"
     )
     return [muon, torch.optim.AdamW(groups, lr=config.learning_rate, betas=(0.9, 0.98))]
 
 
 def learning_rate_at(step: int, config: PretrainConfig) -> float:
-    """Share of the peak rate at a step: linear warm-up, then half a cosine to zero."""
-    rise = max(1, round(config.warmup * config.steps))
-    if step < rise:
-        return (step + 1) / rise
-    return 0.5 * (1 + math.cos(math.pi * (step - rise) / max(1, config.steps - rise)))
+    """Share of the peak rate at a step: a linear rise, a plateau, and ``1 - sqrt`` down to zero.
+
+    Hägele et al. 2024 (arXiv:2405.18392) found this fall the best of a schedule with a plateau.
+    """
+    rise = max(1, min(config.warmup // (config.length * config.batch), config.steps // 10))
+    fall = max(1, round(config.decay * config.steps))
+    fallen = max(0, step - (config.steps - fall)) / fall
+    return min(1.0, (step + 1) / rise) * (1 - math.sqrt(fallen))
 
 
 class Pretrainer:
@@ -143,7 +149,7 @@ class Pretrainer:
     corpus : Corpus
     folder : Path
         Receives ``model.safetensors``, ``config.json`` and the trainer's state. A run that finds state
-        of the same architecture there goes on from it.
+        of the same architecture there is resumed.
     device : str
     """
 
@@ -185,7 +191,8 @@ class Pretrainer:
         reverse = np.arange(len(order)) % 2 == 1
         return torch.from_numpy(self.corpus.read(starts[order], self.config.length, reverse)).long()
 
-    def _batch(self, step: int) -> Tensor:
+    def batch(self, step: int) -> Tensor:
+        """Windows of a step: ``(batch, length)`` int64, each strand with even odds."""
         c = self.config
         rows: list[int] = []
         done = step * c.batch
@@ -214,12 +221,24 @@ class Pretrainer:
 
     # -- steps --------------------------------------------------------------------------------
 
-    def _loss(self, run: Callable[[Tensor], tuple[Tensor, list]], ids: Tensor) -> Tensor:
+    def loss(self, run: Callable[[Tensor], tuple[Tensor, list]], ids: Tensor) -> Tensor:
+        """Nats a base of windows under ``run``, the network or its compiled form; ACGT alone count."""
         with torch.autocast(self.device.type, torch.bfloat16, enabled=self.config.autocast):
             logits, _ = run(ids)
         targets = ids[:, 1:].clone()
         targets[~torch.isin(targets, _BASES.to(ids.device))] = -100
         return F.cross_entropy(logits[:, :-1].flatten(0, 1).float(), targets.flatten())
+
+    def update(self) -> None:
+        """Clip the gradients, take the optimisers' step at the rate of now, and count it."""
+        rate = self.config.learning_rate * learning_rate_at(self.step, self.config)
+        nn.utils.clip_grad_norm_(self.network.parameters(), 1.0)
+        for optimizer in self.optimizers:
+            for group in optimizer.param_groups:
+                group["lr"] = rate
+            optimizer.step()
+            optimizer.zero_grad()
+        self.step += 1
 
     def evaluate(self) -> float | None:
         """Bits a base on the held-out windows; None where nothing is held out."""
@@ -227,7 +246,7 @@ class Pretrainer:
             return None
         with torch.no_grad():
             rows = self._heldout.to(self.device).split(self.config.batch)
-            losses = [self._loss(self.network, ids).item() for ids in rows]
+            losses = [self.loss(self.network, ids).item() for ids in rows]
         return float(np.mean(losses)) / math.log(2)
 
     def run(
@@ -254,26 +273,18 @@ class Pretrainer:
     ) -> None:
         c = self.config
         began, first = time.monotonic(), self.step
+        saved = began
         while self.step < c.steps and not should_stop():
-            rate = c.learning_rate * learning_rate_at(self.step, c)
-            for optimizer in self.optimizers:
-                for group in optimizer.param_groups:
-                    group["lr"] = rate
-            loss = self._loss(run, self._batch(self.step))
+            loss = self.loss(run, self.batch(self.step))
             loss.backward()
-            nn.utils.clip_grad_norm_(self.network.parameters(), 1.0)
-            for optimizer in self.optimizers:
-                optimizer.step()
-                optimizer.zero_grad()
-            self.step += 1
+            self.update()
             if not math.isfinite(loss.item()):
-                raise ModelError(
-                    f"the loss is {loss.item()} at step {self.step}: lower the learning rate"
-                )
+                raise ModelError(f"the loss is {loss.item()} at step {self.step}: lower the learning rate")
             due = self.step % c.evaluate_every == 0 or self.step == c.steps
             heldout = self.evaluate() if due else None
-            if self.step % c.checkpoint_every == 0 or self.step == c.steps:
+            if time.monotonic() - saved >= c.checkpoint_every:
                 self.save()
+                saved = time.monotonic()
             seconds = time.monotonic() - began
             speed = (self.step - first) * c.batch * c.length / max(seconds, 1e-9)
             tokens = self.step * c.batch * c.length
@@ -304,21 +315,23 @@ class Pretrainer:
             "training": asdict(self.config),
             "corpus": [r.sha256 for r in self.corpus.records],
         }
-        _write(self.folder / f"{self.step}.{_STATE}", lambda path: save_file(state, path))
-        _write(self.folder / WEIGHTS, lambda path: save_file(self.weights(), path))
-        _write(
-            self.folder / CONFIG,
-            lambda path: path.write_text(json.dumps(self.network.config.to_dict(), indent=1)),
-        )
-        _write(self.folder / _PROGRESS, lambda path: path.write_text(json.dumps(stamp, indent=1)))
+        with write_whole(self.folder / f"{self.step}.{_STATE}") as temporary:
+            save_file(state, temporary)
+        with write_whole(self.folder / WEIGHTS) as temporary:
+            save_file(self.weights(), temporary)
+        with write_whole(self.folder / CONFIG) as temporary:
+            temporary.write_text(json.dumps(self.network.config.to_dict(), indent=1))
+        with write_whole(self.folder / _PROGRESS) as temporary:
+            temporary.write_text(json.dumps(stamp, indent=1))
         for old in self.folder.glob(f"*.{_STATE}"):
             if old.name != f"{self.step}.{_STATE}":
                 old.unlink()
 
     def _resume(self) -> None:
         stamp = json.loads((self.folder / _PROGRESS).read_text())
-        same = stamp["architecture"] == self.network.config.to_dict()
-        if not same or stamp["corpus"] != [r.sha256 for r in self.corpus.records]:
+        architecture = dict(stamp["architecture"], context=self.network.config.context)
+        records = [r.sha256 for r in self.corpus.records]
+        if architecture != self.network.config.to_dict() or stamp["corpus"] != records:
             raise ModelError(
                 f"{self.folder} holds a run of another architecture or corpus: choose another folder"
             )
@@ -336,12 +349,3 @@ class Pretrainer:
             packed = optimizer.state_dict()
             packed["state"] = held
             optimizer.load_state_dict(packed)
-
-
-def _write(path: Path, writer: Callable[[Path], object]) -> None:
-    temporary = path.with_name(f".{path.name}.tmp-{os.getpid()}")
-    try:
-        writer(temporary)
-        temporary.replace(path)
-    finally:
-        temporary.unlink(missing_ok=True)

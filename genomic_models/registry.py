@@ -7,16 +7,17 @@ the transformers library.
 
 from __future__ import annotations
 
-import json
 from collections.abc import Callable
 from pathlib import Path
 
 import torch
+from safetensors import SafetensorError
 from safetensors.torch import load_file
 from torch import Tensor
 
 from genomic_models.checkpoints.layout import check
 from genomic_models.contract import DNAModel, ModelError
+from genomic_models.files import read_json
 from genomic_models.striped_hyena.config import StripedHyenaConfig
 from genomic_models.striped_hyena.model import StripedHyenaModel
 from genomic_models.striped_hyena.network import StripedHyena, initialise
@@ -125,13 +126,11 @@ def _frequencies(config: StripedHyenaConfig, half: int) -> Tensor:
 
 def _load_folder(folder: Path, name: str, device: str, dtype: str) -> StripedHyenaModel:
     try:
-        config = StripedHyenaConfig.from_dict(json.loads((folder / CONFIG).read_text()))
+        config = StripedHyenaConfig.from_dict(read_json(folder / CONFIG))
         state = load_file(folder / WEIGHTS)
     except (OSError, ValueError, TypeError) as error:
         raise ModelError(f"{folder}: not a readable model folder ({error})") from error
-    except Exception as error:  # safetensors' own error class is not exported on all versions
-        if type(error).__name__ != "SafetensorError":
-            raise
+    except SafetensorError as error:
         raise ModelError(f"{folder / WEIGHTS}: damaged safetensors file ({error})") from error
     state = check(state, config, str(folder / WEIGHTS))
     return _build(state, config, name, device, dtype)
@@ -140,12 +139,7 @@ def _load_folder(folder: Path, name: str, device: str, dtype: str) -> StripedHye
 def _load_released(
     name: str, device: str, dtype: str, model_dir: Path | None, accept_precision_loss: bool
 ) -> StripedHyenaModel:
-    from genomic_models.checkpoints.precision import (
-        check_precision,
-        emulate_fp8,
-        emulated,
-        read_scales,
-    )
+    from genomic_models.checkpoints.precision import check_precision, emulate_fp8, emulated, read_scales
     from genomic_models.checkpoints.reader import read_checkpoint
     from genomic_models.released import RELEASED, where_to_look
 

@@ -10,6 +10,7 @@ import os
 from dataclasses import dataclass
 from pathlib import Path
 
+from genomic_models.files import expanded
 from genomic_models.striped_hyena.config import VOCABULARY, StripedHyenaConfig
 
 BF16_FINE = "not needed: bf16 and fp32 are fine"
@@ -64,16 +65,6 @@ class ReleasedModel:
     fp8: str
     context: int
     note: str
-
-    @property
-    def bf16_bytes(self) -> int:
-        """Memory for the weights alone in bf16."""
-        return 2 * self.parameters
-
-    @property
-    def fp32_bytes(self) -> int:
-        """Memory for the weights alone in fp32."""
-        return 4 * self.parameters
 
     @property
     def entries(self) -> tuple[str, ...]:
@@ -326,16 +317,16 @@ _ALL = (
     ),
 )
 
+# Every released model by name.
 RELEASED: dict[str, ReleasedModel] = {model.name: model for model in _ALL}
-"""Every released model by name."""
 
 
 def hub_cache() -> Path:
     """Folder in which the Hugging Face hub keeps its copies, by the hub's own variables."""
     if folder := os.environ.get("HF_HUB_CACHE"):
-        return Path(folder).expanduser()
+        return expanded(folder)
     general = os.environ.get("XDG_CACHE_HOME", "~/.cache")
-    return Path(os.environ.get("HF_HOME", f"{general}/huggingface")).expanduser() / "hub"
+    return expanded(os.environ.get("HF_HOME", f"{general}/huggingface")) / "hub"
 
 
 def where_to_look(name: str, model_dir: str | Path | None = None) -> list[Path]:
@@ -361,13 +352,11 @@ def where_to_look(name: str, model_dir: str | Path | None = None) -> list[Path]:
         If no released model has that name.
     """
     if name not in RELEASED:
-        raise ValueError(
-            f"no released model is called {name!r}: choose one of {', '.join(RELEASED)}"
-        )
+        raise ValueError(f"no released model is called {name!r}: choose one of {', '.join(RELEASED)}")
     model = RELEASED[name]
     places: list[Path] = []
     if chosen := model_dir or os.environ.get("WORKBENCH_MODELS"):
-        folder = Path(chosen).expanduser()
+        folder = expanded(chosen)
         places += [root / entry for root in (folder / name, folder) for entry in model.entries]
     cache = hub_cache()
     snapshots = cache / f"models--{model.repository.replace('/', '--')}" / "snapshots"
@@ -375,9 +364,7 @@ def where_to_look(name: str, model_dir: str | Path | None = None) -> list[Path]:
     # the wanted revision before any other that happens to be there
     here.sort(key=lambda path: not path.name.startswith(model.revision))
     places += [
-        snapshot / entry
-        for snapshot in here or [snapshots / model.revision]
-        for entry in model.entries
+        snapshot / entry for snapshot in here or [snapshots / model.revision] for entry in model.entries
     ]
     if model.config.generation == "evo2":
         places.append(cache.parent / f"{name}.pt")

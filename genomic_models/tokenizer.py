@@ -12,17 +12,20 @@ import torch
 from torch import Tensor
 
 from genomic_models.contract import ModelError, Tokens
+from genomic_models.dna import refuse_string
 
+# End-of-document id, also used as the start token when scoring.
 BEGIN = 0
-"""End-of-document id, also used as the start token when scoring."""
 PAD = 1
 
 
 def encode(sequences: Sequence[str]) -> Tokens:
     """Upper-case, encode and right-pad sequences with id 1.
 
-    Raises ``ModelError`` for an empty batch, an empty sequence, or a letter that is not ASCII.
+    Raises ``ModelError`` for an empty batch, an empty sequence, or a letter that is not ASCII; ``TypeError``
+    for one string in place of a batch.
     """
+    refuse_string(sequences)
     if not sequences:
         raise ModelError("no sequence to read: expected at least one")
     rows = []

@@ -63,9 +63,7 @@ def unavailable() -> str:
     """Why no Slurm can be brought up here; empty if one can."""
     if os.geteuid() != 0:
         return "needs root"
-    missing = [
-        p for p in PROGRAMS if shutil.which(p, path=os.environ["PATH"] + ":/usr/sbin") is None
-    ]
+    missing = [p for p in PROGRAMS if shutil.which(p, path=os.environ["PATH"] + ":/usr/sbin") is None]
     if missing:
         return f"{', '.join(missing)} not installed (apt-get install slurmctld slurmd slurm-client munge)"
     if CONFIG.exists() and MARK not in CONFIG.read_text():
@@ -136,9 +134,7 @@ class SlurmLab:
         self._turn.close()
 
     def _idle(self) -> int:
-        said = subprocess.run(
-            ["sinfo", "-h", "-N", "-o", "%t"], capture_output=True, text=True
-        ).stdout
+        said = subprocess.run(["sinfo", "-h", "-N", "-o", "%t"], capture_output=True, text=True).stdout
         return sum(line.strip() in ("idle", "mix", "alloc") for line in said.splitlines())
 
     def _munge(self) -> None:

@@ -1,4 +1,4 @@
-"""Commands that the README shows exist, with the options that it shows."""
+"""What README and CONTRIBUTING show is there: commands with their options, paths, the tree of folders."""
 
 from __future__ import annotations
 
@@ -13,6 +13,7 @@ from tests.conftest import ROOT
 from workbench.cli import app
 
 README = (ROOT / "README.md").read_text()
+CONTRIBUTING = (ROOT / "CONTRIBUTING.md").read_text()
 BLOCKS = re.findall(r"```(\w*)\n(.*?)```", README, flags=re.DOTALL)
 LINES = [
     line
@@ -41,12 +42,34 @@ def test_shown_python_is_valid():
         ast.parse(block)
 
 
+PACKAGES = ("app", "workbench", "feature_mining", "genomic_models")
+TREE = next(block for _, block in BLOCKS if block.startswith("app/"))
+
+
+def test_the_tree_is_that_of_the_packages():
+    shown, above = [], []
+    for line in filter(None, TREE.splitlines()):
+        depth = (len(line) - len(line.lstrip())) // 2
+        above = [*above[:depth], line.split()[0]]
+        shown.append("".join(above))
+    there = [p.parent for package in PACKAGES for p in (ROOT / package).rglob("__init__.py")]
+    assert sorted(shown) == sorted(f"{folder.relative_to(ROOT)}/" for folder in there)
+
+
 LINKS = r"\]\(([^)h][^)]*)\)"
-PATHS = r"`((?:genomic_models|benchmarks|workbench|feature_mining)/[\w/.]+)`"
+PATHS = rf"`((?:{'|'.join(PACKAGES)}|benchmarks|tests)/[\w/.]+)`"
 
 
-def test_paths_that_the_readme_names_are_there():
-    found = re.findall(LINKS, README) + re.findall(PATHS, README)
+@pytest.mark.parametrize("text", [README, CONTRIBUTING], ids=["README", "CONTRIBUTING"])
+def test_paths_that_are_named_are_there(text):
+    found = re.findall(LINKS, text) + re.findall(PATHS, text)
     assert found
     for name in found:
         assert (ROOT / name).exists(), name
+
+
+def test_registries_that_a_contributor_is_sent_to_are_there():
+    found = re.findall(r"\| `(\w+)` in `([\w/.]+)`", CONTRIBUTING)
+    assert len(found) == len(re.findall(r"^\| an? ", CONTRIBUTING, flags=re.M))
+    for name, path in found:
+        assert re.search(rf"^(?:def )?{name}\b", (ROOT / path).read_text(), flags=re.M), path

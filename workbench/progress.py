@@ -18,6 +18,9 @@ from rich.progress import (
     TimeRemainingColumn,
 )
 from rich.progress import Progress as RichProgress
+from rich.text import Text
+
+from workbench.wording import visible
 
 
 class Progress(Protocol):
@@ -67,10 +70,14 @@ class Lines:
             return
         self.spoke = now
         rate = self.done / (now - self.began)
-        left = (self.total - self.done) / rate
+        of, left = "", ""
+        # More than was expected: nothing is known of what is left.
+        if self.done <= self.total:
+            of = f" of {self.total:,.0f}"
+            left = f", {(self.total - self.done) / rate:,.0f} s left"
         self.say(
-            f"{self.title}: {self.done:,.0f} of {self.total:,.0f} {self.unit}, {rate:,.0f}/s,"
-            f" {left:,.0f} s left{'; ' + note if note else ''}"
+            f"{self.title}: {self.done:,.0f}{of} {self.unit}, {rate:,.0f}/s{left}"
+            f"{'; ' + note if note else ''}"
         )
 
     def end(self, note: str = "") -> None:
@@ -78,7 +85,7 @@ class Lines:
         self.say(f"{self.title}: done in {seconds:.1f} s{'; ' + note if note else ''}")
 
     def say(self, text: str) -> None:
-        print(text, file=sys.stderr, flush=True)
+        print(visible(text), file=sys.stderr, flush=True)
 
 
 class Bar:
@@ -87,43 +94,40 @@ class Bar:
     def __init__(self, console: Console) -> None:
         self.bar = RichProgress(
             SpinnerColumn(),
-            TextColumn("{task.description}"),
+            TextColumn("{task.description}", markup=False),
             BarColumn(bar_width=28),
             MofNCompleteColumn(),
             TextColumn("{task.fields[unit]} {task.fields[rate]}"),
             TimeElapsedColumn(),
             TextColumn("left"),
             TimeRemainingColumn(),
-            TextColumn("{task.fields[note]}"),
+            TextColumn("{task.fields[note]}", markup=False),
             console=console,
         )
         self.task = self.bar.add_task("", total=None, unit="", rate="", note="", visible=False)
-        self.began, self.done, self.title = 0.0, 0.0, ""
+        self.began, self.total, self.done, self.title = 0.0, 0.0, 0.0, ""
 
     def begin(self, title: str, total: float, unit: str) -> None:
-        self.began, self.done, self.title = time.monotonic(), 0.0, title
+        self.began, self.total, self.done, self.title = time.monotonic(), total, 0.0, title
         self.bar.reset(
-            self.task,
-            total=int(total),
-            description=title,
-            unit=unit,
-            rate="",
-            note="",
-            visible=True,
+            self.task, total=int(total), description=title, unit=unit, rate="", note="", visible=True
         )
 
     def advance(self, amount: float, note: str = "") -> None:
         self.done += amount
         rate = self.done / max(1e-9, time.monotonic() - self.began)
-        self.bar.update(self.task, completed=int(self.done), rate=f"{rate:,.0f}/s", note=note)
+        done = int(self.done)
+        total = max(int(self.total), done)
+        self.bar.update(self.task, completed=done, total=total, rate=f"{rate:,.0f}/s", note=note)
 
     def end(self, note: str = "") -> None:
         seconds = time.monotonic() - self.began
         self.bar.update(self.task, visible=False)
-        self.say(f"[green]✓[/] {self.title} [dim]{seconds:.1f} s[/]{'  ' + note if note else ''}")
+        took = f" {seconds:.1f} s", "dim"
+        self.bar.console.print(Text.assemble(("✓", "green"), f" {self.title}", took, "  ", note))
 
     def say(self, text: str) -> None:
-        self.bar.console.print(text)
+        self.bar.console.print(visible(text), markup=False)
 
 
 @contextmanager

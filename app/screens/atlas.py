@@ -7,45 +7,50 @@ import numpy as np
 import pandas as pd
 import streamlit as st
 
-from app import commands, links
-from app.comparing import compare
-from app.data import Opened, current
-from app.figures import VERDICT_COLORS, picture, table_file
-from app.searches import SEARCHES, box, search
+from app.data.searches import SEARCHES, box, find_features, search
+from app.data.study import Opened, current
+from app.exports import commands
+from app.feature.comparison import compare
+from app.figures import picture, table_file
+from app.navigation import feature_links, put
 from app.tables import CATALOG, COLUMNS
-from app.words import plain
+from app.verdict_text import plain
+from feature_mining.association.verdict import Verdict
 from workbench import InputError
-from workbench.atlas import feature_map, find_words
-from workbench.feature_lists import read_lists, write_list
-from workbench.notes import read_notes
+from workbench.browse.atlas import feature_map
+from workbench.study.feature_lists import read_lists, write_list
+from workbench.study.notes import read_notes
 
 ANY = "any"
 MOST_DRAWN = 4500
-UNLED = "best of no track"
+NO_TRACK = "best of no track"
 PALETTE = ["#0072B2", "#E69F00", "#009E73", "#D55E00", "#CC79A7", "#56B4E9", "#F0E442"]
 OTHER = "#9a9a9a"
 _FILTERS = ("q", "track", "verdict", "flag", "list")
-_FOUND = ("in_sequence", "in_region", "fit", "matrix_p", "motif_share", "motif_expected", "motif_p")
+_FOUND = (
+    "found_by",
+    "in_sequence",
+    "rarity",
+    "in_region",
+    "fit",
+    "matrix_p",
+    "motif_share",
+    "motif_expected",
+    "motif_p",
+)
 
 
-@st.cache_data(max_entries=8, show_spinner="Laying out the map of features, once a study")
+@st.cache_data(max_entries=8, show_spinner="Computing the map of features, once a study")
 def _places(_opened: Opened, key: str) -> pd.DataFrame:
     return feature_map(_opened.study)
 
 
-def _write(name: str, value: str) -> None:
-    if value and value != ANY:
-        st.query_params[name] = value
-    elif name in st.query_params:
-        del st.query_params[name]
-
-
 def _address() -> None:
-    for name in _FILTERS:
-        _write(name, str(st.session_state.get(f"atlas_{name}", "")).strip())
+    filters = {name: str(st.session_state.get(f"atlas_{name}", "")).strip() for name in _FILTERS}
     by = st.session_state.get("atlas_by")
-    for kind in SEARCHES:
-        _write(kind, str(st.session_state.get("atlas_text", "")) if kind == by else "")
+    text = str(st.session_state.get("atlas_text", ""))
+    chosen = {name: "" if value == ANY else value for name, value in filters.items()}
+    put(**chosen, **{kind: text if kind == by else "" for kind in SEARCHES})
 
 
 def _box(name: str, options: list[str] | None = None) -> str:
@@ -57,14 +62,13 @@ def _box(name: str, options: list[str] | None = None) -> str:
 
 
 def filters(opened: Opened) -> pd.DataFrame:
-    """The catalogue's rows that the boxes leave; the address holds them."""
+    """Draw the filters, which the address holds; returns the catalogue's rows that pass."""
     table = opened.evidence.catalog
-    notes, lists = read_notes(opened.study.folder), read_lists(opened.study.folder)
-    flags = (
-        table["flags"].fillna("").astype(str) if "flags" in table else pd.Series("", table.index)
-    )
+    pinned = [f for f, note in read_notes(opened.study.folder).items() if note.pinned]
+    lists = read_lists(opened.study.folder)
+    flags = table["flags"].fillna("").astype(str) if "flags" in table else pd.Series("", table.index)
     named = sorted(set(flags.str.split(",").explode()) - {""})
-    kept = {"pinned": [f for f, n in notes.items() if n.pinned]} | lists
+    kept = {"pinned": pinned} | lists
     names = [ANY, *sorted(set(table["best_track"]) - {""})]
     verdicts = [ANY, *sorted(set(table["verdict"]) - {""})]
     words, track, verdict = _box("q"), _box("track", names), _box("verdict", verdicts)
@@ -73,15 +77,18 @@ def filters(opened: Opened) -> pd.DataFrame:
     columns = st.columns([3, 2, 2, 2, 2, 2], vertical_alignment="bottom")
     columns[0].text_input(
         "Words", key="atlas_q", on_change=_address,
-        help="Track, verdict, consensus, flag, your note, or a feature's number.",
+        help="Any track that a feature goes with (stop), a label, verdict, flag or your note, IUPAC letters"
+        " of a motif (TATAAT), a gene, locus tag or product where it is active, or a feature's number.",
     )  # fmt: skip
     columns[1].selectbox("Closest track", names, key="atlas_track", on_change=_address)
     columns[2].selectbox("Verdict", verdicts, key="atlas_verdict", on_change=_address)
     columns[3].selectbox("Flag", [ANY, "no flag", *named], key="atlas_flag", on_change=_address)
     columns[4].selectbox("List", [ANY, *kept], key="atlas_list", on_change=_address)
-    dead = columns[5].checkbox("Dead too", help="Features that hardly ever fire.")
-    texts = {f: note.text for f, note in notes.items()}
-    keep = find_words(table, words, texts) if words else np.ones(len(table), bool)
+    dead = columns[5].checkbox("Include dead", help="Features that are hardly ever active.")
+    found = find_features(opened, words) if words else None
+    keep = (
+        table["feature"].isin(found["feature"]).to_numpy() if found is not None else np.ones(len(table), bool)
+    )
     if track != ANY:
         keep &= table["best_track"].eq(track).to_numpy()
     if verdict != ANY:
@@ -92,12 +99,14 @@ def filters(opened: Opened) -> pd.DataFrame:
         keep &= flags.str.split(",").map(lambda found: flag in found).to_numpy()
     if chosen != ANY:
         keep &= table["feature"].isin(kept[chosen]).to_numpy()
-    rows = table[keep & (dead | ~table["dead"])]
-    return rows.sort_values("best_ap_lift", ascending=False, kind="stable")
+    rows = table[keep & (dead | ~table["dead"])].reset_index(drop=True)
+    if found is not None:
+        return found.merge(rows, on="feature", how="inner")
+    return rows.sort_values(["dead", "best_ap_lift"], ascending=[True, False], kind="stable")
 
 
 def scatter(opened: Opened, rows: pd.DataFrame) -> list[int]:
-    """The map; gives the features that were selected in it."""
+    """Draw the map; returns the features selected in it."""
     key = f"{opened.study.folder}/{opened.evidence.sae['hash']}"
     every = _places(opened, key)
     places = every.set_index("feature")
@@ -110,7 +119,7 @@ def scatter(opened: Opened, rows: pd.DataFrame) -> list[int]:
             "feature": drawn["feature"].astype(int),
             "x": places["x"].reindex(drawn["feature"]).to_numpy(),
             "y": places["y"].reindex(drawn["feature"]).to_numpy(),
-            "verdict": drawn["verdict"].replace("", UNLED),
+            "verdict": drawn["verdict"].replace("", NO_TRACK),
             "closest track": drawn["best_track"].replace("", "none"),
             "density": drawn["density"].clip(lower=1e-7),
             "rank": drawn["verdict"].ne("").astype(int),
@@ -122,14 +131,12 @@ def scatter(opened: Opened, rows: pd.DataFrame) -> list[int]:
         paint = alt.Color("density:Q", scale=scale, legend=alt.Legend(format=".0e"))
     elif color == "closest track":
         top = table["closest track"].value_counts().index[: len(PALETTE)].tolist()
-        table["closest track"] = table["closest track"].where(
-            table["closest track"].isin(top), "other"
-        )
+        table["closest track"] = table["closest track"].where(table["closest track"].isin(top), "other")
         scale = alt.Scale(domain=[*top, "other"], range=[*PALETTE[: len(top)], OTHER])
         paint = alt.Color("closest track:N", scale=scale)
     else:
-        names = [*VERDICT_COLORS, UNLED]
-        scale = alt.Scale(domain=names, range=[*VERDICT_COLORS.values(), "#c4c4c4"])
+        names = [*(v.value for v in Verdict), NO_TRACK]
+        scale = alt.Scale(domain=names, range=[*(v.colour for v in Verdict), "#c4c4c4"])
         paint = alt.Color("verdict:N", scale=scale, legend=alt.Legend(labelLimit=220))
     chosen = alt.selection_interval(name="box")
     # The whole map's edges, so that a filter leaves every feature where it was.
@@ -149,12 +156,12 @@ def scatter(opened: Opened, rows: pd.DataFrame) -> list[int]:
         .add_params(chosen)
         .properties(height=420, usermeta={"embedOptions": {"renderer": "canvas"}})
     )
-    said = picture(chart, "atlas", width="stretch", on_select="rerun", selection_mode="box")
+    event = picture(chart, "atlas", width="stretch", on_select="rerun", selection_mode="box")
     st.caption(
-        "Features near each other write in like directions; distances between far ones mean little. Drag to"
-        " choose some; the table below follows."
+        "Features near each other have similar decoder directions; large distances mean little. Drag to"
+        " select features; the table below follows."
     )
-    box = said["selection"].get("box", {}) if said else {}
+    box = event["selection"].get("box", {}) if event else {}
     inside = np.ones(len(table), bool)
     for axis in ("x", "y"):
         if axis in box:
@@ -162,24 +169,24 @@ def scatter(opened: Opened, rows: pd.DataFrame) -> list[int]:
     return table.loc[inside, "feature"].tolist() if box else []
 
 
-def keep(opened: Opened, rows: pd.DataFrame, chosen: list[int]) -> None:
-    """Put the chosen features, or all of the table, on a named list of the study."""
+def save_list(opened: Opened, rows: pd.DataFrame, chosen: list[int]) -> None:
+    """Draw the form that saves the chosen features, or all of the table, as a named list."""
     taken = chosen or rows["feature"].astype(int).tolist()
     what = f"the {len(chosen)} chosen" if chosen else f"all {len(taken):,} of the table"
-    with st.expander(f"Keep {what} as a list"):
+    with st.expander(f"Save {what} as a list"):
         with st.form("keep_list", border=False):
-            name = st.text_input("Name of the list", help="A name that is there is replaced.")
-            if st.form_submit_button("Keep"):
+            name = st.text_input("Name of the list", help="An existing list of this name is replaced.")
+            if st.form_submit_button("Save"):
                 write_list(opened.study.folder, name, taken)
                 st.rerun()
         lists = read_lists(opened.study.folder)
         for kept, features in lists.items():
             line = st.container(horizontal=True, vertical_alignment="center")
-            line.markdown(f"{plain(kept)}: {len(features):,} features")
+            line.markdown(f"{plain(kept)}: {plural(len(features), 'feature')}")
             if line.button("Remove", key=f"remove_{kept}", type="tertiary"):
                 write_list(opened.study.folder, kept, [])
                 st.rerun()
-        st.caption("Kept in lists.json of the study.")
+        st.caption("Saved in lists.json of the study.")
 
 
 opened = current()
@@ -192,16 +199,16 @@ except InputError as error:
     st.error(plain(str(error)))
     st.stop()
 if rows.empty:
-    st.info("No feature is left. Take a filter away, or search for less.", icon=":material/info:")
+    st.info("No feature matches. Remove a filter or shorten the search.", icon=":material/info:")
     st.stop()
 inside = scatter(opened, rows)
 if inside:
     rows = rows[rows["feature"].isin(inside)]
 st.caption(
-    f"{len(rows):,} of {len(opened.evidence.catalog):,} features. Choose one to open it, two to compare."
+    f"{len(rows):,} of {len(opened.evidence.catalog):,} features. Select one to open it, two to compare."
 )
 order = [c for c in _FOUND if c in rows]
-said = st.dataframe(
+event = st.dataframe(
     rows,
     column_order=["feature", *order, *[c for c in CATALOG if c in rows and c != "feature"]],
     column_config=COLUMNS,
@@ -211,27 +218,15 @@ said = st.dataframe(
     on_select="rerun",
     selection_mode="multi-row",
 )
-chosen = [int(rows["feature"].iloc[i]) for i in said["selection"]["rows"] if i < len(rows)]
-line = st.container(horizontal=True)
-for feature in chosen[:6]:
-    go = links.feature("", feature)
-    line.page_link(
-        go.file, label=f"Open feature {feature}", icon=":material/category:",
-        query_params=go.query, width="content",
-    )  # fmt: skip
-if chosen:
-    go = links.browse("", "", chosen[:12])
-    line.page_link(
-        go.file, label="Draw them in the browser", icon=":material/view_timeline:",
-        query_params=go.query, width="content",
-    )  # fmt: skip
+chosen = [int(rows["feature"].iloc[i]) for i in event["selection"]["rows"] if i < len(rows)]
+feature_links(chosen)
 if len(chosen) >= 2:
     compare(opened, chosen[0], chosen[1])
 taken = rows[rows["feature"].isin(chosen)] if chosen else rows
-st.caption(f"Files of {len(taken):,} features:")
+st.caption(f"Files of {plural(len(taken), 'feature')}:")
 table_file(taken.drop(columns=["similar", "similar_cosine"], errors="ignore"), "features")
 try:
-    keep(opened, rows, chosen)
+    save_list(opened, rows, chosen)
 except InputError as error:
     st.error(plain(str(error)))
 folder = opened.study.folder

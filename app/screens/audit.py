@@ -1,4 +1,4 @@
-"""What else could explain features and scores: shortcuts, copies, concepts, what is unexplained."""
+"""Alternative explanations of features and scores: shortcuts, copies, concepts, unexplained features."""
 
 from __future__ import annotations
 
@@ -6,20 +6,19 @@ from typing import NamedTuple
 
 import streamlit as st
 
-from app import commands
-from app.data import Opened, current
+from app.data.study import Opened, current, table
+from app.exports import commands
 from app.figures import table_file
-from app.portrait import table
-from app.room import TABLE_ROW, keep_room
+from app.reserve_height import TABLE_ROW, reserve_height
 from app.tables import AUDIT, COLUMNS, CONCEPTS, COPIES, UNEXPLAINED
-from app.words import plain
-from workbench.audit.flags import FLAGS
+from app.verdict_text import plain
+from workbench.analysis.audit.flags import FLAGS
 
 MOST_ROWS = 500
 
 
 class Section(NamedTuple):
-    """A tab: table, what it says, columns shown first, and the column that leads its order."""
+    """A tab: table, its meaning, columns shown first."""
 
     name: str
     meaning: str
@@ -27,11 +26,13 @@ class Section(NamedTuple):
 
 
 SECTIONS = {
-    "Shortcuts": Section("audit", "What a feature reacts to; flags name the doubts.", AUDIT),
-    "Copies": Section(
-        "homology", "Scores with and without sequence that the training split holds too.", COPIES
+    "Shortcuts": Section(
+        "audit", "Shortcuts that explain a feature's activity; flags name the doubts.", AUDIT
     ),
-    "Concepts": Section("concepts", "How many features together say what a track says.", CONCEPTS),
+    "Copies": Section(
+        "homology", "Scores with and without sequence that is also in the training split.", COPIES
+    ),
+    "Concepts": Section("concepts", "How many features together predict a track.", CONCEPTS),
     "Unexplained": Section(
         "unexplained", "Features with structure and no annotation, best first.", UNEXPLAINED
     ),
@@ -39,7 +40,7 @@ SECTIONS = {
 
 
 def flags(opened: Opened) -> None:
-    """How many features each flag doubts, by its rule."""
+    """Draw the number of features with each flag, and its rule."""
     found = table(opened, "audit")
     if found is None:
         return
@@ -50,29 +51,23 @@ def flags(opened: Opened) -> None:
          "rule": flag.rule}
         for name, flag in FLAGS.items()
     ]  # fmt: skip
-    keep_room("flags", TABLE_ROW * (len(rows) + 1))
+    reserve_height("flags", TABLE_ROW * (len(rows) + 1))
     st.container(key="flags").dataframe(rows, hide_index=True, height="content")
 
 
 def section(opened: Opened, part: Section) -> None:
-    """One table, the flagged first where there are flags."""
+    """Draw one table, flagged features first where there are flags."""
     found = table(opened, part.name)
     if found is None:
-        st.info(
-            f"This study has no table {part.name}: run it again to make it.", icon=":material/info:"
-        )
+        st.info(f"This study has no table {part.name}: run it again to make it.", icon=":material/info:")
         return
     if part.name == "audit":
         found = found.assign(_none=found["flags"].fillna("").eq(""))
         found = found.sort_values(["_none", "feature"], kind="stable").drop(columns="_none")
-    st.caption(f"{part.meaning} {len(found):,} rows.")
+    st.caption(f"{part.meaning} {plural(len(found), 'row')}.")
     order = [c for c in part.columns if c in found]
     st.dataframe(
-        found.head(MOST_ROWS),
-        hide_index=True,
-        height=420,
-        column_order=order,
-        column_config=COLUMNS,
+        found.head(MOST_ROWS), hide_index=True, height=420, column_order=order, column_config=COLUMNS
     )
     if len(found) > MOST_ROWS:
         st.caption(f"The first {MOST_ROWS:,} rows; the files hold all rows and columns.")

@@ -6,113 +6,142 @@ import altair as alt
 import pandas as pd
 import streamlit as st
 
-from app import commands, links
-from app.character import consistency, notes, strongest
-from app.data import Opened, current
+from app import links
+from app.data.study import Opened, current, scale
+from app.exports import commands
+from app.feature.activations import FeatureActivity, feature_activity, locus_panels, metagene
+from app.feature.locus_panels import loci_chart
+from app.feature.sections import consistency, notes, strongest
+from app.feature.similar_features import similar_features
 from app.figures import picture, table_file
-from app.portrait import Portrait, ends, panels, portrait
-from app.relatives import relatives
-from app.small_strips import small_strips
+from app.navigation import link, put
 from app.tables import COLUMNS, CONTROLS, SCORES
-from app.words import judged, label_sentences, plain, short_label
-from workbench.feature_profile import AROUND, BIN
+from app.verdict_text import label_sentences, plain, short_label
+from workbench.browse.feature_profile import AROUND, BIN
+from workbench.browse.metagene import INTERVALS
+from workbench.genome.interval import Interval
 from workbench.report.context import Evidence, best_associations
-from workbench.report.formats import count, percent, strength
-from workbench.round_ends import INTERVALS
-from workbench.views import Locus, move
+from workbench.study.feature_labels import judged
+from workbench.study.locus import move
+from workbench.wording import count, percent, strength
 
+# Bases shown around a locus in the browser.
 WIDE = 3000
-# Bases shown round a place in the browser.
+# Best features of tracks that are offered where none is asked for.
+MOST_OFFERED = 4
 END_COLOURS = ["#0072B2", "#D55E00"]
 
 
 def choose() -> None:
     """Put the typed feature in the address."""
-    st.query_params["feature"] = str(st.session_state["number"])
+    if st.session_state["number"] is not None:
+        put(feature=str(st.session_state["number"]))
 
 
-def asked(evidence: Evidence) -> int:
-    """Feature of the address, else the best of the clearest track; a wrong one ends the page."""
+def requested_feature(evidence: Evidence) -> int:
+    """The feature of the address; one that names none, or a wrong one, ends the page with the question."""
     last = len(evidence.catalog) - 1
-    given = st.query_params.get("feature", "")
-    led = [int(f) for f in evidence.shown["feature"] if f >= 0]
-    feature = int(given) if given.isdecimal() else led[0] if led and not given else 0
-    problem = bool(given) and not (given.isdecimal() and feature <= last)
-    st.session_state["number"] = 0 if problem else feature
+    try:
+        feature = links.parse_feature(st.query_params.to_dict())
+    except ValueError:
+        feature = -1
+    problem = feature is not None and not 0 <= feature <= last
+    st.session_state["number"] = None if problem else feature
     st.number_input(
         f"Feature, 0 to {last}", min_value=0, max_value=last, step=1, key="number",
-        on_change=choose, width=180,
+        on_change=choose, width=180, value=None, placeholder="number",
     )  # fmt: skip
+    if feature is None:
+        st.title("Feature")
+        st.info("Which feature? Type its number, or find one by what it marks:", icon=":material/help:")
+        line = st.container(horizontal=True)
+        link(line, links.Address("atlas", {}), "Atlas: all features", "scatter_plot")
+        link(line, links.Address("track", {}), "Track: every feature for a track", "format_list_numbered")
+        best = dict.fromkeys(int(f) for f in evidence.shown["feature"] if f >= 0)
+        for one in list(best)[:MOST_OFFERED]:
+            link(line, links.feature("", one), plain(f"{one}: {short_label(evidence, one)}"), "category")
+        st.stop()
     if problem:
-        st.error(plain(f"Feature {given!r}: expected a number from 0 to {last}."))
+        st.error(plain(f"Feature {st.query_params['feature']!r}: expected a number from 0 to {last}."))
         st.stop()
     return feature
 
 
-def facts(row: pd.Series) -> None:
-    """How often and how strongly the feature fires."""
-    shown = {
-        "fires on": (percent(row["density"]), "Share of readings (a base read on one strand)."),
+def facts(row: pd.Series, top: float) -> None:
+    """Draw density and strength of a feature's activations; ``top`` is the value at full scale."""
+    share = "As a share of full scale: the value that 99.9 % of its active bases do not reach."
+    measures = {
+        "density": (
+            percent(row["density"]),
+            "Share of readings (a base read on one strand) at which it is active.",
+        ),
         "plus / minus": (
             f"{percent(row['density_plus'])} / {percent(row['density_minus'])}",
-            "The same by strand of the reading.",
+            "Density by the strand that the model read.",
         ),
-        "active readings": (count(row["n_active"]), "How many."),
-        "mean when active": (strength(row["mean_active"]), "Mean activation where it fires."),
-        "strongest": (strength(row["max"]), "Largest activation in the genome."),
+        "active readings": (count(row["n_active"]), "Number of readings at which it is active."),
+        "mean when active": (
+            percent(row["mean_active"] / top),
+            f"{share} Activation: {strength(row['mean_active'])}.",
+        ),
+        "strongest": (percent(row["max"] / top), f"{share} Activation: {strength(row['max'])}."),
     }
-    for place, (name, (value, meaning)) in zip(st.columns(len(shown)), shown.items(), strict=True):
+    for place, (name, (value, meaning)) in zip(st.columns(len(measures)), measures.items(), strict=True):
         place.caption(name, help=meaning)
         place.markdown(f"**{plain(value)}**")
 
 
-def values(found: Portrait, thresholds: pd.DataFrame) -> None:
-    """How strongly it fires, over the genome, with the threshold of its best track."""
-    st.subheader("How strongly it fires")
+def values(found: FeatureActivity, thresholds: pd.DataFrame, top: float) -> None:
+    """Activation distribution, over the genome, with the threshold of its best track."""
+    st.subheader("Activation distribution")
     bins = int(found.histogram["bins"].sum())
     st.caption(
-        f"The largest value in each of the {bins:,} stretches of {BIN} bases in which it fires, counted on"
+        f"Largest activation in each of the {bins:,} bins of {BIN} bases in which it is active, counts on"
         " a log scale. Dashed: the threshold frozen for its closest track."
     )
-    base = alt.Chart(found.histogram[found.histogram["bins"] > 0].assign(one=0.8))
-    bars = base.mark_bar(color="#0072B2", stroke=None).encode(
-        x=alt.X("low:Q", title="activation", axis=alt.Axis(format="~s", grid=False)),
-        x2="high:Q",
-        y=alt.Y("bins:Q", title="stretches", scale=alt.Scale(type="log", domainMin=0.8)),
-        y2="one:Q",
-        tooltip=[
-            alt.Tooltip("low:Q", format=".3s"),
-            alt.Tooltip("high:Q", format=".3s"),
-            alt.Tooltip("bins:Q", title="stretches", format=","),
-        ],
+    shown = found.histogram[found.histogram["bins"] > 0]
+    shown = shown.assign(one=0.8, left=shown["low"] / top, right=shown["high"] / top)
+    thresholds = thresholds / top
+    bars = (
+        alt.Chart(shown)
+        .mark_bar(color="#0072B2", stroke=None)
+        .encode(
+            x=alt.X("left:Q", title="strength, of full scale", axis=alt.Axis(format="~%", grid=False)),
+            x2="right:Q",
+            y=alt.Y("bins:Q", title="bins", scale=alt.Scale(type="log", domainMin=0.8)),
+            y2="one:Q",
+            tooltip=[
+                alt.Tooltip("left:Q", title="from", format=".0%"),
+                alt.Tooltip("right:Q", title="to", format=".0%"),
+                alt.Tooltip("low:Q", title="activation from", format=".3g"),
+                alt.Tooltip("high:Q", title="activation to", format=".3g"),
+                alt.Tooltip("bins:Q", title="bins", format=","),
+            ],
+        )
     )
-    rule = (
-        alt.Chart(thresholds).mark_rule(strokeDash=[4, 3], color="#888888").encode(x="threshold:Q")
-    )
+    rule = alt.Chart(thresholds).mark_rule(strokeDash=[4, 3], color="#888888").encode(x="threshold:Q")
     picture(alt.layer(bars, rule).properties(height=190), "histogram", width="stretch")
 
 
-def round_intervals(opened: Opened, feature: int, scores: pd.DataFrame) -> None:
-    """How often it fires round starts and ends of intervals of its closest tracks."""
-    st.subheader("Round starts and ends")
+def metagene_section(opened: Opened, feature: int, scores: pd.DataFrame) -> None:
+    """Draw the share of intervals at which it is active, by distance from their ends (metagene profile)."""
+    st.subheader("Activation around interval ends")
     on = list(zip(scores["track"].astype(str), scores["mode"].astype(str), strict=True))
-    rows, sampled = ends(opened, feature, on)
+    rows, sampled = metagene(opened, feature, on)
     if rows.empty:
-        st.caption("No interval of its closest tracks lies whole in the report split.")
+        st.caption("No interval of its closest tracks lies entirely in the report split.")
         return
     many = f"a sample of at most {INTERVALS} intervals" if sampled else "all intervals"
     st.caption(
-        plain(
-            f"Share of {many} of {rows['on'].iloc[0]} at which it fires, by the base counted from the"
-        )
-        + " interval's first (5') or last (3') base in its direction."
+        plain(f"Share of {many} of {rows['on'].iloc[0]} at which it is active, by distance in bases from the")
+        + " interval's first (5') or last (3') base on its strand."
     )
     chart = (
         alt.Chart(rows)
         .mark_line(strokeWidth=1.5, interpolate="step")
         .encode(
             x=alt.X("offset:Q", title="bases from the end", axis=alt.Axis(grid=False, tickCount=5)),
-            y=alt.Y("share_active:Q", title="share that fires", axis=alt.Axis(format="~p")),
+            y=alt.Y("share_active:Q", title="share active", axis=alt.Axis(format="~p")),
             color=alt.Color(
                 "end:N", scale=alt.Scale(domain=["5'", "3'"], range=END_COLOURS), legend=None
             ),
@@ -124,33 +153,27 @@ def round_intervals(opened: Opened, feature: int, scores: pd.DataFrame) -> None:
     picture(chart, "metagene", width="content")
 
 
-def loci(opened: Opened, found: Portrait, feature: int, maximum: float) -> None:
-    """Small strips at places of every strength."""
-    st.subheader("Places of every strength")
+def loci(opened: Opened, found: FeatureActivity, feature: int, maximum: float) -> None:
+    """Draw the feature at loci of each quarter of its activation range."""
+    st.subheader("Loci by activation strength")
     st.caption(
-        f"{AROUND} bases each: the two strongest, then typical ones of each quarter of its range; all with"
-        " one height. Up: the plus reading, down: the minus reading."
+        f"{AROUND} bases each: the two strongest, then typical ones of each quarter of its range, all on"
+        " one scale. Up: the plus strand, down: the minus strand."
     )
-    picture(small_strips(panels(opened, found), maximum), "places", width="content")
+    picture(loci_chart(locus_panels(opened, found, maximum), maximum), "places", width="content")
     rows = found.places
-    names = [f"{r.chrom}:{r.start:,} ({percent(r.share)})" for r in rows.itertuples()]
+    names = [f"{r.chrom}:{r.start + 1:,} ({percent(r.max / maximum)})" for r in rows.itertuples()]
     line = st.container(horizontal=True)
     for name, row in zip(names, rows.itertuples(), strict=True):
-        at = move(
-            opened.study, Locus(str(row.chrom), int(row.start), int(row.end)), zoom=WIDE / BIN
-        )
-        go = links.browse("", str(at), [feature])
-        line.page_link(
-            go.file, label=plain(name), icon=":material/view_timeline:", query_params=go.query,
-            width="content",
-        )  # fmt: skip
+        at = move(opened.study, Interval(str(row.chrom), int(row.start), int(row.end)), zoom=WIDE / BIN)
+        link(line, links.browse("", str(at), [feature]), plain(name), "view_timeline")
 
 
 def evidence_tables(evidence: Evidence, feature: int, best: pd.DataFrame) -> None:
-    """Controls where the feature leads a track, and its scores on all tracks."""
-    led = judged(evidence, feature)
+    """Draw controls of the tracks for which it is the best feature, and its scores on all tracks."""
+    led = judged(evidence.tracks, feature)
     if len(led):
-        st.subheader("Controls of the tracks that it is the best for")
+        st.subheader("Controls of the tracks for which it is the best feature")
         order = [c for c in CONTROLS if c in led]
         st.dataframe(led[order], hide_index=True, column_config=COLUMNS)
     st.subheader("Tracks, held-out scores")
@@ -160,34 +183,38 @@ def evidence_tables(evidence: Evidence, feature: int, best: pd.DataFrame) -> Non
     st.caption("The strand mode of each track that did best on the select split, best first.")
     order = [c for c in SCORES if c in best]
     st.dataframe(best[order], hide_index=True, column_config=COLUMNS, height="content")
+    line = st.container(horizontal=True)
+    for track, mode in best[["track", "mode"]].head(MOST_OFFERED).itertuples(index=False):
+        link(line, links.track("", track, mode), plain(f"Every feature for {track}"), "format_list_numbered")
     table_file(evidence.associations.query("feature == @feature"), f"feature{feature}_scores")
 
 
 opened = current()
 evidence = opened.evidence
 head = st.container()
-feature = asked(evidence)
+feature = requested_feature(evidence)
 row = evidence.catalog.loc[feature]
 with head:
     st.title(f"Feature {feature}: {plain(short_label(evidence, feature))}")
 for sentence in label_sentences(evidence, feature):
     st.write(plain(sentence))
-facts(row)
+top = float(scale(opened).top[feature])
+facts(row, top)
 consistency(opened, feature)
 notes(opened, feature)
 best = best_associations(evidence.associations, feature, most=12)
 strongest(opened, feature)
 if not row["dead"] and row["max"] > 0:
-    found = portrait(opened, feature)
+    found = feature_activity(opened, feature)
     left, right = st.columns(2, gap="large")
     with left:
-        values(found, best[["threshold"]].head(1) if "threshold" in best else pd.DataFrame())
+        values(found, best[["threshold"]].head(1) if "threshold" in best else pd.DataFrame(), top)
     with right:
-        round_intervals(opened, feature, best.head(1))
-    loci(opened, found, feature, float(row["max"]))
+        metagene_section(opened, feature, best.head(1))
+    loci(opened, found, feature, top)
 evidence_tables(evidence, feature, best)
 if not row["dead"] and row["max"] > 0:
-    relatives(opened, feature, found.company)
+    similar_features(opened, feature, found.company)
 folder = opened.study.folder
 commands.show(
     commands.export_table(folder, "associations", "tsv", [feature]),

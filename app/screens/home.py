@@ -1,8 +1,8 @@
-"""The root address goes on to the open study or the start page, so that those have addresses too."""
+"""The root address redirects to the open study or the start page, so that those have addresses too."""
 
 import streamlit as st
 
-from app.data import chosen_folder
+from app.data.study import chosen_folder
 from workbench import InputError
 
 try:

@@ -1,26 +1,29 @@
-"""What the study is, what was found, and how far to trust it."""
+"""Overview of a study: model and data, findings, weaknesses, quality."""
 
 from __future__ import annotations
 
 import pandas as pd
 import streamlit as st
 
-from app import commands
+from app import links
 from app.charts import themed
-from app.data import Opened, current
+from app.data.study import Opened, current
+from app.exports import commands
 from app.figures import picture as draw
 from app.figures import table_file
+from app.navigation import link
 from app.tables import COLUMNS, CONTROLS, LED
-from app.words import MEANINGS, plain
+from app.verdict_text import plain
+from feature_mining.association.verdict import Verdict
+from workbench.analysis.quality_table import quality_lines
 from workbench.report import charts
 from workbench.report.context import split_sizes
-from workbench.report.formats import bases, plural
-from workbench.report.render import quality_measures
 from workbench.report.sentences import SUMMARY_RULE, summary, weaknesses
+from workbench.wording import bases, plural
 
 
 def head(opened: Opened) -> None:
-    """Model, genome, autoencoder, splits."""
+    """Draw model, genome, autoencoder and splits."""
     evidence = opened.evidence
     manifest, sae = evidence.manifest, evidence.sae
     st.title(plain(evidence.name))
@@ -28,8 +31,8 @@ def head(opened: Opened) -> None:
     total = sum(manifest.contigs.values())
     st.write(
         plain(
-            f"Layer {manifest.model['layer']} of the model {manifest.model['name']}, read on both strands of"
-            f" {bases(total)} ({plural(len(manifest.contigs), 'contig')}), taken apart into"
+            f"Layer {manifest.model.layer} of the model {manifest.model.name}, read on both strands of"
+            f" {bases(total)} ({plural(len(manifest.contigs), 'contig')}), decomposed into"
             f" {sae['d_sae']:,} features by a sparse autoencoder (k = {sae['k']}). Trained on"
             f" {sizes['train']}; features and thresholds chosen on {sizes['select']}; every score below is"
             f" from the remaining {sizes['report']}."
@@ -50,14 +53,14 @@ def head(opened: Opened) -> None:
 
 
 def findings(opened: Opened) -> None:
-    """Sentences on what was found, and on what is weak."""
+    """Draw findings and weaknesses in sentences."""
     evidence = opened.evidence
     found, weak = st.columns(2, gap="large")
     with found:
         st.subheader("What was found")
         st.markdown("\n".join(f"- {plain(sentence)}" for sentence in summary(evidence)))
     with weak:
-        st.subheader("What is weak")
+        st.subheader("Weaknesses")
         doubts = weaknesses(evidence)
         st.markdown("\n".join(f"- {plain(doubt.sentence)}" for doubt in doubts))
         if not doubts:
@@ -65,7 +68,7 @@ def findings(opened: Opened) -> None:
 
 
 def tracks(opened: Opened) -> None:
-    """The table of tracks with held-out scores, controls and verdicts."""
+    """Draw the table of tracks with held-out scores, controls and verdicts."""
     evidence = opened.evidence
     st.subheader("Tracks and their best features")
     st.caption(SUMMARY_RULE)
@@ -84,27 +87,34 @@ def tracks(opened: Opened) -> None:
             table_file(rows[order], f"tracks_{columns[-1]}")
     with picture:
         draw(themed(charts.tracks_against_controls(rows)), "tracks", width="content")
+    link(
+        st.container(),
+        links.Address("track", {}),
+        "Every feature for a track, ranked",
+        "format_list_numbered",
+    )
     with st.expander("What the verdicts say of a track's best feature"):
-        meanings = {"verdict": list(MEANINGS), "meaning": list(MEANINGS.values())}
-        st.dataframe(pd.DataFrame(meanings), hide_index=True)
+        meanings = [(verdict.value, verdict.meaning, verdict.rule) for verdict in Verdict]
+        said = pd.DataFrame(meanings, columns=["verdict", "meaning", "rule"])
+        st.dataframe(said, hide_index=True)
 
 
 def quality(opened: Opened) -> None:
-    """Figures of the autoencoder, a sentence each."""
+    """Draw the quality of the autoencoder."""
     evidence = opened.evidence
     values = evidence.quality
     st.subheader("Quality of the autoencoder")
-    table = pd.DataFrame(quality_measures(values))
+    table = pd.DataFrame(quality_lines(values))
     st.dataframe(table, hide_index=True, height="content")
     table_file(table, "quality")
     st.caption(f"Measured on {values['bases']:,} readings of the {values['split']} split.")
     left, right = st.columns(2)
     if values.get("density"):
-        left.markdown("How many features fire how often. Right of the dashed line: over-dense.")
+        left.markdown("Distribution of feature densities. Right of the dashed line: over-dense.")
         with left:
             draw(themed(charts.density_histogram(values["density"])), "densities", width="stretch")
     if values.get("shift"):
-        right.markdown("How much values change when windows begin elsewhere. Shaded: thrown away.")
+        right.markdown("Change of activations when windows are shifted. Shaded: warm-up, discarded.")
         with right:
             draw(themed(charts.shift_curve(values["shift"])), "shift", width="stretch")
 

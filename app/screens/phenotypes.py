@@ -7,23 +7,24 @@ import numpy as np
 import pandas as pd
 import streamlit as st
 
-from app import commands, links
-from app.data import Opened, current
-from app.figures import TIER_COLORS, picture, table_file
-from app.portrait import table
+from app import links
+from app.charts import themed
+from app.data.study import Opened, current, table
+from app.exports import commands
+from app.exports.export_buttons import CANDIDATES, export_buttons
+from app.figures import picture, table_file
+from app.navigation import link, put
 from app.tables import CANDIDATE, COLUMNS, TESTS
-from app.takeout import CANDIDATES, takeout
-from app.words import plain
+from app.verdict_text import plain
 from workbench import InputError
-from workbench.biomarkers.tiers import RULES
-from workbench.report.formats import fixed, plural, probability
+from workbench.analysis.biomarkers.tiers import LEVEL, RULES
+from workbench.report.scan_charts import NO_CANDIDATE, drawn_tests, manhattan, quantile_plot, volcano
+from workbench.wording import fixed, percent, plural, probability
 
-MOST_DRAWN = 4500
 # Points of a picture.
-AROUND = 200
+MOST_DRAWN = 4500
 # Bases shown on each side of a candidate's region.
-OTHER = "no candidate"
-QUANTILES = ("expected", "observed", "low", "high")
+AROUND = 200
 
 
 def read(opened: Opened) -> pd.DataFrame:
@@ -40,108 +41,54 @@ def read(opened: Opened) -> pd.DataFrame:
     simulated = opened.study.facts("cohort").get("simulated")
     if simulated:
         st.warning(plain(f"SIMULATED samples: {simulated}"), icon=":material/science:")
-    rows = tests.merge(regions[["region", "chrom", "start", "end"]], on="region", how="left")
-    found = table(opened, "biomarkers")
-    if found is None:
-        return rows.assign(evidence_tier=OTHER)
-    key = ["phenotype", "burden", "region", "feature"]
-    rows = rows.merge(found[[*key, "evidence_tier"]].drop_duplicates(key), on=key, how="left")
-    return rows.assign(evidence_tier=rows["evidence_tier"].fillna(OTHER))
+    if tests.empty:
+        st.info("No feature varied enough between samples to be tested.")
+        st.stop()
+    if "replicated" in tests and "replication_p" in tests:
+        # What could not be tested in the replication is not shown as not replicated.
+        asked = tests["replication_p"].notna()
+        tests = tests.assign(replicated=tests["replicated"].astype("boolean").where(asked))
+    return drawn_tests(tests, regions, table(opened, "biomarkers"), opened.evidence.manifest.contigs)
 
 
 def choose(tests: pd.DataFrame) -> tuple[str, pd.DataFrame]:
     """Rows of one phenotype; the address holds it."""
     names = sorted(tests["phenotype"].unique())
-    asked = st.query_params.get("phenotype", names[0])
-    st.session_state["phenotype"] = asked if asked in names else names[0]
-    if len(names) > 1 or asked != names[0]:
-        st.selectbox("Phenotype", names, key="phenotype", on_change=_asked, width=420)
+    requested = st.query_params.get("phenotype", names[0])
+    st.session_state["phenotype"] = requested if requested in names else names[0]
+    if len(names) > 1 or requested != names[0]:
+        st.selectbox("Phenotype", names, key="phenotype", on_change=_write_phenotype, width=420)
     else:
         st.markdown(f"**{plain(names[0])}**")
     name = str(st.session_state["phenotype"])
     return name, tests[tests["phenotype"] == name]
 
 
-def _asked() -> None:
-    st.query_params["phenotype"] = st.session_state["phenotype"]
-
-
-def _tiers() -> alt.Color:
-    scale = alt.Scale(domain=list(TIER_COLORS), range=list(TIER_COLORS.values()))
-    return alt.Color("evidence_tier:N", scale=scale, title="tier")
-
-
-def _points(rows: pd.DataFrame) -> alt.Chart:
-    columns = ["region", "feature", "burden", "minus_log10_p", "chrom", "start", "end"]
-    columns += ["q", "beta", "effect", "evidence_tier", "at"]
-    return alt.Chart(rows[columns]).mark_point(filled=True, size=42, opacity=0.75)
-
-
-TIPS: list[str | alt.Tooltip] = [
-    "region:N", "feature:N", "burden:N", "evidence_tier:N",
-    alt.Tooltip("minus_log10_p:Q", title="−log10 p", format=".2f"),
-    alt.Tooltip("q:Q", format=".1e"), alt.Tooltip("beta:Q", title="effect a unit", format=".3~g"),
-    alt.Tooltip("effect:Q", title="effect of one sd", format=".3~g"),
-]  # fmt: skip
-
-
-def _decades(values: pd.Series, least: float) -> list[float]:
-    """Powers of ten on both sides of 0, from ``least`` to the largest."""
-    first, last = (np.log10(v) for v in (least, max(least, float(values.abs().max()))))
-    powers = [10.0**p for p in range(int(np.ceil(first)), int(np.floor(last)) + 1)]
-    return [-p for p in reversed(powers)] + [0.0, *powers]
+def _write_phenotype() -> None:
+    put(phenotype=st.session_state["phenotype"])
 
 
 def pictures(opened: Opened, name: str, rows: pd.DataFrame) -> None:
-    """Manhattan, volcano and QQ, of the strongest tests."""
+    """Draw Manhattan, volcano and QQ plots of the strongest tests."""
     tested = rows[rows["minus_log10_p"].notna()]
     drawn = tested.nlargest(MOST_DRAWN, "minus_log10_p")
-    said = f"{plural(len(tested), 'test')} of {plural(rows['region'].nunique(), 'region')}"
+    caption = f"{plural(len(tested), 'test')} of {plural(rows['region'].nunique(), 'region')}"
     if len(tested) < len(rows):
-        said += f"; {len(rows) - len(tested):,} more were too rare to test"
+        caption += f"; {len(rows) - len(tested):,} more were too rare to test"
     if len(drawn) < len(tested):
-        said += f"; drawn are the {len(drawn):,} strongest"
-    st.caption(f"{said}. Line: the weakest test with q at most 0.05.")
+        caption += f"; drawn are the {len(drawn):,} strongest"
+    st.caption(f"{caption}. Line: the weakest test with q at most 0.05.")
     if drawn.empty:
         st.info("No test could be made of this phenotype.")
         return
-    contigs = opened.evidence.manifest.contigs
-    before = dict(zip(contigs, np.cumsum([0, *list(contigs.values())[:-1]]), strict=True))
-    middle = (drawn["start"] + drawn["end"]) / 2
-    drawn = drawn.assign(
-        at=middle + drawn["chrom"].map(before).astype(float), effect=drawn["beta"] * drawn["sd"]
-    )
-    passed = tested.loc[tested["q"] <= 0.05, "minus_log10_p"]
-    level = pd.DataFrame({"level": [float(passed.min())] if len(passed) else []})
-    line = alt.Chart(level).mark_rule(strokeDash=[4, 3], color="#888888").encode(y="level:Q")
-    # Grey is legible on white and on black; the legend would draw these black.
-    grey = alt.Legend(symbolFillColor="gray", symbolStrokeColor="gray")
-    shape = alt.Shape("burden:N", title="burden", legend=grey)
-    y = alt.Y("minus_log10_p:Q", title="−log10 p")
-    manhattan, volcano, quantile = st.tabs(["Manhattan", "Volcano", "QQ"])
-    with manhattan:
-        whole = sum(contigs.values())
-        title = "middle of the region, 0-based" + (
-            ", contigs end to end" if len(contigs) > 1 else ""
-        )
-        x = alt.X(
-            "at:Q", title=title, scale=alt.Scale(domain=[0, whole], nice=False),
-            axis=alt.Axis(format="~s", grid=False),
-        )  # fmt: skip
-        points = _points(drawn).encode(x=x, y=y, color=_tiers(), shape=shape, tooltip=TIPS)
-        picture(alt.layer(points, line).properties(height=300), "manhattan", width="stretch")
-    with volcano:
-        # Burdens that lineages explain have effects out of all proportion, so the axis is bent.
-        middle_effect = float(drawn["effect"].abs().median())
-        typical = middle_effect if middle_effect > 0 else 1.0  # also where none is known
-        x = alt.X(
-            "effect:Q",
-            title="effect of one standard deviation of the burden",
-            scale=alt.Scale(type="symlog", constant=typical),
-            axis=alt.Axis(grid=False, format="~r", values=_decades(drawn["effect"], typical)),
-        )
-        points = _points(drawn).encode(x=x, y=y, color=_tiers(), shape=shape, tooltip=TIPS)
-        picture(alt.layer(points, line).properties(height=300), "volcano", width="stretch")
+    passed = tested.loc[tested["q"] <= LEVEL, "minus_log10_p"]
+    level = float(passed.min()) if len(passed) else np.nan
+    along, by_effect, quantile = st.tabs(["Manhattan", "Volcano", "QQ"])
+    with along:
+        spec = manhattan(drawn, level, opened.evidence.manifest.contigs)
+        picture(themed(spec), "manhattan", width="stretch")
+    with by_effect:
+        picture(themed(volcano(drawn, level)), "volcano", width="stretch")
     with quantile:
         _quantiles(opened, name)
 
@@ -151,19 +98,8 @@ def _quantiles(opened: Opened, name: str) -> None:
     if qq is None:
         st.info("This study has no table of quantiles: it is made by a newer run.")
         return
-    qq = qq[qq["phenotype"] == name]
-    base = alt.Chart(qq[[*QUANTILES, "burden"]])
-    x = alt.X("expected:Q", title="expected −log10 p")
-    band = base.mark_area(opacity=0.15, color="#888888").encode(x=x, y="low:Q", y2="high:Q")
-    same = base.mark_line(color="#888888", strokeDash=[4, 3]).encode(x=x, y="expected:Q")
-    palette = alt.Scale(range=["#0072B2", "#D55E00", "#009E73", "#CC79A7"])
-    points = base.mark_point(filled=True, size=26).encode(
-        x=x,
-        y=alt.Y("observed:Q", title="observed −log10 p"),
-        color=alt.Color("burden:N", scale=palette),
-        shape="burden:N",
-    )
-    picture(alt.layer(band, same, points).properties(height=300), "qq", width="stretch")
+    drawn = themed(quantile_plot(qq[qq["phenotype"] == name]))
+    picture(drawn, "qq", width="stretch")
     if calibration is not None:
         own = calibration[calibration["phenotype"] == name]
         st.caption("Band: 95 % of what chance gives. Calibration by set of tests:")
@@ -171,7 +107,7 @@ def _quantiles(opened: Opened, name: str) -> None:
 
 
 def candidates(opened: Opened, name: str, rows: pd.DataFrame) -> list[int]:
-    """The candidate table where there is one, else the tests; gives the features of what is selected."""
+    """Draw the candidates where there are some, else the tests; returns the features of the selected rows."""
     st.subheader("Candidates")
     every = table(opened, "biomarkers")
     if every is None:
@@ -181,25 +117,24 @@ def candidates(opened: Opened, name: str, rows: pd.DataFrame) -> list[int]:
     else:
         found = every[every["phenotype"] == name].sort_values(["evidence_tier", "q"], kind="stable")
         counted = found["evidence_tier"].value_counts().to_dict()
-        tiers = ", ".join(f"{counted[t]} of tier {t}" for t in RULES if t in counted) or "none"
-        st.caption(
-            f"{len(found):,} candidates: {tiers}. Not for clinical use. Choose rows to look closer."
-        )
+        tiers = ", ".join(f"{counted[t]} with evidence {t}" for t in RULES if t in counted) or "none"
+        st.caption(f"{plural(len(found), 'candidate')}: {tiers}. Not for clinical use. Select rows for details.")
+        found = found.assign(drivers=[_drivers(row) for row in found.to_dict("records")])
         columns = CANDIDATE
     if found.empty:
         st.info("No candidate passed for this phenotype: the tests are in the pictures above.")
         return []
-    said = st.dataframe(
+    event = st.dataframe(
         found, hide_index=True, height=320, key=f"candidates_{name}", on_select="rerun",
         selection_mode="multi-row", column_order=[c for c in columns if c in found],
         column_config=COLUMNS,
     )  # fmt: skip
-    picked = [i for i in said["selection"]["rows"] if i < len(found)]
+    picked = [i for i in event["selection"]["rows"] if i < len(found)]
     chosen = found.iloc[picked]
-    with st.expander("What the tiers mean"):
+    with st.expander("What the grades of evidence (tiers) mean"):
         st.markdown("\n".join(f"- **{tier}**: {plain(rule)}" for tier, rule in RULES.items()))
     for row in chosen.head(4).itertuples():
-        closer(opened, row._asdict())
+        candidate(opened, row._asdict())
     taken = chosen if len(chosen) else found
     what = f"the {len(chosen)} chosen rows" if len(chosen) else f"all {len(found):,} rows"
     st.caption(f"Files of {what}:")
@@ -207,23 +142,24 @@ def candidates(opened: Opened, name: str, rows: pd.DataFrame) -> list[int]:
     return sorted({int(f) for f in chosen["feature"]})
 
 
-def closer(opened: Opened, row: dict[str, object]) -> None:
-    """One candidate: its link into the browser, and its effect by lineage."""
+def candidate(opened: Opened, row: dict[str, object]) -> None:
+    """Draw one candidate: its link to the browser, and its effect by lineage."""
     feature, region = int(str(row["feature"])), str(row["region"])
     with st.container(border=True):
-        head = f"feature {feature} in {region}, burden {row['burden']}"
-        tier = str(row.get("evidence_tier", OTHER))
-        st.markdown(f"**{plain(head)}**" + (f" · tier {tier}" if tier != OTHER else ""))
-        drivers = row.get("driving_hgvs")
-        said = (
-            ", ".join(str(v) for v in list(drivers)[:6]) if isinstance(drivers, np.ndarray) else ""
-        )
-        words = [f"q {probability(float(str(row['q'])))}"]
-        if said:
-            words.append(f"driven by {said}")
+        label = row.get("label")
+        named = f" ({label})" if isinstance(label, str) and label else ""
+        head = f"feature {feature}{named} in {region}, summed as {row['burden']}"
+        tier = str(row.get("evidence_tier", NO_CANDIDATE))
+        st.markdown(f"**{plain(head)}**" + (f" · evidence {tier}" if tier != NO_CANDIDATE else ""))
+        words = [f"p {_p(row['minus_log10_p'])}, q {probability(float(str(row['q'])))}"]
+        if isinstance(row.get("best_variant"), str):
+            words.append(
+                f"best plain variant of the region: {row['best_variant']}, p"
+                f" {_p(row['best_variant_minus_log10_p'])}"
+            )
         lost = row.get("ablation_bits")
         if isinstance(lost, float) and np.isfinite(lost):
-            words.append(f"switched off over the region, the model loses {lost:.2g} bits a base")
+            words.append(f"ablated over the region, the model loses {lost:.2g} bits a base")
         st.caption(plain("; ".join(words)))
         line = st.container(horizontal=True)
         if pd.notna(row.get("start")):
@@ -233,30 +169,66 @@ def closer(opened: Opened, row: dict[str, object]) -> None:
             go = links.browse(
                 "", f"{chrom}:{start}-{end}", [feature], variants=str(row.get("candidate_id", ""))
             )
-            line.page_link(
-                go.file, label="Browser, with its variants", icon=":material/view_timeline:",
-                query_params=go.query, width="content",
-            )  # fmt: skip
-        page = links.feature("", feature)
-        line.page_link(
-            page.file, label=f"Feature {feature}", icon=":material/category:",
-            query_params=page.query, width="content",
-        )  # fmt: skip
+            link(line, go, "Browser, with its variants", "view_timeline")
+        link(line, links.feature("", feature), f"Feature {feature}", "category")
+        drivers(row)
         by_lineage(opened, row)
 
 
+def _p(minus_log10: object) -> str:
+    """A p value of its negative logarithm."""
+    return probability(10.0 ** -float(str(minus_log10)))
+
+
+def _drivers(row: dict[str, object]) -> list[str]:
+    """Names of the driving variants with their shares, the largest first."""
+    names, shares = row.get("driving_hgvs"), row.get("driving_share")
+    if not isinstance(names, np.ndarray) or not isinstance(shares, np.ndarray):
+        return []
+    return [
+        f"{name} {percent(share)}" for share, name in sorted(zip(shares, names, strict=True), reverse=True)
+    ]
+
+
+def drivers(row: dict[str, object]) -> None:
+    """Draw the variants that drive a candidate: a bar each, as long as its share, the largest first."""
+    if not isinstance(row.get("driving_share"), np.ndarray):
+        return
+    columns = {
+        "variant": "driving_hgvs",
+        "share": "driving_share",
+        "change": "driving_delta",
+        "alone": "driving_alone",
+    }
+    drawn = pd.DataFrame({name: row.get(column) for name, column in columns.items()})
+    if drawn.empty:
+        return
+    drawn = drawn.sort_values("share", ascending=False, kind="stable")
+    bars = alt.Chart(drawn).encode(
+        y=alt.Y("variant:N", sort=drawn["variant"].tolist(), title=None, axis=alt.Axis(labelLimit=260)),
+        x=alt.X(
+            "share:Q", title="share of the drive (carriers × change of the burden)",
+            scale=alt.Scale(domain=[0, 1]), axis=alt.Axis(format=".0%", tickCount=5),
+        ),
+    )  # fmt: skip
+    tips = [
+        "variant", alt.Tooltip("share", format=".1%"),
+        alt.Tooltip("change", title="change of the burden in carriers", format=".3g"),
+        alt.Tooltip("alone", title="alone on the reference", format=".3g"),
+    ]  # fmt: skip
+    marks = bars.mark_bar(color="#a0307c", height=12).encode(tooltip=tips)
+    text = bars.mark_text(align="left", dx=4).encode(text=alt.Text("share", format=".0%"))
+    chart = alt.layer(marks, text).properties(height=34 + 22 * len(drawn))
+    picture(chart, f"drivers_{row['candidate_id']}", width="stretch")
+
+
 def by_lineage(opened: Opened, row: dict[str, object]) -> None:
-    """Effect of a candidate in each lineage, with 95 % intervals."""
+    """Draw the effect of a candidate in each lineage, with 95 % intervals."""
     rows = table(opened, "biomarker_lineages")
     own = pd.DataFrame() if rows is None else rows[rows["candidate_id"] == row.get("candidate_id")]
     if own.empty:
         return
-    whole = {
-        "group": "all",
-        "beta": row["beta"],
-        "ci_low": row["ci_low"],
-        "ci_high": row["ci_high"],
-    }
+    whole = {"group": "all", "beta": row["beta"], "ci_low": row["ci_low"], "ci_high": row["ci_high"]}
     own = pd.concat([pd.DataFrame([whole | {"n": row["n"]}]), own], ignore_index=True)
     drawn = own[["group", "beta", "ci_low", "ci_high", "n"]]
     order = drawn["group"].astype(str).tolist()
@@ -289,8 +261,8 @@ try:
     features = candidates(opened, name, rows)
     if table(opened, "biomarkers") is not None:
         whose = f"features {', '.join(map(str, features))}" if features else "all features"
-        st.caption(f"For other programs: candidates of {whose}, every phenotype.")
-        takeout(opened, "biomarkers", CANDIDATES, "candidates_all", features or None)
+        st.caption(f"Files for other programs: candidates of {whose}, every phenotype.")
+        export_buttons(opened, "biomarkers", CANDIDATES, "candidates_all", features or None)
 except InputError as error:
     st.error(plain(str(error)))
     st.stop()

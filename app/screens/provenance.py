@@ -2,28 +2,27 @@
 
 from __future__ import annotations
 
+from dataclasses import asdict
+
 import pandas as pd
 import streamlit as st
 
-from app import commands
-from app.data import Opened, current
+from app.data.study import Opened, current
+from app.exports import commands
 from app.figures import table_file
-from app.progress import watch
-from workbench.ledger import read_events
+from app.setup.progress import watch
+from workbench.study.ledger import read_events
 
 MOST_LINES = 500
 
 
 def log(opened: Opened) -> None:
-    """Lines of the run log, newest first."""
+    """Draw lines of the run log, newest first."""
     events = pd.DataFrame(read_events(opened.study.folder)[-MOST_LINES:][::-1])
     if events.empty:
         st.info("No run is logged.")
         return
-    order = [
-        c for c in ("time", "event", "stage", "shard", "seconds", "cause", "host") if c in events
-    ]
-    shown = events[order].astype({"event": str}).fillna({"cause": "", "host": ""})
+    shown = events[["time", "event", "stage", "shard", "seconds", "cause", "host"]]
     st.dataframe(shown, hide_index=True, height=300)
     table_file(shown, "run_log")
 
@@ -34,11 +33,11 @@ def _short(name: str) -> str:
 
 
 def origin(opened: Opened) -> None:
-    """What the study was made from."""
+    """Draw hashes, versions and settings of the study."""
     manifest = opened.evidence.manifest
-    facts = {f"model {k}": str(v) for k, v in manifest.model.items()}
+    facts = {f"model {k}": str(v) for k, v in asdict(manifest.model).items()}
     # Names of inputs hold paths of this machine: only the files' own names are shown.
-    facts |= {f"input {_short(k)}": str(v["sha256"]) for k, v in manifest.inputs.items()}
+    facts |= {f"input {_short(k)}": v.sha256 for k, v in manifest.inputs.items()}
     facts |= {f"version {k}": str(v) for k, v in manifest.versions.items()}
     facts |= {"autoencoder": str(opened.evidence.sae["hash"]), "manifest": manifest.hash}
     shown = pd.DataFrame({"what": list(facts), "value": list(facts.values())})

@@ -1,4 +1,4 @@
-"""A sequence of one's own: likelihood, features, and every substitution in a stretch."""
+"""A user's sequence: likelihood, active features, an allele, saturation mutagenesis."""
 
 from __future__ import annotations
 
@@ -7,25 +7,28 @@ import numpy as np
 import pandas as pd
 import streamlit as st
 
-from app import commands
-from app.data import Opened, current, key_of
+from app.data.searches import read_cached
+from app.data.study import Opened, current, key_of, scale
+from app.exports import commands
 from app.figures import picture, table_file
-from app.searches import read_cached
-from app.words import plain, short_label
+from app.tables import COLUMNS, OF_TOP
+from app.verdict_text import plain, short_label
+from genomic_models.dna import BASES
 from workbench import InputError
-from workbench.alleles import LEAST, apply_changes, gained_and_lost
-from workbench.pasted import LETTERS, LONGEST, MOST_MUTATED, clean, firing, mutate
-from workbench.pasted import Pasted as Read
-from workbench.views import find_locus
+from workbench.browse.alleles import LEAST, apply_changes, gained_and_lost
+from workbench.browse.pasted_sequence import LONGEST, MOST_MUTATED, clean, firing, mutate
+from workbench.browse.pasted_sequence import Pasted as Read
+from workbench.study.locus import find_locus
+from workbench.wording import plural
 
 MOST_STRIPS = 8
+_ASIDE = {"dead": "dead", "warm-up": "active in the warm-up alone"}
 _ALLELE = {
     "feature": st.column_config.NumberColumn(format="%d"),
-    "reference": st.column_config.NumberColumn("in sequence", format="%.2f"),
-    "allele": st.column_config.NumberColumn("in allele", format="%.2f"),
-    "difference": st.column_config.NumberColumn(format="%.2f"),
+    "reference": st.column_config.NumberColumn("in sequence", format="percent", help=OF_TOP),
+    "allele": st.column_config.NumberColumn("in allele", format="percent", help=OF_TOP),
     "of_largest": st.column_config.NumberColumn(
-        "of its largest", format="percent", help="Of its largest value, in the genome or here."
+        "difference", format="percent", help="Of full scale, or of its largest value here where that is more."
     ),
 }
 BINS = 500
@@ -38,8 +41,8 @@ def _mutated(
     return mutate(_opened.study, sequence, start, end, feature)
 
 
-def given(opened: Opened) -> str:
-    """The sequence of the boxes, or of the address' place; ends the page where there is none."""
+def requested_sequence(opened: Opened) -> str:
+    """The sequence of the boxes, or of the address' locus; ends the page where there is none."""
     longest = min(LONGEST, opened.study.model.context)
     at = st.query_params.get("at", "")
     if at and "sequence_text" not in st.session_state:
@@ -54,37 +57,35 @@ def given(opened: Opened) -> str:
         f"Sequence (2 to {longest:,} bases; a FASTA header is left out)", key="sequence_text",
         height=140,
     )  # fmt: skip
-    file = st.file_uploader(
-        "or a FASTA file with one record", key="sequence_file", max_upload_size=1
-    )
+    file = st.file_uploader("or a FASTA file with one record", key="sequence_file", max_upload_size=1)
     if file is not None and not text.strip():
         data = file.read(LONGEST * 4 + 1)
         if len(data) > LONGEST * 4:
             raise InputError(f"the file is too large: at most {LONGEST:,} bases")
         text = data.decode("utf-8", "replace")
     if not text.strip():
-        st.info("Paste a sequence to see how likely the model finds it and which features fire.")
+        st.info("Paste a sequence to see how likely the model finds it and which features are active.")
         st.stop()
     return clean(text, longest)
 
 
 def likelihood(read: Read) -> None:
-    """Bits a base on both strands."""
+    """Draw bits a base on both strands."""
     st.subheader("Likelihood")
     size = -(-len(read.sequence) // BINS)
     parts = []
     for strand, nats in read.nats.items():
         bits = pd.Series(-nats / np.log(2)).groupby(np.arange(len(nats)) // size).mean()
-        parts.append(pd.DataFrame({"position": bits.index * size, "bits": bits, "strand": strand}))
+        parts.append(pd.DataFrame({"position": bits.index * size + 1, "bits": bits, "strand": strand}))
     mean = [f"{s}: {np.nanmean(-n) / np.log(2):.3f} bits a base" for s, n in read.nats.items()]
     averaged = f"; mean of {size} bases a point" if size > 1 else ""
-    st.caption(plain(f"{', '.join(mean)}; 2 is chance, lower is more expected{averaged}."))
+    st.caption(plain(f"{', '.join(mean)}; 2 is chance, lower is more likely{averaged}."))
     scale = alt.Scale(domain=["+", "-"], range=["#0072B2", "#D55E00"])
     chart = (
         alt.Chart(pd.concat(parts))
         .mark_line(strokeWidth=1)
         .encode(
-            x=alt.X("position:Q", title="position, 0-based"),
+            x=alt.X("position:Q", title="position"),
             y=alt.Y("bits:Q", title="bits"),
             color=alt.Color("strand:N", scale=scale),
         )
@@ -94,59 +95,74 @@ def likelihood(read: Read) -> None:
 
 
 def features(opened: Opened, read: Read) -> list[int]:
-    """Which features fire, what they mean, and where; gives them, strongest first."""
+    """Draw the active features with labels and positions; returns them, strongest first."""
     st.subheader("Features")
-    table = firing(read, opened.evidence.catalog)
+    warmup = opened.study.grid.warmup
+    table = firing(read, opened.evidence.catalog, scale(opened), warmup)
     if table.empty:
-        st.info("No feature fires here.")
+        st.info("No feature is active here.")
         return []
     table.insert(1, "label", [short_label(opened.evidence, int(f)) for f in table["feature"]])
-    st.caption(
-        f"{len(table):,} features fire. The first {opened.study.grid.warmup:,} bases of a reading have"
-        " little context: in the study such bases are thrown away."
+    table["position"] += 1
+    ranked, aside = table[table["aside"] == ""], table[table["aside"] != ""]
+    context = (
+        f"The first {warmup:,} bases of a reading (warm-up) have little context and do not count."
+        if len(read.sequence) > warmup
+        else f"All of it is warm-up (the first {warmup:,} bases of a reading), which has little context: in"
+        " the study such bases are discarded, so take these values with care."
     )
+    active = plural(len(ranked), "feature")
+    st.caption(f"{active} active, the value that is rarest on the genome first. {context}")
     st.dataframe(
-        table,
-        hide_index=True,
-        height=260,
-        column_config={
-            "feature": st.column_config.NumberColumn(format="%d"),
-            "of_genome": st.column_config.NumberColumn(
-                "of its largest", format="percent", help="Of its largest value in the genome."
-            ),
-            "largest": st.column_config.NumberColumn(format="%.2f"),
-        },
-    )
+        ranked.drop(columns="aside"), hide_index=True, height=260, column_config=COLUMNS, key="ranked",
+        column_order=["feature", "label", "rarity", "of_top", "bases", "strand", "position"],
+    )  # fmt: skip
+    if len(aside):
+        counted = aside["aside"].value_counts()
+        said = [f"{counted[why]:,} {words}" for why, words in _ASIDE.items() if why in counted]
+        with st.expander(f"Not ranked: {' and '.join(said)}"):
+            st.dataframe(aside, hide_index=True, column_config=COLUMNS, key="aside")
     table_file(table, "sequence_features")
-    top = table["feature"].head(MOST_STRIPS).astype(int).tolist()
+    if ranked.empty:
+        return []
+    top = ranked["feature"].head(MOST_STRIPS).astype(int).tolist()
     size = -(-len(read.sequence) // (BINS // 2))
-    fires = read.fires[read.fires["feature"].isin(top)].copy()
-    fires["start"] = fires["position"] // size * size
-    fires = fires.groupby(["feature", "strand", "start"], as_index=False)["value"].max()
-    fires["end"] = fires["start"] + size
-    fires["label"] = [f"{f} {short_label(opened.evidence, int(f))} {s}"
-                      for f, s in zip(fires["feature"], fires["strand"], strict=True)]  # fmt: skip
+    active = read.fires[read.fires["feature"].isin(top)].copy()
+    active["start"] = active["position"] // size * size + 1
+    active = active.groupby(["feature", "strand", "start"], as_index=False)["value"].max()
+    # A base's number stands in its middle.
+    active["left"], active["right"] = active["start"] - 0.5, active["start"] + size - 0.5
+    active["strength"] = active["value"] / scale(opened).top[active["feature"]]
+    active["label"] = [f"{f} {short_label(opened.evidence, int(f))} {s}"
+                      for f, s in zip(active["feature"], active["strand"], strict=True)]  # fmt: skip
+    span = [0.5, len(read.sequence) + 0.5]
     chart = (
-        alt.Chart(fires)
+        alt.Chart(active)
         .mark_rect()
         .encode(
-            x=alt.X("start:Q", title="position, 0-based", scale=alt.Scale(domain=[0, len(read.sequence)])),
-            x2="end:Q",
+            x=alt.X("left:Q", title="position", scale=alt.Scale(domain=span, nice=False)),
+            x2="right:Q",
             y=alt.Y("label:N", title=None, axis=alt.Axis(labelLimit=220)),
-            color=alt.Color("value:Q", scale=alt.Scale(scheme="viridis"), title="activation"),
-            tooltip=["label", "start", alt.Tooltip("value", format=".2f")],
+            color=alt.Color(
+                "strength:Q", scale=alt.Scale(scheme="viridis", domain=[0, 1], clamp=True), title="strength",
+                legend=alt.Legend(format=".0%"),
+            ),
+            tooltip=[
+                "label", "start", alt.Tooltip("strength", format=".0%"),
+                alt.Tooltip("value", title="activation", format=".2f"),
+            ],
         )
     )  # fmt: skip
     picture(chart, "sequence_strips", width="stretch")
-    return table["feature"].astype(int).tolist()
+    return ranked["feature"].astype(int).tolist()
 
 
 def allele(opened: Opened, read: Read, key: tuple[str, ...]) -> None:
-    """An allele against the sequence above: likelihood, features gained and lost."""
+    """Draw an allele against the sequence above: likelihood, features gained and lost."""
     st.subheader("An allele")
     st.caption(
-        "Changes as position:REF:ALT (0-based, apart by commas; an empty REF inserts, an empty ALT deletes),"
-        " or the whole other sequence."
+        "Changes as position:REF:ALT, apart by commas (the first base is number 1; an empty REF inserts"
+        " before the position, an empty ALT deletes), or the whole other sequence."
     )
     text = st.text_area("Allele", key="allele_text", height=80, placeholder="120:A:G, 131:CT:")
     if not text.strip():
@@ -158,8 +174,7 @@ def allele(opened: Opened, read: Read, key: tuple[str, ...]) -> None:
         return
     other = read_cached(opened, key, clean(changed, longest))
     before, after = (
-        float(np.mean([np.nansum(n, dtype=np.float64) for n in r.nats.values()]))
-        for r in (read, other)
+        float(np.mean([np.nansum(n, dtype=np.float64) for n in r.nats.values()])) for r in (read, other)
     )
     st.write(
         plain(
@@ -167,36 +182,45 @@ def allele(opened: Opened, read: Read, key: tuple[str, ...]) -> None:
             " both strands; below 0 the model finds the allele less likely."
         )
     )
-    table = gained_and_lost(read, other, opened.evidence.catalog)
+    table = gained_and_lost(read, other, opened.evidence.catalog, scale(opened))
     if table.empty:
-        st.info(f"No feature changes by {LEAST:.0%} of its largest value.")
+        st.info(f"No feature changes by {LEAST:.0%} of full scale.")
         return
     table.insert(1, "label", [short_label(opened.evidence, f) for f in table["feature"]])
-    st.caption(
-        f"Features that change by {LEAST:.0%} or more of their largest, in the genome or here."
+    st.caption(f"Features that change by {LEAST:.0%} or more.")
+    top = scale(opened).top[table["feature"]]
+    shown = table.assign(reference=table["reference"] / top, allele=table["allele"] / top)
+    columns, dead = ["feature", "label", "change", "reference", "allele", "of_largest"], table["dead"]
+    st.dataframe(
+        shown[~dead], hide_index=True, height=260, column_config=_ALLELE, column_order=columns, key="changed"
     )
-    st.dataframe(table, hide_index=True, height=260, column_config=_ALLELE)
+    if dead.any():
+        with st.expander(plural(int(dead.sum()), "dead feature")):
+            st.dataframe(
+                shown[dead], hide_index=True, column_config=_ALLELE, column_order=columns, key="changed_dead"
+            )
     table_file(table, "allele")
 
 
 def mutagenesis(opened: Opened, read: Read, key: tuple[str, ...], found: list[int]) -> None:
-    """Every substitution of a stretch, on request."""
-    st.subheader("Every substitution")
+    """Draw saturation mutagenesis of a region, on request."""
+    st.subheader("Saturation mutagenesis")
     left, middle, right = st.columns(3)
     length = len(read.sequence)
-    start = int(left.number_input("From (0-based)", 0, length - 1, max(0, length // 2 - 15)))
+    start = int(left.number_input("From position", 1, length, max(1, length // 2 - 14))) - 1
     most = min(MOST_MUTATED, length - start)
     size = int(
-        middle.number_input(
-            "Bases", 1, most, min(30, most), help=f"At most {MOST_MUTATED}, for time."
-        )
+        middle.number_input("Bases", 1, most, min(30, most), help=f"At most {MOST_MUTATED}, for time.")
     )
     feature = right.selectbox(
         "Feature", found, format_func=lambda f: f"{f} {short_label(opened.evidence, f)}"
     )
-    if not st.toggle("Read every substitution", help="Three readings a base and strand."):
+    if not st.toggle(
+        "Run saturation mutagenesis", help="Every substitution: three readings a base and strand."
+    ):
         return
     table = _mutated(opened, key, read.sequence, start, start + size, int(feature))
+    table = table.assign(position=table["position"] + 1)
     for what, title in (
         ("log_likelihood", "Change of log-likelihood, nats"),
         ("feature", f"Change of the largest value of feature {feature}"),
@@ -207,8 +231,8 @@ def mutagenesis(opened: Opened, read: Read, key: tuple[str, ...], found: list[in
             alt.Chart(table)
             .mark_rect()
             .encode(
-                x=alt.X("position:O", title="position, 0-based", axis=alt.Axis(labelOverlap=True)),
-                y=alt.Y("letter:N", sort=list(LETTERS), title=None),
+                x=alt.X("position:O", title="position", axis=alt.Axis(labelOverlap=True)),
+                y=alt.Y("letter:N", sort=list(BASES), title=None),
                 color=alt.Color(f"{what}:Q", scale=scale, title=None),
                 tooltip=["position", "reference", "letter", alt.Tooltip(what, format=".3f")],
             )
@@ -221,7 +245,7 @@ def mutagenesis(opened: Opened, read: Read, key: tuple[str, ...], found: list[in
 opened = current()
 st.title("Sequence")
 try:
-    sequence = given(opened)
+    sequence = requested_sequence(opened)
     key = key_of(opened)
     read = read_cached(opened, key, sequence)
     likelihood(read)
@@ -231,9 +255,9 @@ try:
     allele(opened, read, key)
 except InputError as error:
     st.error(plain(str(error)))
-model = str(opened.evidence.manifest.model["name"])
+model = str(opened.evidence.manifest.model.name)
 commands.show(
     commands.score(model),
-    commands.explain(opened.study.folder),
+    commands.variants(opened.study.folder),
     note="The second explains alleles of the study's own genome: chrom:position:REF:ALT, 1-based.",
 )

@@ -1,4 +1,4 @@
-"""Open a study, make one from files, watch it run."""
+"""Open a study, create one from files, follow its run."""
 
 from __future__ import annotations
 
@@ -10,15 +10,25 @@ from pathlib import Path
 
 import streamlit as st
 
-from app.data import allowed, choose_study, home, studies
-from app.progress import watch
-from app.settings import settings
-from app.uploads import boxes, said, samples_columns, suggested_name, verdict
-from app.words import plain
-from workbench import InputError, background
-from workbench.config import StudyConfig
-from workbench.demo_study import shipped, unpack
-from workbench.intake import Handed, take
+from app import links
+from app.data.study import allowed, choose_study, home, studies
+from app.navigation import link
+from app.setup.progress import watch
+from app.setup.settings import settings
+from app.setup.uploads import (
+    check_uploads,
+    describe,
+    estimate_button,
+    samples_columns,
+    suggested_name,
+    upload_boxes,
+)
+from app.verdict_text import plain
+from workbench import InputError
+from workbench.engines import background
+from workbench.setup.demo_archive import shipped, unpack
+from workbench.setup.uploads import Handed, take
+from workbench.study.config import StudyConfig
 
 DEMO, WHOLE = "demo", "demo-whole"
 MOST_LISTED = 8
@@ -26,8 +36,14 @@ _NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9_-]{0,59}")
 
 
 def finished(folder: Path) -> bool:
-    """Whether a study's features can be looked at."""
+    """Whether a study has a feature catalogue."""
     return (folder / "tables" / "catalog.parquet").exists()
+
+
+def watch_here(panel: str) -> None:
+    """Draw the run that is watched, where the button is that began it; else beside the studies."""
+    if st.session_state.get("begun_at", "recent") == panel and (folder := watched()) is not None:
+        watch(folder)
 
 
 def open_here(folder: Path) -> None:
@@ -40,35 +56,37 @@ def open_here(folder: Path) -> None:
 
 
 def demo() -> None:
-    """The study of the sample genome, ready; and the whole one, which runs here."""
+    """Draw the prepared demo study, and the full one, which runs here."""
     ready, whole = home() / DEMO, home() / WHOLE
     with st.container(border=True):
         st.subheader("The demo study")
         here = finished(ready) or shipped() is not None
         st.write(
             "The chloroplast genome of Arabidopsis with its genes, and 240 simulated samples."
-            + (
-                " Computed beforehand with a small autoencoder, so it opens at once."
-                if here
-                else ""
-            )
+            + (" Computed beforehand with a small autoencoder, so it opens at once." if here else "")
         )
-        if here and st.button(
-            "Open the demo", type="primary", key="demo", icon=":material/play_arrow:"
-        ):
+        if finished(ready):
+            link(
+                st.container(),
+                links.Address("overview", {"study": ready.name}),
+                "Open the demo",
+                "play_arrow",
+            )
+        elif here and st.button("Open the demo", type="primary", key="demo", icon=":material/play_arrow:"):
             with st.spinner("Unpacking the demo study"):
-                open_here(ready if finished(ready) else unpack(ready).folder)
+                open_here(unpack(ready).folder)
         label = "Open the whole demo" if finished(whole) else "Run the whole demo here"
         if st.button(label, key="whole_demo", type="tertiary"):
             if not finished(whole):
                 background.start_demo(whole)
-                st.session_state["watched"] = str(whole)
+                st.session_state["watched"], st.session_state["begun_at"] = str(whole), "demo"
             open_here(whole)
-        st.caption("The whole demo takes minutes and shows a run: progress, stop, go on.")
+        st.caption("The whole demo takes minutes and shows a run: progress, stop, resume.")
+        watch_here("demo")
 
 
 def recent() -> None:
-    """Studies that are here, the last changed first."""
+    """Draw the list of studies, the last changed first."""
     with st.container(border=True):
         st.subheader("Recent studies")
         found = studies()
@@ -79,7 +97,12 @@ def recent() -> None:
             words = "ready" if finished(folder) else "running" if running else "not finished"
             day = time.strftime("%Y-%m-%d %H:%M", time.localtime(folder.stat().st_mtime))
             name, about = st.columns([3, 2], vertical_alignment="center")
-            if name.button(plain(folder.name), key=f"study{place}", type="tertiary"):
+            if finished(folder):
+                link(
+                    name, links.Address("overview", {"study": folder.name}), plain(folder.name), "folder_open"
+                )
+            elif name.button(plain(folder.name), key=f"study{place}", type="tertiary"):
+                st.session_state["begun_at"] = "recent"
                 open_here(folder)
             about.caption(f"{words}, {day}")
         with st.form("open", border=False):
@@ -90,37 +113,42 @@ def recent() -> None:
             )
             if st.form_submit_button("Open"):
                 open_here(allowed(typed))
+        watch_here("recent")
 
 
 def make() -> None:
-    """A new study by upload."""
+    """Draw the form for a new study by upload."""
     st.subheader("A study of your own")
-    given = boxes()
+    uploads = upload_boxes()
     config = settings()
-    config = replace(config, cohort=samples_columns(given))
-    wrong = verdict(given, config)
+    config = replace(config, cohort=samples_columns(uploads))
+    wrong = check_uploads(uploads, config)
     name = st.text_input(
         "Name of the study",
-        suggested_name(given),
+        suggested_name(uploads),
         max_chars=60,
         help="Letters, digits, - and _; a folder of this name.",
     )
-    if st.button("Check the files and run", type="primary", key="make", disabled=bool(wrong)):
+    line = st.container(horizontal=True)
+    run = line.button("Check the files and run", type="primary", key="make", disabled=bool(wrong))
+    estimate_button(uploads, config, line)
+    if run:
         if not _NAME.fullmatch(name):
             raise InputError(f"name {name!r}: expected letters, digits, - and _, as in my-plasmid")
         with st.spinner("Checking the files"):
-            study, found = take(home() / name, given.files, config)
+            study, found = take(home() / name, uploads.files, config)
         background.start(study.folder)
         choose_study(study.folder)
-        st.session_state["watched"] = str(study.folder)
+        st.session_state["watched"], st.session_state["begun_at"] = str(study.folder), "make"
         st.query_params["study"] = study.folder.name
-        st.toast(plain(f"{said(found)} It runs now."))
+        st.toast(plain(f"{describe(found)} It runs now."))
         st.rerun()
-    _command(given.files, config, name)
+    watch_here("make")
+    _command(uploads.files, config, name)
 
 
 def _command(files: list[Handed], config: StudyConfig, name: str) -> None:
-    """The commands that make the same study, with the names of the files as they were given."""
+    """Draw the commands that make the same study, with the uploaded files' names."""
     at = shlex.quote(str(home() / (name if _NAME.fullmatch(name) else "my-study")))
     words = {"genome": "--genome", "track": "--tracks", "variants": "--variants"}
     words |= {"phenotypes": "--phenotypes"}
@@ -146,20 +174,20 @@ def _command(files: list[Handed], config: StudyConfig, name: str) -> None:
         if getattr(ours, key) != getattr(theirs, key)
     ]
     edit = f"# in {at}/study.toml: {'; '.join(by_hand)}\n" if by_hand else ""
-    with st.expander("The command that makes this"):
+    with st.expander("Equivalent command"):
         made = " ".join([f"workbench new {at} {listed}", *chosen])
         st.code(f"{made}\n{edit}workbench run {at}", language="bash")
 
 
 def watched() -> Path | None:
     """The study whose run is shown: the one of the address, else the one begun last here."""
-    asked = st.query_params.get("study", "")
-    if asked:
+    requested = st.query_params.get("study", "")
+    if requested:
         try:
-            return allowed(asked)
+            return allowed(requested)
         except InputError as error:
             begun = Path(st.session_state.get("watched", ""))
-            if begun.name == asked:
+            if begun.name == requested:
                 # A run that was begun a moment ago has not written its settings yet.
                 return begun
             st.error(plain(str(error)))
@@ -169,7 +197,6 @@ def watched() -> Path | None:
 
 st.title("Genomics workbench")
 st.write("What a DNA language model has learnt about a genome, feature by feature.")
-place = st.container()
 left, right = st.columns(2)
 for box, panel in ((left, demo), (right, recent), (st.container(), make)):
     with box:
@@ -177,7 +204,3 @@ for box, panel in ((left, demo), (right, recent), (st.container(), make)):
             panel()
         except InputError as error:
             st.error(plain(str(error)), icon=":material/error:")
-with place:
-    folder = watched()
-    if folder is not None:
-        watch(folder)

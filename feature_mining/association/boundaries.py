@@ -18,8 +18,8 @@ import pandas as pd
 from feature_mining.association.labels import Column, of_mode
 from feature_mining.association.sparse import Csc
 
+# Bases on either side of an end.
 REACH = 100
-"""Bases on either side of an end."""
 
 
 @dataclass(frozen=True)

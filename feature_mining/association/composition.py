@@ -7,9 +7,10 @@ counts of 1- to 3-mers and GC within 50 bases, and the composition of the three 
 annotation; the phase composition carries what the sequence shows of it. Windows look both ways,
 more than a causal model sees: a strict control.
 
-Fitted on *select* bases, scored on *report*; its scores then run through the same histograms as
-features. Optimiser: FTRL-Proximal (McMahan et al. 2013), all columns at once, L1 exact at every
-coordinate.
+Fitted on *select* bases, scored on *report*. Optimiser: FTRL-Proximal (McMahan et al. 2013), all
+columns at once, L1 exact at every coordinate. Tracks that follow the window want k-mer weights that
+learn slowly, those of a rare word fast ones: each column has the rate that serves a quarter of the
+bases, left out of a first fit, best.
 """
 
 from __future__ import annotations
@@ -21,10 +22,14 @@ from typing import NamedTuple
 import numba
 import numpy as np
 
+from genomic_models.dna import UNKNOWN
+
+KMER_RATES = np.array([0.05, 0.3, 1.0], np.float32)
+DENSE_RATE = 0.05
+HELD_OUT = 0.25
 LONGEST = 6
 WINDOW = 50
 PHASE_WINDOW = 60
-UNKNOWN = 4
 CHUNK = 65_536
 
 # (k, offset of the k-mer's first letter from the base) of every one-hot group.
@@ -40,7 +45,7 @@ class Reading(NamedTuple):
 
     codes : uint8 (n), A C G T = 0 1 2 3, anything else 4; for a minus reading the reverse
         complement
-    states, table : label states (`labels.LabelStates`), turned round for a minus reading
+    states, table : label states (`labels.LabelStates`), reversed for a minus reading
     use : bool (n), callable *select* bases
     """
 
@@ -48,11 +53,6 @@ class Reading(NamedTuple):
     states: np.ndarray
     table: np.ndarray
     use: np.ndarray
-
-
-def reverse_complement(codes: np.ndarray) -> np.ndarray:
-    """Codes of the other strand, read in its own direction."""
-    return np.where(codes < UNKNOWN, 3 - codes.astype(np.int16), UNKNOWN).astype(np.uint8)[::-1]
 
 
 @dataclass(frozen=True)
@@ -100,22 +100,35 @@ class CompositionModel:
         w = np.concatenate(weight).astype(np.float32)
         centre, scale = x.mean(axis=0), x.std(axis=0)
         scale[scale == 0] = 1.0
-        order = np.concatenate([random.permutation(len(x)) for _ in range(epochs)])
-        weights = _ftrl(
-            np.concatenate(hot), (x - centre) / scale, y, w / w.mean(), order, N_ONE_HOT, l1, 0.05
-        )
-        return cls(weights, centre, scale)
+        kmers, windows, w = np.concatenate(hot), (x - centre) / scale, w / w.mean()
+
+        def descend(rows: np.ndarray, labels: np.ndarray, rates: np.ndarray) -> np.ndarray:
+            order = np.concatenate([random.permutation(rows) for _ in range(epochs)])
+            return _ftrl(kmers, windows, labels, w, order, N_ONE_HOT, l1, rates, DENSE_RATE)
+
+        tried = np.tile(y, len(KMER_RATES))
+        held = random.random(len(x)) < HELD_OUT
+        trial = descend(np.flatnonzero(~held), tried, np.repeat(KMER_RATES, y.shape[1]))
+        odds = _log_odds(kmers[held], windows[held], trial)
+        loss = w[held] @ np.logaddexp(0, np.where(tried[held], -odds, odds))
+        best = loss.reshape(len(KMER_RATES), -1).argmin(axis=0)
+        return cls(descend(np.arange(len(x)), y, KMER_RATES[best]), centre, scale)
 
     def score(self, codes: np.ndarray) -> np.ndarray:
         """Log-odds of every base in every column, float32 (n, C), in the direction of `codes`."""
         out = np.empty((codes.size, self.weights.shape[1]), np.float32)
-        dense_weights = self.weights[N_ONE_HOT:-1]
         for first in range(0, codes.size, CHUNK):
             hot, dense = covariates(codes, first, first + CHUNK)
-            part = out[first : first + CHUNK]
-            part[:] = ((dense - self.centre) / self.scale) @ dense_weights + self.weights[-1]
-            _add_hot(part, hot, self.weights)
+            windows = (dense - self.centre) / self.scale
+            out[first : first + CHUNK] = _log_odds(hot, windows, self.weights)
         return out
+
+
+def _log_odds(hot: np.ndarray, windows: np.ndarray, weights: np.ndarray) -> np.ndarray:
+    """Of covariates, the dense ones standardised, float32 (m, C)."""
+    odds: np.ndarray = windows @ weights[N_ONE_HOT:-1] + weights[-1]
+    _add_hot(odds, hot, weights)
+    return odds
 
 
 def covariates(codes: np.ndarray, start: int, end: int) -> tuple[np.ndarray, np.ndarray]:
@@ -206,7 +219,7 @@ def draw_bases(
 
 
 @numba.njit(cache=True, nogil=True, fastmath=True)
-def _ftrl(hot, dense, labels, weight, order, n_hot, l1, rate):
+def _ftrl(hot, dense, labels, weight, order, n_hot, l1, kmer_rates, dense_rate):
     n_columns = labels.shape[1]
     n_dense = dense.shape[1]
     n_groups = hot.shape[1]
@@ -217,6 +230,7 @@ def _ftrl(hot, dense, labels, weight, order, n_hot, l1, rate):
     margin = np.empty(n_columns, np.float32)
     at = np.empty(n_groups + n_dense + 1, np.int64)
     value = np.ones(n_groups + n_dense + 1, np.float32)
+    others = np.full(n_columns, dense_rate, np.float32)
     for i in order:
         m = 0
         for g in range(n_groups):
@@ -244,15 +258,14 @@ def _ftrl(hot, dense, labels, weight, order, n_hot, l1, rate):
             row, row_z, row_root = w[at[k]], z[at[k]], root[at[k]]
             # No penalty on the intercept.
             penalty = np.float32(0.0) if at[k] == size - 1 else np.float32(l1)
+            rates = kmer_rates if at[k] < n_hot else others
             for c in range(n_columns):
                 slope = margin[c] * value[k]
                 grown = np.sqrt(row_root[c] * row_root[c] + slope * slope)
-                row_z[c] += slope - (grown - row_root[c]) / np.float32(rate) * row[c]
+                row_z[c] += slope - (grown - row_root[c]) / rates[c] * row[c]
                 row_root[c] = grown
                 beyond = max(abs(row_z[c]) - penalty, np.float32(0.0))
-                row[c] = -np.copysign(beyond, row_z[c]) / (
-                    (np.float32(1.0) + grown) / np.float32(rate)
-                )
+                row[c] = -np.copysign(beyond, row_z[c]) * rates[c] / (np.float32(1.0) + grown)
     return w
 
 

@@ -21,8 +21,8 @@ from feature_mining.association.labels import Column, LabelStates
 from feature_mining.association.sparse import Csc
 
 NEAR = 0.8
+# Share of a column's bases that its parent must hold.
 WITHIN = 0.95
-"""Share of a column's bases that its parent must hold."""
 
 
 class Family(NamedTuple):
@@ -50,9 +50,7 @@ class Strata:
     @classmethod
     def empty(cls, n_features: int, n_columns: int) -> Strata:
         """Nothing counted yet."""
-        return cls(
-            np.zeros((n_features, 4, n_columns), np.int64), np.zeros((n_columns, 4), np.int64)
-        )
+        return cls(np.zeros((n_features, 4, n_columns), np.int64), np.zeros((n_columns, 4), np.int64))
 
     def __add__(self, other: Strata) -> Strata:
         return Strata(self.active + other.active, self.bases + other.bases)
@@ -123,9 +121,7 @@ def add_strata(
     if children.size == 0:
         return
     # Rows must lie in one piece, or they are not added as vectors.
-    own, held = (
-        np.ascontiguousarray(table[:, which], np.uint8) for which in (children, parent[children])
-    )
+    own, held = (np.ascontiguousarray(table[:, which], np.uint8) for which in (children, parent[children]))
     per_state = np.bincount(labels.states[use], minlength=len(table))
     for i, column in enumerate(children):
         kind = own[:, i] + 2 * held[:, i]

@@ -28,6 +28,26 @@ class Areas(NamedTuple):
     average_precision: np.ndarray
 
 
+class Steps(NamedTuple):
+    """Distinct scores of a detector, descending, with the weight called and hit at or above each.
+
+    score, hits, called : float64 (n_steps); of : int64 (n), step of every base
+    """
+
+    score: np.ndarray
+    hits: np.ndarray
+    called: np.ndarray
+    of: np.ndarray
+
+
+def steps(scores: np.ndarray, labels: np.ndarray, weight: np.ndarray) -> Steps:
+    """Every score as a threshold: scores float (n), labels bool (n), weight float64 (n)."""
+    distinct, of = np.unique(-scores, return_inverse=True)
+    called = np.bincount(of, weight, minlength=distinct.size)
+    hits = np.bincount(of, weight * labels, minlength=distinct.size)
+    return Steps(-distinct, np.cumsum(hits), np.cumsum(called), of)
+
+
 def areas(positive: np.ndarray, all_: np.ndarray, exact: bool = False) -> Areas:
     """AUROC and average precision (scikit-learn's definition) from bin counts.
 
@@ -43,17 +63,15 @@ def areas(positive: np.ndarray, all_: np.ndarray, exact: bool = False) -> Areas:
     -----
     With a positives among the A bases above a bin, and p among its own N, the positive at rank r
     of the bin expects the precision (a + 1 + (p - 1) (r - 1) / (N - 1)) / (A + r). AUROC takes ties
-    as half a win, which is also the expectation over orders.
+    as half a win, which is also the expectation over orders. No order moves it by more than half the
+    share of all bases in the fullest bin of several values: of the P Q pairs of a positive and a negative
+    those within bins, sum_b p_b q_b, are at most max_b N_b sum_b p_b q_b / N_b, and p q / (p + q) is
+    concave and homogeneous, so that the sum is at most P Q / (P + Q).
     """
     positive, all_ = np.asarray(positive), np.asarray(all_)
     out = Areas(*(np.empty((len(all_), positive.shape[2])) for _ in range(2)))
     _areas(positive, all_, exact, *out)
     return out
-
-
-def auroc(positive: np.ndarray, all_: np.ndarray) -> np.ndarray:
-    """Area under the ROC curve, ties counted half, float64 (F, C)."""
-    return areas(positive, all_).auroc
 
 
 def average_precision(positive: np.ndarray, all_: np.ndarray, exact: bool = False) -> np.ndarray:

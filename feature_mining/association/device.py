@@ -13,17 +13,12 @@ from feature_mining.association.histogram import Histogram
 from feature_mining.association.labels import LabelStates
 from feature_mining.association.sparse import Csc
 
+# Table entries gathered at a time: half a GiB.
 CHUNK_VALUES = 1 << 27
-"""Table entries gathered at a time: half a GiB."""
 
 
 def add_sparse_on(
-    device: str,
-    histogram: Histogram,
-    features: Csc,
-    bins: np.ndarray,
-    labels: LabelStates,
-    use: np.ndarray,
+    device: str, histogram: Histogram, features: Csc, bins: np.ndarray, labels: LabelStates, use: np.ndarray
 ) -> None:
     """Count one reading of a stretch into `histogram` (changed in place), on a torch device.
 

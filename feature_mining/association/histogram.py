@@ -33,9 +33,7 @@ class Histogram:
     sum_all: np.ndarray
 
     @classmethod
-    def empty(
-        cls, n_features: int, n_bins: int, n_columns: int, bases: int | None = None
-    ) -> Histogram:
+    def empty(cls, n_features: int, n_bins: int, n_columns: int, bases: int | None = None) -> Histogram:
         """Nothing counted yet. `bases`: the most that will be; few enough need half the memory."""
         narrow = bases is not None and bases <= np.iinfo(np.int32).max
         return cls(
@@ -111,7 +109,7 @@ def add_dense(
     Parameters
     ----------
     edges : float32 (width, n_bins - 1), ascending (`sparse.dense_edges`)
-    block : neurons turned round at a time
+    block : neurons transposed at a time
     """
     _check(histogram, values.shape[1], len(use), labels)
     pointer, members = column_lists(labels.table)
@@ -199,9 +197,7 @@ def _count_sparse(
 
 
 @numba.njit(cache=True, nogil=True)
-def _count_dense(
-    turned, edges, states, pointer, members, n_states, positive, total, sum_inside, sum_all
-):
+def _count_dense(turned, edges, states, pointer, members, n_states, positive, total, sum_inside, sum_all):
     n_bins = total.shape[1]
     n_edges = edges.shape[1]
     for w in range(turned.shape[0]):

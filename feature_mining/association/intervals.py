@@ -27,8 +27,8 @@ from feature_mining.association.sparse import Csc
 
 DEFAULT_GAP = 3
 
+# Active bases that are compared with every threshold; more are counted by level first.
 _FEW = 4
-"""Active bases that are compared with every threshold; more are counted by level first."""
 
 
 @dataclass(frozen=True)
@@ -172,9 +172,7 @@ class _Places(NamedTuple):
 
 
 def _places(intervals: StretchIntervals) -> _Places:
-    column = np.repeat(
-        np.arange(intervals.pointer.size - 1, dtype=np.int32), np.diff(intervals.pointer)
-    )
+    column = np.repeat(np.arange(intervals.pointer.size - 1, dtype=np.int32), np.diff(intervals.pointer))
     order = np.lexsort((column, intervals.ends, intervals.starts))
     starts, ends = intervals.starts[order], intervals.ends[order]
     new = np.ones(starts.size, bool)
@@ -336,7 +334,7 @@ def _count(
             runs[b] += above
             lone[b] = 0
         for c in range(n_columns):
-            n_runs[f, c] = runs[threshold[f, c]]
+            n_runs[f, c] += runs[threshold[f, c]]
         runs[:] = 0
 
 

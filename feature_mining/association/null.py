@@ -1,16 +1,17 @@
 """The circular-shift null: the overlaps that a feature would have had anywhere else.
 
 Shifting one of two tracks round a segment keeps the autocorrelation of both, which a base-by-base
-test ignores. Over all N shifts the overlap o(h) = sum_p a(p) y(p + h) has mean n_a n_y / N, and by
+test ignores. All readings of a segment (`segments`) turn by one shift h, and their overlaps add up:
+o(h) = sum_r sum_p a_r(p) y_r(p + h). Over all N shifts its mean is sum_r n_(a_r) n_(y_r) / N, and by
 Parseval
 
-    var = (1 / N^2) sum_(k != 0) |A_k|^2 |Y_k|^2        (A, Y discrete Fourier transforms of a and
-    y)
+    var = (1 / N^2) sum_(k != 0) |sum_r conj(A_rk) Y_rk|^2        (A, Y discrete Fourier transforms of
+    a and y)
 
-exactly, without shifting anything. Equally var = (1 / N) sum_(i, j) R(p_i - p_j) over pairs of
-active positions with R the autocovariance of y, which is faster where few bases are active.
-Segments (strands, blocks) shift independently, so means and variances add up. A segment is the row
-of its usable bases.
+exactly, without shifting anything. Equally var = (1 / N) sum_(i, j) R_rs(p_j - p_i) over pairs of
+active positions, i of reading r and j of reading s, with R_rs the covariance of y_r with y_s at a
+distance; that is faster where few bases are active. Segments shift independently, so their means and
+variances add up.
 """
 
 from __future__ import annotations
@@ -22,14 +23,13 @@ from typing import NamedTuple
 import numba
 import numpy as np
 from scipy import fft
-from scipy.signal import fftconvolve
+from scipy.special import gammaincc
 
 from feature_mining.association.histogram import column_lists
-from feature_mining.association.labels import LabelStates
-from feature_mining.association.sparse import Csc
+from feature_mining.association.segments import Laid, StrandReading, lay, segments
 
 # Below this many active positions, pairs of positions are cheaper than a transform (measured at 100 kb).
-FEW_ACTIVE = 96
+FEW_ACTIVE = 128
 BATCH_VALUES = 2_000_000
 # Distributions of at most so many products are convolved directly, without the rounding of a transform.
 MOST_PRODUCTS = 20_000_000
@@ -60,6 +60,21 @@ class ShiftMoments:
         np.divide(self.observed - self.mean, np.sqrt(self.variance), out=out, where=moves)
         return out
 
+    def p(self) -> np.ndarray:
+        """One-sided p of an excess, float64 (F, C); NaN where z is, never below 2.2e-308.
+
+        The upper tail of the gamma distribution with the null's mean and variance. An overlap is a sum of
+        few hits of many bases each, so its upper tail is longer than the normal one, which would give
+        rare tracks and features of few runs tens of times too many small p; a gamma tail is at least as
+        long as that of such sums (`benchmarks/calibration.py`).
+        """
+        moves = ~np.isnan(self.z())
+        shape, scale = np.ones(self.mean.shape), np.ones(self.mean.shape)
+        np.divide(self.mean**2, self.variance, out=shape, where=moves)
+        np.divide(self.variance, self.mean, out=scale, where=moves)
+        tail = gammaincc(shape, self.observed / scale)
+        return np.where(moves, np.maximum(tail, np.finfo(np.float64).tiny), np.nan)
+
 
 class ShiftTail(NamedTuple):
     """Exact upper tail of one pair: p = P(overlap >= observed) over shifts, `floor` the least p possible."""
@@ -71,67 +86,33 @@ class ShiftTail(NamedTuple):
     sd: float
 
 
-def shift_moments(
-    features: Csc, bins: np.ndarray, threshold: np.ndarray, labels: LabelStates, use: np.ndarray
-) -> ShiftMoments:
-    """Moments of the overlap of every (feature, column) on one segment.
+def shift_moments(readings: Sequence[StrandReading], threshold: np.ndarray) -> ShiftMoments:
+    """Moments of the overlap of every (feature, column) on one stretch, all its readings together.
 
     Parameters
     ----------
-    features, bins : the reading's non-zeros by feature and their bins
+    readings : both strands' readings, or one
     threshold : int64 (F, C), frozen bin of every pair; features are transformed once per distinct
         bin
-    labels : label states of the same rows
-    use : bool (n_rows), usable bases of the segment
     """
-    shape = (features.n_features, len(labels.columns))
+    shape = (readings[0].features.n_features, len(readings[0].labels.columns))
     if threshold.shape != shape:
         raise ValueError(f"thresholds of shape {threshold.shape}, expected {shape}")
-    n = int(use.sum())
+    threshold = np.ascontiguousarray(threshold)
     moments = ShiftMoments(*(np.zeros(shape) for _ in range(3)))
-    if n == 0:
-        return moments
-    states = labels.states[use]
-    totals = labels.totals(use)
-    position = (np.cumsum(use) - 1).astype(np.int64)
-    spectra, covariance = _track_spectra(states, labels.table)
     jobs, levels = _jobs(threshold)
-    pointer, members = column_lists(labels.table)
-    active = _few(
-        jobs, levels, features.indptr, features.rows, bins, np.ascontiguousarray(threshold),
-        np.ascontiguousarray(use, bool), position, states, pointer, members, covariance,
-        FEW_ACTIVE, moments.observed, moments.mean, moments.variance,
-    )  # fmt: skip
-    moments.mean[:] *= totals / n
-    moments.variance[:] /= n
-    # Whatever is active at more bases goes through the transform, a batch of rows at a time.
-    many = np.flatnonzero(active > FEW_ACTIVE)
-    batch = max(1, BATCH_VALUES // n)
-    for first in range(0, many.size, batch):
-        chosen = many[first : first + batch]
-        rows = np.zeros((chosen.size, n))
-        _fill(
-            rows, jobs[chosen], levels[chosen], features.indptr, features.rows, bins,
-            np.ascontiguousarray(use, bool), position,
-        )  # fmt: skip
-        # Centred, so that the large constant term does not eat the precision of the others.
-        rows -= (active[chosen] / n)[:, None]
-        # float64: in float32 a track that shares no frequency with the feature loses digits.
-        power = np.abs(fft.rfft(rows, axis=1)) ** 2
-        variance = power @ spectra.T / n
-        at = threshold[jobs[chosen]] == levels[chosen][:, None]
-        where, column = np.nonzero(at)
-        moments.variance[jobs[chosen][where], column] = variance[where, column]
+    for segment in segments([reading.use for reading in readings]):
+        _add(moments, lay(readings, segment, threshold), threshold, jobs, levels)
     return moments
 
 
 def spectra(tracks: Sequence[np.ndarray]) -> list[np.ndarray]:
-    """Transforms of a track, or a feature, on its segments, bool (n) each: for `exact_tail`."""
+    """Transforms of a track, or a feature, on its segments, bool (readings, n) each: for `exact_tail`."""
     return [fft.rfft(track.astype(np.float64)) for track in tracks]
 
 
 def exact_tail(
-    segments: Sequence[tuple[np.ndarray, np.ndarray]],
+    pairs: Sequence[tuple[np.ndarray, np.ndarray]],
     track: Sequence[np.ndarray] | None = None,
     active: Sequence[np.ndarray] | None = None,
 ) -> ShiftTail:
@@ -139,31 +120,34 @@ def exact_tail(
 
     Parameters
     ----------
-    segments : pairs (a, y) of bool (n), activity and track on each segment
-    track, active : `spectra` of the y, and of the a, where they are asked for again and again
+    pairs : activity and track on each segment, bool (readings, n) both; readings turn together
+    track, active : `spectra` of the tracks, and of the activity, where they are asked for again and again
 
     Notes
     -----
-    One transform a segment gives the overlap at all its shifts; independent segments convolve. The
-    observed position is one of the shifts, so p = (1 + b) / (1 + R) with R the other ones, never 0.
+    One transform a reading gives a segment's overlap at all its shifts; independent segments convolve.
+    The observed position is one of the shifts, so p = (1 + b) / (1 + R) with R the other ones, never 0.
     Wide distributions are convolved by transform, whose rounding hides tails below `FFT_FLOOR`; that
     is then the floor.
     """
-    if not segments:
+    if not pairs:
         raise ValueError("an exact tail needs at least one segment")
-    track = spectra([y for _, y in segments]) if track is None else track
-    active = spectra([a for a, _ in segments]) if active is None else active
+    track = spectra([y for _, y in pairs]) if track is None else track
+    active = spectra([a for a, _ in pairs]) if active is None else active
     weight, offset, lost = np.ones(1), 0, 0.0
     observed, mean, variance, floor = 0, 0.0, 0.0, 1.0
-    for (a, y), of_a, of_y in zip(segments, active, track, strict=True):
-        n = a.size
-        overlap = np.rint(fft.irfft(np.conj(of_a) * of_y, n)).astype(np.int64)
+    for (a, y), of_a, of_y in zip(pairs, active, track, strict=True):
+        n = a.shape[1]
+        overlap = np.rint(fft.irfft((np.conj(of_a) * of_y).sum(axis=0), n)).astype(np.int64)
         low = int(overlap.min())
         own = np.bincount(overlap - low) / n
         if weight.size * own.size <= MOST_PRODUCTS:
             weight = np.convolve(weight, own)
         else:
-            weight = np.maximum(fftconvolve(weight, own), 0.0)
+            size = weight.size + own.size - 1
+            fast = fft.next_fast_len(size, real=True)
+            product = fft.irfft(fft.rfft(weight, fast) * fft.rfft(own, fast), fast)[:size]
+            weight = np.maximum(product, 0.0)
             lost = max(lost, FFT_FLOOR)
         offset += low
         observed += int(np.count_nonzero(a & y))
@@ -175,22 +159,93 @@ def exact_tail(
     return ShiftTail(min(max(tail, floor), 1.0), floor, observed, mean, float(np.sqrt(variance)))
 
 
-def _track_spectra(states: np.ndarray, table: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-    """Weighted power spectra over n (C, n // 2 + 1) and autocovariances (n // 2 + 1, C), float64."""
-    n = states.size
-    half = n // 2 + 1
-    spectra = np.zeros((table.shape[1], half))
-    covariance = np.zeros((half, table.shape[1]))
-    double = np.full(half, 2.0)
-    double[0] = 0.0
-    if n % 2 == 0:
-        double[-1] = 1.0
-    for column in range(table.shape[1]):
-        track = table[states, column].astype(np.float64)
-        power = np.abs(fft.rfft(track - track.mean())) ** 2
-        spectra[column] = power * double / n
-        covariance[:, column] = fft.irfft(power, n)[:half]
-    return spectra, covariance
+# -- moments of one segment ------------------------------------------------------------------------
+
+
+class _Tracks(NamedTuple):
+    """Distinct tracks of a segment: what the plus reading calls "same" the minus one calls "opposite".
+
+    transform : complex128 (T, n // 2 + 1), of the tracks less their mean
+    number : int64 (readings, C), track of every reading and column
+    rate : float64 (readings, C), share of bases in the track
+    """
+
+    transform: np.ndarray
+    number: np.ndarray
+    rate: np.ndarray
+
+
+def _add(
+    moments: ShiftMoments, laid: Laid, threshold: np.ndarray, jobs: np.ndarray, levels: np.ndarray
+) -> None:
+    """Add a segment's observed overlaps, means and variances to `moments` (changed in place)."""
+    n, tracks = laid.n, _tracks(laid)
+    active = np.zeros((jobs.size, len(laid.states)), np.int64)
+    _few(
+        laid.indptr, laid.rows, laid.bins, jobs, levels, threshold, n, laid.states.ravel(),
+        *column_lists(laid.table), *_covariances(tracks, n), tracks.number, tracks.rate, FEW_ACTIVE,
+        active, moments.observed, moments.mean, moments.variance,
+    )  # fmt: skip
+    # Whatever is active at more bases goes through the transform, a batch of rows at a time.
+    many = np.flatnonzero(active.sum(axis=1) > FEW_ACTIVE)
+    batch = max(1, BATCH_VALUES // (n * len(laid.states)))
+    for first in range(0, many.size, batch):
+        chosen = many[first : first + batch]
+        rows = np.zeros((chosen.size, len(laid.states), n))
+        _fill(
+            rows.reshape(chosen.size, -1), jobs[chosen], levels[chosen], laid.indptr, laid.rows, laid.bins
+        )  # fmt: skip
+        # Centred, so that the large constant term does not eat the precision of the others.
+        rows -= (active[chosen] / n)[:, :, None]
+        # float64: in float32 a track that shares no frequency with the feature loses digits.
+        _power(
+            fft.rfft(rows, overwrite_x=True), jobs[chosen], levels[chosen], threshold, n,
+            tracks.transform, tracks.number, moments.variance,
+        )  # fmt: skip
+
+
+def _tracks(laid: Laid) -> _Tracks:
+    readings, columns = len(laid.states), laid.table.shape[1]
+    found: dict[bytes, int] = {}
+    transform = []
+    number = np.zeros((readings, columns), np.int64)
+    rate = np.zeros((readings, columns))
+    for reading, states in enumerate(laid.states):
+        for column in range(columns):
+            track = laid.table[states, column]
+            rate[reading, column] = track.mean()
+            key = np.packbits(track).tobytes()
+            if key not in found:
+                found[key] = len(found)
+                transform.append(fft.rfft(track - rate[reading, column]))
+            number[reading, column] = found[key]
+    return _Tracks(np.array(transform), number, rate)
+
+
+def _covariances(tracks: _Tracks, n: int) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    """Covariances over n at every distance, of each track and between the readings' tracks.
+
+    Returns
+    -------
+    own : float64 (n // 2 + 1, T), of a track with itself
+    cross : float64 (n, pairs), of two readings' tracks; [d] of the first at x with the second at x + d
+    link : int64 (C), 1 + the pair of a column's two tracks, its negative where the pair is the other way
+        round, 0 where they are one track
+    """
+    transform, number = tracks.transform, tracks.number
+    own = np.empty((n // 2 + 1, len(transform)))
+    for track, values in enumerate(transform):
+        own[:, track] = fft.irfft(np.abs(values) ** 2, n)[: n // 2 + 1]
+    ordered = np.sort(number[[0, -1]], axis=0).T
+    pairs = sorted({(int(a), int(b)) for a, b in ordered if a != b})
+    cross = np.empty((n, len(pairs)))
+    for pair, (a, b) in enumerate(pairs):
+        cross[:, pair] = fft.irfft(np.conj(transform[a]) * transform[b], n)
+    link = [
+        (1 if a < b else -1) * (1 + pairs.index((min(a, b), max(a, b)))) if a != b else 0
+        for a, b in zip(number[0].tolist(), number[-1].tolist(), strict=True)
+    ]
+    return own, cross, np.array(link, np.int64)
 
 
 def _jobs(threshold: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
@@ -203,13 +258,11 @@ def _jobs(threshold: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
 
 @numba.njit(cache=True, nogil=True)
 def _few(
-    jobs, levels, indptr, rows, bins, threshold, use, position, states, pointer, members,
-    covariance, few, observed, mean, variance,
+    indptr, rows, bins, jobs, levels, threshold, n, states, pointer, members, own_covariance, cross,
+    link, number, rate, few, active, observed, mean, variance,
 ):  # fmt: skip
-    """Overlaps and active counts of all jobs; the pair sum of covariances for those with few positions."""
-    n = states.size
+    """Overlaps, means and active counts of all jobs; the sum over pairs for those with few positions."""
     n_columns = threshold.shape[1]
-    active = np.zeros(jobs.size, np.int64)
     seen = np.zeros(n_columns, np.int64)
     pairs = np.zeros(n_columns, np.float64)
     kept = np.empty(few, np.int64)
@@ -218,42 +271,79 @@ def _few(
         f, level = jobs[job], levels[job]
         count = 0
         for i in range(indptr[f], indptr[f + 1]):
-            if bins[i] >= level and use[rows[i]]:
-                at = position[rows[i]]
+            if bins[i] >= level:
                 if count < few:
-                    kept[count] = at
+                    kept[count] = rows[i]
                 count += 1
-                state = states[at]
+                active[job, rows[i] // n] += 1
+                state = states[rows[i]]
                 for m in range(pointer[state], pointer[state + 1]):
                     seen[members[m]] += 1
-        active[job] = count
         n_own = 0
         for column in range(n_columns):
             if threshold[f, column] == level:
                 own[n_own] = column
                 n_own += 1
-        if 0 < count <= few:
-            for column in own[:n_own]:
-                pairs[column] = 0.5 * count * covariance[0, column]
-            for i in range(count):
-                for j in range(i):
-                    lag = kept[i] - kept[j]
-                    row = covariance[min(lag, n - lag)]
-                    for column in own[:n_own]:
-                        pairs[column] += row[column]
-        for column in own[:n_own]:
-            observed[f, column] = seen[column]
-            mean[f, column] = count
-            if 0 < count <= few:
-                variance[f, column] = max(2 * pairs[column], 0.0)
+                observed[f, column] += seen[column]
+                for reading in range(active.shape[1]):
+                    mean[f, column] += active[job, reading] * rate[reading, column]
         seen[:] = 0
-    return active
+        if not 0 < count <= few:
+            continue
+        pairs[:] = 0.0
+        for i in range(count):
+            reading, at = kept[i] // n, kept[i] % n
+            for column in own[:n_own]:
+                pairs[column] += 0.5 * own_covariance[0, number[reading, column]]
+            for j in range(i):
+                # Readings come one after the other, so j is of the same or of an earlier one.
+                lag = (at - kept[j] % n) % n
+                near = own_covariance[min(lag, n - lag)]
+                if kept[j] // n == reading:
+                    for column in own[:n_own]:
+                        pairs[column] += near[number[reading, column]]
+                    continue
+                ahead, back = cross[lag], cross[(n - lag) % n]
+                for column in own[:n_own]:
+                    if link[column] == 0:
+                        pairs[column] += near[number[reading, column]]
+                    elif link[column] > 0:
+                        pairs[column] += ahead[link[column] - 1]
+                    else:
+                        pairs[column] += back[-link[column] - 1]
+        for column in own[:n_own]:
+            variance[f, column] += max(2 * pairs[column] / n, 0.0)
 
 
 @numba.njit(cache=True, nogil=True)
-def _fill(out, jobs, levels, indptr, rows, bins, use, position):
+def _fill(out, jobs, levels, indptr, rows, bins):
     for job in range(jobs.size):
         f = jobs[job]
         for i in range(indptr[f], indptr[f + 1]):
-            if bins[i] >= levels[job] and use[rows[i]]:
-                out[job, position[rows[i]]] = 1.0
+            if bins[i] >= levels[job]:
+                out[job, rows[i]] = 1.0
+
+
+@numba.njit(cache=True, nogil=True, fastmath={"reassoc", "contract"})
+def _power(of_a, jobs, levels, threshold, n, of_y, number, variance):
+    """Add the variances of the jobs' own columns, by Parseval; of_a complex128 (jobs, readings, half)."""
+    half = of_a.shape[2]
+    for job in range(jobs.size):
+        f = jobs[job]
+        a, b = of_a[job, 0], of_a[job, -1]
+        both = of_a.shape[1] > 1
+        for column in range(threshold.shape[1]):
+            if threshold[f, column] != levels[job]:
+                continue
+            y, z = of_y[number[0, column]], of_y[number[-1, column]]
+            total, last = 0.0, 0.0
+            for k in range(1, half):
+                real = a[k].real * y[k].real + a[k].imag * y[k].imag
+                imaginary = a[k].real * y[k].imag - a[k].imag * y[k].real
+                if both:
+                    real += b[k].real * z[k].real + b[k].imag * z[k].imag
+                    imaginary += b[k].real * z[k].imag - b[k].imag * z[k].real
+                last = real * real + imaginary * imaginary
+                total += last
+            # Every frequency stands for two, but for the highest of an even length.
+            variance[f, column] += (2 * total - (last if n % 2 == 0 else 0.0)) / n / n

@@ -17,11 +17,12 @@ import numpy as np
 import pandas as pd
 from scipy.sparse import csc_matrix, csr_matrix
 
+from feature_mining.association.curves import steps
 from feature_mining.feature_map import Csr
 
 SIZES = (1, 2, 5, 20)
+# Features that the pursuit may choose from: those most correlated with the labels.
 POOL = 128
-"""Features that the pursuit may choose from: those most correlated with the labels."""
 
 
 class Sample(NamedTuple):
@@ -89,8 +90,8 @@ def sparse_probes(
     return score_probes(fit_probes(select, sizes, pool), report, sizes)
 
 
+# Probes by column and size, each with its scores on the bases it was fitted on.
 Fitted = list[list[tuple["Probe", ProbeScores]]]
-"""Probes by column and size, each with its scores on the bases it was fitted on."""
 
 
 def score_probes(fitted: Fitted, report: Sample, sizes: Sequence[int] = SIZES) -> pd.DataFrame:
@@ -121,7 +122,7 @@ def score_probes(fitted: Fitted, report: Sample, sizes: Sequence[int] = SIZES) -
 def fit_probes(select: Sample, sizes: Sequence[int] = SIZES, pool: int = POOL) -> Fitted:
     """Probes by column and size, each with its scores on the bases it was fitted on.
 
-    Empty for a column without positives or negatives, or where no feature fires.
+    Empty for a column without positives or negatives, or where no feature is active.
     """
     matrix = _matrix(select.features).tocsc()
     gradient = _correlations(matrix, select)
@@ -190,7 +191,7 @@ def score_detector(
     scores : float64 (n); labels : bool (n), both kinds present; weight : float64 (n)
     threshold : frozen on another split; a base is called when its score reaches it
     """
-    counts = _steps(scores, labels, weight)
+    counts = steps(scores, labels, weight)
     positives, bases = counts.hits[-1], counts.called[-1]
     negatives = bases - positives
     rate = positives / bases
@@ -214,24 +215,9 @@ def score_detector(
 
 def best_threshold(scores: np.ndarray, labels: np.ndarray, weight: np.ndarray) -> float:
     """The score with the highest weighted F1; of equal ones the highest score."""
-    counts = _steps(scores, labels, weight)
+    counts = steps(scores, labels, weight)
     f1 = 2 * counts.hits / (counts.called + counts.hits[-1])
     return float(counts.score[int(np.argmax(f1))])
-
-
-class _Steps(NamedTuple):
-    """Distinct scores, descending, with the weight called and hit at or above each."""
-
-    score: np.ndarray
-    hits: np.ndarray
-    called: np.ndarray
-
-
-def _steps(scores: np.ndarray, labels: np.ndarray, weight: np.ndarray) -> _Steps:
-    distinct, of = np.unique(-scores, return_inverse=True)
-    called = np.bincount(of, weight, minlength=distinct.size)
-    hits = np.bincount(of, weight * labels, minlength=distinct.size)
-    return _Steps(-distinct, np.cumsum(hits), np.cumsum(called))
 
 
 def _matrix(features: Csr) -> csr_matrix:
@@ -255,7 +241,7 @@ def _correlations(matrix: csc_matrix, sample: Sample) -> np.ndarray:
 def _design(
     matrix: csc_matrix, features: np.ndarray, labels: np.ndarray, weight: np.ndarray
 ) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
-    """Values, labels and weights of the bases where any of the features fires.
+    """Values, labels and weights of the bases where any of the features is active.
 
     The others all look alike: they are two rows of zeros, one a label, that carry their weight.
     """
@@ -285,7 +271,4 @@ def _fit(
     intercept = float(model.intercept_[0])
     scores = x @ weights + intercept
     threshold = best_threshold(scores, y, w)
-    return (
-        Probe(features, weights, intercept, threshold),
-        score_detector(scores, y, w, threshold),
-    )
+    return (Probe(features, weights, intercept, threshold), score_detector(scores, y, w, threshold))

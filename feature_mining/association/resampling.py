@@ -5,18 +5,19 @@ Both give p = (1 + b) / (1 + R) with floor 1 / (1 + R).
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import NamedTuple
 
 import numba
 import numpy as np
 
-from feature_mining.association.labels import LabelStates
-from feature_mining.association.sparse import Csc
+from feature_mining.association.histogram import column_lists
+from feature_mining.association.segments import StrandReading, lay, segments
 
+# Runs of a feature at which its z is judged beside others of its kind: few runs, heavy tails.
 RUN_CLASSES = (50, 500)
-"""Runs of a feature at which its z is judged beside others of its kind: few runs, heavy tails."""
+# Kinds of tiles, by GC content say, between which blocks are never exchanged.
 CLASSES = 3
-"""Kinds of tiles, by GC content say, between which blocks are never exchanged."""
 
 
 class SampledTail(NamedTuple):
@@ -84,39 +85,24 @@ def family_p(z: np.ndarray, kind: np.ndarray, shifted: np.ndarray) -> np.ndarray
 
 
 def shifted_overlaps(
-    features: Csc,
-    bins: np.ndarray,
-    threshold: np.ndarray,
-    labels: LabelStates,
-    use: np.ndarray,
-    shifts: np.ndarray,
+    readings: Sequence[StrandReading], threshold: np.ndarray, draws: int, random: np.random.Generator
 ) -> np.ndarray:
-    """Overlaps of all pairs with every track moved round by the same number of bases, int32 (R, F, C).
+    """Overlaps of all pairs with every track and reading moved round by the same bases, int32 (R, F, C).
 
     Parameters
     ----------
+    readings : both strands' readings of a stretch, or one; each of its `segments` draws R shifts
     threshold : int64 (F, C), frozen bins
-    use : bool (n_rows), usable bases of the segment, whose row is what is turned
-    shifts : float64 (R), in [0, 1), as shares of the segment's length
+    draws : R
     """
-    n = int(use.sum())
-    out = np.zeros((len(shifts), *threshold.shape), np.int32)
-    if n == 0:
-        return out
-    position = (np.cumsum(use) - 1).astype(np.int64)
-    # Only what reaches some track's threshold is ever counted.
-    keep = use[features.rows] & (bins >= np.repeat(threshold.min(axis=1), np.diff(features.indptr)))
-    pointer = np.concatenate([[0], np.cumsum(keep)])[features.indptr]
-    where, level = position[features.rows[keep]], bins[keep]
-    columns = [np.flatnonzero(row) for row in labels.table]
-    lists = np.concatenate([[0], np.cumsum([c.size for c in columns])]).astype(np.int64)
-    members = np.concatenate(columns).astype(np.int64)
-    states = labels.states[use]
-    for r, shift in enumerate(np.floor(shifts * n).astype(np.int64)):
-        _overlaps(
-            pointer.astype(np.int64), where, level, np.ascontiguousarray(threshold), np.roll(states, shift),
-            lists, members, out[r],
-        )  # fmt: skip
+    out = np.zeros((draws, *threshold.shape), np.int32)
+    threshold = np.ascontiguousarray(threshold)
+    for segment in segments([reading.use for reading in readings]):
+        laid = lay(readings, segment, threshold)
+        lists = column_lists(laid.table)
+        for r, shift in enumerate(random.integers(0, laid.n, draws)):
+            turned = np.roll(laid.states, shift, axis=1).ravel()
+            _overlaps(laid.indptr, laid.rows, laid.bins, threshold, turned, *lists, out[r])
     return out
 
 
@@ -135,7 +121,8 @@ def block_bootstrap(
 
     Parameters
     ----------
-    active, track : bool (n), on the same bases; what is left after the last whole tile is not used
+    active, track : bool (readings, n), on the same bases; what is left after the last whole tile is not
+        used. A tile holds all readings of its bases: they are drawn together
     classes : int64 (n // tile), kind of every tile (`tile_classes`)
     draws : R
 
@@ -146,9 +133,10 @@ def block_bootstrap(
     from one matrix product, so a draw costs one look-up a tile.
     """
     n = len(classes)
-    a = active[: n * tile].reshape(n, tile).astype(np.float32)
-    y = track[: n * tile].reshape(n, tile).astype(np.float32)
-    overlap = (a @ y.T).astype(np.float64)
+    overlap = np.zeros((n, n))
+    for one, other in zip(active, track, strict=True):
+        a, y = (side[: n * tile].reshape(n, tile).astype(np.float32) for side in (one, other))
+        overlap += a @ y.T
     observed = float(np.trace(overlap))
     random = np.random.default_rng(seed)
     total = np.zeros(draws)

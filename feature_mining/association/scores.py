@@ -17,8 +17,8 @@ from feature_mining.association.curves import areas, choose_threshold, score_at
 from feature_mining.association.histogram import Histogram
 from feature_mining.association.intervals import IntervalCounts
 from feature_mining.association.labels import Column
-from feature_mining.association.multiplicity import benjamini_hochberg, enrichment_p
 from feature_mining.association.null import ShiftMoments
+from feature_mining.false_discovery import q_values
 
 BLOCK_CELLS = 4_000_000
 
@@ -28,9 +28,7 @@ def f1(hits: np.ndarray, called: np.ndarray, positives: np.ndarray) -> np.ndarra
     return _ratio(2 * hits, called + positives)
 
 
-def matthews(
-    hits: np.ndarray, called: np.ndarray, positives: np.ndarray, bases: np.ndarray
-) -> np.ndarray:
+def matthews(hits: np.ndarray, called: np.ndarray, positives: np.ndarray, bases: np.ndarray) -> np.ndarray:
     """Matthews correlation; 0 where the detector or the track is constant (scikit-learn's convention)."""
     covariance = hits * bases - called * positives
     spread = np.sqrt(called * (bases - called)) * np.sqrt(positives * (bases - positives))
@@ -73,7 +71,7 @@ def score_pairs(
     n_select and n_report are callable bases. f1_chance is the F1 of the detector that is always on,
     2 p / (1 + p) at base rate p; f1_shuffled is the exact expectation of F1 when the called bases
     are shuffled, 2 a p / (a + p) at calling rate a. ap_lift is (AP - p) / (1 - p). The odds ratio
-    has Haldane's half in each cell. p is one-sided (enrichment), from z.
+    has Haldane's half in each cell. p is one-sided (`ShiftMoments.p`).
     """
     if select.positive.shape != report.positive.shape:
         raise ValueError("select and report histograms differ in shape")
@@ -92,16 +90,13 @@ def score_pairs(
         "mode": np.tile(np.array([c[1] for c in columns], dtype=object), n),
         "sign": np.full(n * len(columns), sign, np.int8),
     }
-    table = pd.DataFrame(
-        names | {key: np.concatenate([t[key] for t in tables]).ravel() for key in tables[0]}
-    )
+    table = pd.DataFrame(names | {key: np.concatenate([t[key] for t in tables]).ravel() for key in tables[0]})
     at_pairs = {} if intervals is None else intervals.scores()
     for key in IntervalCounts.SCORES:
         table[key] = at_pairs[key][chosen].ravel() if intervals is not None else np.nan
-    z = np.full(len(table), np.nan) if shift is None else shift.z()[chosen].ravel()
-    table["z"] = z
-    table["p"] = enrichment_p(z)
-    table["q"] = benjamini_hochberg(table["p"].to_numpy())
+    table["z"] = np.nan if shift is None else shift.z()[chosen].ravel()
+    table["p"] = np.nan if shift is None else shift.p()[chosen].ravel()
+    table["q"] = q_values(table["p"].to_numpy())
     return table
 
 

@@ -2,16 +2,19 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass, fields
 
 import numba
 import numpy as np
 from scipy import fft
+from scipy.special import ndtr
 
+from feature_mining.association.segments import StrandReading, segments
 from feature_mining.association.sparse import Csc
 
+# Quantile levels of a signal in the joint counts that Spearman is read from.
 LEVELS = 32
-"""Quantile levels of a signal in the joint counts that Spearman is read from."""
 BATCH_VALUES = 2_000_000
 BLOCK = 1024
 
@@ -39,9 +42,7 @@ class SignalCounts:
         """Nothing counted yet; `bases` is the most that will be."""
         dtype = np.int32 if bases <= np.iinfo(np.int32).max else np.int64
         joint = np.zeros((n_features, n_bins, LEVELS), dtype)
-        return cls(
-            joint, *(np.zeros(n_features) for _ in range(3)), *(np.zeros(1) for _ in range(3))
-        )
+        return cls(joint, *(np.zeros(n_features) for _ in range(3)), *(np.zeros(1) for _ in range(3)))
 
     def __add__(self, other: SignalCounts) -> SignalCounts:
         mine, theirs = self.arrays(), other.arrays()
@@ -54,9 +55,7 @@ class SignalCounts:
     def pearson(self) -> np.ndarray:
         """Pearson correlation over known bases, float64 (F); NaN where either is constant."""
         n = self.bases
-        return _correlation(
-            n * self.xs - self.x * self.s, n * self.xx - self.x**2, n * self.ss - self.s**2
-        )
+        return _correlation(n * self.xs - self.x * self.s, n * self.xx - self.x**2, n * self.ss - self.s**2)
 
     def spearman(self) -> np.ndarray:
         """Spearman correlation with mid-ranks, float64 (F); values of one bin, or one level, are ties."""
@@ -141,34 +140,52 @@ class ProductMoments:
         np.divide(self.observed - self.mean, np.sqrt(self.variance), out=out, where=moves)
         return out
 
+    def p(self) -> np.ndarray:
+        """Two-sided p of z under a normal null, float64 (F), NaN kept; never below 2.2e-308."""
+        return np.maximum(2 * ndtr(-np.abs(self.z())), np.finfo(np.float64).tiny)
 
-def product_moments(features: Csc, signal: np.ndarray, use: np.ndarray) -> ProductMoments:
-    """Exact moments over all circular shifts of one segment: the row of used bases with a known signal."""
-    known = use & np.isfinite(signal)
-    n, width = int(known.sum()), features.n_features
+
+def product_moments(readings: Sequence[StrandReading], signal: np.ndarray) -> ProductMoments:
+    """Exact moments over all circular shifts of one stretch, its readings turned together (`segments`).
+
+    Parameters
+    ----------
+    readings : both strands' readings, or one
+    signal : float32 (n_rows), the same for every reading, NaN where unknown; only known bases turn
+    """
+    width = readings[0].features.n_features
     moments = ProductMoments(*(np.zeros(width) for _ in range(3)))
-    if n < 2:
-        return moments
-    position = np.cumsum(known) - 1
-    values = signal[known].astype(np.float64)
-    centred = values - values.mean()
-    power = np.abs(fft.rfft(centred)) ** 2
+    known = np.isfinite(signal)
+    for segment in segments([reading.use & known for reading in readings]):
+        own = [readings[number].features for number in segment.readings]
+        _add_products(moments, own, signal[segment.rows].astype(np.float64), segment.rows)
+    return moments
+
+
+def _add_products(
+    moments: ProductMoments, readings: Sequence[Csc], signal: np.ndarray, rows: np.ndarray
+) -> None:
+    """Add one segment, whose signal float64 (n) lies on these rows, to `moments` (changed in place)."""
+    n = rows.size
+    position = np.full(readings[0].n_rows, -1, np.int64)
+    position[rows] = np.arange(n)
+    power = np.abs(fft.rfft(signal - signal.mean())) ** 2
     power[1 : (n + 1) // 2] *= 2
     batch = max(1, BATCH_VALUES // n)
-    alive = np.flatnonzero(np.diff(features.indptr))
+    alive = np.flatnonzero(sum(np.diff(features.indptr) for features in readings))
     for first in range(0, alive.size, batch):
         chosen = alive[first : first + batch]
-        rows = np.zeros((chosen.size, n))
-        for i, feature in enumerate(chosen):
-            part = slice(features.indptr[feature], features.indptr[feature + 1])
-            at = features.rows[part]
-            rows[i, position[at[known[at]]]] = features.values[part][known[at]]
-        total = rows.sum(axis=1)
-        moments.observed[chosen] = rows @ values
-        moments.mean[chosen] = total * values.mean()
-        rows -= (total / n)[:, None]
-        moments.variance[chosen] = (np.abs(fft.rfft(rows, axis=1)) ** 2) @ power / n**2
-    return moments
+        values = np.zeros((chosen.size, n))
+        for features in readings:
+            for i, feature in enumerate(chosen):
+                part = slice(features.indptr[feature], features.indptr[feature + 1])
+                at = position[features.rows[part]]
+                values[i, at[at >= 0]] += features.values[part][at >= 0]
+        total = values.sum(axis=1)
+        moments.observed[chosen] += values @ signal
+        moments.mean[chosen] += total * signal.mean()
+        values -= (total / n)[:, None]
+        moments.variance[chosen] += (np.abs(fft.rfft(values, axis=1)) ** 2) @ power / n**2
 
 
 @numba.njit(cache=True, nogil=True)

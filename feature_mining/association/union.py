@@ -1,8 +1,8 @@
 """Unions of sibling features: several that each mark a part of a track, called together.
 
-A concept may be split over features that fire at different places. Features are joined greedily, on
+A concept may be split over features that are active at different positions. Features are joined greedily, on
 *select*: to the track's best feature, each at its own frozen threshold, is added whichever raises the F1
-of "any of them fires" most, as long as it rises by ``LEAST_GAIN``.
+of "any of them is active" most, as long as it rises by ``LEAST_GAIN``.
 """
 
 from __future__ import annotations
@@ -30,9 +30,7 @@ class UnionScores(NamedTuple):
     f1: float
 
 
-def join_siblings(
-    active: np.ndarray, labels: np.ndarray, weight: np.ndarray, most: int = MOST
-) -> Union:
+def join_siblings(active: np.ndarray, labels: np.ndarray, weight: np.ndarray, most: int = MOST) -> Union:
     """Join candidates on select.
 
     Parameters

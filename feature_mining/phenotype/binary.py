@@ -1,4 +1,4 @@
-"""A binary trait: score test for all features, likelihood ratio for the promising, Firth for the rare."""
+"""Tests of a binary trait: score test for all features, likelihood ratio for promising, Firth for rare."""
 
 from __future__ import annotations
 
@@ -10,11 +10,11 @@ from feature_mining.phenotype.logistic import fit_features, fit_null, informativ
 from feature_mining.phenotype.patterns import Rarity, rarity
 from feature_mining.phenotype.tails import chi2_tail
 
+# Score p at or below which a feature gets a full fit.
 PROMISING = 0.05
-"""Score p at or below which a feature gets a full fit."""
 
+# Standard error, of a feature scaled to range 1, above which the ordinary fit is not used.
 WIDE = 3.0
-"""Standard error, of a feature scaled to range 1, above which the ordinary fit is not believed."""
 
 
 def few_in_a_cell(found: Rarity, known: int, cases: int) -> np.ndarray:
@@ -88,12 +88,7 @@ def logistic_ladder(values: np.ndarray, y: np.ndarray, covariates: np.ndarray) -
 
 
 def _fill(
-    table: pd.DataFrame,
-    rows: np.ndarray,
-    test: str,
-    beta: np.ndarray,
-    se: np.ndarray,
-    statistic: np.ndarray,
+    table: pd.DataFrame, rows: np.ndarray, test: str, beta: np.ndarray, se: np.ndarray, statistic: np.ndarray
 ) -> None:
     tail = chi2_tail(statistic)
     table.loc[rows, "test"] = test

@@ -1,4 +1,4 @@
-"""Can the p-values be believed: genomic inflation, quantiles, and a warning where inflation says nothing."""
+"""Calibration of p-values: genomic inflation, quantiles, and a warning where inflation is uninformative."""
 
 from __future__ import annotations
 
@@ -6,14 +6,14 @@ import numpy as np
 import pandas as pd
 from scipy import stats
 
+# Independent tests below which the median statistic is no measure of inflation.
 FEWEST_TESTS = 1000
-"""Independent tests below which the median statistic is no measure of inflation."""
 
 MEDIAN = float(stats.chi2.ppf(0.5, 1))
 
 TARGETED = (
-    "inflation means nothing here: {tests:.0f} independent tests, fewer than {bound}, cannot be mostly null"
-    " when the regions were chosen for this trait; believe the permutation within lineage"
+    "inflation is uninformative here: {tests:.0f} independent tests, fewer than {bound}, cannot be mostly"
+    " null when the regions were chosen for this trait; rely on the permutation within lineage"
 )
 
 
@@ -75,7 +75,7 @@ def quantiles(p: np.ndarray, points: int = 200) -> pd.DataFrame:
 
 
 def warning(independent_tests: float) -> str:
-    """Why lambda says nothing here; empty where it does."""
+    """The reason why lambda is uninformative; empty where it is informative."""
     if independent_tests >= FEWEST_TESTS:
         return ""
     return TARGETED.format(tests=independent_tests, bound=FEWEST_TESTS)

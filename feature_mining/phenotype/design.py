@@ -8,8 +8,8 @@ import numpy as np
 import pandas as pd
 from scipy.linalg import qr
 
+# A column whose part outside the others is below this share of its length counts as collinear.
 COLLINEAR = 1e-8
-"""A column whose part outside the others is below this share of its length counts as collinear."""
 
 
 @dataclass(frozen=True)

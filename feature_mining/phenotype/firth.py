@@ -16,8 +16,8 @@ from feature_mining.phenotype.logistic import (
 )
 
 STEPS = 100
+# Largest change of an effect (of a feature scaled to range 1) in one step.
 LONGEST = 5.0
-"""Largest change of an effect (of a feature scaled to range 1) in one step."""
 TOLERANCE = 1e-14
 
 
@@ -37,10 +37,7 @@ def fit_firth(values: np.ndarray, null: NullModel) -> Fits:
     """
     pairs = pair_products(null.covariates)
     return join(
-        [
-            _fit_block(np.asarray(values[rows], np.float64), null, pairs)
-            for rows in blocks(*values.shape)
-        ]
+        [_fit_block(np.asarray(values[rows], np.float64), null, pairs) for rows in blocks(*values.shape)]
     )
 
 

@@ -2,19 +2,15 @@
 
 from __future__ import annotations
 
-from typing import NamedTuple
+import warnings
+from typing import Any, NamedTuple
 
 import numpy as np
-from sklearn.model_selection import (
-    KFold,
-    LeaveOneGroupOut,
-    StratifiedGroupKFold,
-    StratifiedKFold,
-)
+from sklearn.model_selection import KFold, LeaveOneGroupOut, StratifiedGroupKFold, StratifiedKFold
 
 OUTER, INNER = 5, 3
+# Up to this many groups each is left out by itself.
 SINGLE = 10
-"""Up to this many groups each is left out by itself."""
 
 
 class Fold(NamedTuple):
@@ -25,9 +21,7 @@ class Fold(NamedTuple):
     note: str
 
 
-def outer_folds(
-    y: np.ndarray, groups: np.ndarray | None, binary: bool, seed: int = 0
-) -> list[Fold]:
+def outer_folds(y: np.ndarray, groups: np.ndarray | None, binary: bool, seed: int = 0) -> list[Fold]:
     """Outer folds.
 
     Parameters
@@ -53,7 +47,7 @@ def outer_folds(
             random = StratifiedKFold(OUTER, shuffle=True, random_state=seed)
         else:
             random = KFold(OUTER, shuffle=True, random_state=seed)
-        pieces = random.split(nothing, y)
+        pieces = _split(random, nothing, y)
     else:
         names = np.unique(groups)
         if names.size < 2:
@@ -62,12 +56,12 @@ def outer_folds(
                 " nothing can be said of a lineage or site never seen"
             )
         if names.size <= SINGLE:
-            pieces = LeaveOneGroupOut().split(nothing, y, groups)
+            pieces = _split(LeaveOneGroupOut(), nothing, y, groups)
         else:
             grouped = StratifiedGroupKFold(OUTER, shuffle=True, random_state=seed)
             # Stratified by class; a quantitative trait by halves.
             label = y if binary else (y > np.median(y)).astype(int)
-            pieces = grouped.split(nothing, label, groups)
+            pieces = _split(grouped, nothing, label, groups)
     folds = []
     for train, test in pieces:
         held = "" if groups is None else ", ".join(map(str, np.unique(groups[test])[:3]))
@@ -89,6 +83,13 @@ def outer_folds(
     return folds
 
 
+def _split(splitter: Any, *data: np.ndarray) -> list[tuple[np.ndarray, np.ndarray]]:
+    """Pieces of a splitter, without its warning of small classes: notes say what those cost."""
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", UserWarning)
+        return list(splitter.split(*data))
+
+
 def inner_folds(
     y: np.ndarray, groups: np.ndarray | None, binary: bool, seed: int = 0
 ) -> list[tuple[np.ndarray, np.ndarray]]:
@@ -101,9 +102,10 @@ def inner_folds(
     if groups is not None and np.unique(groups).size >= 2:
         count = min(INNER, np.unique(groups).size)
         splitter = StratifiedGroupKFold(count, shuffle=True, random_state=seed)
-        pieces = list(splitter.split(nothing, label, groups))
+        pieces = _split(splitter, nothing, label, groups)
     elif np.bincount(label.astype(int)).min() >= INNER:
-        pieces = list(StratifiedKFold(INNER, shuffle=True, random_state=seed).split(nothing, label))
+        splitter = StratifiedKFold(INNER, shuffle=True, random_state=seed)
+        pieces = _split(splitter, nothing, label)
     else:
         pieces = []
     return [(a, b) for a, b in pieces if np.ptp(y[a]) > 0 and np.ptp(y[b]) > 0]

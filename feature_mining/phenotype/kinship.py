@@ -29,9 +29,7 @@ def kinship(variants: np.ndarray) -> np.ndarray:
     return (x.T @ x) / used
 
 
-def leave_block_out(
-    variants: np.ndarray, blocks: np.ndarray
-) -> Iterator[tuple[object, np.ndarray]]:
+def leave_block_out(variants: np.ndarray, blocks: np.ndarray) -> Iterator[tuple[object, np.ndarray]]:
     """Kinship without each block in turn, so that a tested block is not in its own kinship.
 
     Parameters

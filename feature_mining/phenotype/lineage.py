@@ -10,12 +10,14 @@ from feature_mining.phenotype.moments import moments
 LEVEL = 0.05
 
 
+# Samples below which lineages are put together as "other".
 SMALLEST = 10
-"""Samples below which lineages are put together as "other"."""
 
 
 def indicators(groups: np.ndarray) -> pd.DataFrame:
     """One column of 0 and 1 for each lineage, the largest left out (it is what the others are held against).
+
+    No columns, a row a sample, where there is one lineage alone, or small ones alone.
 
     Parameters
     ----------
@@ -25,7 +27,8 @@ def indicators(groups: np.ndarray) -> pd.DataFrame:
     names = pd.Series(np.asarray(groups, dtype=str))
     names = names.where(names.map(names.value_counts()) >= SMALLEST, "other")
     columns = names.value_counts().index[1:]
-    return pd.DataFrame({f"lineage {c}": (names == c).astype(np.float64) for c in sorted(columns)})
+    found = {f"lineage {c}": (names == c).astype(np.float64) for c in sorted(columns)}
+    return pd.DataFrame(found, index=names.index)
 
 
 def lineage_share(values: np.ndarray, lineages: pd.DataFrame) -> pd.DataFrame:
@@ -39,8 +42,11 @@ def lineage_share(values: np.ndarray, lineages: pd.DataFrame) -> pd.DataFrame:
     Returns
     -------
     DataFrame, one row a feature: lineage (column that it correlates with most), lineage_correlation,
-    lineage_r2 (share of its variance that all of them explain)
+    lineage_r2 (share of its variance that all of them explain); empty, NaN and NaN where there are none
     """
+    if not lineages.shape[1]:
+        nothing = {"lineage": "", "lineage_correlation": np.nan, "lineage_r2": np.nan}
+        return pd.DataFrame(nothing, index=range(len(values)))
     filled = _filled(values)
     columns = lineages.to_numpy(np.float64)
     n = len(columns)

@@ -8,8 +8,8 @@ import pandas as pd
 from feature_mining.phenotype.moments import moments
 from feature_mining.phenotype.tails import t_tail
 
+# A feature whose square outside the covariates is below this share of its square is not tested.
 CONSTANT = 1e-9
-"""A feature whose square outside the covariates is below this share of its square is not tested."""
 
 
 def ols(values: np.ndarray, y: np.ndarray, covariates: np.ndarray) -> pd.DataFrame:

@@ -11,17 +11,17 @@ import numpy as np
 from feature_mining.phenotype.design import independent
 from feature_mining.phenotype.moments import moments
 
+# Numbers (features x samples) that a block of fits works on: what the caches hold.
 CELLS = 100_000
-"""Numbers (features x samples) that a block of fits works on: what the caches hold."""
 
+# Norm of the inverse of a matrix (scaled to a diagonal of 1) at which it counts as singular.
 UNSOUND = 1e10
-"""Norm of the inverse of a matrix (scaled to a diagonal of 1) at which it counts as singular."""
 
 STEPS = 50
 TOLERANCE = 1e-12
 
+# Variance of a fitted outcome below which a sample counts as fitted exactly.
 WEIGHTLESS = 1e-7
-"""Variance of a fitted outcome below which a sample counts as fitted exactly."""
 
 
 @dataclass(frozen=True)
@@ -61,8 +61,8 @@ class Fits(NamedTuple):
     converged: np.ndarray
 
 
+# Factors between 1 and 2 that are multiplied before a logarithm is taken: their product stays finite.
 RUN = 32
-"""Factors between 1 and 2 that are multiplied before a logarithm is taken: their product stays finite."""
 
 
 def log_likelihood(y: np.ndarray, eta: np.ndarray) -> np.ndarray:
@@ -188,9 +188,7 @@ def pair_products(covariates: np.ndarray) -> np.ndarray:
     return covariates[:, upper[0]] * covariates[:, upper[1]]
 
 
-def information(
-    weight: np.ndarray, x: np.ndarray, covariates: np.ndarray, pairs: np.ndarray
-) -> np.ndarray:
+def information(weight: np.ndarray, x: np.ndarray, covariates: np.ndarray, pairs: np.ndarray) -> np.ndarray:
     """Z' W Z of every feature of a block, Z = [covariates, feature].
 
     Parameters
@@ -221,10 +219,7 @@ def fit_features(values: np.ndarray, null: NullModel) -> Fits:
     (separation) or the feature is constant given the covariates.
     """
     pairs = pair_products(null.covariates)
-    parts = [
-        _fit_block(np.asarray(values[rows], np.float64), null, pairs)
-        for rows in blocks(*values.shape)
-    ]
+    parts = [_fit_block(np.asarray(values[rows], np.float64), null, pairs) for rows in blocks(*values.shape)]
     return join(parts)
 
 

@@ -1,4 +1,4 @@
-"""How good predictions are, and how sure that is when samples come in clusters."""
+"""Scores of predictions, with bootstrap intervals over clusters of samples."""
 
 from __future__ import annotations
 
@@ -10,8 +10,8 @@ from scipy.special import logit
 from feature_mining.phenotype.logistic import fit_null
 
 RESAMPLES = 1000
+# Clusters below which a bootstrap interval is too short to be reliable.
 FEW_CLUSTERS = 10
-"""Clusters below which a bootstrap interval is too short to be believed."""
 
 
 class Ranking(NamedTuple):
@@ -110,9 +110,7 @@ def calibrate(y: np.ndarray, probability: np.ndarray) -> Calibration:
     return Calibration(slope, intercept)
 
 
-def r_squared(
-    y: np.ndarray, predicted: np.ndarray, weights: np.ndarray | None = None
-) -> np.ndarray:
+def r_squared(y: np.ndarray, predicted: np.ndarray, weights: np.ndarray | None = None) -> np.ndarray:
     """Share of the variance explained, one number a weighting."""
     w = np.ones((1, len(y))) if weights is None else weights
     total = w.sum(axis=1, keepdims=True)

@@ -22,18 +22,18 @@ from scipy.optimize import minimize_scalar
 from feature_mining.phenotype.moments import moments
 from feature_mining.phenotype.tails import t_tail
 
+# Range of log lambda searched, GEMMA's.
 LOWEST, HIGHEST = np.log(1e-5), np.log(1e5)
-"""Range of log lambda searched, GEMMA's."""
 
 STRETCHES = 6
+# Chebyshev nodes of a stretch: interpolation is right to about 1e-8 at this length and number.
 NODES = 20
-"""Chebyshev nodes of a stretch: interpolation is right to about 1e-8 at this length and number."""
 
+# Points of the whole range at which every feature's likelihood is looked at first.
 SCAN = 24
-"""Points of the whole range at which every feature's likelihood is looked at first."""
 
+# Features turned into eigenvector coordinates at a time.
 BLOCK = 4096
-"""Features turned into eigenvector coordinates at a time."""
 
 
 @dataclass(frozen=True)
@@ -92,12 +92,6 @@ class MixedModel:
     effects: np.ndarray
     residual_variance: float
 
-    @property
-    def heritability(self) -> float:
-        """Share of the variance that goes with the kinship (pseudo-heritability)."""
-        genetic = np.exp(self.log_ratio) * self.spectrum.values.mean()
-        return float(genetic / (genetic + 1))
-
 
 def fit_mixed(spectrum: Spectrum, y: np.ndarray, covariates: np.ndarray) -> MixedModel:
     """Fit the model without features.
@@ -118,9 +112,7 @@ def fit_mixed(spectrum: Spectrum, y: np.ndarray, covariates: np.ndarray) -> Mixe
     grid = np.linspace(LOWEST, HIGHEST, 40)
     best = int(np.argmin([loss(t) for t in grid]))
     low, high = grid[max(best - 1, 0)], grid[min(best + 1, len(grid) - 1)]
-    t = float(
-        minimize_scalar(loss, bounds=(low, high), method="bounded", options={"xatol": 1e-8}).x
-    )
+    t = float(minimize_scalar(loss, bounds=(low, high), method="bounded", options={"xatol": 1e-8}).x)
     point = _Point.at(t, spectrum.values, rotated_y, rotated)
     return MixedModel(spectrum, rotated_y, rotated, t, point.effects, point.yy / (n - c))
 
@@ -171,12 +163,8 @@ def null_phenotypes(model: MixedModel, count: int, seed: int = 0) -> np.ndarray:
     """Traits drawn from the fitted null model: float64 (n_samples, count), in sample coordinates."""
     random = np.random.default_rng(seed)
     n = len(model.y)
-    spread = np.sqrt(
-        model.residual_variance * (np.exp(model.log_ratio) * model.spectrum.values + 1)
-    )
-    drawn = (model.covariates @ model.effects)[:, None] + spread[:, None] * random.normal(
-        size=(n, count)
-    )
+    spread = np.sqrt(model.residual_variance * (np.exp(model.log_ratio) * model.spectrum.values + 1))
+    drawn = (model.covariates @ model.effects)[:, None] + spread[:, None] * random.normal(size=(n, count))
     found: np.ndarray = model.spectrum.vectors @ drawn
     return found
 
@@ -205,9 +193,7 @@ class _Point:
         return cls(weight, basis, residual, float(residual @ y), float(log_determinant), effects)
 
 
-def _products(
-    points: list[_Point], x: np.ndarray, squared: np.ndarray
-) -> tuple[np.ndarray, np.ndarray]:
+def _products(points: list[_Point], x: np.ndarray, squared: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
     """Products x'Px and x'Py of rotated features at several points, float64 (k, n_points) each.
 
     NaN where a feature is constant given the covariates.
@@ -229,9 +215,7 @@ def _at_null(x: np.ndarray, model: MixedModel) -> tuple[np.ndarray, np.ndarray, 
     return beta, se, np.full(len(x), model.log_ratio)
 
 
-def _wald(
-    xx: np.ndarray, xy: np.ndarray, yy: np.ndarray, model: MixedModel
-) -> tuple[np.ndarray, np.ndarray]:
+def _wald(xx: np.ndarray, xy: np.ndarray, yy: np.ndarray, model: MixedModel) -> tuple[np.ndarray, np.ndarray]:
     n, c = model.covariates.shape
     beta = xy / xx
     return beta, np.sqrt(np.maximum(yy - beta * xy, 0.0) / (n - c - 1) / xx)

@@ -14,8 +14,8 @@ from sklearn.model_selection import GridSearchCV
 from sklearn.pipeline import Pipeline
 from sklearn.preprocessing import StandardScaler
 
+# Columns that the first screen lets through.
 MOST = 200
-"""Columns that the first screen lets through."""
 
 
 @dataclass(frozen=True)
@@ -44,27 +44,19 @@ def pipeline(columns: int, binary: bool, seed: int = 0) -> Pipeline:
     binary : bool
         Logistic regression, else least squares.
     """
-    steps = [
-        ("impute", SimpleImputer(keep_empty_features=True)),
-        ("vary", VarianceThreshold()),
-    ]
+    steps = [("impute", SimpleImputer(keep_empty_features=True)), ("vary", VarianceThreshold())]
     if columns > MOST:
         steps.append(("screen", SelectKBest(f_classif if binary else f_regression, k=MOST)))
     steps.append(("scale", StandardScaler()))
     if binary:
-        model = LogisticRegression(
-            solver="saga", l1_ratio=0.5, tol=1e-3, max_iter=100, random_state=seed
-        )
+        model = LogisticRegression(solver="saga", l1_ratio=0.5, tol=1e-3, max_iter=100, random_state=seed)
     else:
         model = ElasticNet(alpha=0.1, l1_ratio=0.5, random_state=seed)
     return Pipeline([*steps, ("model", model)])
 
 
-GRIDS = {
-    True: {"model__C": [0.01, 0.1, 1.0]},
-    False: {"model__alpha": [0.01, 0.1, 1.0]},
-}
-"""Penalties tried, for binary and quantitative traits."""
+# Penalties tried, for binary and quantitative traits.
+GRIDS = {True: {"model__C": [0.01, 0.1, 1.0]}, False: {"model__alpha": [0.01, 0.1, 1.0]}}
 
 
 def fit_predict(
@@ -108,9 +100,7 @@ def _varying(x: np.ndarray) -> int:
     return int((np.nanmax(x, axis=0) > np.nanmin(x, axis=0)).sum())
 
 
-def _usable(
-    inner: list[tuple[np.ndarray, np.ndarray]], x: np.ndarray
-) -> list[tuple[np.ndarray, np.ndarray]]:
+def _usable(inner: list[tuple[np.ndarray, np.ndarray]], x: np.ndarray) -> list[tuple[np.ndarray, np.ndarray]]:
     """Inner folds in whose training part some column varies; all of `x` as one fold if there is none."""
     kept = [(a, b) for a, b in inner if _varying(x[a])]
     everything = np.arange(len(x))

@@ -8,9 +8,7 @@ from numba import njit, prange
 from feature_mining.threads import use_threads
 
 
-def moments(
-    values: np.ndarray, basis: np.ndarray, weights: np.ndarray
-) -> tuple[np.ndarray, np.ndarray]:
+def moments(values: np.ndarray, basis: np.ndarray, weights: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
     """Products of every feature with every column, and its weighted sum of squares.
 
     Parameters

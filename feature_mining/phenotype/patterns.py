@@ -92,9 +92,7 @@ def rarity(values: np.ndarray, cases: np.ndarray) -> Rarity:
     cases : bool (n_samples,)
     """
     use_threads()
-    common, carriers, case_carriers = _rarity(
-        np.ascontiguousarray(values), np.asarray(cases, np.bool_)
-    )
+    common, carriers, case_carriers = _rarity(np.ascontiguousarray(values), np.asarray(cases, np.bool_))
     return Rarity(common, carriers, case_carriers)
 
 

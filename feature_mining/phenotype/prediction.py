@@ -20,8 +20,8 @@ from feature_mining.phenotype.metrics import (
 )
 from feature_mining.phenotype.models import Predictors, fit_predict
 
+# Predictors that all others are compared with, where they are among them.
 BASELINE = "lineage"
-"""Predictors that all others are compared with, where they are among them."""
 
 
 def cross_validate(
@@ -69,8 +69,7 @@ def cross_validate(
         few = f"intervals rest on {np.unique(drawn).size} clusters"
         notes = f"{notes}; {few}" if notes else few
     scores = {
-        p.name: _out_of_fold(p.values[known], y, inside, pieces, phenotype.binary, seed)
-        for p in predictors
+        p.name: _out_of_fold(p.values[known], y, inside, pieces, phenotype.binary, seed) for p in predictors
     }
     tested = np.sort(np.concatenate([f.test for f in pieces if not f.note.startswith("left out")]))
     weights = resample_clusters(drawn[tested], seed=seed)
@@ -83,12 +82,7 @@ def cross_validate(
 
 
 def _out_of_fold(
-    values: np.ndarray,
-    y: np.ndarray,
-    groups: np.ndarray | None,
-    pieces: list[Fold],
-    binary: bool,
-    seed: int,
+    values: np.ndarray, y: np.ndarray, groups: np.ndarray | None, pieces: list[Fold], binary: bool, seed: int
 ) -> np.ndarray:
     """Prediction of each sample by the fit that did not see its group; NaN where its fold was left out."""
     found = np.full(len(y), np.nan)
@@ -162,9 +156,7 @@ def _quantitative_rows(
     rows: list[dict[str, object]] = []
     for name, score in scores.items():
         parts = [
-            float(r_squared(y[f.test], score[f.test])[0])
-            for f in pieces
-            if not np.isnan(score[f.test]).any()
+            float(r_squared(y[f.test], score[f.test])[0]) for f in pieces if not np.isnan(score[f.test]).any()
         ]
         row: dict[str, object] = {
             "predictors": name,
@@ -179,9 +171,7 @@ def _quantitative_rows(
         for group in np.unique(clusters[tested]):
             here = tested[clusters[tested] == group]
             own = float(r_squared(y[here], score[here])[0])
-            rows.append(
-                {"predictors": name, "group": str(group), "n": here.size, "n_case": -1, "r2": own}
-            )
+            rows.append({"predictors": name, "group": str(group), "n": here.size, "n_case": -1, "r2": own})
     return rows
 
 
@@ -193,9 +183,7 @@ def _bounds(name: str, values: np.ndarray) -> dict[str, float]:
 def _mean_of_folds(score: np.ndarray, y: np.ndarray, pieces: list[Fold]) -> float:
     """Mean AUROC of the outer folds that have both classes."""
     parts = [
-        float(ranking(y[f.test], score[f.test]).auroc[0])
-        for f in pieces
-        if not np.isnan(score[f.test]).any()
+        float(ranking(y[f.test], score[f.test]).auroc[0]) for f in pieces if not np.isnan(score[f.test]).any()
     ]
     known = [p for p in parts if not np.isnan(p)]
     return float(np.mean(known)) if known else float("nan")

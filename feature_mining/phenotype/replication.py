@@ -1,4 +1,4 @@
-"""Hits of one part of a cohort, asked again in the other."""
+"""Hits of one part of a cohort, tested again in the other."""
 
 from __future__ import annotations
 
@@ -24,9 +24,7 @@ def split_samples(column: pd.Series, discovery: str) -> np.ndarray:
     return chosen
 
 
-def compare(
-    discovery: pd.DataFrame, replication: pd.DataFrame, level: float = 0.05
-) -> pd.DataFrame:
+def compare(discovery: pd.DataFrame, replication: pd.DataFrame, level: float = 0.05) -> pd.DataFrame:
     """Whether what was found is found again.
 
     Parameters
@@ -37,10 +35,10 @@ def compare(
     -------
     DataFrame, one row a feature: discovery_p, discovery_beta, discovery_q, replication_p,
     replication_beta, same_direction, replicated (discovery q <= level; then, in the other part, the same
-    direction and a one-sided p at or below level divided by the number of patterns carried over)
+    direction and a one-sided p at or below level divided by the number of patterns tested again)
     """
     found = (discovery["q"] <= level).to_numpy()
-    carried = discovery.loc[found, "pattern"].nunique()
+    retested = discovery.loc[found, "pattern"].nunique()
     same = np.sign(discovery["beta"]) == np.sign(replication["beta"])
     one_sided = np.where(same, replication["p"] / 2, 1 - replication["p"] / 2)
     return pd.DataFrame(
@@ -51,6 +49,6 @@ def compare(
             "replication_p": replication["p"],
             "replication_beta": replication["beta"],
             "same_direction": same & discovery["beta"].notna() & replication["beta"].notna(),
-            "replicated": found & (one_sided <= level / max(carried, 1)),
+            "replicated": found & (one_sided <= level / max(retested, 1)),
         }
     )

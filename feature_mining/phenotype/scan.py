@@ -10,22 +10,21 @@ import pandas as pd
 
 from feature_mining.phenotype.binary import logistic_ladder
 from feature_mining.phenotype.design import Phenotype, independent
+from feature_mining.phenotype.effective_tests import Effective, EffectiveTests, adjust
 from feature_mining.phenotype.linear import ols
 from feature_mining.phenotype.mixed import Spectrum, decompose, fit_mixed, mixed_tests
-from feature_mining.phenotype.multiplicity import Effective, EffectiveTests, adjust
 from feature_mining.phenotype.patterns import by_missing, collapse, rarity
 
+# ``tester(values (k, n), y (n,), covariates (n, c), samples (n,))``: a table, one row a feature.
+#
+# `samples` are their places in the cohort.
 Tester = Callable[[np.ndarray, np.ndarray, np.ndarray, np.ndarray], pd.DataFrame]
-"""``tester(values (k, n), y (n,), covariates (n, c), samples (n,))``: a table, one row a feature.
 
-`samples` are their places in the cohort.
-"""
-
+# Numbers (features x samples) that are held at a time.
 CELLS = 32_000_000
-"""Numbers (features x samples) that are held at a time."""
 
+# Minor count below which a feature is not tested.
 FEWEST = 10
-"""Minor count below which a feature is not tested."""
 
 Z95 = 1.959963984540054
 
@@ -55,9 +54,7 @@ def least_squares(
     return ols(values, y, covariates)
 
 
-def logistic(
-    values: np.ndarray, y: np.ndarray, covariates: np.ndarray, samples: np.ndarray
-) -> pd.DataFrame:
+def logistic(values: np.ndarray, y: np.ndarray, covariates: np.ndarray, samples: np.ndarray) -> pd.DataFrame:
     """The `Tester` of binary traits without kinship."""
     return logistic_ladder(values, y, covariates)
 
@@ -66,9 +63,7 @@ def mixed(relatedness: np.ndarray, exact: bool = True) -> Tester:
     """A `Tester` with the kinship of all samples; each set of samples is decomposed once."""
     spectra: dict[bytes, Spectrum] = {}
 
-    def test(
-        values: np.ndarray, y: np.ndarray, covariates: np.ndarray, samples: np.ndarray
-    ) -> pd.DataFrame:
+    def test(values: np.ndarray, y: np.ndarray, covariates: np.ndarray, samples: np.ndarray) -> pd.DataFrame:
         key = samples.tobytes()
         if key not in spectra:
             spectra.clear()  # an eigenbasis is n x n: one is enough to hold
@@ -182,12 +177,7 @@ def _test_block(
 
 
 def _test_chunk(
-    chunk: np.ndarray,
-    y: np.ndarray,
-    design: np.ndarray,
-    known: np.ndarray,
-    tester: Tester,
-    fewest: int,
+    chunk: np.ndarray, y: np.ndarray, design: np.ndarray, known: np.ndarray, tester: Tester, fewest: int
 ) -> pd.DataFrame:
     found = rarity(chunk, y == 1)
     table = pd.DataFrame(

@@ -15,8 +15,8 @@ from feature_mining.phenotype.firth import fit_firth
 from feature_mining.phenotype.linear import ols
 from feature_mining.phenotype.logistic import fit_null
 
+# Samples, and samples of each class, that a group needs.
 SAMPLES, EACH_CLASS = 50, 10
-"""Samples, and samples of each class, that a group needs."""
 Z95 = float(ndtri(0.975))
 COLUMNS = (
     *("row", "group", "n", "n_case", "carriers", "test", "beta", "se", "ci_low", "ci_high", "p"),

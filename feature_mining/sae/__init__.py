@@ -1,6 +1,6 @@
 """Sparse autoencoders: one frozen inference form, trainers behind a registry, calibration, quality.
 
-``config`` what an autoencoder is; ``model`` what it does once trained; ``trainer`` and ``batch_topk`` how it
-is made; ``calibrate`` its final threshold; ``source`` activations straight from a model; ``quality`` held-out
-figures; ``evo2`` the published one.
+``config`` and ``model`` the inference form; ``calibrate`` its thresholds; ``pursuit`` another encoder;
+``architectures`` what can be trained; ``training`` activations from a model, the training loop and final
+thresholds; ``measures`` held-out quality; ``formats`` files of other libraries.
 """

@@ -16,14 +16,14 @@ import torch
 from torch import Tensor
 
 from feature_mining.sae import kernels
+from feature_mining.sae.config import CALIBRATION_FILE
 from feature_mining.sae.model import BLOCK, SparseAutoencoder, load_tensors, save_tensors
 
-CALIBRATION_FILE = "calibration.safetensors"
 LOG_EDGES, EVEN_EDGES = 32, 31
 EVEN = tuple((i + 1) / (EVEN_EDGES + 1) for i in range(EVEN_EDGES))
 LEVELS = (0.25, 0.5, 0.75, 0.9, 0.99, 0.999)
+# Bits dropped: 2,048 bins an octave for the threshold, 16 for each feature.
 _WHOLE_BITS, _FINE_BITS = 12, 19
-"""Bits dropped: 2,048 bins an octave for the threshold, 16 for each feature."""
 _OCTAVES_BELOW, _OCTAVES_ABOVE = 14, 2
 
 
@@ -76,9 +76,7 @@ _ARRAYS = ("bin_edges", "maximum", "levels", "quantiles")
 
 
 def calibrate(
-    sae: SparseAutoencoder,
-    batches: Iterable[Tensor | np.ndarray],
-    shape: Tensor | None = None,
+    sae: SparseAutoencoder, batches: Iterable[Tensor | np.ndarray], shape: Tensor | None = None
 ) -> tuple[SparseAutoencoder, Calibration]:
     """Set the threshold so that ``k`` features a position are active on average.
 
@@ -103,9 +101,7 @@ def calibrate(
         No positions, or not one positive value.
     """
     m = sae.config.d_sae
-    proportions = (
-        np.ones(m, np.float32) if shape is None else shape.cpu().numpy().astype(np.float32)
-    )
+    proportions = np.ones(m, np.float32) if shape is None else shape.cpu().numpy().astype(np.float32)
     whole = np.zeros(1 << (32 - _WHOLE_BITS), np.int64)
     steps = 1 << (23 - _FINE_BITS)
     fine = np.zeros((m, (_OCTAVES_BELOW + _OCTAVES_ABOVE) * steps), np.int32)
@@ -177,7 +173,7 @@ def describe(
             kernels.count_values(values, same, whole, _FINE_BITS, first_bin, fine, maximum)
             rows += len(values)
     if not rows:
-        raise ValueError("no held-out activations to try the SAE on")
+        raise ValueError("no held-out activations to measure the SAE on")
     if first_bin is None:
         raise ValueError(
             "no feature is active on the calibration sample: the SAE belongs to other activations"
@@ -236,9 +232,7 @@ def _quantiles(
     edges = bounds.astype(np.uint32).view(np.float32).astype(np.float64)
     low = np.maximum(edges[:-1], max(cut, edges[0] / 2, math.ulp(0.0)))
     # The bin that the cut falls into counts by the share of it that lies above.
-    inside = np.clip(
-        np.log(edges[1:] / low) / np.log(edges[1:] / np.maximum(edges[:-1], 1e-300)), 0, 1
-    )
+    inside = np.clip(np.log(edges[1:] / low) / np.log(edges[1:] / np.maximum(edges[:-1], 1e-300)), 0, 1)
     out = np.full((len(maximum), len(levels)), np.nan, np.float32)
     for feature in np.flatnonzero(maximum > 0):
         weights = fine[feature] * inside

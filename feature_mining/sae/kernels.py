@@ -9,11 +9,11 @@ from __future__ import annotations
 import numba
 import numpy as np
 
+# Rows that a thread takes together.
 CHUNK = 64
-"""Rows that a thread takes together."""
 
+# Lets sums use vector lanes; NaN and infinity keep their meaning.
 _SUM = {"reassoc", "contract", "nsz"}
-"""Lets sums use vector lanes; NaN and infinity keep their meaning."""
 
 
 @numba.njit(cache=True, nogil=True)
@@ -205,9 +205,7 @@ def by_feature(indptr, indices, n_features):
 
 
 @numba.njit(cache=True, nogil=True, parallel=True, fastmath=_SUM)
-def feature_pass(
-    pointers, rows, places, values, code_gradient, gradient, centred, decoder, encoder, bias
-):
+def feature_pass(pointers, rows, places, values, code_gradient, gradient, centred, decoder, encoder, bias):
     """Weight gradients, each feature's row finished before the next.
 
     Writes ``decoder`` (m, d), sums of value * gradient row; ``encoder`` (m, d), sums of code gradient *

@@ -1,17 +1,16 @@
 """The one inference form of every sparse autoencoder.
 
 ``f = pre where pre > max(threshold, 0), else 0`` with ``pre = (x - b_dec) @ W_enc + b_enc`` and
-``x̂ = f @ W_dec + b_dec``. ``b_dec`` is taken off the input only where the configuration says so; decoder
-rows have norm 1; any constant input scale is folded in. A feature's value at a base depends on that base's
-activation alone: products run in blocks of a fixed shape, so not even rounding depends on the rest of a
-batch.
+``x̂ = f @ W_dec + b_dec``. ``b_dec`` is subtracted from the input only where the configuration says so;
+decoder rows have norm 1; any constant input scale is folded in. A feature's value at a base depends on that
+base's activation alone: products run in blocks of a fixed shape, so not even rounding depends on the rest of
+a batch.
 """
 
 from __future__ import annotations
 
 import hashlib
 import json
-import os
 from collections.abc import Iterator
 from dataclasses import asdict, dataclass, replace
 from functools import cached_property
@@ -25,11 +24,12 @@ from torch import Tensor
 
 from feature_mining.feature_map import Csr
 from feature_mining.sae import kernels
-from feature_mining.sae.config import CONFIG_FILE, WEIGHTS_FILE, SAEConfig, read_config
-from feature_mining.sae.rows import ROW_NORMS, normalise, restore
+from feature_mining.sae.config import CONFIG_FILE, WEIGHTS_FILE, SAEConfig, read_config, read_hash
+from feature_mining.sae.row_norms import ROW_NORMS, normalise, restore
+from genomic_models.files import write_whole
 
+# Rows of a product; the last block is filled up with zeros.
 BLOCK = 256
-"""Rows of a product; the last block is filled up with zeros."""
 _NORM_TOLERANCE = 1e-3
 _FOLDED = 1024
 
@@ -81,9 +81,7 @@ class SparseAutoencoder:
         for name, shape in self._shapes().items():
             tensor = getattr(self, name)
             if tuple(tensor.shape) != shape:
-                raise ValueError(
-                    f"SAE tensor {name} has shape {tuple(tensor.shape)}; expected {shape}"
-                )
+                raise ValueError(f"SAE tensor {name} has shape {tuple(tensor.shape)}; expected {shape}")
             if tensor.dtype != torch.float32:
                 raise ValueError(f"SAE tensor {name} is {tensor.dtype}; expected torch.float32")
             if not torch.isfinite(tensor).all():
@@ -98,7 +96,7 @@ class SparseAutoencoder:
                 f"decoder row {row} has norm {norms[row]:.4g}; expected 1 (fold norms with `fold`)"
             )
 
-    # -- what it does -------------------------------------------------------------------------
+    # -- encoding and decoding -------------------------------------------------------------------------
 
     def pre_activations(self, x: Tensor | np.ndarray) -> Iterator[Tensor]:
         """Yield ``(n, d_sae)`` values before the threshold, ``n <= BLOCK`` rows at a time.
@@ -161,9 +159,7 @@ class SparseAutoencoder:
         start = 0
         for pre in self.pre_activations(x):
             stop = start + len(pre)
-            n = kernels.compact(
-                self._largest(pre).cpu().numpy(), floor, counts[start:stop], indices, values
-            )
+            n = kernels.compact(self._largest(pre).cpu().numpy(), floor, counts[start:stop], indices, values)
             parts.append((indices[:n].copy(), values[:n].copy()))
             start = stop
         return Csr(
@@ -215,33 +211,38 @@ class SparseAutoencoder:
         return digest.hexdigest()
 
     def save(self, folder: Path) -> None:
-        """Write ``config.json`` and ``sae.safetensors``, each under a temporary name and renamed."""
+        """Write ``config.json`` and ``sae.safetensors``, each whole or not at all."""
         folder.mkdir(parents=True, exist_ok=True)
         tensors = {n: getattr(self, n).cpu().contiguous() for n in self._shapes()}
         save_tensors(folder / WEIGHTS_FILE, tensors, {"hash": self.hash})
         text = (
             json.dumps(
-                asdict(self.config)
-                | {"skip": self.W_skip is not None, "choice": self.choice is not None},
+                asdict(self.config) | {"skip": self.W_skip is not None, "choice": self.choice is not None},
                 indent=1,
                 sort_keys=True,
             )
             + "\n"
         )
-        temporary = folder / f".{CONFIG_FILE}.tmp-{os.getpid()}"
-        temporary.write_text(text)
-        temporary.replace(folder / CONFIG_FILE)
+        with write_whole(folder / CONFIG_FILE) as temporary:
+            temporary.write_text(text)
 
     @classmethod
     def load(cls, folder: Path) -> SparseAutoencoder:
-        """Read what ``save`` wrote; raises ``ValueError`` for a missing, extra, misshapen or NaN tensor."""
+        """Read what ``save`` wrote.
+
+        Raises ``ValueError`` for a missing, extra, misshapen or NaN tensor, and for weights that are not
+        those whose hash was saved with them.
+        """
         config, optional = read_config(folder / CONFIG_FILE)
         expected = set(_shapes(config)) | optional
         tensors = load_tensors(folder / WEIGHTS_FILE, expected)
         try:
-            return cls(**tensors, config=config)
+            found = cls(**tensors, config=config)
         except ValueError as error:
             raise ValueError(f"{folder / WEIGHTS_FILE}: {error}") from None
+        if read_hash(folder / WEIGHTS_FILE) not in ("", found.hash):
+            raise ValueError(f"{folder / WEIGHTS_FILE}: not the weights that were saved; damaged")
+        return found
 
     @cached_property
     def _floor(self) -> Tensor:
@@ -256,10 +257,7 @@ class SparseAutoencoder:
         return torch.zeros_like(pre).scatter_(1, best, pre.gather(1, best))
 
     def _shapes(self) -> dict[str, tuple[int, ...]]:
-        optional = {
-            "W_skip": (self.config.d_in, self.config.writes),
-            "choice": (self.config.d_sae,),
-        }
+        optional = {"W_skip": (self.config.d_in, self.config.writes), "choice": (self.config.d_sae,)}
         return _shapes(self.config) | {
             n: shape for n, shape in optional.items() if getattr(self, n) is not None
         }
@@ -316,15 +314,9 @@ def require_finite(rows: Tensor) -> None:
 
 
 def save_tensors(path: Path, tensors: dict[str, Tensor], metadata: dict[str, str]) -> None:
-    """Write a safetensors file under a temporary name, flush it and rename it."""
-    temporary = path.with_name(f".{path.name}.tmp-{os.getpid()}")
-    try:
+    """Write a safetensors file, whole or not at all."""
+    with write_whole(path) as temporary:
         save_file(tensors, temporary, metadata)
-        with temporary.open("rb+") as handle:
-            os.fsync(handle.fileno())
-        temporary.replace(path)
-    finally:
-        temporary.unlink(missing_ok=True)
 
 
 def load_tensors(path: Path, expected: set[str]) -> dict[str, Tensor]:
@@ -335,10 +327,7 @@ def load_tensors(path: Path, expected: set[str]) -> dict[str, Tensor]:
         tensors = load_file(path)
     except (SafetensorError, OSError) as error:
         raise ValueError(f"{path}: not a whole safetensors file ({error})") from None
-    for problem, names in (
-        ("lacks", expected - set(tensors)),
-        ("has extra", set(tensors) - expected),
-    ):
+    for problem, names in (("lacks", expected - set(tensors)), ("has extra", set(tensors) - expected)):
         if names:
             raise ValueError(f"{path}: {problem} tensors {', '.join(sorted(names))}")
     return tensors

@@ -18,14 +18,14 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from feature_mining.feature_map import Csr
+from feature_mining.feature_map import Csr, from_dense
 from feature_mining.sae.model import BLOCK, SparseAutoencoder, require_finite
 from feature_mining.threads import use_threads
 
+# Steps of a row, at most, as a multiple of ``k``.
 _STEPS = 2
-"""Steps of a row, at most, as a multiple of ``k``."""
+# Features whose Gram matrix is still held (1 GiB).
 LARGEST = 16_384
-"""Features whose Gram matrix is still held (1 GiB)."""
 
 
 class Stop(NamedTuple):
@@ -62,9 +62,7 @@ class Pursuit:
     def __init__(self, sae: SparseAutoencoder, level: float, steps: int = 0) -> None:
         config = sae.config
         if config.d_out or sae.W_skip is not None or config.row_norm:
-            raise ValueError(
-                "pursuit needs an autoencoder that writes what it reads, as it reads it"
-            )
+            raise ValueError("pursuit needs an autoencoder that writes what it reads, as it reads it")
         if config.d_sae > LARGEST:
             raise ValueError(
                 f"{config.d_sae:,} features; pursuit holds all their products with each other, so it takes"
@@ -83,10 +81,7 @@ class Pursuit:
     def encode_sparse(self, x: Tensor | np.ndarray) -> Csr:
         """The same, sparse."""
         codes, _ = self._pursue(x)
-        rows, indices = np.nonzero(codes)
-        counts = np.bincount(rows, minlength=len(codes))
-        indptr = np.concatenate([np.zeros(1, np.int64), np.cumsum(counts)])
-        return Csr(indptr, indices.astype(np.int32), codes[rows, indices], self.sae.config.d_sae)
+        return from_dense(codes)
 
     def decode(self, features: Tensor | Csr) -> Tensor:
         """Reconstruction ``(n, d_in)``, of the autoencoder."""

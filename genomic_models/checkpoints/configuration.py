@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import re
 from collections.abc import Mapping
 from dataclasses import replace
@@ -11,21 +10,17 @@ from typing import Any
 
 from torch import Tensor
 
-from genomic_models.checkpoints.layout import ROTARY, check
-from genomic_models.checkpoints.reader import find_entry, read_tensors
+from genomic_models.checkpoints.layout import ROTARY
+from genomic_models.checkpoints.reader import find_entry
 from genomic_models.contract import ModelError
+from genomic_models.files import read_json
 from genomic_models.released import RELEASED
 from genomic_models.striped_hyena.config import Generation, StripedHyenaConfig
 
 BLOCK = re.compile(r"blocks\.(\d+)\.")
 
 KINDS: dict[Generation, dict[str, str]] = {
-    "evo2": {
-        "hcs_layer_idxs": "S",
-        "hcm_layer_idxs": "D",
-        "hcl_layer_idxs": "H",
-        "attn_layer_idxs": "*",
-    },
+    "evo2": {"hcs_layer_idxs": "S", "hcm_layer_idxs": "D", "hcl_layer_idxs": "H", "attn_layer_idxs": "*"},
     "evo1": {"hyena_layer_idxs": "H", "attn_layer_idxs": "*"},
 }
 FIXED: dict[str, object] = {
@@ -39,6 +34,7 @@ FIXED: dict[str, object] = {
     "hyena_flip_x1x2": False,
     "mlp_activation": "gelu",
 }
+# Switches of the official code that have one value in every released model, and only that here.
 FIXED_BY_GENERATION: dict[Generation, dict[str, object]] = {
     "evo2": {
         "interleave": True,
@@ -51,10 +47,9 @@ FIXED_BY_GENERATION: dict[Generation, dict[str, object]] = {
     },
     "evo1": {"column_split_hyena": True, "qkv_proj_bias": True, "short_filter_bias": True},
 }
-"""Switches of the official code that have one value in every released model, and only that here."""
 
+# The files of 7B ask for FP8 projections as well, but the model was made to run in bf16.
 WIDTH_7B = 4096
-"""The files of 7B ask for FP8 projections as well, but the model was made to run in bf16."""
 
 
 def config_from_vortex(values: Mapping[str, Any]) -> StripedHyenaConfig:
@@ -114,9 +109,7 @@ def _pattern(values: Mapping[str, Any], generation: Generation) -> str:
     for key, letter in KINDS[generation].items():
         for index in values[key]:
             if index in letters:
-                raise ModelError(
-                    f"configuration: block {index} has two kinds, one of them by {key}"
-                )
+                raise ModelError(f"configuration: block {index} has two kinds, one of them by {key}")
             letters[index] = letter
     depth = values["num_layers"]
     if sorted(letters) != list(range(depth)):
@@ -185,11 +178,10 @@ def _infer(state: Mapping[str, Tensor]) -> StripedHyenaConfig:
         common["short_filter"] = taps["S"][2]
     if "D" in taps:
         common["medium_filter"] = taps["D"][2]
-    return StripedHyenaConfig(
-        groups=groups, medium_groups=None if medium == groups else medium, **common
-    )
+    return StripedHyenaConfig(groups=groups, medium_groups=None if medium == groups else medium, **common)
 
 
+# The first of these tensors that a block has tells its kind.
 MARKS = (
     ("inner_mha_cls.Wqkv.weight", "*"),
     ("filter.log_poles", "H"),
@@ -197,7 +189,6 @@ MARKS = (
     ("filter.D", "D"),
     ("filter.h", "S"),
 )
-"""The first of these tensors that a block has tells its kind."""
 
 
 def _letter(state: Mapping[str, Tensor], index: int) -> str:
@@ -234,9 +225,7 @@ def find_config(path: str | Path, state: Mapping[str, Tensor]) -> StripedHyenaCo
     if stem in RELEASED:
         return RELEASED[stem].config
     shapes = infer_config(state)
-    alike = {
-        release.config for release in RELEASED.values() if _same_shapes(release.config, shapes)
-    }
+    alike = {release.config for release in RELEASED.values() if _same_shapes(release.config, shapes)}
     if len(alike) != 1:
         scales = ", ".join(f"{c.position_scale:g}" for c in alike) or "unknown"
         raise ModelError(
@@ -260,16 +249,9 @@ def read_config(path: Path) -> StripedHyenaConfig:
     Raises ``ModelError`` if it cannot be read.
     """
     try:
-        values = json.loads(path.read_text())
+        values = read_json(path)
         if "generation" in values:
             return StripedHyenaConfig.from_dict(values)
         return config_from_vortex(values)
-    except (OSError, ValueError, TypeError) as error:
+    except (ValueError, TypeError) as error:
         raise ModelError(f"{path}: not a configuration of an Evo model ({error})") from error
-
-
-def read_with_config(path: str | Path) -> tuple[dict[str, Tensor], StripedHyenaConfig]:
-    """Read a checkpoint and find its configuration; raises as ``read_checkpoint`` and ``find_config``."""
-    state = read_tensors(path)
-    config = find_config(path, state)
-    return check(state, config, str(path)), config

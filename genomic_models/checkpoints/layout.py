@@ -19,8 +19,8 @@ Shapes = dict[str, tuple[int, ...]]
 IGNORED_SUFFIXES = (".filter.t", "._extra_state")
 IGNORED_NAMES = ("unembed.weight",)
 ROTARY = ".rotary_emb.inv_freq"
+# How many tensor names an error message lists.
 SHOWN = 3
-"""How many tensor names an error message lists."""
 
 
 def is_ignorable(name: str) -> bool:
@@ -46,18 +46,10 @@ def _long(config: StripedHyenaConfig) -> Shapes:
     if config.generation == "evo1":
         pairs = (width, modes, 1, 2)
         return {"filter.poles": pairs, "filter.residues": pairs, "filter.D": (width,)}
-    return {
-        "filter.log_poles": (width, modes, 1),
-        "filter.residues": (width, modes),
-        "filter.D": (width,),
-    }
+    return {"filter.log_poles": (width, modes, 1), "filter.residues": (width, modes), "filter.D": (width,)}
 
 
-_FILTERS: dict[str, Callable[[StripedHyenaConfig], Shapes]] = {
-    "S": _short,
-    "D": _medium,
-    "H": _long,
-}
+_FILTERS: dict[str, Callable[[StripedHyenaConfig], Shapes]] = {"S": _short, "D": _medium, "H": _long}
 
 
 def _hyena(config: StripedHyenaConfig, letter: str) -> Shapes:
@@ -102,9 +94,7 @@ def expected_tensors(config: StripedHyenaConfig) -> Shapes:
     return shapes
 
 
-def check(
-    state: Mapping[str, Tensor], config: StripedHyenaConfig, source: str
-) -> dict[str, Tensor]:
+def check(state: Mapping[str, Tensor], config: StripedHyenaConfig, source: str) -> dict[str, Tensor]:
     """Return the tensors the network needs; raise if they are not all there, or others are.
 
     Parameters

@@ -12,28 +12,26 @@ weights**.
 from __future__ import annotations
 
 import io
-import pickle
 import warnings
 from collections.abc import Mapping
 from pathlib import Path
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import torch
 from torch import Tensor, nn
 
+from genomic_models.checkpoints.stored import read_archive
 from genomic_models.checkpoints.vortex import load_archive
 from genomic_models.contract import ModelError
 from genomic_models.striped_hyena.config import StripedHyenaConfig
 
 E4M3_LIMIT = 448.0
 EXTRA = "._extra_state"
+# 20B and 40B, 8,192 channels wide, depend on the truncated accumulator; 1B (1,920) does not.
 TRUNCATED_FROM_WIDTH = 8192
-"""20B and 40B, 8,192 channels wide, depend on the truncated accumulator; 1B (1,920) does not."""
 
 
-def check_precision(
-    name: str, config: StripedHyenaConfig, dtype: torch.dtype, accept: bool
-) -> None:
+def check_precision(name: str, config: StripedHyenaConfig, dtype: torch.dtype, accept: bool) -> None:
     """Refuse or warn where a model is run without the FP8 projections that it needs.
 
     Parameters
@@ -120,11 +118,10 @@ def _scale(value: object, where: str) -> Fp8Scale:
     try:
         if not isinstance(value, io.BytesIO):
             raise TypeError(f"a {type(value).__name__} instead of a byte buffer")
-        values = torch.load(io.BytesIO(value.getvalue()), map_location="cpu", weights_only=True)
+        values: Any = read_archive(io.BytesIO(value.getvalue()))
         scale = Fp8Scale(*(float(v) for v in values["scale_fwd"][:2]))
-    except (RuntimeError, pickle.UnpicklingError, KeyError, TypeError, EOFError) as error:
-        reason = (str(error).splitlines() or [""])[0]
-        raise ModelError(f"{where}: no FP8 scales can be read from it ({reason})") from error
+    except (ValueError, KeyError, TypeError) as error:
+        raise ModelError(f"{where}: no FP8 scales can be read from it ({error})") from error
     if min(scale) <= 0:
         raise ModelError(f"{where}: FP8 scales {tuple(scale)}: expected numbers above zero")
     return scale
@@ -179,9 +176,7 @@ def emulate_fp8(network: nn.Module, scales: Mapping[str, Fp8Scale]) -> nn.Module
     for name, scale in scales.items():
         linear = modules.get(name)
         if not isinstance(linear, nn.Linear) or linear.bias is not None:
-            raise ModelError(
-                f"{name}: the network has no such projection: the scales are another's"
-            )
+            raise ModelError(f"{name}: the network has no such projection: the scales are another's")
         parent, leaf = name.rsplit(".", 1)
         setattr(modules[parent], leaf, Fp8Linear(linear.weight, scale))
     return network

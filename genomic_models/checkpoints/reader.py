@@ -49,8 +49,8 @@ LAYOUTS = (
     Layout("Savanna (sequential.)", is_savanna, from_savanna),
     Layout("vortex (blocks.)", is_vortex, from_vortex),
 )
+# What a folder is searched for, in this order.
 ENTRIES = ("model.safetensors.index.json", "model.safetensors", "*.pt", "*.pt.part0")
-"""What a folder is searched for, in this order."""
 
 
 def read_checkpoint(path: str | Path, config: StripedHyenaConfig) -> dict[str, Tensor]:

@@ -7,7 +7,6 @@ apart: take revision ``1.1_fix``.
 
 from __future__ import annotations
 
-import json
 from collections.abc import Mapping
 from pathlib import Path
 
@@ -16,6 +15,7 @@ from torch import Tensor
 
 from genomic_models.checkpoints.vortex import tensors_only
 from genomic_models.contract import ModelError
+from genomic_models.files import read_json
 
 PREFIX = "backbone."
 
@@ -54,9 +54,9 @@ def load_index(path: Path) -> dict[str, object]:
         An index that cannot be read, a shard that is not there, or one without its tensors.
     """
     try:
-        shards: dict[str, str] = json.loads(path.read_text())["weight_map"]
+        shards: dict[str, str] = read_json(path)["weight_map"]
         files = sorted(set(shards.values()))
-    except (OSError, ValueError, KeyError, TypeError, AttributeError) as error:
+    except (ValueError, KeyError, TypeError, AttributeError) as error:
         raise ModelError(
             f"{path}: not an index of safetensors shards ({type(error).__name__}: {error}); expected a"
             " JSON object with weight_map: download it again"

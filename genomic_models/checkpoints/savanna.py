@@ -44,12 +44,7 @@ HYENA = {
 FEATURIZER = "mixer.hyena_proj_conv.short_conv_weight"
 SHORT = "mixer.mixer.short_conv.short_conv_weight"
 MEDIUM = ("mixer.mixer.filter.h", "mixer.mixer.filter.decay")
-LONG = (
-    "mixer.mixer.conv_bias",
-    "mixer.mixer.filter.p",
-    "mixer.mixer.filter.gamma",
-    "mixer.mixer.filter.R",
-)
+LONG = ("mixer.mixer.conv_bias", "mixer.mixer.filter.p", "mixer.mixer.filter.gamma", "mixer.mixer.filter.R")
 
 Group = dict[str, Tensor]
 
@@ -81,9 +76,7 @@ def from_savanna(content: Mapping[str, object], source: str) -> dict[str, Tensor
     """
     inner = content.get("module", content)
     if not isinstance(inner, Mapping):
-        raise ModelError(
-            f"{source}: entry 'module' is no dictionary: expected a Savanna checkpoint"
-        )
+        raise ModelError(f"{source}: entry 'module' is no dictionary: expected a Savanna checkpoint")
     named = {str(name).removeprefix("module."): value for name, value in inner.items()}
     state = tensors_only(named, source)
     result: Group = {}
@@ -135,16 +128,13 @@ def _medium(h: Tensor, decay: Tensor) -> Group:
 def _long(bias: Tensor, p: Tensor, gamma: Tensor, residues: Tensor) -> Group:
     shape = (len(bias), -1)
     rates = -torch.exp(p.reshape(shape).float()) * torch.exp(gamma.reshape(shape).float())
-    return {
-        "filter.log_poles": rates[..., None],
-        "filter.residues": residues.reshape(shape).float(),
-    }
+    return {"filter.log_poles": rates[..., None], "filter.residues": residues.reshape(shape).float()}
 
 
+# Names that must be there together, and what makes the network's tensors of them.
 CONVERSIONS: tuple[tuple[tuple[str, ...], Callable[..., Group]], ...] = (
     ((FEATURIZER,), _featurizer),
     ((SHORT,), _short),
     (MEDIUM, _medium),
     (LONG, _long),
 )
-"""Names that must be there together, and what makes the network's tensors of them."""

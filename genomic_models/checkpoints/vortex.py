@@ -9,7 +9,6 @@ from __future__ import annotations
 
 import io
 import os
-import pickle
 import re
 from bisect import bisect_right
 from collections.abc import Mapping
@@ -17,10 +16,10 @@ from itertools import accumulate
 from pathlib import Path
 from typing import IO, Any, cast
 
-import torch
 from torch import Tensor
 
 from genomic_models.checkpoints.layout import is_ignorable
+from genomic_models.checkpoints.stored import Unsafe, check_tensor, read_archive
 from genomic_models.contract import ModelError
 
 ARCHIVE = b"PK\x03\x04"
@@ -124,41 +123,34 @@ def load_archive(path: Path) -> dict[str, object]:
     pieces = find_pieces(path) if PIECE.match(path.name) or not path.exists() else []
     stream = Pieces(pieces) if pieces else None
     try:
-        with torch.serialization.safe_globals([io.BytesIO]):
-            content = torch.load(
-                cast(IO[bytes], stream) if stream else path,
-                map_location="cpu",
-                mmap=stream is None,
-                weights_only=True,
-            )
-    except pickle.UnpicklingError as error:
-        named = re.search(r"GLOBAL (\S+)", str(error))
-        what = f"{named[1]}, which could run code," if named else "objects other than tensors"
+        content = read_archive(cast(IO[bytes], stream) if stream else path, [io.BytesIO], mmap=stream is None)
+    except Unsafe as error:
         raise ModelError(
-            f"{path}: refused, because the file holds {what} where only tensors are expected: take the"
-            " weights from their publisher"
-        ) from error
-    except (RuntimeError, EOFError, OSError, ValueError, KeyError) as error:
-        reason = (str(error).splitlines() or [type(error).__name__])[0]
+            f"{path}: refused, because {error}, where only tensors are expected: take the weights from"
+            " their publisher"
+        ) from None
+    except ValueError as error:
         raise ModelError(
-            f"{path}: cannot be read as a PyTorch archive ({reason}); it is cut or damaged: compare its"
+            f"{path}: cannot be read as a PyTorch archive ({error}); it is cut or damaged: compare its"
             " size with the published one and download it again"
-        ) from error
+        ) from None
     finally:
         if stream:
             stream.close()
     if not isinstance(content, dict):
-        raise ModelError(
-            f"{path}: holds a {type(content).__name__}, expected a dictionary of named tensors"
-        )
+        raise ModelError(f"{path}: holds a {type(content).__name__}, expected a dictionary of named tensors")
     return content
 
 
 def tensors_only(content: Mapping[str, object], source: str) -> dict[str, Tensor]:
-    """Drop ignorable entries; raise ``ModelError`` for others that are no tensors."""
+    """Drop ignorable entries; raise ``ModelError`` for others that are no tensors, or not stored whole."""
     state: dict[str, Tensor] = {}
     for name, value in content.items():
         if isinstance(value, Tensor):
+            try:
+                check_tensor(name, value)
+            except ValueError as error:
+                raise ModelError(f"{source}: {error}") from None
             state[name] = value
         elif not is_ignorable(name):
             raise ModelError(

@@ -8,8 +8,8 @@ from __future__ import annotations
 from dataclasses import asdict, dataclass
 from typing import Any, Literal
 
+# Rows of the embedding; only ids 0..255 (bytes) are ever text.
 VOCABULARY = 512
-"""Rows of the embedding; only ids 0..255 (bytes) are ever text."""
 
 Generation = Literal["evo1", "evo2"]
 
@@ -67,13 +67,9 @@ class StripedHyenaConfig:
     def __post_init__(self) -> None:
         kinds = "SDH*" if self.generation == "evo2" else "H*"
         if not self.pattern or set(self.pattern) - set(kinds):
-            raise ValueError(
-                f"pattern {self.pattern!r}: expected letters of {kinds} for {self.generation}"
-            )
+            raise ValueError(f"pattern {self.pattern!r}: expected letters of {kinds} for {self.generation}")
         if self.width % self.heads or self.width // self.heads % 2:
-            raise ValueError(
-                f"width {self.width} over {self.heads} heads: head width must be whole and even"
-            )
+            raise ValueError(f"width {self.width} over {self.heads} heads: head width must be whole and even")
         for groups in (self.groups, self.medium_groups or self.groups):
             if self.width % groups:
                 raise ValueError(f"width {self.width} is not a multiple of {groups} filter groups")

@@ -8,6 +8,7 @@ single token go through the same code.
 from __future__ import annotations
 
 from collections.abc import Callable
+from typing import Any
 
 import torch
 import torch.nn.functional as F
@@ -17,12 +18,75 @@ from genomic_models.striped_hyena import operators
 from genomic_models.striped_hyena.config import StripedHyenaConfig
 
 EPSILON = 1e-6
+# Positions that a store of keys has room for beyond what it holds, at least.
+_ROOM = 256
 
+# Called with a tap's name and its activations; returns the activations to continue with.
 Probe = Callable[[str, Tensor], Tensor]
-"""Called with a tap's name and its activations; returns the activations to go on with."""
 
-State = tuple[Tensor, ...]
-"""What a mixer must remember of the tokens already read."""
+
+class Grown:
+    """What was read so far along one axis, in a store with room for more.
+
+    Appending writes into the store; only where another continuation of the same beginning has done so
+    already, or the room is used up, is anything copied.
+
+    Parameters
+    ----------
+    values : Tensor
+    dim : int
+        The axis.
+    outer : int
+        The axis that varies slowest in the store.
+
+    Attributes
+    ----------
+    values : Tensor
+        What is held: a view of the store.
+    """
+
+    def __init__(self, values: Tensor, dim: int, outer: int = 0) -> None:
+        self.values, self._dim, self._outer = values, dim, outer
+        self._store, self._end, self._used = values, values.shape[dim], [values.shape[dim]]
+
+    @property
+    def length(self) -> int:
+        """Positions that are held."""
+        return self.values.shape[self._dim]
+
+    def append(self, more: Tensor) -> Grown:
+        """What is held and ``more`` after it; this object keeps what it holds."""
+        dim, held, size = self._dim, self.length, more.shape[self._dim]
+        store, end, used = self._store, self._end, self._used
+        if used[0] != end or end + size > store.shape[dim]:
+            shape = list(more.shape)
+            shape[dim] = held + size + max(_ROOM, held // 4)
+            shape.insert(0, shape.pop(self._outer))
+            store, end, used = more.new_empty(shape).movedim(0, self._outer), held, [held]
+            store.narrow(dim, 0, held).copy_(self.values)
+        store.narrow(dim, end, size).copy_(more)
+        used[0] = end + size
+        return self._part(store, end + size, used, held + size)
+
+    def last(self, count: int) -> Grown:
+        """The last ``count`` positions alone, in the same store."""
+        return self._part(self._store, self._end, self._used, count)
+
+    def _part(self, store: Tensor, end: int, used: list[int], count: int) -> Grown:
+        part = Grown(store.narrow(self._dim, end - count, count), self._dim, self._outer)
+        part._store, part._end, part._used = store, end, used
+        return part
+
+    def repeat_interleave(self, times: int, dim: int) -> Grown:
+        """Each row several times over, as of a tensor; of one row nothing is copied before it goes on."""
+        shape = list(self.values.shape)
+        shape.insert(dim + 1, times)
+        repeated = self.values.unsqueeze(dim + 1).expand(shape).flatten(dim, dim + 1)
+        return Grown(repeated, self._dim, self._outer)
+
+
+# What a mixer must remember of the tokens already read.
+State = tuple[Tensor | Grown, ...]
 
 
 class RMSNorm(nn.Module):
@@ -60,6 +124,8 @@ class HyenaFilter(nn.Module):
     ``keep`` asks for the state after ``s``; without it the second value is of no use.
     """
 
+    _made: dict[str, tuple[tuple[object, ...], Tensor]]
+
     def __init__(self, config: StripedHyenaConfig) -> None:
         super().__init__()
         width = config.width
@@ -68,6 +134,18 @@ class HyenaFilter(nn.Module):
         self.short_filter_weight = nn.Parameter(torch.empty(3 * width, 1, 3))
         if config.generation == "evo1":
             self.short_filter_bias = nn.Parameter(torch.zeros(3 * width))
+        self._made = {}
+
+    def made(self, name: str, make: Callable[[], Tensor], *more: object) -> Tensor:
+        """A tensor that parameters alone (and ``more``) decide: made once, and again when they change."""
+        own = list(self.parameters(recurse=False))
+        if torch.is_grad_enabled() and any(p.requires_grad for p in own):
+            return make()
+        # What inference mode makes cannot be differentiated through.
+        key = (torch.is_inference_mode_enabled(), *more, *((p.data_ptr(), p._version) for p in own))
+        if name not in self._made or self._made[name][0] != key:
+            self._made[name] = (key, make())
+        return self._made[name][1]
 
     def _split(self, z: Tensor) -> tuple[Tensor, Tensor, Tensor]:
         if self.interleaved:
@@ -76,13 +154,14 @@ class HyenaFilter(nn.Module):
         x2, x1, v = (thirds[:, :, i].flatten(1, 2) for i in range(3))
         return x2, x1, v
 
-    def inner(self, s: Tensor, past: Tensor | None, keep: bool) -> tuple[Tensor, Tensor]:
+    def inner(self, s: Tensor, past: Any, keep: bool) -> tuple[Tensor, Tensor | Grown]:
         """Filter ``s``; subclasses say how."""
         raise TypeError("HyenaFilter is abstract: use ShortFilter, MediumFilter or LongFilter")
 
     def forward(self, z: Tensor, state: State | None, keep: bool) -> tuple[Tensor, State]:
         """``(B, L, 3D)`` projections to ``(B, L, D)``; inside, the sequence is the last axis."""
         front, past = state if state is not None else (None, None)
+        assert not isinstance(front, Grown)
         y, front = operators.short_convolution(z.mT, self.short_filter_weight[:, 0], front)
         y = y.to(z.dtype)
         if not self.interleaved:
@@ -101,7 +180,7 @@ class ShortFilter(HyenaFilter):
         self.h = nn.Parameter(torch.empty(config.groups, 1, config.short_filter))
 
     def inner(self, s: Tensor, past: Tensor | None, keep: bool) -> tuple[Tensor, Tensor]:
-        weight = self.h[:, 0].repeat_interleave(self.repeat, dim=0)
+        weight = self.made("weight", lambda: self.h[:, 0].repeat_interleave(self.repeat, dim=0))
         y, past = operators.short_convolution(s, weight, past)
         return y.to(s.dtype), past
 
@@ -116,15 +195,21 @@ class MediumFilter(HyenaFilter):
         self.h = nn.Parameter(torch.empty(groups, 1, config.medium_filter))
         self.D = nn.Parameter(torch.empty(config.width))
 
-    def inner(self, s: Tensor, past: Tensor | None, keep: bool) -> tuple[Tensor, Tensor]:
-        kernel = self.h[:, 0].repeat_interleave(self.repeat, dim=0)
+    def inner(self, s: Tensor, past: Grown | None, keep: bool) -> tuple[Tensor, Tensor | Grown]:
+        kernel = self.made("kernel", lambda: self.h[:, 0].repeat_interleave(self.repeat, dim=0).float())
         remembered = kernel.shape[1] - 1
-        seen = s if past is None else torch.cat([past, s], dim=2)
-        c = operators.fft_convolution(seen, kernel, length=s.shape[2])
+        grown = None
+        if past is not None or keep:
+            # Channel by channel, as the sum over one more base reads it.
+            before = past or Grown(s.new_zeros(*s.shape[:2], remembered), 2, outer=1)
+            grown = before.append(s)
+        seen = s if past is None or grown is None else grown.values
+        if s.shape[2] == 1 and past is not None:
+            c = operators.newest_sum(seen, self.made("flipped", lambda: kernel.flip(-1)))
+        else:
+            c = operators.fft_convolution(seen, kernel, length=s.shape[2])
         y = torch.addcmul(c, self.D.float()[:, None], s.float()).to(s.dtype)
-        if keep and past is None:
-            seen = torch.cat([s.new_zeros(*s.shape[:2], remembered), s], dim=2)
-        return y, seen[..., -remembered:]
+        return y, s if grown is None else grown.last(remembered)
 
 
 class LongFilter(HyenaFilter):
@@ -143,7 +228,6 @@ class LongFilter(HyenaFilter):
         else:
             self.poles = nn.Parameter(torch.empty(width, modes, 1, 2))
             self.residues = nn.Parameter(torch.empty(width, modes, 1, 2))
-        self._kernel: tuple[tuple[object, ...], Tensor] | None = None
 
     def modes(self) -> tuple[Tensor, Tensor]:
         """Logarithms of poles, and residues: ``(D, M)``, fp32 or complex64."""
@@ -152,23 +236,21 @@ class LongFilter(HyenaFilter):
         poles = torch.view_as_complex(self.poles.float())[..., 0]
         return poles.log(), torch.view_as_complex(self.residues.float())[..., 0]
 
-    def _impulse(self, log_poles: Tensor, residues: Tensor, length: int) -> Tensor:
-        if torch.is_grad_enabled():
-            return operators.modal_filter(log_poles, residues, length)
-        key = (length, *((p.data_ptr(), p._version) for p in self.parameters()))
-        if self._kernel is None or self._kernel[0] != key:
-            self._kernel = (key, operators.modal_filter(log_poles, residues, length))
-        return self._kernel[1]
-
     def inner(self, s: Tensor, past: Tensor | None, keep: bool) -> tuple[Tensor, Tensor]:
         log_poles, residues = self.modes()
         length = s.shape[2]
         if length == 1:
-            state = operators.modal_state(log_poles, s, past)
-            summed = (residues * state).sum(-1)
-            c = (summed.real if summed.is_complex() else summed)[..., None]
+            state = s.to(log_poles.dtype)
+            if past is None:
+                state = state.repeat(1, 1, log_poles.shape[1])
+            else:
+                state = torch.addcmul(state, past, self.made("poles", log_poles.exp))
+            c = operators.real_part((residues * state).sum(-1))[..., None]
         else:
-            c = operators.fft_convolution(s, self._impulse(log_poles, residues, length))
+            impulse = self.made(
+                "impulse", lambda: operators.modal_filter(log_poles, residues, length), length
+            )
+            c = operators.fft_convolution(s, impulse)
             if past is not None:
                 c = c + operators.modal_response(log_poles, residues, past, length)
             state = operators.modal_state(log_poles, s, past) if keep else s
@@ -205,19 +287,15 @@ class Attention(nn.Module):
         return qkv.unflatten(-1, (3, self.heads, -1)).unbind(-3)
 
     def forward(
-        self, x: Tensor, state: State | None, probe: Probe, name: str
-    ) -> tuple[Tensor, State]:
-        offset = 0 if state is None else state[0].shape[2]
+        self, x: Tensor, state: tuple[Grown, Grown] | None, probe: Probe, name: str
+    ) -> tuple[Tensor, tuple[Grown, Grown]]:
+        offset = 0 if state is None else state[0].length
         q, k, v = self._heads(probe(f"{name}.Wqkv", self.Wqkv(x)))
-        q = operators.rotate(q, self.rotary_emb.inv_freq, offset, self.scale).transpose(1, 2)
-        k = operators.rotate(k, self.rotary_emb.inv_freq, offset, self.scale).transpose(1, 2)
+        turn = operators.rotation(self.rotary_emb.inv_freq, offset, x.shape[1], self.scale, x.dtype)
+        q, k = (operators.rotate(each, *turn).transpose(1, 2) for each in (q, k))
         v = v.transpose(1, 2)
-        if state is not None:
-            k, v = torch.cat([state[0], k], dim=2), torch.cat([state[1], v], dim=2)
-        mask = None
-        if offset and x.shape[1] > 1:
-            mask = torch.ones(x.shape[1], k.shape[2], dtype=torch.bool, device=x.device)
-            mask = mask.tril(diagonal=offset)
-        y = F.scaled_dot_product_attention(q, k, v, attn_mask=mask, is_causal=offset == 0)
-        y = y.transpose(1, 2).flatten(-2)
-        return probe(f"{name}.out_proj", self.out_proj(y)), (k, v)
+        keys, values = (
+            (Grown(k, 2), Grown(v, 2)) if state is None else (state[0].append(k), state[1].append(v))
+        )
+        y = operators.causal_attention(q, keys.values, values.values).transpose(1, 2).flatten(-2)
+        return probe(f"{name}.out_proj", self.out_proj(y)), (keys, values)

@@ -13,6 +13,7 @@ from torch import Tensor
 
 from genomic_models import tokenizer
 from genomic_models.contract import DNAModel, Edit, Forward, ModelError, TapContext, Tokens
+from genomic_models.dna import BASES
 from genomic_models.striped_hyena.network import StripedHyena
 
 
@@ -24,12 +25,7 @@ class _Probe:
     """Reads and edits taps during one pass, and ends it at the last one needed."""
 
     def __init__(
-        self,
-        ids: Tensor,
-        offset: int,
-        taps: Sequence[str],
-        until: str | None,
-        edits: Mapping[str, Edit],
+        self, ids: Tensor, offset: int, taps: Sequence[str], until: str | None, edits: Mapping[str, Edit]
     ) -> None:
         self.ids, self.offset, self.until, self.edits = ids, offset, until, edits
         self.wanted = set(taps)
@@ -64,7 +60,8 @@ class StripedHyenaModel(DNAModel):
     causal = True
 
     def __init__(self, network: StripedHyena, name: str) -> None:
-        self.network = network.eval()
+        # Gradients are by what edits put in, never by the weights.
+        self.network = network.eval().requires_grad_(False)
         self.name = name
         self.layers = network.tap_names()
         self.context = network.config.context
@@ -93,7 +90,7 @@ class StripedHyenaModel(DNAModel):
         return tokenizer.encode(sequences)
 
     def base_tokens(self) -> Tensor:
-        return torch.tensor([ord(base) for base in "ACGT"])
+        return torch.tensor([ord(base) for base in BASES])
 
     def _run(
         self,
@@ -104,13 +101,15 @@ class StripedHyenaModel(DNAModel):
         until: str | None,
         edits: Mapping[str, Edit] | None,
         keep: bool,
+        gradients: bool = False,
     ) -> tuple[Forward, list]:
         for name in (*taps, *(edits or ()), *([until] if until else [])):
             self.resolve(name)
         ids = tokens.ids.to(self.device)
         probe = _Probe(ids, offset, taps, until, edits or {})
         logits, after = None, []
-        with torch.inference_mode(), contextlib.suppress(_Reached):
+        graph = torch.enable_grad() if gradients else torch.inference_mode()
+        with graph, contextlib.suppress(_Reached):
             logits, after = self.network(ids, states, probe, keep)
         missed = [name for name in taps if name not in probe.read]
         if missed:
@@ -123,9 +122,10 @@ class StripedHyenaModel(DNAModel):
         taps: Sequence[str] = (),
         until: str | None = None,
         edits: Mapping[str, Edit] | None = None,
+        gradients: bool = False,
     ) -> Forward:
         tokens = self.tokenize(sequences)
-        return self._run(tokens, None, 0, taps, until, edits, keep=False)[0]
+        return self._run(tokens, None, 0, taps, until, edits, keep=False, gradients=gradients)[0]
 
     def forward_chunks(
         self,
@@ -141,11 +141,11 @@ class StripedHyenaModel(DNAModel):
             raise ModelError("a chunked pass keeps the state of every block: it cannot stop early")
         tokens = self.tokenize(sequences)
         states = None
-        for start in range(0, tokens.ids.shape[1], chunk):
-            piece = Tokens(
-                tokens.ids[:, start : start + chunk], (tokens.lengths - start).clamp(0, chunk)
-            )
-            result, states = self._run(piece, states, start, taps, None, edits, keep=True)
+        length = tokens.ids.shape[1]
+        for start in range(0, length, chunk):
+            piece = Tokens(tokens.ids[:, start : start + chunk], (tokens.lengths - start).clamp(0, chunk))
+            more = start + chunk < length
+            result, states = self._run(piece, states, start, taps, None, edits, keep=more)
             yield result
 
     def read(
@@ -160,3 +160,8 @@ class StripedHyenaModel(DNAModel):
         tokens = Tokens(ids, torch.full((ids.shape[0],), ids.shape[1]))
         result, after = self._run(tokens, states, offset, taps, until, edits, keep=True)
         return result, (offset + ids.shape[1], after)
+
+    def repeat(self, state: object, times: int) -> object:
+        offset, states = cast(tuple[int, list], state)
+        again = [tuple(part.repeat_interleave(times, 0) for part in block) for block in states]
+        return offset, again

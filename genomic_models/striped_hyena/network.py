@@ -7,6 +7,7 @@ PyTorch; runs wherever PyTorch runs.
 from __future__ import annotations
 
 from collections.abc import Sequence
+from typing import cast
 
 import torch
 import torch.nn.functional as F
@@ -16,6 +17,7 @@ from genomic_models.striped_hyena.config import VOCABULARY, StripedHyenaConfig
 from genomic_models.striped_hyena.layers import (
     Attention,
     GatedMLP,
+    Grown,
     HyenaFilter,
     LongFilter,
     MediumFilter,
@@ -25,8 +27,8 @@ from genomic_models.striped_hyena.layers import (
     State,
 )
 
+# Parameters that stay fp32 whatever the dtype of the rest.
 FP32_PARAMETERS = ("log_poles", "residues", "poles")
-"""Parameters that stay fp32 whatever the dtype of the rest."""
 
 
 def _no_probe(name: str, x: Tensor) -> Tensor:
@@ -52,9 +54,7 @@ class Block(nn.Module):
         """Names of the mixer's taps, in order."""
         raise TypeError("Block is abstract: use HyenaBlock or AttentionBlock")
 
-    def forward(
-        self, u: Tensor, state: State | None, probe: Probe, keep: bool
-    ) -> tuple[Tensor, State]:
+    def forward(self, u: Tensor, state: State | None, probe: Probe, keep: bool) -> tuple[Tensor, State]:
         name = self.name
         x = probe(f"{name}.pre_norm", self.pre_norm(u))
         y, state = self.mix(x, state, probe, keep)
@@ -96,7 +96,8 @@ class AttentionBlock(Block):
 
     def mix(self, x: Tensor, state: State | None, probe: Probe, keep: bool) -> tuple[Tensor, State]:
         name = f"{self.name}.inner_mha_cls"
-        y, state = self.inner_mha_cls(x, state, probe, name)
+        remembered = cast("tuple[Grown, Grown] | None", state)
+        y, state = self.inner_mha_cls(x, remembered, probe, name)
         return probe(name, y), state
 
 
@@ -183,9 +184,7 @@ def initialise(network: StripedHyena, seed: int) -> StripedHyena:
             elif name.endswith((".l3.weight", "out_proj.weight", "out_filter_dense.weight")):
                 p.normal_(0, residual, generator=generator)
             elif name.endswith(".weight"):
-                p.normal_(
-                    0, 0.02 if "embedding" in name else p.shape[-1] ** -0.5, generator=generator
-                )
+                p.normal_(0, 0.02 if "embedding" in name else p.shape[-1] ** -0.5, generator=generator)
             elif leaf[-1] == "short_filter_weight" or (
                 leaf[-1] == "h" and p.shape[-1] == config.short_filter
             ):

@@ -1,4 +1,4 @@
-"""Causal filters of the Hyena operators: pure functions on tensors, no parameters.
+"""Causal filters of the Hyena operators, rotation and attention: pure functions on tensors, no parameters.
 
 Shapes: B batch, L length, C or D channels, G filter groups, K taps, M modes. Filters run in fp32 (or
 complex64), whatever the dtype of the activations, as the reference implementations do.
@@ -7,10 +7,13 @@ complex64), whatever the dtype of the activations, as the reference implementati
 from __future__ import annotations
 
 import torch
+import torch.nn.functional as F
 from torch import Tensor
 
+# Elements of the largest temporary (channels x modes x length).
 _BLOCK = 1 << 24
-"""Elements of the largest temporary (channels x modes x length)."""
+# Elements of the largest attention mask (queries x keys).
+_MASK = 1 << 22
 
 
 def short_convolution(x: Tensor, weight: Tensor, past: Tensor | None) -> tuple[Tensor, Tensor]:
@@ -35,7 +38,12 @@ def short_convolution(x: Tensor, weight: Tensor, past: Tensor | None) -> tuple[T
     length, taps = x.shape[2], weight.shape[1]
     if past is None:
         past = x.new_zeros(x.shape[0], x.shape[1], taps - 1)
-    seen = torch.cat([past, x], dim=2)
+    if length == 1:
+        # Sample after sample in memory, so that one more costs no copy of single numbers.
+        columns = torch.cat([past.permute(2, 0, 1), x.permute(2, 0, 1)])
+        seen = columns.permute(1, 2, 0)
+    else:
+        seen = torch.cat([past, x], dim=2)
     wide, w = seen.float(), weight.float()[:, :, None]
     y = wide[..., taps - 1 : taps - 1 + length] * w[:, taps - 1]
     for tap in range(taps - 1):
@@ -59,11 +67,23 @@ def fft_convolution(x: Tensor, kernel: Tensor, length: int | None = None) -> Ten
     """
     size = x.shape[-1] + min(kernel.shape[-1], x.shape[-1]) - 1
     n = fast_size(size)
-    spectrum = torch.fft.rfft(x.float(), n=n) * torch.fft.rfft(
-        kernel[..., : x.shape[-1]].float(), n=n
-    )
+    spectrum = torch.fft.rfft(x.float(), n=n) * torch.fft.rfft(kernel[..., : x.shape[-1]].float(), n=n)
     y = torch.fft.irfft(spectrum, n=n)[..., : x.shape[-1]]
     return y if length is None else y[..., x.shape[-1] - length :]
+
+
+def newest_sum(seen: Tensor, flipped: Tensor) -> Tensor:
+    """The last column of ``fft_convolution(seen, kernel)`` as a plain sum, ``(B, D, 1)`` fp32.
+
+    ``seen`` is ``(B, D, K)``, ``flipped`` the kernel ``(D, K)`` backwards, fp32. One small product a
+    channel, which reads the history where it lies.
+    """
+    return torch.bmm(seen.float().transpose(0, 1), flipped[..., None]).transpose(0, 1)
+
+
+def real_part(x: Tensor) -> Tensor:
+    """The real part of a tensor of either kind."""
+    return x.real if x.is_complex() else x
 
 
 def modal_filter(log_poles: Tensor, residues: Tensor, length: int) -> Tensor:
@@ -76,7 +96,7 @@ def modal_filter(log_poles: Tensor, residues: Tensor, length: int) -> Tensor:
     total = torch.zeros(log_poles.shape[0], length, device=log_poles.device)
     for mode in range(log_poles.shape[1]):
         term = residues[:, mode : mode + 1] * torch.exp(log_poles[:, mode : mode + 1] * steps)
-        total = total + (term.real if term.is_complex() else term)
+        total = total + real_part(term)
     return total
 
 
@@ -95,7 +115,7 @@ def modal_response(log_poles: Tensor, residues: Tensor, state: Tensor, length: i
     for block in _channel_blocks(log_poles, length):
         powers = torch.exp(log_poles[block, :, None] * steps)
         part = torch.einsum("bdm,dml->bdl", state[:, block] * residues[block], powers)
-        parts.append(part.real if part.is_complex() else part)
+        parts.append(real_part(part))
     return torch.cat(parts, dim=1)
 
 
@@ -112,16 +132,53 @@ def modal_state(log_poles: Tensor, x: Tensor, state: Tensor | None) -> Tensor:
     return fresh if state is None else fresh + state * torch.exp(log_poles * length)
 
 
-def rotate(x: Tensor, frequencies: Tensor, offset: int, scale: float) -> Tensor:
-    """Rotary embedding, half-split form, of ``(B, L, H, d)`` whose first position is ``offset``.
+def rotation(
+    frequencies: Tensor, offset: int, length: int, scale: float, dtype: torch.dtype
+) -> tuple[Tensor, Tensor]:
+    """Cosines and sines ``(1, length, 1, d / 2)`` fp32 of rotary positions from ``offset`` on.
 
-    Angles in fp32, their sines rounded to the dtype of ``x``, the rotation in fp32 (the reference's
-    order of rounding). Positions are divided by ``scale``.
+    Angles in fp32, their sines rounded to ``dtype`` (the reference's order of rounding). Positions are
+    divided by ``scale``.
     """
-    positions = torch.arange(offset, offset + x.shape[1], device=x.device, dtype=torch.float32)
-    angles = torch.outer(positions / scale, frequencies.float())
-    cos = angles.cos().to(x.dtype).float()[None, :, None]
-    sin = angles.sin().to(x.dtype).float()[None, :, None]
+    positions = torch.arange(offset, offset + length, device=frequencies.device, dtype=torch.float32)
+    angles = torch.outer(positions / scale, frequencies.float())[None, :, None]
+    return angles.cos().to(dtype).float(), angles.sin().to(dtype).float()
+
+
+def rotate(x: Tensor, cos: Tensor, sin: Tensor) -> Tensor:
+    """Rotary embedding, half-split form, of ``(B, L, H, d)``, in fp32; returned in the dtype of ``x``."""
     first, second = x.float().chunk(2, dim=-1)
     turned = torch.cat([first * cos - second * sin, first * sin + second * cos], dim=-1)
     return turned.to(x.dtype)
+
+
+def causal_attention(q: Tensor, k: Tensor, v: Tensor) -> Tensor:
+    """Softmax attention of the last L of K positions, each to itself and those before it.
+
+    Parameters
+    ----------
+    q : Tensor
+        ``(B, H, L, d)``, ``L <= K``.
+    k, v : Tensor
+        ``(B, H, K, d)``.
+
+    Returns
+    -------
+    Tensor
+        ``(B, H, L, d)``. No mask of L x K is made: CUDA's kernels know the causal corner, elsewhere a mask
+        serves one tile of queries.
+    """
+    length, seen = q.shape[2], k.shape[2]
+    if length in (1, seen):
+        return F.scaled_dot_product_attention(q, k, v, is_causal=length == seen)
+    if q.is_cuda:
+        from torch.nn.attention.bias import causal_lower_right  # PyTorch's compiler, seconds
+
+        return F.scaled_dot_product_attention(q, k, v, causal_lower_right(length, seen))
+    parts, first = [], seen - length
+    for rows in q.split(max(1, _MASK // seen), dim=2):
+        end = first + rows.shape[2]
+        mask = torch.ones(rows.shape[2], end, dtype=torch.bool, device=q.device).tril(first)
+        parts.append(F.scaled_dot_product_attention(rows, k[:, :, :end], v[:, :, :end], mask))
+        first = end
+    return torch.cat(parts, dim=2)

@@ -26,9 +26,7 @@ def divide(sizes: Sequence[int], parts: int) -> list[int]:
     return [min(parts - 1, int(parts * middle / total)) for middle in middles]
 
 
-def place(
-    network: StripedHyena, dtype: torch.dtype, devices: Sequence[torch.device]
-) -> StripedHyena:
+def place(network: StripedHyena, dtype: torch.dtype, devices: Sequence[torch.device]) -> StripedHyena:
     """Bring parameters to ``dtype`` (poles and residues to fp32) and blocks to ``devices``, in order.
 
     Embedding and final norm stay with the first device, where logits come out. What passes between two

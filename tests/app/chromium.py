@@ -19,15 +19,13 @@ import app
 
 CHROMIUM = shutil.which("chromium") or shutil.which("chromium-browser")
 FLAGS = ["--no-sandbox", "--disable-gpu", "--disable-dev-shm-usage"]
+# A page that stands still: no script runs for it.
 QUIET = "[data-testid=stApp][data-test-script-state=notRunning]"
-"""A page that stands still: no script runs for it."""
 MAIN = Path(app.__file__).with_name("main.py")
 
 
 @contextmanager
-def serving(
-    study: Path | None, variables: dict[str, str] | None = None
-) -> Iterator[tuple[str, int]]:
+def serving(study: Path | None, variables: dict[str, str] | None = None) -> Iterator[tuple[str, int]]:
     """Address and process id of the app on a free port of this machine, ended on leaving.
 
     Started by the command that users type; ``variables`` are added to its environment.

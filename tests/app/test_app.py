@@ -3,24 +3,27 @@
 from __future__ import annotations
 
 import ast
+import html
 import json
+import re
 import signal
 import subprocess
 import sys
 from pathlib import Path
 
-import pandas as pd
 import pytest
 from streamlit.testing.v1 import AppTest
 
 import app
-from app.charts import FeatureStrip, bins_for, browser, signed_bins, unread
-from app.words import plain
+from app.verdict_text import plain
 from tests.workbench.study_factory import DEAD, Synthetic, make_study
+from workbench.analysis.quality_table import gather_quality, quality_lines
 from workbench.cli.app import app as command
 from workbench.errors import InputError
-from workbench.report.charts import marks
-from workbench.views import Locus
+from workbench.report.cohort import gather_cohort
+from workbench.report.render import write_report
+from workbench.report.scan_charts import manhattan, quantile_plot, volcano
+from workbench.setup.demo_archive import unpack
 
 MAIN = Path(app.__file__).with_name("main.py")
 
@@ -67,11 +70,57 @@ def test_overview_shows_scores_controls_and_doubts(opened: AppTest) -> None:
     assert len(opened.dataframe[0].value) == 6 and not opened.exception
 
 
+def test_quality_is_told_as_the_report_and_the_command_tell_it(
+    made: Synthetic, opened: AppTest, tmp_path: Path
+) -> None:
+    lines = [tuple(line) for line in quality_lines(gather_quality(made.study))]
+    opened.run()
+    assert lines in [list(e.value.itertuples(index=False, name=None)) for e in opened.dataframe]
+    write_report(made.study, tmp_path / "report.html")
+    section = (tmp_path / "report.html").read_text().split('id="sae"')[1]
+    cells = re.findall(r"<tr><th[^>]*>(.*?)</th><td[^>]*>(.*?)</td><td[^>]*>(.*?)</td></tr>", section)
+    told = [tuple(html.unescape(cell) for cell in row) for row in cells]
+    assert [tuple(" ".join(cell.split()) for cell in line) for line in lines] == [
+        tuple(" ".join(cell.split()) for cell in row) for row in told[: len(lines)]
+    ]
+
+
+def test_tests_are_drawn_as_in_the_report(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    study = unpack(tmp_path / "demo")
+    monkeypatch.setenv("WORKBENCH_STUDY", str(study.folder))
+    at = AppTest.from_file(str(MAIN), default_timeout=60)
+    visit(at, "phenotypes")
+    assert not at.exception and not at.error
+    part = gather_cohort(study)
+    assert part is not None
+    (trait,) = (t for t in part.traits if t.name == sorted(t.name for t in part.traits)[0])
+    expected = (
+        manhattan(trait.tests, 0.0, study.manifest.contigs),
+        volcano(trait.tests, 0.0),
+        quantile_plot(trait.quantiles),
+    )
+    for drawn, same in zip(charts(at), expected, strict=False):
+        for layer, other in zip(drawn["layer"], same["layer"], strict=True):
+            # The app draws more of the tests, so their typical effect is another.
+            for encoding in (layer["encoding"], other["encoding"]):
+                encoding.get("x", {}).get("scale", {}).pop("constant", None)
+            assert layer["encoding"] == other["encoding"]
+
+
 def test_a_feature_by_its_address(opened: AppTest) -> None:
     visit(opened, "feature", feature="7")
     assert not opened.exception and not opened.error
-    assert "Feature 7: promoter" in opened.title[0].value
+    assert "Feature 7: promoter (same strand)" in opened.title[0].value.replace("\\", "")
     assert "beats every control" in texts(opened)
+
+
+def test_an_address_without_a_feature_asks(opened: AppTest) -> None:
+    visit(opened, "feature")
+    assert not opened.exception and not opened.error
+    assert opened.title[0].value == "Feature" and "Which feature?" in opened.info[0].value
+    assert opened.number_input[0].value is None and not charts(opened)
+    # Nothing was guessed into the address either.
+    assert "feature" not in opened.query_params
 
 
 def test_choosing_a_feature_shows_its_label(opened: AppTest) -> None:
@@ -115,13 +164,14 @@ def test_pages_open(opened: AppTest, page: str) -> None:
 def test_a_view_by_its_address(opened: AppTest) -> None:
     visit(opened, "browse", at="chrA:100-2,900", features="3,7,5")
     assert not opened.exception and not opened.error
-    assert opened.text_input[0].value == "chrA:100-2,900"
+    # The address counts from 0, what people read from 1.
+    assert opened.text_input[0].value == "chrA:101-2,900"
     table = opened.dataframe[0].value
     assert table["feature"].tolist() == [3, 3, 7, 7, 5, 5]
     opened.text_input[0].set_value("gene2").run()
-    assert opened.text_input[0].value == "chrA:1,000-2,600"
+    assert opened.text_input[0].value == "chrA:1,001-2,600"
     opened.text_input[0].set_value("feature 7").run()
-    assert not opened.exception and opened.text_input[0].value == "chrB:0-1,500"
+    assert not opened.exception and opened.text_input[0].value == "chrB:1-1,500"
 
 
 @pytest.mark.parametrize(
@@ -133,9 +183,13 @@ def test_a_view_by_its_address(opened: AppTest) -> None:
     ],
 )
 def test_wrong_places_get_a_sentence(opened: AppTest, query: dict[str, str], said: str) -> None:
-    visit(opened, "browse", **query)
+    visit(opened, "browse", at="chrA:100-900", features="7")
+    visit(opened, "browse", **({"at": "chrA:100-900"} | query))
     assert not opened.exception
     assert said in opened.error[0].value.replace("\\", "")
+    # The view before it is still there, beside the error.
+    assert opened.text_input[0].value == "chrA:101-900"
+    assert opened.dataframe[0].value["feature"].tolist() == [7, 7]
 
 
 def test_only_studies_of_the_roots_are_opened(
@@ -154,19 +208,6 @@ def test_only_studies_of_the_roots_are_opened(
     assert at.title[0].value == "study" and not at.error
 
 
-def test_strips_have_heights_by_strand_and_gaps() -> None:
-    bins = pd.DataFrame(
-        {"start": [0, 2, 4, 6], "end": [2, 4, 6, 8], "value": [float("nan"), 0.0, 1.5, 2.0]}
-    )
-    strip = FeatureStrip(1, "a", {"+": bins, "-": bins}, 2.0)
-    table = signed_bins(strip)
-    assert table["height"].tolist() == [1.5, 2.0, -1.5, -2.0]
-    assert unread(strip).to_numpy().tolist() == [[0, 2, 0, 2], [0, 2, -2, 0]]
-    spec = browser(Locus("c", 0, 8), [strip] * 6, []).to_dict()
-    assert marks(spec) < 5000
-    assert 2 * 6 * bins_for(6) <= 3600 and bins_for(1) == 800
-
-
 def test_text_of_files_is_shown_as_text() -> None:
     assert plain("a_b*c <b> :red[x] $1$") == r"a\_b\*c \<b\> \:red\[x\] \$1\$"
 
@@ -175,7 +216,8 @@ def test_command(made: Synthetic, monkeypatch: pytest.MonkeyPatch, tmp_path: Pat
     seen: list[list[str]] = []
 
     class Pretend:
-        def __init__(self, words: list[str]) -> None:
+        def __init__(self, words: list[str], stdin: int) -> None:
+            assert stdin == subprocess.PIPE  # the server ends when this end is closed
             seen.append(words)
 
         def wait(self) -> int:

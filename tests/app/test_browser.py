@@ -72,6 +72,7 @@ def test_zoom_pan_and_hover(page: Any, address: str) -> None:
     page.mouse.move(x, y)
     hover = wait(page, "d.hover !== ''")["hover"]
     assert "chrA:" in hover and "feature" in hover and "strand" in hover
+    page.locator(".browser canvas").focus()
     page.mouse.wheel(0, -150)
     zoomed = wait(page, "+d.end - +d.start < 1500")
     assert 500 < int(zoomed["start"]) < int(zoomed["end"]) < 2500
@@ -91,7 +92,7 @@ def test_keys_reach_the_whole_contig_and_single_bases(page: Any, address: str) -
     page.locator(".browser canvas").focus()
     page.keyboard.press("Home")
     assert wait(page, "d.end === '3000' && d.pending === '0'")["start"] == "0"
-    page.get_by_role("textbox", name="Place", exact=True).fill("chrA:300-360")
+    page.get_by_role("textbox", name="Locus", exact=True).fill("chrA:301-360")
     page.keyboard.press("Enter")
     bases = wait(page, "d.start === '300' && d.letters === '1'")
     assert bases["end"] == "360"
@@ -103,11 +104,11 @@ def test_keys_reach_the_whole_contig_and_single_bases(page: Any, address: str) -
 def test_a_gene_by_its_name(page: Any, address: str) -> None:
     page.goto(f"{address}/browse?features=3")
     state(page)
-    page.get_by_role("textbox", name="Place", exact=True).fill("gene2")
+    page.get_by_role("textbox", name="Locus", exact=True).fill("gene2")
     page.keyboard.press("Enter")
     found = wait(page, "d.start === '1000' && d.pending === '0'")
     assert (found["chrom"], found["end"]) == ("chrA", "2600")
-    page.get_by_role("textbox", name="Place", exact=True).fill("no such gene")
+    page.get_by_role("textbox", name="Locus", exact=True).fill("no such gene")
     page.keyboard.press("Enter")
     page.get_by_text("neither a place nor").wait_for()
 
@@ -127,7 +128,7 @@ def test_brush_finds_the_planted_feature_and_draws_it(page: Any, address: str) -
     brush = wait(page, "d.brush !== ''")["brush"]
     start, end = (int(part) for part in brush.split("-"))
     assert abs(start - 200) < 6 and abs(end - 800) < 6
-    page.get_by_text("What fires here").wait_for()
+    page.get_by_text("Features active here").wait_for()
     page.wait_for_url(lambda url: f"brush={brush}" in url)
 
 
@@ -139,13 +140,11 @@ def test_a_deep_link_in_a_fresh_browser(chromium: Any, address: str) -> None:
     shown = state(page)
     assert (shown["chrom"], shown["start"], shown["end"]) == ("chrB", "100", "700")
     assert (shown["features"], shown["brush"], shown["theme"]) == ("7,11", "150-600", "dark")
-    page.get_by_text("What fires here").wait_for()
+    page.get_by_text("Features active here").wait_for()
     context.close()
 
 
-def test_an_export_is_what_is_on_the_screen(
-    page: Any, address: str, made: Synthetic, tmp_path: Path
-) -> None:
+def test_an_export_is_what_is_on_the_screen(page: Any, address: str, made: Synthetic, tmp_path: Path) -> None:
     page.goto(f"{address}/browse?at=chrA:300-420&features=3&strands=%2B")
     state(page)
     with page.expect_download() as waiting:

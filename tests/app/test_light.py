@@ -11,8 +11,8 @@ from tests.workbench.study_factory import make_study
 
 OPENING = """
 import sys
-import app.panels, app.downloads, app.toolbar, app.canvas
-from app.data import open_study
+import app.canvas.panels, app.exports.downloads, app.canvas.toolbar, app.canvas.component
+from app.data.study import open_study
 opened = open_study(sys.argv[1])
 opened.study.features
 print(opened.evidence.sae["hash"], *({"torch", "scipy.stats", "sklearn"} & set(sys.modules)))

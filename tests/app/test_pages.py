@@ -15,9 +15,9 @@ import typer
 from streamlit.testing.v1 import AppTest
 
 import app
-from app import commands
-from app.data import Opened
-from app.takeout import ACTIVATIONS, FAILED, pack
+from app.data.study import Opened
+from app.exports import commands
+from app.exports.export_buttons import FAILED, FileFormat, pack
 from tests.app.chromium import QUIET, serving
 from tests.workbench.study_factory import Synthetic, make_study
 from workbench.cli import app as command_line
@@ -51,12 +51,12 @@ def visit(page: Any, address: str, words: str) -> None:
 PAGES = [
     ("/", "What was found"),
     ("/overview", "What was found"),
-    ("/audit", "What a feature reacts to"),
+    ("/audit", "Shortcuts that explain"),
     ("/provenance", "Run log"),
     ("/atlas?color=density", "Features near each other"),
     ("/sequence", "Paste a sequence"),
     ("/phenotypes", "no tested phenotypes"),
-    ("/feature?feature=7", "Places of every strength"),
+    ("/feature?feature=7", "Loci by activation strength"),
 ]
 
 
@@ -93,23 +93,20 @@ def test_atlas_searches(made: Synthetic, monkeypatch: pytest.MonkeyPatch) -> Non
     opened = at(made, monkeypatch, "atlas", matrix="1 2 3")
     assert "expected four lines" in opened.error[0].value.replace("\\", "")
     opened = at(made, monkeypatch, "atlas", q="nothing like this")
-    assert "No feature is left" in opened.info[0].value
+    assert "No feature matches" in opened.info[0].value
 
 
 def test_a_file_of_the_genome_is_packed(made: Synthetic) -> None:
     opened = Opened(made.study, gather(made.study))
-    with zipfile.ZipFile(
-        io.BytesIO(pack(opened, "activations", ACTIVATIONS[0], [7], None))
-    ) as found:
+    with zipfile.ZipFile(io.BytesIO(pack(opened, "activations", BED, [7], None))) as found:
         assert FAILED not in found.namelist()
         text = found.read("activations.bed").decode()
     assert "chrA\t" in text
-    with zipfile.ZipFile(
-        io.BytesIO(pack(opened, "activations", ACTIVATIONS[0], [99], None))
-    ) as found:
+    with zipfile.ZipFile(io.BytesIO(pack(opened, "activations", BED, [99], None))) as found:
         assert b"no such feature" in found.read(FAILED)
 
 
+BED = FileFormat("BED", "bed", "bed")
 FOLDER = Path("a study")
 COMMANDS = [
     commands.run(FOLDER),
@@ -118,7 +115,7 @@ COMMANDS = [
     commands.export_table(FOLDER, "associations", "parquet", [3, 7]),
     commands.export_activations(FOLDER, [3], "bigwig", "c:1-9"),
     commands.score("mini"),
-    commands.explain(FOLDER),
+    commands.variants(FOLDER),
     ["workbench", "audit", str(FOLDER)],
 ]
 

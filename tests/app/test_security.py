@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 import shutil
+import signal
 import socket
 import urllib.error
 import urllib.request
@@ -15,10 +16,11 @@ import pandas as pd
 import psutil
 import pytest
 
+from app.data.study import allowed, open_study, roots
 from tests.app.chromium import QUIET, serving
 from tests.workbench.study_factory import make_study
-from workbench import Study
-from workbench.notes import Note, write_note
+from workbench import InputError, Study
+from workbench.study.notes import Note, write_note
 
 HTML = '<img src=x onerror="window.fired=1">'
 SHARP = ".browser[data-sharp='1'][data-pending='0']"
@@ -83,15 +85,15 @@ def status(request: urllib.request.Request) -> int:
         return error.code
 
 
-def handshake(address: str, origin: str) -> int:
+def handshake(address: str, origin: str, host: str = "127.0.0.1") -> int:
     """Status with which the app answers a web socket that a page of another origin opens."""
-    host, port = address.removeprefix("http://").split(":")
+    port = address.rsplit(":", 1)[1]
     lines = [
         "GET /_stcore/stream HTTP/1.1", f"Host: {host}:{port}", f"Origin: {origin}",
         "Connection: Upgrade", "Upgrade: websocket", "Sec-WebSocket-Version: 13",
         "Sec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==", "", "",
     ]  # fmt: skip
-    with socket.create_connection((host, int(port)), timeout=10) as line:
+    with socket.create_connection(("127.0.0.1", int(port)), timeout=10) as line:
         line.sendall("\r\n".join(lines).encode())
         return int(line.recv(64).split()[1])
 
@@ -126,12 +128,10 @@ def test_text_of_files_never_becomes_a_page(page: Any, server: tuple[str, int]) 
     assert elsewhere == []
 
 
-def test_no_study_outside_the_folder_is_opened(
-    page: Any, server: tuple[str, int], home: Path
-) -> None:
+def test_no_study_outside_the_folder_is_opened(page: Any, server: tuple[str, int], home: Path) -> None:
     elsewhere = home.parent / "elsewhere"
     assert (elsewhere / "study.toml").exists()
-    for name in (str(elsewhere), "../elsewhere", "alpha/../../elsewhere", "/etc"):
+    for name in (str(elsewhere), "../elsewhere", "alpha/../../elsewhere", "/etc", "~nobody-here"):
         page.goto(f"{server[0]}/overview?study={urllib.request.quote(name)}")
         page.get_by_text("no study of this name").first.wait_for()
     page.goto(server[0])
@@ -139,17 +139,26 @@ def test_no_study_outside_the_folder_is_opened(
     box.fill(str(elsewhere))
     box.press("Enter")
     page.get_by_text("no study of this name").first.wait_for()
-    for path in (
-        "/app/static/../../../etc/passwd",
-        "/media/../../etc/passwd",
-        "/%2e%2e/etc/passwd",
-    ):
+    for path in ("/app/static/../../../etc/passwd", "/media/../../etc/passwd", "/%2e%2e/etc/passwd"):
         # As it is written: urllib does not tidy up the dots.
         try:
             answer = urllib.request.urlopen(f"{server[0]}{path}", timeout=10).read()
         except urllib.error.HTTPError as error:
             answer = error.read()
         assert b"root:" not in answer
+
+
+@pytest.mark.parametrize(
+    "name", ["~nobody-here", "~nobody-here/x", "~", "a\0b", "x" * 5000, "\udcff", "\x1b[2J", "//", "."]
+)
+def test_names_that_no_folder_has(monkeypatch: pytest.MonkeyPatch, tmp_path: Path, name: str) -> None:
+    monkeypatch.setenv("WORKBENCH_STUDIES", str(tmp_path))
+    with pytest.raises(InputError, match="no study of this name"):
+        allowed(name)
+    monkeypatch.setenv("WORKBENCH_STUDY", name.replace("\0", ""))
+    assert roots()[0] == tmp_path
+    with pytest.raises((InputError, ValueError)):
+        open_study(name)
 
 
 def test_forged_requests_are_refused(page: Any, server: tuple[str, int]) -> None:
@@ -167,6 +176,59 @@ def test_forged_requests_are_refused(page: Any, server: tuple[str, int]) -> None
     assert status(forged) == 403
     assert handshake(server[0], server[0]) == 101
     assert handshake(server[0], "http://evil.example") == 403
+
+
+def test_another_name_of_this_machine_is_refused(server: tuple[str, int]) -> None:
+    """DNS rebinding: a page of evil.example whose name was made to lead here."""
+    for path in ("/", "/_stcore/health", "/_stcore/host-config", "/media/x"):
+        request = urllib.request.Request(server[0] + path, headers={"Host": "evil.example:8501"})
+        assert status(request) == 400, path
+    port = server[0].rsplit(":", 1)[1]
+    for name in ("127.0.0.1", "localhost"):
+        request = urllib.request.Request(f"{server[0]}/", headers={"Host": f"{name}:{port}"})
+        assert status(request) == 200
+    assert handshake(server[0], "http://evil.example", host="evil.example") in (400, 403)
+
+
+def test_settings_of_the_current_folder_do_not_weaken_it(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (tmp_path / ".streamlit").mkdir()
+    (tmp_path / ".streamlit" / "config.toml").write_text(
+        '[server]\nenableCORS = false\nenableXsrfProtection = false\naddress = "0.0.0.0"\n'
+        'corsAllowedOrigins = ["http://evil.example"]\nenableStaticServing = true\n'
+        "enableAgentApi = true\n"
+    )
+    monkeypatch.chdir(tmp_path)
+    with serving(None, {"WORKBENCH_STUDIES": str(tmp_path)}) as (address, process):
+        test_only_this_machine_is_listened_to((address, process))
+        assert handshake(address, address) == 101
+        assert handshake(address, "http://evil.example") == 403
+        asked = urllib.request.Request(f"{address}/_stcore/host-config")
+        asked.add_header("Origin", "http://evil.example")
+        with urllib.request.urlopen(asked, timeout=10) as answer:
+            assert answer.headers.get("Access-Control-Allow-Origin") != "http://evil.example"
+        refused = urllib.request.Request(f"{address}/_stcore/agent/interact", b"{}", method="POST")
+        assert status(refused) >= 400
+
+
+ENDS = [signal.SIGKILL, signal.SIGTERM, signal.SIGINT, signal.SIGHUP, signal.SIGQUIT, signal.SIGABRT]
+
+
+@pytest.mark.parametrize("number", ENDS)
+def test_the_server_ends_with_the_command(tmp_path: Path, number: int) -> None:
+    with serving(None, {"WORKBENCH_STUDIES": str(tmp_path)}) as (_, process):
+        server = psutil.Process(process)
+        server.parent().send_signal(number)
+        server.wait(20)
+
+
+def test_a_server_that_does_not_listen_ends_with_the_command_too(tmp_path: Path) -> None:
+    with serving(None, {"WORKBENCH_STUDIES": str(tmp_path)}) as (_, process):
+        server = psutil.Process(process)
+        server.suspend()
+        server.parent().terminate()
+        server.wait(6)
 
 
 def test_two_people_on_two_studies(chromium: Any, server: tuple[str, int]) -> None:
@@ -201,8 +263,9 @@ def test_a_link_draws_the_variants_of_a_candidate(page: Any, server: tuple[str, 
     box = page.locator(".browser canvas").bounding_box()
     x = box["x"] + 168 + (box["width"] - 168) * 5.5 / 60
     page.mouse.move(x, box["y"] + 24 + 17 + 7 + 8)
-    page.wait_for_selector(".browser[data-hover*='A301G, change 2.5, 100% of the effect']")
-    page.mouse.move(x, box["y"] + 24 + 2 * (17 + 7) + 8)
+    page.wait_for_selector(".browser[data-hover*='A301G, change 2.5, 100% of the drive']")
+    # The lane of drivers is two rows high.
+    page.mouse.move(x, box["y"] + 24 + (17 + 7) + (2 * 17 + 7) + 8)
     page.wait_for_selector(".browser[data-hover*='A301G, 2 of 10']")
     page.goto(f"{server[0]}/browse?study=alpha&variants=cb_9")
     page.get_by_text("the study has none of this name").wait_for()

@@ -8,7 +8,6 @@ import pytest
 from feature_mining.feature_map import (
     column,
     concatenate,
-    flip_rows,
     from_dense,
     keep_rows,
     pyramid,
@@ -38,7 +37,6 @@ def test_a_row_of_two() -> None:
 def test_verbs_equal_their_dense_counterparts(dense: np.ndarray) -> None:
     csr = from_dense(dense)
     np.testing.assert_array_equal(csr.dense(), dense)
-    np.testing.assert_array_equal(flip_rows(csr).dense(), dense[::-1])
     np.testing.assert_array_equal(take_rows(csr, 90, 240).dense(), dense[90:240])
     np.testing.assert_array_equal(column(csr, 3), dense[:, 3])
     np.testing.assert_array_equal(column(csr, 4), np.zeros(1000))
@@ -49,9 +47,7 @@ def test_verbs_equal_their_dense_counterparts(dense: np.ndarray) -> None:
 
 
 @pytest.mark.parametrize("size", [1, 64, 512, 4096])
-def test_pyramid_holds_maximum_and_sum_of_every_bin_that_is_not_empty(
-    dense: np.ndarray, size: int
-) -> None:
+def test_pyramid_holds_maximum_and_sum_of_every_bin_that_is_not_empty(dense: np.ndarray, size: int) -> None:
     level = pyramid(from_dense(dense), [size])[size]
     padded = np.pad(dense, ((0, -len(dense) % size), (0, 0))).reshape(-1, size, 7)
     for feature in range(7):

@@ -5,16 +5,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from feature_mining.kmers import (
-    NONE,
-    below,
-    clusters,
-    contains,
-    identity,
-    kmer_hashes,
-    long_enough,
-    sketch,
-)
+from feature_mining.kmers import NONE, below, clusters, contains, identity, kmer_hashes, long_enough, sketch
 
 COMPLEMENT = str.maketrans("ACGT", "TGCA")
 

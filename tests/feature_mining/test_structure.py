@@ -5,13 +5,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from feature_mining.structure import (
-    boundary,
-    conservation,
-    palindrome,
-    periodicity,
-    surely,
-)
+from feature_mining.structure import boundary, conservation, palindrome, periodicity, surely
 
 
 @pytest.fixture
@@ -27,8 +21,7 @@ def letters(random, *shape: int) -> np.ndarray:
 def test_a_period_is_found_within_clusters_of_any_phase(random, period):
     """Clusters of starts a period apart, half of them missing; no phase is shared between clusters."""
     parts = [
-        5000 * i + random.integers(1000) + period * np.flatnonzero(random.random(30) < 0.5)
-        for i in range(30)
+        5000 * i + random.integers(1000) + period * np.flatnonzero(random.random(30) < 0.5) for i in range(30)
     ]
     found = periodicity(np.concatenate(parts), random)
     assert found.detail == period
@@ -93,8 +86,7 @@ def test_max_t_lists_the_planted_feature_alone(random):
     for i in range(60):
         step = 7 if i == 20 else 0
         parts = [
-            5000 * c
-            + (step * np.arange(20) if step else np.sort(random.choice(300, 20, replace=False)))
+            5000 * c + (step * np.arange(20) if step else np.sort(random.choice(300, 20, replace=False)))
             for c in range(15)
         ]
         found.append(periodicity(np.concatenate(parts), random))

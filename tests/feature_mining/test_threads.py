@@ -20,8 +20,8 @@ from feature_mining.phenotype.patterns import rarity
 rarity(np.ones((8, 5)), np.zeros(5, bool))
 """,
     "training": """
-from feature_mining.sae.train_config import TrainConfig
-from feature_mining.sae.trainer import Trainer
+from feature_mining.sae.training.train_config import TrainConfig
+from feature_mining.sae.training.trainer import Trainer
 rows = torch.randn(32, 64, 8, generator=torch.Generator().manual_seed(0))
 Trainer(TrainConfig(d_sae=16, k=2, steps=20, batch=64)).fit(iter(rows))
 """,
@@ -39,8 +39,6 @@ print(torch.get_num_threads(), numba.get_num_threads(), numba.config.NUMBA_NUM_T
 """
     environment = {**os.environ, "NUMBA_NUM_THREADS": "2", "PYTHONPATH": str(ROOT)}
     environment.pop("OMP_NUM_THREADS", None)
-    run = subprocess.run(
-        [sys.executable, "-c", script], env=environment, capture_output=True, text=True
-    )
+    run = subprocess.run([sys.executable, "-c", script], env=environment, capture_output=True, text=True)
     assert run.returncode == 0, run.stderr[-2000:]
     assert run.stdout.split() == ["1", "1", "2"]

@@ -11,6 +11,7 @@ import pytest
 import torch
 
 from genomic_models.contract import Forward, Tokens
+from genomic_models.markov import MarkovModel
 
 FILE = Path(__file__).resolve().parents[2] / "benchmarks" / "bits_per_base.py"
 
@@ -56,3 +57,24 @@ def test_every_base_but_the_first_256_once(benchmark_module: ModuleType, length:
 def test_best_markov_leaves_order_zero_out(benchmark_module: ModuleType) -> None:
     row = {"bases": 9, "markov_0": 1.0, "markov_1": 1.9, "markov_2": 1.8, "markov_3": 1.85}
     assert benchmark_module.best_markov(row) == (2, 1.8)
+
+
+def test_every_figure_is_named_by_its_bases(benchmark_module: ModuleType, monkeypatch, capsys) -> None:
+    """A table of the first bases, the first more of them, and all, each the mean over its own stretch."""
+    sequence = "".join(np.random.default_rng(5).choice(list("ACGTN"), 3000))
+    monkeypatch.setattr(benchmark_module, "read", lambda path, form: sequence)
+    monkeypatch.setattr(benchmark_module, "FIRST", (600, 2000))
+    markov = MarkovModel.fit([sequence], 1)
+    results = benchmark_module.measure(markov, LastBase(), quick=False)
+    bits = benchmark_module.model_bits(LastBase(), sequence)
+    known = np.array([base != "N" for base in sequence])
+    assert list(results) == ["MG1655", "H37Rv"]
+    for genome in results.values():
+        assert list(genome) == ["256-600", "256-2,000", "256-3,000"]
+        for end, row in zip((600, 2000, 3000), genome.values(), strict=True):
+            assert row["bases"] == known[256:end].sum()
+            assert row["last-base"] == pytest.approx(bits[256:end][known[256:end]].mean())
+    quick = benchmark_module.measure(markov, LastBase(), quick=True)
+    assert quick == {g: {"256-600": rows["256-600"]} for g, rows in results.items()}
+    benchmark_module.show(results)
+    assert "MG1655 256-2,000" in capsys.readouterr().out.splitlines()[0]

@@ -18,7 +18,7 @@ from torch import Tensor
 
 from genomic_models.checkpoints import configuration, layout, precision
 from genomic_models.checkpoints.reader import read_checkpoint, read_tensors
-from genomic_models.checkpoints.vortex import Pieces
+from genomic_models.checkpoints.vortex import Pieces, load_archive, tensors_only
 from genomic_models.contract import ModelError
 from genomic_models.released import RELEASED, parameter_count
 from genomic_models.striped_hyena.config import StripedHyenaConfig
@@ -62,9 +62,7 @@ def test_expected_tensors_are_those_of_the_network(config: StripedHyenaConfig) -
 @pytest.mark.parametrize("name", RELEASED)
 def test_expected_tensors_add_up_to_the_published_parameters(name: str) -> None:
     shapes = layout.expected_tensors(RELEASED[name].config)
-    total = sum(
-        torch.Size(shape).numel() for key, shape in shapes.items() if not key.endswith("inv_freq")
-    )
+    total = sum(torch.Size(shape).numel() for key, shape in shapes.items() if not key.endswith("inv_freq"))
     assert total == parameter_count(RELEASED[name].config) == RELEASED[name].parameters
 
 
@@ -99,9 +97,7 @@ def cut(source: Path, folder: Path, name: str, pieces: int) -> list[Path]:
 
 
 @pytest.mark.parametrize("asked", ["net.pt.part0", "net.pt.part7", "net.pt", ""])
-def test_pieces_read_as_one(
-    evo: Path, tmp_path: Path, truth: dict[str, Tensor], asked: str
-) -> None:
+def test_pieces_read_as_one(evo: Path, tmp_path: Path, truth: dict[str, Tensor], asked: str) -> None:
     cut(evo / "evo2_tiny.pt", tmp_path, "net.pt", 11)  # part10 sorts after part9, not after part1
     assert_same(read_checkpoint(tmp_path / asked, EVO2), truth)
 
@@ -225,9 +221,7 @@ def test_unfit_tensors(tmp_path: Path, truth: dict[str, Tensor], change, message
 
 
 def test_many_faults_are_counted_and_the_first_shown(truth: dict[str, Tensor]) -> None:
-    with pytest.raises(
-        ModelError, match=r"^F: 6 tensors missing \(.*, \.\.\.\), 4 tensors unexpected"
-    ):
+    with pytest.raises(ModelError, match=r"^F: 6 tensors missing \(.*, \.\.\.\), 4 tensors unexpected"):
         layout.check(truth, replace(EVO2, pattern="SDH*SDHD"), "F")
 
 
@@ -285,10 +279,7 @@ def test_evo1_shard_missing_or_damaged(evo: Path, tmp_path: Path) -> None:
 def to_savanna(state: dict[str, Tensor], config: StripedHyenaConfig) -> dict[str, Tensor]:
     """The inverse of the published mapping; decay and gamma are drawn at random and divided out."""
     generator = torch.Generator().manual_seed(0)
-    plain = {
-        "pre_norm.scale": "input_layernorm.weight",
-        "post_norm.scale": "pre_mlp_layernorm.weight",
-    }
+    plain = {"pre_norm.scale": "input_layernorm.weight", "post_norm.scale": "pre_mlp_layernorm.weight"}
     plain |= {f"mlp.l{i}.weight": f"mlp.w{i}.weight" for i in (1, 2, 3)}
     plain |= {"projections.weight": "mixer.dense_projection.weight"}
     plain |= {f"out_filter_dense.{x}": f"mixer.dense.{x}" for x in ("weight", "bias")}
@@ -394,9 +385,7 @@ def meta_state(name: str) -> dict[str, Tensor]:
     return {key: torch.empty(shape, device="meta") for key, shape in shapes.items()}
 
 
-@pytest.mark.parametrize(
-    "name", ["evo2_7b", "evo2_1b_base", "evo2_20b", "evo2_40b", "evo2_40b_base"]
-)
+@pytest.mark.parametrize("name", ["evo2_7b", "evo2_1b_base", "evo2_20b", "evo2_40b", "evo2_40b_base"])
 def test_released_shapes_find_their_configuration(name: str, tmp_path: Path) -> None:
     config = configuration.find_config(tmp_path / "tuned.pt", meta_state(name))
     assert config == RELEASED[name].config
@@ -404,9 +393,7 @@ def test_released_shapes_find_their_configuration(name: str, tmp_path: Path) -> 
 
 def test_ambiguous_shapes_need_a_name_or_a_configuration(tmp_path: Path) -> None:
     state = meta_state("evo2_7b_262k")
-    with pytest.raises(
-        ModelError, match=r"position scale cannot be told.*put the model's config\.json"
-    ):
+    with pytest.raises(ModelError, match=r"position scale cannot be told.*put the model's config\.json"):
         configuration.find_config(tmp_path / "tuned.pt", state)
     named = configuration.find_config(tmp_path / "evo2_7b_262k.pt", state)
     assert named.position_scale == 32
@@ -416,9 +403,7 @@ def test_ambiguous_shapes_need_a_name_or_a_configuration(tmp_path: Path) -> None
 
 
 def test_checkpoint_with_its_configuration_beside(evo: Path, truth: dict[str, Tensor]) -> None:
-    state, config = configuration.read_with_config(evo / "evo2_tiny.pt")
-    assert config == EVO2
-    assert_same(state, truth)
+    assert configuration.find_config(evo / "evo2_tiny.pt", truth) == EVO2
 
 
 def test_shapes_that_tell_nothing(truth: dict[str, Tensor]) -> None:
@@ -502,3 +487,10 @@ def test_scales_missing_or_damaged(tmp_path: Path) -> None:
     torch.save({"blocks.0.projections._extra_state": io.BytesIO(b"nothing")}, path)
     with pytest.raises(ModelError, match="no FP8 scales can be read"):
         precision.read_scales(path)
+
+
+def test_a_tensor_that_is_more_than_its_file(tmp_path: Path) -> None:
+    path = tmp_path / "model.pt"
+    torch.save({"embedding_layer.weight": torch.zeros(1).expand(1 << 20, 1 << 20)}, path)
+    with pytest.raises(ModelError, match="is not stored whole"):
+        tensors_only(load_archive(path), str(path))

@@ -13,6 +13,7 @@ from torch import Tensor
 
 from genomic_models.contract import ModelError, TapContext
 from genomic_models.hf import HFModel, encode
+from genomic_models.scoring import score
 
 transformers = pytest.importorskip("transformers", reason="the extra `hf` is not installed")
 tokenizers = pytest.importorskip("tokenizers")
@@ -43,13 +44,7 @@ def gpt2(tmp_path_factory: pytest.TempPathFactory) -> Path:
     folder = tmp_path_factory.mktemp("gpt2")
     torch.manual_seed(0)
     config = transformers.GPT2Config(
-        vocab_size=8,
-        n_embd=16,
-        n_layer=3,
-        n_head=2,
-        n_positions=160,
-        bos_token_id=0,
-        eos_token_id=0,
+        vocab_size=8, n_embd=16, n_layer=3, n_head=2, n_positions=160, bos_token_id=0, eos_token_id=0
     )
     transformers.GPT2LMHeadModel(config).save_pretrained(folder)
     fast_tokenizer(folder, 1, marks=False)
@@ -95,9 +90,7 @@ def test_causal_model_equals_transformers(gpt2: Path) -> None:
         logits, hidden = reference(gpt2, "AutoModelForCausalLM", ids)
         n = len(sequence)
         torch.testing.assert_close(result.logits[row, :n], logits[0])
-        for i, name in enumerate(
-            model.layers[:-1]
-        ):  # the last hidden state is after the final norm
+        for i, name in enumerate(model.layers[:-1]):  # the last hidden state is after the final norm
             torch.testing.assert_close(result.taps[name][row, :n], hidden[i][0])
 
 
@@ -187,6 +180,29 @@ def test_sequences_that_cannot_be_read(gpt2: Path, sequences: list[str], message
         HFModel.load(f"hf:{gpt2}").forward(sequences)
 
 
+def test_one_string_is_no_batch(gpt2: Path) -> None:
+    model = HFModel.load(f"hf:{gpt2}")
+    for door in (model.tokenize, model.forward):
+        with pytest.raises(TypeError, match="one string of 4 letters, expected a list of sequences"):
+            door("ACGT")
+
+
+def test_scores_beyond_the_context(gpt2: Path) -> None:
+    """160 positions: the window after the first begins at 120, and scores from 160 on."""
+    model = HFModel.load(f"hf:{gpt2}")
+    ids = torch.randint(4, 8, (1, 200), generator=torch.Generator().manual_seed(0))
+    sequence = "".join("ACGT"[i - 4] for i in ids[0].tolist())
+    expected = []
+    for start, end, first in ((0, 160, 0), (120, 200, 39)):
+        logits, _ = reference(gpt2, "AutoModelForCausalLM", ids[:, start:end])
+        logp = logits[0, :-1].log_softmax(-1).gather(-1, ids[0, start + 1 : end, None])[:, 0]
+        expected.append(logp[first:])
+    found = score(model, [sequence])[0]
+    torch.testing.assert_close(torch.tensor(found.nats[1:]), torch.cat(expected), atol=1e-5, rtol=0)
+    with pytest.raises(ModelError, match="does not read bytes: it has no start token"):
+        score(model, [sequence], bos=True)
+
+
 class SlowTokenizer:
     """A tokenizer that keeps no offsets: 6-mers, then single letters, as NT's does."""
 
@@ -207,15 +223,11 @@ def test_spans_from_token_texts() -> None:
     ids, spans = encode(SlowTokenizer(), "ACGTACGTACGTNA", "m")
     assert len(ids) == 5
     assert spans == [(0, 0), (0, 6), (6, 12), (12, 13), (13, 14)]
-    with pytest.raises(
-        ModelError, match=r"cannot be laid on the bases \(token 2 of 3, base 0 of 12\)"
-    ):
+    with pytest.raises(ModelError, match=r"cannot be laid on the bases \(token 2 of 3, base 0 of 12\)"):
         encode(SlowTokenizer(), "AXGTACGTACGT", "m")
 
 
-def test_models_that_cannot_be_loaded(
-    gpt2: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_models_that_cannot_be_loaded(gpt2: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     with pytest.raises(ModelError, match="cannot be loaded from this folder"):
         HFModel.load(f"hf:{tmp_path}")
     for file in gpt2.iterdir():

@@ -7,7 +7,7 @@ from collections import Counter
 import numpy as np
 import pytest
 
-from genomic_models.markov import GRID, MarkovModel, encode
+from genomic_models.markov import GRID, MarkovModel
 
 COMPLEMENT = str.maketrans("ACGT", "TGCA")
 
@@ -114,10 +114,6 @@ def test_bases_before_start_are_context_only() -> None:
     sequence = random_dna(100, 2)
     expected = -model.log2_likelihood(sequence)[40:].mean()
     assert model.bits_per_base(sequence, start=40) == pytest.approx(expected)
-
-
-def test_encode() -> None:
-    assert encode("ACGTacgtNRé-").tolist() == [0, 1, 2, 3, 0, 1, 2, 3, -1, -1, -1, -1]
 
 
 def test_bad_input() -> None:

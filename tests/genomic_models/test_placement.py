@@ -20,17 +20,13 @@ def test_blocks_are_divided_in_order_and_evenly():
 
 def test_parameters_go_where_their_block_is():
     meta = torch.device("meta")
-    network = place(
-        random_model(pattern="SDH*").network, torch.bfloat16, [torch.device("cpu"), meta]
-    )
+    network = place(random_model(pattern="SDH*").network, torch.bfloat16, [torch.device("cpu"), meta])
     where = {n: p.device.type for n, p in network.named_parameters()}
     assert where["embedding_layer.weight"] == where["norm.scale"] == "cpu"
     assert {d for n, d in where.items() if n.startswith("blocks.0.")} == {"cpu"}
     assert {d for n, d in where.items() if n.startswith("blocks.3.")} == {"meta"}
     assert [p.type for p in network.places] == sorted([p.type for p in network.places])
-    assert {p.dtype for n, p in network.named_parameters() if n.endswith("poles")} == {
-        torch.float32
-    }
+    assert {p.dtype for n, p in network.named_parameters() if n.endswith("poles")} == {torch.float32}
 
 
 def test_the_residual_stream_follows_the_blocks():

@@ -2,20 +2,21 @@
 
 from __future__ import annotations
 
+import json
+from dataclasses import replace
+
 import numpy as np
 import pytest
 import torch
 from safetensors.torch import load_file
 
 from genomic_models.contract import ModelError
-from genomic_models.corpus import Corpus, reverse_complement, write_corpus
+from genomic_models.corpus import Corpus, write_corpus
 from genomic_models.pretraining import PretrainConfig, Pretrainer, learning_rate_at
 from genomic_models.striped_hyena.config import StripedHyenaConfig
 
 ARCHITECTURE = StripedHyenaConfig("evo2", "SDH*", 16, 2, 32, groups=4, context=64)
-CONFIG = PretrainConfig(
-    tokens=64 * 4 * 12, length=64, batch=4, holdout=0.2, block=256, autocast=False
-)
+CONFIG = PretrainConfig(tokens=64 * 4 * 12, length=64, batch=4, holdout=0.2, block=256, autocast=False)
 
 
 @pytest.fixture
@@ -34,11 +35,6 @@ def test_corpus_round_trip(corpus, tmp_path):
     assert bytes(again.letters[:10]) == b"ACCGTTTGAN"
     rows = again.read(np.array([0, 0]), 10, np.array([False, True]))
     assert [bytes(r) for r in rows] == [b"ACCGTTTGAN", b"NTCAAACGGT"]
-
-
-def test_reverse_complement_knows_iupac():
-    letters = np.frombuffer(b"ACGTRYSWKMBDHVN", dtype=np.uint8)
-    assert bytes(reverse_complement(letters)) == b"NBDHVKMWSRYACGT"
 
 
 @pytest.mark.parametrize("phase", [0, 17, 63])
@@ -85,12 +81,35 @@ def test_another_corpus_is_refused(corpus, tmp_path):
         Pretrainer(ARCHITECTURE, CONFIG, other, tmp_path / "run")
 
 
-def test_schedule_rises_then_falls_to_zero():
-    config = PretrainConfig(tokens=2048 * 4 * 100, warmup=0.1)
+def test_schedule_rises_stays_and_falls_to_zero():
+    config = PretrainConfig(tokens=2048 * 4 * 100, warmup=2048 * 4 * 10, decay=0.2)
     assert learning_rate_at(0, config) == pytest.approx(0.1)
-    assert learning_rate_at(9, config) == pytest.approx(1.0)
-    assert learning_rate_at(55, config) == pytest.approx(0.5)
+    assert learning_rate_at(9, config) == learning_rate_at(80, config) == pytest.approx(1.0)
+    assert learning_rate_at(85, config) == pytest.approx(0.5)  # 1 - sqrt(5 / 20)
     assert learning_rate_at(100, config) == pytest.approx(0.0)
+    short = PretrainConfig(tokens=2048 * 4 * 20, warmup=2048 * 4 * 10)
+    assert learning_rate_at(1, short) == pytest.approx(1.0)
+
+
+def test_the_length_of_a_run_is_open_until_the_rate_falls(corpus, tmp_path):
+    planned = replace(CONFIG, warmup=256)
+    longer = replace(planned, tokens=2 * planned.tokens)
+    for name, config in {"whole": planned, "shortened": longer}.items():
+        first = Pretrainer(ARCHITECTURE, config, corpus, tmp_path / name)
+        first.run(should_stop=lambda first=first: first.step >= 5)
+        Pretrainer(ARCHITECTURE, planned, corpus, tmp_path / name).run()
+    a, b = (load_file(tmp_path / name / "model.safetensors") for name in ("whole", "shortened"))
+    assert all(torch.equal(a[k], b[k]) for k in a)
+
+
+def test_a_run_goes_on_with_longer_windows(corpus, tmp_path):
+    first = Pretrainer(ARCHITECTURE, CONFIG, corpus, tmp_path / "run")
+    first.run(should_stop=lambda: first.step >= 5)
+    architecture, config = replace(ARCHITECTURE, context=128), replace(CONFIG, length=128, batch=2)
+    progress = []
+    Pretrainer(architecture, config, corpus, tmp_path / "run").run(progress.append)
+    assert [p.tokens for p in progress] == [256 * step for step in range(6, 13)]
+    assert json.loads((tmp_path / "run" / "config.json").read_text())["context"] == 128
 
 
 def test_empty_corpus_is_refused(tmp_path):

@@ -64,9 +64,8 @@ def test_layer_kinds(name: str, letter: str, where: list[int]) -> None:
     assert [i for i, kind in enumerate(pattern) if kind == letter] == where
 
 
-def test_memory_and_fp8() -> None:
-    assert RELEASED["evo2_7b"].bf16_bytes == 13_163_445_760
-    assert RELEASED["evo2_7b"].fp32_bytes == 26_326_891_520
+def test_parameters_and_fp8() -> None:
+    assert RELEASED["evo2_7b"].parameters == 6_581_722_880
     needing = {name for name, model in RELEASED.items() if model.config.fp8_projections}
     assert needing == {"evo2_1b_base", "evo2_20b", "evo2_40b", "evo2_40b_base"}
     assert all(("need FP8" in model.fp8) == (name in needing) for name, model in RELEASED.items())

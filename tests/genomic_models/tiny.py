@@ -15,9 +15,7 @@ from genomic_models.striped_hyena.placement import place
 EVO2 = StripedHyenaConfig(
     "evo2", "SDH*SDH*", 64, 4, 176, groups=8, medium_groups=16, position_scale=4, context=1024
 )
-EVO1 = StripedHyenaConfig(
-    "evo1", "HH*HH*", 64, 4, 176, groups=64, state=8, position_scale=16, context=512
-)
+EVO1 = StripedHyenaConfig("evo1", "HH*HH*", 64, 4, 176, groups=64, state=8, position_scale=16, context=512)
 FILES = {"evo2": "evo2_tiny.state_dict.safetensors", "evo1": "evo1_tiny.hf_state_dict.safetensors"}
 
 

@@ -3,13 +3,18 @@
 from __future__ import annotations
 
 import json
+import os
+import subprocess
+import sys
 from pathlib import Path
 
+import pytest
 from safetensors.torch import save_file
 
 from genomic_models.striped_hyena.config import StripedHyenaConfig
 from genomic_models.striped_hyena.network import StripedHyena, initialise
-from workbench.config import (
+from tests.conftest import ROOT, made_once
+from workbench.study.config import (
     ControlConfig,
     InputConfig,
     ModelConfig,
@@ -19,6 +24,7 @@ from workbench.config import (
     StudyConfig,
     WindowConfig,
 )
+from workbench.study.study import Study
 
 
 def write_model(folder: Path, seed: int = 0) -> Path:
@@ -27,9 +33,7 @@ def write_model(folder: Path, seed: int = 0) -> Path:
     network = initialise(StripedHyena(config), seed)
     folder.mkdir(parents=True)
     (folder / "config.json").write_text(json.dumps(config.to_dict()))
-    save_file(
-        {k: v.contiguous() for k, v in network.state_dict().items()}, folder / "model.safetensors"
-    )
+    save_file({k: v.contiguous() for k, v in network.state_dict().items()}, folder / "model.safetensors")
     return folder
 
 
@@ -46,3 +50,22 @@ def small_config(samples: Path, model: Path, seed: int = 0) -> StudyConfig:
         controls=ControlConfig(bases=4_000),
         run=RunConfig(seed=seed, shard_bases=2_400),
     )
+
+
+def run_apart(study: Study) -> None:
+    """Run a study in a process of its own: what tests before did to the threads of this one changes sums."""
+    command = [sys.executable, "-P", "-m", "workbench", "run", str(study.folder)]
+    subprocess.run(command, check=True, capture_output=True, env=os.environ | {"PYTHONPATH": str(ROOT)})
+
+
+def finished_study(factory: pytest.TempPathFactory) -> Path:
+    """Folder of a study of ``small_config``, run to its report; its model lies in ``tiny`` beside it.
+
+    To be read, or copied: all tests of a run have the same one.
+    """
+
+    def make(folder: Path) -> None:
+        config = small_config(ROOT / "data_samples", write_model(folder / "tiny"))
+        run_apart(Study.create(folder / "done", config))
+
+    return made_once(factory, "finished", make) / "done"

@@ -6,8 +6,6 @@ and gives back the dense arrays that the feature files were made from, for brute
 
 from __future__ import annotations
 
-import hashlib
-from dataclasses import asdict
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -18,10 +16,12 @@ import torch
 from feature_mining.feature_map import from_dense
 from feature_mining.sae.config import SAEConfig
 from feature_mining.sae.model import SparseAutoencoder
-from workbench.config import InputConfig, SplitConfig, StudyConfig, WindowConfig
-from workbench.feature_store import Origin, StrandMap, shard_path, write_shard
-from workbench.manifest import Manifest, hash_file, versions
-from workbench.study import Study
+from genomic_models import load
+from workbench.genome.interval import Block, Interval
+from workbench.study.config import InputConfig, SplitConfig, StudyConfig, WindowConfig
+from workbench.study.feature_store import Origin, StrandMap, shard_path, write_shard
+from workbench.study.manifest import Manifest, ModelLock, hash_file, versions
+from workbench.study.study import Study
 
 N_FEATURES = 20
 DEAD = 19
@@ -31,7 +31,7 @@ CONTIGS = {"chrA": 3000, "chrB": 1500}
 GAP_OF_N = ("chrA", 1000, 1040)
 SHARD = 1200
 LAYER = "blocks.3"
-WEIGHTS = hashlib.sha256(b"synthetic model").hexdigest()
+WEIGHTS = load("mini").weights_hash
 GENES = [
     ("chrA", 200, 800, "+"),
     ("chrA", 900, 1300, "-"),
@@ -170,24 +170,23 @@ def _manifest(study: Study) -> Manifest:
     for chrom, length in CONTIGS.items():
         cuts = [0, length // 2, 3 * length // 4, length]
         for name, start, end in zip(("train", "select", "report"), cuts, cuts[1:], strict=False):
-            split.append({"chrom": chrom, "start": start, "end": end, "split": name})
+            split.append(Block(chrom, start, end, name))
         for start in range(0, length, SHARD):
-            shards.append({"chrom": chrom, "start": start, "end": min(start + SHARD, length)})
+            shards.append(Interval(chrom, start, min(start + SHARD, length)))
     return Manifest(
-        model={
-            "name": "mini",
-            "weights_hash": WEIGHTS,
-            "layer": LAYER,
-            "d_model": D_MODEL,
-            "dtype": "float32",
-            "context": 2048,
-            "tokenizer": "bytes",
-            "pretraining": "none: a synthetic study",
-        },
+        model=ModelLock(
+            name="mini",
+            weights_hash=WEIGHTS,
+            layer=LAYER,
+            d_model=D_MODEL,
+            dtype="float32",
+            context=2048,
+            pretraining="none: a synthetic study",
+        ),
         windows={"window": 512, "warmup": WARMUP, "batch": 2},
         contigs=dict(CONTIGS),
         circular=[],
-        inputs={what: asdict(hash_file(Path(path))) for what, path in named.items()},
+        inputs={what: hash_file(Path(path)) for what, path in named.items()},
         split=split,
         shards=shards,
         seeds={"seed": 0},
@@ -247,8 +246,7 @@ def _dense(sequences: dict[str, str], rng: np.random.Generator) -> Dense:
 def _write_features(study: Study, dense: Dense, origin: Origin) -> None:
     folder = study.folder / "features"
     folder.mkdir(exist_ok=True)
-    for i, shard in enumerate(study.manifest.shards):
-        chrom, start, end = shard["chrom"], shard["start"], shard["end"]
+    for i, (chrom, start, end) in enumerate(study.manifest.shards):
         strands = {}
         for strand in "+-":
             values, callable_ = dense[chrom, strand]
@@ -330,7 +328,9 @@ def _tracks(associations: pd.DataFrame, rng: np.random.Generator) -> pd.DataFram
             "random_feature": int(rng.integers(N_FEATURES)),
             "pca": int(rng.integers(D_MODEL)),
             "pca_sign": -1,
-            "sample_intervals": 3,
+            "sample_intervals": 30,
+            "sample_blocks": 12,
+            "copied_share": 0.0,
             "layer_ap_lift": 0.9,
         }
         short = {"learnt": 0.2, "raw neuron as good": 0.0, "composition": -0.05}
@@ -421,12 +421,9 @@ def _examples(sequences: dict[str, str], dense: Dense) -> tuple[pd.DataFrame, pd
             logos.append((feature, i - 25, *share, bits, len(windows)))
     return (
         pd.DataFrame(
-            examples,
-            columns=["feature", "rank", "chrom", "position", "strand", "value", "sequence"],
+            examples, columns=["feature", "rank", "chrom", "position", "strand", "value", "sequence"]
         ),
-        pd.DataFrame(
-            logos, columns=["feature", "position", "A", "C", "G", "T", "information", "n"]
-        ),
+        pd.DataFrame(logos, columns=["feature", "position", "A", "C", "G", "T", "information", "n"]),
     )
 
 
@@ -440,6 +437,7 @@ def quality() -> dict[str, Any]:
         "l2_ratio": 0.9,
         "relative_bias": 0.98,
         "l0": 4.1,
+        "l0_training": 4.0,
         "k": 4,
         "dead_fraction": 1 / N_FEATURES,
         "over_dense_fraction": 0.0,
@@ -452,7 +450,17 @@ def quality() -> dict[str, Any]:
             "mean": 2.1,
             "recovered_zero": (2.4 - 1.9) / (2.4 - 1.88),
             "recovered_mean": (2.1 - 1.9) / (2.1 - 1.88),
+            "kl_sae": 0.021,
             "bases": 2200,
+        },
+        "bits_by_class": {
+            "coding": {
+                "clean": 1.85,
+                "sae": 1.86,
+                "mean": 2.0,
+                "recovered_mean": (2.0 - 1.86) / (2.0 - 1.85),
+                "bases": 1200,
+            }
         },
         "density": {"edges": edges.tolist(), "counts": [0, 1, 1, 2, 6, 7, 2, 0]},
         "shift": {
@@ -461,6 +469,13 @@ def quality() -> dict[str, Any]:
             "position": position,
             "activation": [0.4 * float(np.exp(-p / 60)) for p in position],
             "features": [0.6 * float(np.exp(-p / 60)) for p in position],
+            "after_warmup": {"activation": 0.02, "features": 0.03},
+        },
+        "strands": {"base": {"median": 0.31}, "bin": {"median": 0.62}},
+        "dictionary": {
+            "decoder_cosine": {"p95": 0.7},
+            "encoder_cosine": {"p95": 0.6},
+            "encoder_decoder_cosine": {"median": 0.9},
         },
     }
 
@@ -497,7 +512,6 @@ def training() -> dict[str, Any]:
         "dead_at_end": 1,
         "seconds": 12.5,
         "history": [
-            {"step": s, "mse": 0.19 + 0.8 * float(np.exp(-s / 200)), "l0": 4.0, "dead": 1}
-            for s in steps
+            {"step": s, "mse": 0.19 + 0.8 * float(np.exp(-s / 200)), "l0": 4.0, "dead": 1} for s in steps
         ],
     }

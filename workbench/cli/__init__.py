@@ -1,27 +1,42 @@
-"""The command line. ``workbench --help`` imports nothing heavy; commands import what they need."""
+"""The command line.
+
+``workbench --help`` imports nothing heavy: an import inside a command names the library that it keeps out.
+"""
 
 from __future__ import annotations
 
-import errno
+import io
+import os
 import sys
+from collections.abc import Callable
+from importlib.metadata import version
+from typing import Annotated
 
 import typer
 
+from genomic_models.errors import ModelError
 from workbench.cli import app as browser
 from workbench.cli import (
     audit,
     demo,
+    experiments,
     export,
     formats,
     jobs,
+    judge,
     models,
     pretrain,
     quality,
     score,
     study,
     variants,
+    write,
 )
+from workbench.cli.command import Command
 from workbench.errors import InputError
+from workbench.files.atomic import refusal
+from workbench.interruption import Stopped
+from workbench.wording import visible
 
 app = typer.Typer(
     name="workbench",
@@ -35,60 +50,79 @@ app = typer.Typer(
         " [bold]workbench run[/] DIR, open DIR/report.html."
     ),
 )
-app.command("demo")(demo.demo)
-app.command("new")(study.new)
-app.command("run")(study.run)
-app.command("quality")(quality.quality)
-app.command("shard")(study.shard)
-app.command("reduce")(study.reduce)
-app.command("status")(jobs.status)
-app.command("submit")(jobs.submit)
-app.command("retry")(jobs.retry)
-app.command("cancel")(jobs.cancel)
-app.command("logs")(jobs.logs)
-app.command("doctor")(jobs.doctor)
-app.command("versions", hidden=True)(jobs.versions)
-app.command("audit")(audit.audit)
-app.command("export")(export.export)
-app.command("import-sae")(formats.import_sae)
-app.command("export-sae")(formats.export_sae)
-app.command("models")(models.models)
-app.command("score")(score.score)
-app.command("variants")(variants.variants)
-app.command("pretrain")(pretrain.pretrain)
-app.command("app")(browser.app)
+COMMANDS: dict[str, Callable[..., None]] = {
+    "demo": demo.demo,
+    "new": study.new,
+    "run": study.run,
+    "quality": quality.quality,
+    "shard": study.shard,
+    "reduce": study.reduce,
+    "verify": study.verify,
+    "trust": study.trust,
+    "status": jobs.status,
+    "submit": jobs.submit,
+    "retry": jobs.retry,
+    "cancel": jobs.cancel,
+    "logs": jobs.logs,
+    "doctor": jobs.doctor,
+    "audit": audit.audit,
+    "attribute": experiments.attribute,
+    "steer": experiments.steer,
+    "experiments": experiments.experiments,
+    "export": export.export,
+    "import-sae": formats.import_sae,
+    "export-sae": formats.export_sae,
+    "models": models.models,
+    "score": score.score,
+    "judge": judge.judge,
+    "variants": variants.variants,
+    "write": write.write,
+    "pretrain": pretrain.pretrain,
+    "app": browser.app,
+}
+for name, function in COMMANDS.items():
+    app.command(name, cls=Command)(function)
+app.command("versions", hidden=True, cls=Command)(jobs.versions)
 
-_FULL = {errno.ENOSPC: "the disk is full", errno.EDQUOT: "the disk quota is used up"}
-_FULL |= {errno.EROFS: "the folder is read-only", errno.EACCES: "permission denied"}
+
+def _print_version(asked: bool) -> None:
+    if asked:
+        print(version("genomics-workbench"))
+        raise typer.Exit
+
+
+@app.callback()
+def _options(
+    version: Annotated[
+        bool, typer.Option("--version", help="Print the version.", callback=_print_version, is_eager=True)
+    ] = False,
+) -> None: ...
 
 
 def main() -> None:
     """Run the command line; a mistake in the input ends in one sentence and exit status 2."""
+    for stream in (sys.stdout, sys.stderr):
+        # What a terminal has no letters for is no reason to fail.
+        if isinstance(stream, io.TextIOWrapper):
+            stream.reconfigure(errors="backslashreplace")
+    # Processes that this one starts, and theirs, import nothing from the current folder.
+    os.environ["PYTHONSAFEPATH"] = "1"
     try:
         app()
-    except InputError as error:
+    except (InputError, ModelError) as error:
         _stop(str(error))
     except OSError as error:
-        if error.errno not in _FULL:
+        sentence = refusal(error)
+        if not sentence and error.filename is None:
             raise
-        where = f"{error.filename}: " if error.filename else ""
-        _stop(f"{where}{_FULL[error.errno]}; free space or choose another folder, then run again")
-    except ValueError as error:
-        # ModelError is a ValueError; its class is looked up by name so that torch is not imported.
-        if type(error).__name__ != "ModelError":
-            raise
-        _stop(str(error))
-    except Exception as error:
-        # Looked up by name, as below: the module is not imported for `--help`.
-        if type(error).__name__ != "Stopped":
-            raise
-        print("stopped by a signal; run the same command again to go on", file=sys.stderr)
-        sys.exit(85)
-    except KeyboardInterrupt:
-        print("stopped; run the same command again to go on", file=sys.stderr)
-        sys.exit(130)
+        _stop(sentence or f"{error.filename}: {error.strerror}")
+    except Stopped as stopped:
+        print(f"workbench: {stopped}", file=sys.stderr)
+        sys.stdout.flush()
+        # At once: Python takes seconds to put PyTorch and others away, and whoever asked does not wait.
+        os._exit(stopped.status)
 
 
 def _stop(text: str) -> None:
-    print(f"workbench: {text}", file=sys.stderr)
+    print(f"workbench: {visible(text)}", file=sys.stderr)
     sys.exit(2)

@@ -8,6 +8,10 @@ from typing import Annotated
 
 import typer
 
+from workbench.progress import showing
+from workbench.report.render import write_audit
+from workbench.study.study import Study
+
 
 def audit(
     folder: Annotated[Path, typer.Argument(help="Folder of the study.", metavar="DIR")],
@@ -21,11 +25,8 @@ def audit(
     run first. Flags of every feature are in the catalog, their numbers in the table `audit`. Sequence files
     that the model was trained on can be given in study.toml under [audit] corpus.
     """
-    from workbench.progress import showing
-    from workbench.report import write_audit
-    from workbench.report.context import gather
-    from workbench.report.discovery import findings, gather_discovery
-    from workbench.study import Study
+    from workbench.report.context import gather  # pandas
+    from workbench.report.discovery import findings, gather_discovery  # pandas, SciPy
 
     study = Study.open(folder)
     with showing() as progress:

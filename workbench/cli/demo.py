@@ -7,6 +7,9 @@ from typing import Annotated
 
 import typer
 
+from workbench.progress import showing
+from workbench.setup.demo import run_demo
+
 
 def demo(
     out: Annotated[Path, typer.Option(help="Folder of the study to make.")] = Path("demo-study"),
@@ -19,9 +22,6 @@ def demo(
     samples over four genes, and writes OUT/report.html. A few minutes on two cores. Run it again after
     a stop and it goes on.
     """
-    from workbench.demo import run_demo
-    from workbench.progress import showing
-
     with showing() as progress:
         study = run_demo(out, seed, progress)
     print(f"report: {study.folder / 'report.html'}")

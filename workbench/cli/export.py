@@ -7,6 +7,11 @@ from typing import Annotated
 
 import typer
 
+from workbench.errors import InputError
+from workbench.progress import showing
+from workbench.study.damage import refuse_damage
+from workbench.study.study import Study
+
 
 def export(
     folder: Annotated[Path, typer.Argument(help="Folder of the study.", metavar="DIR")],
@@ -35,9 +40,7 @@ def export(
     ],
     features: Annotated[
         str | None,
-        typer.Option(
-            help="Feature numbers, as in 12,40. Default: all rows; the tracks' best features."
-        ),
+        typer.Option(help="Feature numbers, as in 12,40. Default: all rows; the tracks' best features."),
     ] = None,
     strand: Annotated[
         str, typer.Option(help="both, + or -: strand that the model read (activations).")
@@ -50,6 +53,14 @@ def export(
             metavar="PLACE",
         ),
     ] = None,
+    spreadsheet_safe: Annotated[
+        bool,
+        typer.Option(
+            "--spreadsheet-safe",
+            help="TSV: an apostrophe before text that a spreadsheet would take for a formula, as it begins"
+            " with = + - or @.",
+        ),
+    ] = False,
 ) -> None:
     """Write a study's results for a table reader or a genome browser.
 
@@ -71,21 +82,17 @@ def export(
 
     A base is active at the threshold that was frozen for the feature's best track. Bases for which the
     model has no full context are gaps, not zeros. Without --features, activations are those of the
-    best feature of every track that is distinguishable from chance (of every track, if none is).
+    best feature of every track that was tested and stands out from chance (of every track, if none does).
     """
-    from workbench.errors import InputError
-    from workbench.export import export as write
-    from workbench.progress import showing
-    from workbench.study import Study
+    from workbench.export import export as write  # PyTorch
 
     try:
         numbers = None if features is None else [int(part) for part in features.split(",")]
     except ValueError:
-        raise InputError(
-            f"--features {features}: expected numbers, as in --features 12,40"
-        ) from None
+        raise InputError(f"--features {features}: expected numbers, as in --features 12,40") from None
     study = Study.open(folder)
+    refuse_damage(study)
     with showing() as progress:
-        written = write(study, what, format, out, numbers, strand, progress, at)
+        written = write(study, what, format, out, numbers, strand, progress, at, spreadsheet_safe)
     for path in written:
         print(path)

@@ -7,17 +7,16 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from workbench.errors import InputError
+from workbench.study.study import CONFIG
+
 if TYPE_CHECKING:
     import numpy as np
 
 
 def import_sae(
-    path: Annotated[
-        Path, typer.Argument(help="Folder of an autoencoder, or a .pt file.", metavar="PATH")
-    ],
-    to: Annotated[
-        list[Path], typer.Option(help="New folder, or a study. Repeatable; none only looks.")
-    ] = [],  # noqa: B006
+    path: Annotated[Path, typer.Argument(help="Folder of an autoencoder, or a .pt file.", metavar="PATH")],
+    to: Annotated[list[Path], typer.Option(help="New folder, or a study. Repeatable; none only looks.")] = [],  # noqa: B006
 ) -> None:
     """Read an autoencoder of SAELens, dictionary_learning, sparsify, InterPLM, InterProt or Evo 2.
 
@@ -30,10 +29,8 @@ def import_sae(
     are folded in exactly; what normalises each activation by itself stays as it is. Transcoders can be
     converted, not used in a study. What cannot be represented is refused. No code stored in a file is run.
     """
-    from feature_mining.sae.formats import detect, read
-    from workbench.errors import InputError
-    from workbench.stages.imported import use_in_study
-    from workbench.study import CONFIG
+    from feature_mining.sae.formats import detect, read  # PyTorch
+    from workbench.analysis.imported_sae import use_in_study  # PyTorch
 
     try:
         name, imported = detect(path), read(path)
@@ -61,12 +58,9 @@ def import_sae(
 
 
 def export_sae(
-    folder: Annotated[
-        Path, typer.Argument(help="Study, or folder of an autoencoder.", metavar="DIR")
-    ],
+    folder: Annotated[Path, typer.Argument(help="Study, or folder of an autoencoder.", metavar="DIR")],
     format: Annotated[
-        str,
-        typer.Option(help="saelens, saelens_pre6, dictionary_learning, sparsify, interplm."),
+        str, typer.Option(help="saelens, saelens_pre6, dictionary_learning, sparsify, interplm.")
     ],
     out: Annotated[Path, typer.Option(help="New folder to write.")],
 ) -> None:
@@ -76,8 +70,7 @@ def export_sae(
 
     For SAELens, a study that was judged (workbench quality) adds how often its features fire.
     """
-    from feature_mining.sae.formats import read, write
-    from workbench.errors import InputError
+    from feature_mining.sae.formats import read, write  # PyTorch
 
     source = folder / "sae" if (folder / "sae").is_dir() else folder
     try:
@@ -92,7 +85,7 @@ def export_sae(
 
 def _density(folder: Path) -> np.ndarray | None:
     """Share of held-out positions at which each feature of a study fires, if it was measured."""
-    import pandas as pd
+    from workbench.files.parquet import read_parquet  # pandas
 
     path = folder / "tables" / "quality_features.parquet"
-    return pd.read_parquet(path)["density"].to_numpy() if path.is_file() else None
+    return read_parquet(path)["density"].to_numpy() if path.is_file() else None

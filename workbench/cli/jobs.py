@@ -4,38 +4,44 @@ from __future__ import annotations
 
 import json
 import time
+from collections import Counter
+from dataclasses import asdict, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
+from rich.console import Console
+from rich.text import Text
+
+from workbench.cli.tables import show
+from workbench.errors import InputError
+from workbench.files.settings import sentence
+from workbench.progress import showing
+from workbench.study.config import JobConfig, ModelConfig
+from workbench.study.failures import KINDS
+from workbench.study.ledger import read_events
+from workbench.study.study import CONFIG, Study
+from workbench.study.trust import refuse_untrusted, risky_jobs, risky_model
+from workbench.wording import visible
 
 if TYPE_CHECKING:
     from workbench.engines.survey import Standing
-    from workbench.study import Study
 
 Folder = Annotated[Path, typer.Argument(help="Folder of the study.", metavar="DIR")]
 
 
 def submit(
     folder: Folder,
-    scheduler: Annotated[
-        str | None, typer.Option(help="slurm, pbs, torque, lsf, sge; default: the one found here.")
-    ] = None,
-    tasks: Annotated[int | None, typer.Option(help="Tasks of each stage's array.")] = None,
-    max_running: Annotated[
-        int | None, typer.Option(help="Tasks that may run at once; 0: all.")
-    ] = None,
-    partition: Annotated[str | None, typer.Option(help="Partition or queue.")] = None,
-    account: Annotated[str | None, typer.Option(help="Account or project.")] = None,
-    time: Annotated[str | None, typer.Option(help="Wall time of a task, as 4:00:00.")] = None,
-    mem: Annotated[str | None, typer.Option(help="Memory of a task, as 32G.")] = None,
-    cpus: Annotated[int | None, typer.Option(help="Cores of a task.")] = None,
-    gpus: Annotated[
-        int | None, typer.Option(help="GPUs of a task, in stages that run the model.")
-    ] = None,
-    warning: Annotated[
-        int | None, typer.Option(help="Seconds before its end at which a task saves its state.")
-    ] = None,
+    scheduler: Annotated[str | None, typer.Option(help=sentence(JobConfig, "scheduler"))] = None,
+    tasks: Annotated[int | None, typer.Option(help=sentence(JobConfig, "tasks"))] = None,
+    max_running: Annotated[int | None, typer.Option(help=sentence(JobConfig, "max_running"))] = None,
+    partition: Annotated[str | None, typer.Option(help=sentence(JobConfig, "partition"))] = None,
+    account: Annotated[str | None, typer.Option(help=sentence(JobConfig, "account"))] = None,
+    time: Annotated[str | None, typer.Option(help=sentence(JobConfig, "time"))] = None,
+    mem: Annotated[str | None, typer.Option(help=sentence(JobConfig, "memory"))] = None,
+    cpus: Annotated[int | None, typer.Option(help=sentence(JobConfig, "cpus"))] = None,
+    gpus: Annotated[int | None, typer.Option(help=sentence(JobConfig, "gpus"))] = None,
+    warning: Annotated[int | None, typer.Option(help=sentence(JobConfig, "warning"))] = None,
     setup: Annotated[
         list[str] | None, typer.Option(help="Shell line run first in every job. Repeatable.")
     ] = None,
@@ -43,20 +49,17 @@ def submit(
         list[str] | None,
         typer.Option(help="Option passed to the scheduler, as --constraint=a100. Repeatable."),
     ] = None,
-    python: Annotated[
-        str | None, typer.Option(help="Python of the workers; default: this.")
-    ] = None,
-    container: Annotated[str | None, typer.Option(help="Apptainer image to run in.")] = None,
-    scratch: Annotated[str | None, typer.Option(help="Folder for temporary files.")] = None,
+    python: Annotated[str | None, typer.Option(help="Python of the workers; default: this.")] = None,
+    container: Annotated[str | None, typer.Option(help=sentence(JobConfig, "container"))] = None,
+    scratch: Annotated[str | None, typer.Option(help=sentence(JobConfig, "scratch"))] = None,
     until: Annotated[str | None, typer.Option(help="Stop after this stage.")] = None,
-    dry_run: Annotated[
-        bool, typer.Option("--dry-run", help="Print the scripts; queue nothing.")
-    ] = False,
+    experiment: Annotated[
+        str, typer.Option(help="Queue this experiment of a finished study (`workbench experiments`).")
+    ] = "",
+    dry_run: Annotated[bool, typer.Option("--dry-run", help="Print the scripts; queue nothing.")] = False,
     estimate: Annotated[
         bool,
-        typer.Option(
-            "--estimate", help="Measure a probe here; print hours, memory, disk; queue nothing."
-        ),
+        typer.Option("--estimate", help="Measure a probe here; print hours, memory, disk; queue nothing."),
     ] = False,
 ) -> None:
     """Queue a study on a cluster: an array of jobs for each stage, and a job that merges it.
@@ -64,12 +67,8 @@ def submit(
     What is not given is taken from [jobs] in study.toml. Inputs are checked here first (stage plan). Run it
     again after anything went wrong: only what is missing is queued.
     """
-    from dataclasses import replace
-
-    from workbench import submission
-    from workbench.engines.local import run
-    from workbench.progress import showing
-    from workbench.study import Study
+    from workbench.engines import submission  # PyTorch
+    from workbench.engines.local import run  # PyTorch
 
     study = Study.open(folder)
     given: dict[str, Any] = {
@@ -89,7 +88,11 @@ def submit(
         "container": container,
         "scratch": scratch,
     }
-    settings = replace(study.config.jobs, **{k: v for k, v in given.items() if v is not None})
+    own = study.config.jobs
+    # What is typed here is the user's word already.
+    typed = {key: type(getattr(own, key))() for key in given if given[key] is not None}
+    refuse_untrusted(study.folder, risky_jobs(replace(own, **typed)))
+    settings = replace(own, **{k: v for k, v in given.items() if v is not None})
     replace(study.config, jobs=settings).check()
     if not study.planned:
         with showing() as progress:
@@ -98,47 +101,42 @@ def submit(
         _estimate(study, settings.tasks, settings.gpus)
         return
     if dry_run:
-        for name, script in submission.render(study, settings, until):
+        for name, script in submission.render(study, settings, until, experiment):
             print(f"# ---- {name}\n{script}")
         return
-    _announce(study, submission.submit(study, settings, until=until))
+    _announce(study, submission.submit(study, settings, until=until, experiment=experiment))
 
 
 def _estimate(study: Study, tasks: int, gpus: int) -> None:
     """Print what the whole study would cost, from a probe on this machine."""
-    from rich.console import Console
-    from rich.table import Table
-
-    from workbench.cost import estimate
-    from workbench.progress import showing
+    from workbench.engines.estimate import estimate  # PyTorch
 
     with showing() as progress:
         cost = estimate(study, progress)
-    table = Table("stage", "units", "units/s, one worker", "hours, one worker")
-    for s in cost.stages:
-        table.add_row(
-            s.stage,
-            f"{s.units:,} {s.unit}" if s.units else "",
-            f"{s.rate:,.0f}" if s.rate else "",
-            f"{s.seconds / 3600:,.3f}",
-        )
-    Console().print(table)
-    print(
-        f"one worker: {cost.seconds / 3600:,.2f} h; {tasks} tasks: {cost.hours(tasks):,.2f} h, queue apart"
+    show(
+        ("stage", "units", "units/s, one worker", "hours, one worker"),
+        [
+            (
+                s.stage,
+                f"{s.units:,} {s.unit}" if s.units else "",
+                f"{s.rate:,.0f}" if s.rate else "",
+                f"{s.seconds / 3600:,.3f}",
+            )
+            for s in cost.stages
+        ],
     )
+    print(f"one worker: {cost.seconds / 3600:,.2f} h; {tasks} tasks: {cost.hours(tasks):,.2f} h, queue apart")
     if gpus:
         busy = sum(s.seconds for s in cost.stages if s.model) / 3600
         print(f"GPU hours: {busy * gpus:,.2f}")
     memory = f"memory of a worker {cost.memory / 1e9:.1f} GB"
     memory += f", of its GPU {cost.gpu_memory / 1e9:.1f} GB" if cost.gpu_memory else ""
-    print(
-        f"{memory}; disk {cost.disk / 1e9:.2f} GB (measured by a probe of {cost.probe_seconds:.0f} s here)"
-    )
+    print(f"{memory}; disk {cost.disk / 1e9:.2f} GB (measured by a probe of {cost.probe_seconds:.0f} s here)")
 
 
 def doctor(
     folder: Annotated[
-        Path, typer.Argument(help="A study, or the folder where studies will be.", metavar="[DIR]")
+        Path, typer.Argument(help="A study, or the folder where studies will be.", metavar="DIR")
     ] = Path(),
     scheduler: Annotated[str, typer.Option(help="Scheduler to look for.")] = "",
     model: Annotated[str, typer.Option(help="Model to load; default: the study's, or mini.")] = "",
@@ -149,17 +147,13 @@ def doctor(
 
     Exit status 1 if a check failed.
     """
-    from dataclasses import asdict, replace
-
-    from rich.console import Console
-
-    from workbench.config import ModelConfig
-    from workbench.doctor import examine
-    from workbench.study import CONFIG, Study
+    from workbench.engines.doctor import examine  # PyTorch
 
     settings = Study.open(folder).config.model if (folder / CONFIG).exists() else ModelConfig()
+    if not model:
+        refuse_untrusted(folder, risky_model(settings))
     settings = replace(settings, name=model or settings.name, device=device or settings.device)
-    marks = {"ok": "[green]✓[/]", "warning": "[yellow]![/]", "failed": "[red]✗[/]"}
+    marks = {"ok": ("✓", "green"), "warning": ("!", "yellow"), "failed": ("✗", "red")}
     failed = False
     for finding in examine(folder, settings, scheduler):
         failed |= finding.state == "failed"
@@ -167,9 +161,8 @@ def doctor(
             print(json.dumps(asdict(finding)))
             continue
         advice = f"; {finding.advice}" if finding.advice else ""
-        Console(soft_wrap=True).print(
-            f"{marks[finding.state]} {finding.check}: {finding.found}{advice}", highlight=False
-        )
+        said = visible(f" {finding.check}: {finding.found}{advice}")
+        Console(soft_wrap=True).print(Text.assemble(marks[finding.state], said))
     if failed:
         raise typer.Exit(1)
 
@@ -189,10 +182,7 @@ def retry(
     only: Annotated[str, typer.Option(help="Kinds of failure, as oom,timeout; default: all.")] = "",
 ) -> None:
     """Queue shards that failed or were lost again, with the last settings."""
-    from workbench import submission
-    from workbench.errors import InputError
-    from workbench.failures import KINDS
-    from workbench.study import Study
+    from workbench.engines import submission  # PyTorch
 
     kinds = [k.strip() for k in only.split(",") if k.strip()]
     for kind in kinds:
@@ -204,8 +194,7 @@ def retry(
 
 def cancel(folder: Folder) -> None:
     """End all jobs of the study, waiting or running. Finished shards are kept."""
-    from workbench import submission
-    from workbench.study import Study
+    from workbench.engines import submission  # PyTorch
 
     ended = submission.cancel(Study.open(folder))
     print(f"cancelled {', '.join(ended)}" if ended else "no jobs of this study are in the queue")
@@ -214,34 +203,29 @@ def cancel(folder: Folder) -> None:
 def logs(
     folder: Folder,
     stage: Annotated[str | None, typer.Option(help="Only this stage.")] = None,
-    failed: Annotated[
-        bool, typer.Option("--failed", help="Only failures, with their tracebacks.")
-    ] = False,
+    failed: Annotated[bool, typer.Option("--failed", help="Only failures, with their tracebacks.")] = False,
     last: Annotated[int, typer.Option("--last", "-n", help="Lines from the end.", min=1)] = 30,
 ) -> None:
     """Show what happened: a line for each shard; failures with the last lines their jobs printed."""
-    from workbench.ledger import read_events
-    from workbench.study import Study
-
     study = Study.open(folder)
     events = [
         e
         for e in read_events(study.folder)
-        if (stage is None or e["stage"] == stage) and (not failed or e["event"] == "failed")
+        if stage in (None, e.stage) and (not failed or e.event == "failed")
     ]
     for e in events[-last:]:
-        shard = "" if e["shard"] is None else f" {e['shard']}"
-        took = f" in {e['seconds']:.1f} s" if "seconds" in e else ""
-        cause = f": {e['kind']}: {e['cause']}" if "cause" in e and "kind" in e else ""
-        job = f" job {e['job']}" if e["job"] else ""
-        print(f"{e['time']} {e['host']}{job} {e['stage']}{shard} {e['event']}{took}{cause}")
-        if failed and e.get("trace"):
-            print("    " + e["trace"].rstrip().replace("\n", "\n    "))
+        shard = "" if e.shard is None else f" {e.shard}"
+        took = "" if e.seconds is None else f" in {e.seconds:.1f} s"
+        job = f" job {e.job}" if e.job else ""
+        said = f"{e.time} {e.host}{job} {e.stage}{shard} {e.event}{took}"
+        print(visible(": ".join(part for part in (said, e.kind, e.cause) if part)))
+        if failed and e.trace:
+            print("    " + visible(e.trace).rstrip().replace("\n", "\n    "))
     if failed:
         for path in _last_logs(study, stage):
             lines = path.read_text(errors="replace").splitlines()[-8:]
             print(f"{path}:")
-            print("".join(f"    {line}\n" for line in lines), end="")
+            print("".join(f"    {visible(line)}\n" for line in lines), end="")
 
 
 def _last_logs(study: Study, stage: str | None) -> list[Path]:
@@ -260,13 +244,9 @@ def status(
 
     Files are read first, then the queue, then accounting if there is any; works on any login node.
     """
-    from rich.console import Console
+    from workbench.engines import submission  # PyTorch
+    from workbench.engines.survey import survey  # PyTorch
 
-    from workbench import submission
-    from workbench.engines.survey import survey
-    from workbench.study import Study
-
-    console = Console()
     while True:
         study = Study.open(folder)
         stages = survey(study)
@@ -282,9 +262,9 @@ def status(
             }
             print(json.dumps(values))
         else:
-            console.print(_table(stages, lost))
+            _show(stages, lost)
             for line in _queue_lines(study, queue, hours):
-                console.print(line)
+                print(line)
         if not watch or all(s.state == "done" for s in stages):
             return
         time.sleep(5)
@@ -292,8 +272,8 @@ def status(
 
 def gpu_hours(study: Study, stages: list[Standing]) -> float:
     """Hours of GPUs that finished shards took, by the settings of the last submission."""
-    from workbench.stages.registry import STAGES
-    from workbench.submission import submissions
+    from workbench.engines.submission import submissions  # PyTorch
+    from workbench.stages.registry import STAGES  # PyTorch
 
     made = submissions(study)
     gpus = made[-1].settings.gpus if made else 0
@@ -301,12 +281,8 @@ def gpu_hours(study: Study, stages: list[Standing]) -> float:
     return round(gpus * busy / 3600, 3)
 
 
-def _table(stages: list[Standing], lost: dict[str, dict[int, str]]) -> Any:
-    from collections import Counter
-
-    from rich.table import Table
-
-    table = Table("stage", "state", "shards", "in work", "seconds", "per s", "left", "failures")
+def _show(stages: list[Standing], lost: dict[str, dict[int, str]]) -> None:
+    rows = []
     for s in stages:
         gone = Counter(lost.get(s.stage, {}).values())
         failures = [f"{n} × {cause}" for cause, n in s.failures.items()]
@@ -314,23 +290,23 @@ def _table(stages: list[Standing], lost: dict[str, dict[int, str]]) -> Any:
         if s.repeated:
             failures.append(f"{s.repeated} repeated")
         working = len(s.begun) - sum(gone.values())
-        table.add_row(
-            s.stage,
-            s.state,
-            f"{s.done}/{s.shards}" if s.shards else "",
-            f"{working}" if working else "",
-            f"{s.seconds:,.1f}" if s.done else "",
-            f"{s.rate:,.0f}" if s.rate else "",
-            f"{s.seconds_left / max(1, working):,.0f} s" if s.seconds_left else "",
-            "; ".join(failures),
+        rows.append(
+            (
+                s.stage,
+                s.state,
+                f"{s.done}/{s.shards}" if s.shards else "",
+                f"{working}" if working else "",
+                f"{s.seconds:,.1f}" if s.done else "",
+                f"{s.rate:,.0f}" if s.rate else "",
+                f"{s.seconds_left / max(1, working):,.0f} s" if s.seconds_left else "",
+                "; ".join(failures),
+            )
         )
-    return table
+    show(("stage", "state", "shards", "in work", "seconds", "per s", "left", "failures"), rows)
 
 
 def _queue_lines(study: Study, queue: Any, hours: float) -> list[str]:
-    from collections import Counter
-
-    from workbench.submission import submissions
+    from workbench.engines.submission import submissions  # PyTorch
 
     if not submissions(study):
         return []
@@ -346,6 +322,6 @@ def _queue_lines(study: Study, queue: Any, hours: float) -> list[str]:
 
 def versions() -> None:
     """Print the versions that numbers depend on, as JSON."""
-    from workbench.submission import installed
+    from workbench.engines.submission import installed  # PyTorch
 
     print(json.dumps(installed()))

@@ -7,13 +7,16 @@ from typing import Annotated
 
 import typer
 
+from workbench.errors import InputError
+from workbench.progress import showing
+
 
 def pretrain(
-    genome: Annotated[
-        list[Path], typer.Option(help="FASTA or GenBank file to train on. Repeatable.")
-    ],
+    genome: Annotated[list[Path], typer.Option(help="FASTA or GenBank file to train on. Repeatable.")],
     out: Annotated[Path, typer.Option(help="Folder that receives the model and the state.")],
-    tokens: Annotated[int, typer.Option(help="Bases to read in all.")] = 30_000_000,
+    tokens: Annotated[
+        int, typer.Option(help="Bases to read in all; may be changed before going on.")
+    ] = 30_000_000,
     pattern: Annotated[
         str, typer.Option(help="Blocks: S short, D medium, H long Hyena operator, * attention.")
     ] = "SDH*SDH",
@@ -23,9 +26,7 @@ def pretrain(
     length: Annotated[int, typer.Option(help="Bases of a window; becomes the context.")] = 2048,
     batch: Annotated[int, typer.Option(help="Windows of a step.")] = 4,
     learning_rate: Annotated[float, typer.Option(help="Peak learning rate.")] = 4e-3,
-    holdout: Annotated[
-        float, typer.Option(help="Share of each record held out, in blocks.")
-    ] = 0.01,
+    holdout: Annotated[float, typer.Option(help="Share of each record held out, in blocks.")] = 0.01,
     seed: Annotated[int, typer.Option(help="Seed.")] = 0,
     device: Annotated[str, typer.Option(help="cpu, cuda, cuda:1.")] = "cpu",
     compile_network: Annotated[
@@ -34,14 +35,14 @@ def pretrain(
 ) -> None:
     """Train a small Evo 2-style model; use it afterwards as --model OUT.
 
-    Both strands, held-out blocks, warm-up and cosine. Stop it whenever you like (Ctrl-C, SIGTERM): the
-    same command goes on from the last checkpoint and gives the weights of an unbroken run.
+    Both strands, held-out blocks; the learning rate rises, stays, and falls over the last fifth of
+    --tokens. Stop it whenever you like (Ctrl-C, SIGTERM): the same command goes on from the last
+    checkpoint and gives the weights of an unbroken run. Until the rate falls, other --tokens lengthen the
+    run or end it earlier, and half the --batch of windows of twice the --length lets it read further.
     """
-    from genomic_models.pretraining import PretrainConfig
-    from genomic_models.striped_hyena.config import StripedHyenaConfig
-    from workbench.errors import InputError
-    from workbench.pretraining import train
-    from workbench.progress import showing
+    from genomic_models.pretraining import PretrainConfig  # PyTorch
+    from genomic_models.striped_hyena.config import StripedHyenaConfig  # PyTorch
+    from workbench.models.pretrain import train  # PyTorch
 
     try:
         architecture = StripedHyenaConfig(

@@ -2,10 +2,15 @@
 
 from __future__ import annotations
 
+import json
 from pathlib import Path
 from typing import Annotated
 
 import typer
+
+from workbench.cli.tables import show
+from workbench.progress import showing
+from workbench.study.study import Study
 
 
 def quality(
@@ -18,11 +23,7 @@ def quality(
     features, stability over seeds, consistency over strands and shifts, probes, absorption; beside it the
     autoencoders of other layers that [activations] layers asks for.
     """
-    import json
-
-    from workbench.progress import showing
-    from workbench.quality_table import gather_quality, lines
-    from workbench.study import Study
+    from workbench.analysis.quality_table import gather_quality, quality_lines  # pandas
 
     study = Study.open(folder)
     with showing() as progress:
@@ -33,17 +34,10 @@ def quality(
     if as_json:
         print(json.dumps(found, indent=1, sort_keys=True))
         return
-    from rich.console import Console
-    from rich.table import Table
-
-    table = Table(
+    show(
+        ("measure", "value", "meaning"),
+        quality_lines(found),
         title=f"{study.sae.config.architecture}, {study.sae.config.d_sae:,} features of {study.layer}",
         caption=f"measured on {found['bases']:,} readings of the report split; bits on"
         f" {found['bits']['bases']:,}",
     )
-    table.add_column("measure")
-    table.add_column("value", justify="right", no_wrap=True)
-    table.add_column("meaning")
-    for line in lines(found):
-        table.add_row(*line)
-    Console().print(table)

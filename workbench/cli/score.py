@@ -2,10 +2,14 @@
 
 from __future__ import annotations
 
+import json
 from pathlib import Path
 from typing import Annotated
 
 import typer
+
+from workbench.cli.tables import show
+from workbench.progress import showing
 
 
 def score(
@@ -17,40 +21,38 @@ def score(
     both_strands: Annotated[
         bool, typer.Option("--both-strands", help="Mean of both strands' readings.")
     ] = False,
-    bos: Annotated[
-        bool, typer.Option("--bos", help="Start token in front (Evo 1's convention).")
-    ] = False,
+    bos: Annotated[bool, typer.Option("--bos", help="Start token in front (Evo 1's convention).")] = False,
+    context: Annotated[
+        int | None,
+        typer.Option(help="Bases read at once; default: the model's context, 8,192 where it states none."),
+    ] = None,
     device: Annotated[str, typer.Option(help="cpu, cuda, cuda:1, mps.")] = "cpu",
     dtype: Annotated[str, typer.Option(help="float32 or bfloat16.")] = "float32",
     as_json: Annotated[bool, typer.Option("--json", help="Summary as one JSON object.")] = False,
 ) -> None:
     """Score sequences: log-likelihood in nats and bits, a base and a sequence, and entropy.
 
-    Long records are read in chunks with carried state: memory stays bounded, values equal one pass.
+    A record longer than --context is read in windows, each begun a quarter of it before the bases that it
+    scores: memory stays bounded on a whole chromosome. N and other ambiguous letters are read, not scored.
     """
-    import json
-
-    from rich.console import Console
-    from rich.table import Table
-
-    from workbench.progress import showing
-    from workbench.scores import score_file
+    from workbench.models.score import score_file  # PyTorch
 
     with showing() as progress:
-        rows = score_file(genome, model, device, dtype, both_strands, bos, out, progress)
+        rows = score_file(genome, model, device, dtype, both_strands, bos, context, out, progress)
     if as_json:
         print(json.dumps([row._asdict() for row in rows]))
         return
-    table = Table(
-        "sequence", "bases", "scored", "log-likelihood (nats)", "bits a base", "entropy (bits)"
+    show(
+        ("sequence", "bases", "scored", "log-likelihood (nats)", "bits a base", "entropy (bits)"),
+        [
+            (
+                row.name,
+                f"{row.bases:,}",
+                f"{row.scored:,}",
+                f"{row.nats:,.2f}",
+                f"{row.bits_per_base:.4f}",
+                f"{row.entropy_bits:.4f}",
+            )
+            for row in rows
+        ],
     )
-    for row in rows:
-        table.add_row(
-            row.name,
-            f"{row.bases:,}",
-            f"{row.scored:,}",
-            f"{row.nats:,.2f}",
-            f"{row.bits_per_base:.4f}",
-            f"{row.entropy_bits:.4f}",
-        )
-    Console().print(table)

@@ -2,80 +2,59 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from workbench.errors import InputError
+from workbench.files.settings import sentence
+from workbench.interruption import listening, stopped
+from workbench.progress import showing
+from workbench.stages import NAMES, OF_SAMPLES
+from workbench.study.config import CohortConfig, InputConfig, ModelConfig, RunConfig, SAEConfig, StudyConfig
+from workbench.study.study import Study
+from workbench.study.trust import accept, refuse_untrusted, risky_jobs, risky_model
+
 if TYPE_CHECKING:
     from workbench.engines.shards import Outcome
     from workbench.stages.stage import Stage
-    from workbench.study import Study
 
 Folder = Annotated[Path, typer.Argument(help="Folder of the study.", metavar="DIR")]
 
 
 def new(
     folder: Folder,
-    genome: Annotated[
-        Path, typer.Option(help="FASTA (plain, gzip, bgzip) or GenBank/EMBL of the genome.")
-    ],
+    genome: Annotated[Path, typer.Option(help=sentence(InputConfig, "genome"))],
     tracks: Annotated[
         list[Path] | None,
         typer.Option(help="Annotation: GFF3, GTF, BED, GenBank, bigWig, bedGraph. Repeatable."),
     ] = None,
-    regions: Annotated[
-        Path | None,
-        typer.Option(
-            help="BED of regions, to read and judge nothing else; default: the whole genome."
-        ),
-    ] = None,
-    circular: Annotated[
-        list[str] | None, typer.Option(help="Name of a circular contig. Repeatable.")
-    ] = None,
+    regions: Annotated[Path | None, typer.Option(help=sentence(InputConfig, "regions"))] = None,
+    circular: Annotated[list[str] | None, typer.Option(help="Name of a circular contig. Repeatable.")] = None,
     rename: Annotated[
         list[str] | None, typer.Option(help="OLD=NEW: a track's contig name. Repeatable.")
     ] = None,
-    variants: Annotated[
-        Path | None, typer.Option(help="VCF or BCF of many samples, called against the genome.")
-    ] = None,
-    phenotypes: Annotated[
-        Path | None, typer.Option(help="Table with a column sample and a column a phenotype.")
-    ] = None,
-    model: Annotated[str, typer.Option(help="Model; see `workbench models`.")] = "mini",
-    layer: Annotated[str, typer.Option(help="Tap to read; empty for the model's default.")] = "",
-    device: Annotated[str, typer.Option(help="cpu, cuda, cuda:1, mps.")] = "cpu",
-    dtype: Annotated[str, typer.Option(help="float32 or bfloat16.")] = "float32",
-    width: Annotated[int, typer.Option(help="Features; 0 for 8 times the layer.")] = 0,
-    k: Annotated[int, typer.Option(help="Mean active features a base.")] = 16,
-    architecture: Annotated[
-        str, typer.Option(help="batch_topk, topk, matryoshka, jump_relu, gated, relu_l1.")
-    ] = "batch_topk",
-    tied: Annotated[bool, typer.Option(help="Encoder is the decoder turned round.")] = False,
-    seeds: Annotated[
-        int, typer.Option(help="Autoencoders trained together, to see which features recur.")
-    ] = 1,
-    tokens: Annotated[int, typer.Option(help="Bases the autoencoder is trained on.")] = 4_000_000,
-    seed: Annotated[int, typer.Option(help="Seed of everything random.")] = 0,
+    variants: Annotated[Path | None, typer.Option(help=sentence(CohortConfig, "variants"))] = None,
+    phenotypes: Annotated[Path | None, typer.Option(help=sentence(CohortConfig, "phenotypes"))] = None,
+    model: Annotated[str, typer.Option(help=sentence(ModelConfig, "name"))] = "mini",
+    layer: Annotated[str, typer.Option(help=sentence(ModelConfig, "layer"))] = "",
+    device: Annotated[str, typer.Option(help=sentence(ModelConfig, "device"))] = "cpu",
+    dtype: Annotated[str, typer.Option(help=sentence(ModelConfig, "dtype"))] = "float32",
+    width: Annotated[int, typer.Option(help=sentence(SAEConfig, "width"))] = 0,
+    k: Annotated[int, typer.Option(help=sentence(SAEConfig, "k"))] = 16,
+    architecture: Annotated[str, typer.Option(help=sentence(SAEConfig, "architecture"))] = "batch_topk",
+    tied: Annotated[bool, typer.Option(help=sentence(SAEConfig, "tied"))] = False,
+    seeds: Annotated[int, typer.Option(help=sentence(SAEConfig, "seeds"))] = 1,
+    tokens: Annotated[int, typer.Option(help=sentence(SAEConfig, "tokens"))] = 4_000_000,
+    seed: Annotated[int, typer.Option(help=sentence(RunConfig, "seed"))] = 0,
 ) -> None:
     """Make a study: a folder with study.toml, every setting written out. Nothing is computed yet.
 
     With --variants, each unique haplotype of the regions named under [cohort] (default: genes) is read, and
     features are compared between samples. Covariates, groups, tree, kinship: [cohort] in study.toml.
     """
-    from dataclasses import replace
-
-    from workbench.config import (
-        CohortConfig,
-        InputConfig,
-        ModelConfig,
-        RunConfig,
-        SAEConfig,
-        StudyConfig,
-    )
-    from workbench.errors import InputError
-    from workbench.study import Study
-
     names: dict[str, str] = {}
     for pair in rename or []:
         old, sign, fresh = pair.partition("=")
@@ -92,20 +71,16 @@ def new(
         ),
         model=ModelConfig(name=model, layer=layer, device=device, dtype=dtype),
         cohort=CohortConfig(
-            variants=str(variants) if variants else "",
-            phenotypes=str(phenotypes) if phenotypes else "",
+            variants=str(variants) if variants else "", phenotypes=str(phenotypes) if phenotypes else ""
         ),
         sae=replace(
-            SAEConfig(),
-            width=width,
-            k=k,
-            tokens=tokens,
-            architecture=architecture,
-            tied=tied,
-            seeds=seeds,
+            SAEConfig(), width=width, k=k, tokens=tokens, architecture=architecture, tied=tied, seeds=seeds
         ),
         run=RunConfig(seed=seed),
     )
+    from workbench.setup.names import refuse_unknown  # PyTorch
+
+    refuse_unknown(config)
     made = Study.create(folder, config)
     print(f"made {made.folder}/study.toml; edit it, then: workbench run {folder}")
 
@@ -123,28 +98,27 @@ def run(
         ),
     ] = "",
 ) -> None:
-    """Run a study to its end. Finished shards are kept: after a stop or a crash, run it again.
-
-    Stages: plan, cohort, haplotypes, sae, quality, encode, annotate, associate, baselines, pick, controls,
-    concepts, audit, catalog, unexplained, burdens, phenotype, predict, biomarkers, report (cohort,
-    haplotypes, burdens, phenotype, predict and biomarkers where the study has samples).
-    """
-    from workbench.progress import showing
-    from workbench.study import Study
-
+    """Run a study to its end. Finished shards are kept: after a stop or a crash, run it again."""
     study = Study.open(folder)
     with showing() as progress:
         if dask:
-            from workbench.engines.cluster import connect, on
-            from workbench.engines.local import run as drive
+            from workbench.engines.cluster import connect, on  # PyTorch
+            from workbench.engines.local import run as drive  # PyTorch
 
             settings = study.config.jobs
+            refuse_untrusted(study.folder, risky_jobs(settings))
             with connect(dask, settings, study.folder / "logs" / "dask") as client:
                 drive(study, on(client, settings.cpus), until, force, progress)
         else:
             study.run(workers, until, force, progress)
     if until is None:
         print(f"report: {study.folder / 'report.html'}")
+
+
+run.__doc__ = f"""{run.__doc__}
+
+Stages: {", ".join(NAMES)} ({", ".join(OF_SAMPLES)} where the study has samples).
+"""
 
 
 def shard(
@@ -155,13 +129,9 @@ def shard(
     ],
 ) -> None:
     """Run one task's shards of one stage, by hand or from any scheduler. Done shards are skipped."""
-    from workbench.engines.shards import pending, run_shards
-    from workbench.engines.survey import refuse_unready
-    from workbench.errors import InputError
-    from workbench.progress import showing
-    from workbench.stages.registry import find_stage
-    from workbench.stop import listening
-    from workbench.study import Study
+    from workbench.engines.shards import pending, plan_work, run_shards  # PyTorch
+    from workbench.engines.survey import refuse_unready  # PyTorch
+    from workbench.experiments.registry import find_step  # PyTorch
 
     try:
         task, tasks = (int(part) for part in shard.split("/"))
@@ -172,47 +142,94 @@ def shard(
     study = Study.open(folder)
     refuse_unready(study, stage)
     study.verify()
-    step = find_stage(stage)
-    mine = [i for i in pending(study, step) if i % tasks == task]
+    step = find_step(study, stage)
+    work = plan_work(study, step)
+    mine = [s for s in pending(study, work).shards if s.index % tasks == task]
     with showing() as progress, listening():
-        progress.begin(
-            f"{step.title}, task {task} of {tasks}",
-            sum(step.size(study, i) for i in mine),
-            step.unit,
-        )
-        outcome = run_shards(study, step, mine, progress)
+        progress.begin(f"{step.title}, task {task} of {tasks}", sum(s.size for s in mine), step.unit)
+        outcome = run_shards(study, work._replace(shards=mine), progress)
         _stop_if_unfinished(study, step, outcome)
         progress.end()
 
 
 def reduce(
-    folder: Folder,
-    stage: Annotated[str, typer.Option(help="Stage, as in `workbench run --help`.")],
+    folder: Folder, stage: Annotated[str, typer.Option(help="Stage, as in `workbench run --help`.")]
 ) -> None:
     """Finish a stage: check its shards' files, make what is missing, and merge. The last job of a stage."""
-    from workbench.engines.shards import reduce as reduce_stage
-    from workbench.engines.survey import refuse_unready
-    from workbench.progress import showing
-    from workbench.stages.registry import STAGES
-    from workbench.stop import listening
-    from workbench.study import Study
+    from workbench.engines.shards import reduce as reduce_stage  # PyTorch
+    from workbench.engines.survey import refuse_unready  # PyTorch
+    from workbench.experiments.registry import find_step  # PyTorch
 
     study = Study.open(folder)
     refuse_unready(study, stage)
     study.verify()
+    step = find_step(study, stage)
     with showing() as progress, listening():
-        progress.begin(STAGES[stage].title, 1, "stage")
-        _stop_if_unfinished(study, STAGES[stage], reduce_stage(study, STAGES[stage], progress))
+        progress.begin(step.title, 1, "stage")
+        _stop_if_unfinished(study, step, reduce_stage(study, step, progress))
         progress.end()
 
 
+def trust(
+    folder: Folder,
+    yes: Annotated[
+        bool, typer.Option("--accept", help="Let these settings take effect on this machine.")
+    ] = False,
+) -> None:
+    """Show settings of a study that would run something on this machine, and accept them.
+
+    A study is a folder that one may have received. Shell lines, programs and options of [jobs], and code that
+    comes with a model, do nothing until they were accepted here; changed ones are asked about anew.
+    """
+    study = Study.open(folder)
+    parts = [risky_jobs(study.config.jobs), risky_model(study.config.model)]
+    for found in parts:
+        for key, value in found.items():
+            print(f"{key} = {value!r}")
+        if yes and found:
+            accept(study.folder, found)
+    if not any(parts):
+        print("nothing in its settings runs on this machine but the workbench itself")
+    elif yes:
+        print(f"accepted for {study.folder}")
+
+
+def verify(folder: Folder) -> None:
+    """Read every file of finished stages and experiments, and compare it with the hash noted for it.
+
+    `run` and `export` compare sizes and times, and read only what differs; this reads everything. What is
+    damaged is forgotten, so that the next run makes it again. Exit status 2 if anything was.
+    """
+    from workbench.engines.shards import check_outputs, fingerprint  # PyTorch
+    from workbench.experiments.registry import as_stage, experiments  # PyTorch
+    from workbench.stages.registry import STAGES  # PyTorch
+
+    study = Study.open(folder)
+    study.verify()
+    wanted = [stage for stage in STAGES.values() if stage.wanted(study)]
+    wanted += [as_stage(study, name) for name in experiments(study)]
+    damaged = []
+    with showing() as progress, listening():
+        progress.begin("comparing files with their hashes", len(wanted), "stages")
+        for stage in wanted:
+            damaged += check_outputs(study, stage, fingerprint(study, stage), thorough=True)
+            progress.advance(1)
+        progress.end()
+    for found in damaged:
+        print(f"{found.stage}: {found.cause}")
+    if damaged:
+        raise InputError(
+            f"{study.folder}: {len(damaged):,} damaged; make it again with `workbench run {study.folder}`, an"
+            f" experiment with `workbench experiments {study.folder} --run NAME`"
+        )
+    print("every file of the finished stages and experiments is the one that was written")
+
+
 def _stop_if_unfinished(study: Study, stage: Stage, outcome: Outcome) -> None:
-    """End the process where shards are missing: status 85 after a warning signal, 2 where some failed."""
-    from workbench.engines.shards import describe_failure
-    from workbench.errors import InputError
-    from workbench.stop import EXIT
+    """Raise where shards are missing: ``Stopped`` after a request to stop, ``InputError`` for failures."""
+    from workbench.engines.shards import describe_failure  # PyTorch
 
     if outcome.stopped:
-        raise typer.Exit(EXIT)
+        raise stopped()
     if outcome.failed:
-        raise InputError(describe_failure(study, stage, outcome.failed))
+        raise InputError(describe_failure(study, stage, len(stage.shards(study)), outcome.failed))

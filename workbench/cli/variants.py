@@ -2,63 +2,68 @@
 
 from __future__ import annotations
 
+import json
 from pathlib import Path
 from typing import Annotated
 
 import typer
 
+from workbench.cli.tables import show
+from workbench.errors import InputError
+from workbench.progress import showing
+
 
 def variants(
-    target: Annotated[
-        str, typer.Argument(help="Folder of a study, or a model (then with --genome).")
-    ],
-    vcf: Annotated[
-        Path | None, typer.Option(help="VCF or BCF; samples are not needed and not read.")
-    ] = None,
+    target: Annotated[str, typer.Argument(help="Folder of a study, or a model (then with --genome).")],
+    vcf: Annotated[Path | None, typer.Option(help="VCF or BCF; samples are not needed and not read.")] = None,
     variants: Annotated[
-        list[str] | None,
-        typer.Option(help="chrom:position:REF:ALT, 1-based. Repeatable, or commas between."),
+        list[str] | None, typer.Option(help="chrom:position:REF:ALT, 1-based. Repeatable, or commas between.")
     ] = None,
     truth: Annotated[
         Path | None,
         typer.Option(help="Table with columns variant and label (1: has an effect, 0: has none)."),
     ] = None,
-    out: Annotated[
-        Path | None, typer.Option(help="Table to write: .tsv, .parquet or .json.")
-    ] = None,
+    out: Annotated[Path | None, typer.Option(help="Table to write: .tsv, .parquet or .json.")] = None,
     html: Annotated[Path | None, typer.Option(help="Page of one variant.")] = None,
     top: Annotated[int, typer.Option(help="Features kept a variant.", min=1)] = 20,
     genome: Annotated[Path | None, typer.Option(help="FASTA or GenBank, for a model.")] = None,
-    tracks: Annotated[
-        list[Path] | None, typer.Option(help="Annotation, for a model. Repeatable.")
-    ] = None,
+    tracks: Annotated[list[Path] | None, typer.Option(help="Annotation, for a model. Repeatable.")] = None,
     window: Annotated[int, typer.Option(help="Bases read around a variant, for a model.")] = 2048,
     codon_table: Annotated[
         int, typer.Option(help="NCBI codon table: 11 bacteria and plastids, 1 standard.")
     ] = 11,
-    seed: Annotated[int, typer.Option(help="Seed of the bootstrap.")] = 0,
+    null: Annotated[
+        int,
+        typer.Option(
+            help="Random indels of the same length nearby that each indel is set against; 0 for none.", min=0
+        ),
+    ] = 19,
+    seed: Annotated[int, typer.Option(help="Seed of the random indels and of the bootstrap.")] = 0,
     device: Annotated[str, typer.Option(help="cpu, cuda, cuda:1, mps; for a model.")] = "cpu",
     dtype: Annotated[str, typer.Option(help="float32 or bfloat16; for a model.")] = "float32",
     as_json: Annotated[bool, typer.Option("--json", help="One JSON object.")] = False,
 ) -> None:
     """Explain variants: change of log-likelihood on both strands, features gained and lost, consequence.
 
+    The score is the change in nats a base that both alleles have, mean of both strands. Where their lengths
+    differ these are the bases on either side; what is deleted or inserted has columns of its own. Ranks are
+    within type and length class, the least likely first; null_p is the share of random indels of the same
+    length nearby, and the variant itself, that score as low.
+
     With --out x.tsv also x.features.tsv (positions, labels) and, with --truth, x.truth.tsv: AUROC and average
     precision with bootstrap intervals, beside a Markov model, the distance to a start codon and the
-    consequence class. Variants are ranked from the least likely on.
+    consequence class.
     """
-    import json
-
-    from rich.console import Console
-    from rich.table import Column, Table
-
-    from workbench.cohort.edits import parse_variant
-    from workbench.errors import InputError
-    from workbench.progress import showing
-    from workbench.variants.job import explain
-    from workbench.variants.sites import read_sites, read_truth
-    from workbench.variants.subject import open_subject
-    from workbench.variants.tables import beside, check_format, summary_columns, write_table
+    from workbench.cohort.edits import parse_variant  # NumPy
+    from workbench.variants.job import explain  # PyTorch
+    from workbench.variants.sites import read_sites, read_truth  # PyTorch
+    from workbench.variants.subject import open_subject  # PyTorch
+    from workbench.variants.tables import (  # PyTorch
+        beside,
+        check_format,
+        summary_columns,
+        write_table,
+    )
 
     given = [x for x in (vcf, variants, truth) if x]
     if len(given) != 1:
@@ -75,7 +80,7 @@ def variants(
         asked = [parse_variant(name) for name in names]
     subject = open_subject(target, genome, tracks or [], window, device, dtype)
     with showing() as progress:
-        found = explain(subject, asked, progress, label, top, codon_table, html, seed)
+        found = explain(subject, asked, progress, label, top, codon_table, html, seed, null)
     if out is not None:
         write_table(found.variants, out)
         if len(found.features):
@@ -88,9 +93,7 @@ def variants(
         return
     shown = found.truth if found.truth is not None else found.variants.head(20)
     columns = list(shown.columns) if found.truth is not None else summary_columns(shown)
-    table = Table(*(Column(c, no_wrap=c in ("variant", "score")) for c in columns))
-    for row in shown[columns].itertuples(index=False):
-        table.add_row(*(f"{v:.4g}" if isinstance(v, float) else str(v) for v in row))
-    Console().print(table)
+    rows = shown[columns].itertuples(index=False)
+    show(columns, [[f"{v:.4g}" if isinstance(v, float) else str(v) for v in row] for row in rows])
     if html is not None:
         print(f"page: {html}")

@@ -37,8 +37,7 @@ is not ``kept`` have no burdens. ``store.open(region)`` is a `RegionBurdens`:
 Identical samples share a column already: a test over U haplotypes weighted by their carriers is a test over
 the samples. A ready table of samples x features is the one region ``matrix``, with the statistic ``value``.
 
-Beside them: ``drivers.find_drivers(study, region, features)`` says which variants move a feature (each taken
-out of the haplotypes that carry it), ``genotypes.read_genotypes(study)`` gives the plain variants as a
-matrix, and the table ``haplotypes`` (``region, haplotype, carriers, variants``) tells what each column of
-``values`` is.
+The table ``haplotypes`` (``region, haplotype, carriers, variants``) tells what each column of ``values`` is.
+Above them, ``workbench.analysis.burdens.drivers.read_drivers(study, region, features).effects()`` says which
+variants move a feature, each taken out of the haplotypes that carry it.
 """

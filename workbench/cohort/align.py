@@ -14,18 +14,19 @@ from functools import lru_cache
 from typing import Any, NamedTuple
 
 import numpy as np
+from Bio.Align import PairwiseAligner
 
-from genomic_models.markov import encode
+from genomic_models.dna import BASES, UNKNOWN, base_codes
 from workbench.cohort.edits import Edit
 from workbench.cohort.readings import common_prefix
 
 WORD = 31
+# Bases of the reference for one anchor.
 STRETCH = 256
-"""Bases of the reference for one anchor."""
+# Letters that are aligned at a time, at most.
 LONGEST = 3000
-"""Letters that are aligned at a time, at most."""
+# Share of equal letters from which a stretch of one length is compared letter by letter.
 ALIKE = 0.7
-"""Share of equal letters from which a stretch of one length is compared letter by letter."""
 
 
 class Differences(NamedTuple):
@@ -42,8 +43,8 @@ def _words(codes: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
         return np.zeros(0, np.uint64), np.zeros(0, np.int64)
     key = np.zeros(n, np.uint64)
     for i in range(WORD):
-        key = (key << np.uint64(2)) | np.maximum(codes[i : n + i], 0).astype(np.uint64)
-    unknown = np.concatenate([[0], np.cumsum(codes < 0)])
+        key = (key << np.uint64(2)) | (codes[i : n + i] & 3).astype(np.uint64)
+    unknown = np.concatenate([[0], np.cumsum(codes == UNKNOWN)])
     whole = np.flatnonzero(unknown[WORD:] == unknown[:-WORD])
     words, first, counts = np.unique(key[whole], return_index=True, return_counts=True)
     once = counts == 1
@@ -52,8 +53,8 @@ def _words(codes: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
 
 def find_anchors(reference: str, sample: str) -> list[tuple[int, int]]:
     """Starts of equal words in both, ascending in both, none overlapping."""
-    words_a, at_a = _words(encode(reference))
-    words_b, at_b = _words(encode(sample))
+    words_a, at_a = _words(base_codes(reference))
+    words_b, at_b = _words(base_codes(sample))
     _, i, j = np.intersect1d(words_a, words_b, assume_unique=True, return_indices=True)
     order = np.argsort(at_a[i], kind="stable")
     a, b = at_a[i][order], at_b[j][order]
@@ -90,8 +91,6 @@ def _longest_rising(values: np.ndarray) -> list[int]:
 
 @lru_cache(maxsize=1)
 def _aligner() -> Any:
-    from Bio.Align import PairwiseAligner
-
     aligner = PairwiseAligner(mode="global", match_score=2, mismatch_score=-3)
     aligner.open_gap_score, aligner.extend_gap_score = -7, -1
     return aligner
@@ -102,9 +101,9 @@ def _columns(found: Differences, reference: str, sample: str, start: int) -> Non
     a, b = (np.frombuffer(s.encode(), np.uint8) for s in (reference, sample))
     for i in np.flatnonzero(a != b):
         at = start + int(i)
-        if reference[i] not in "ACGT":
+        if reference[i] not in BASES:
             continue
-        if sample[i] in "ACGT":
+        if sample[i] in BASES:
             found.edits.append(Edit(at, at + 1, sample[i]))
         else:
             found.gaps.append((at, at + 1))
@@ -124,9 +123,9 @@ def _between(found: Differences, reference: str, sample: str, start: int) -> Non
         if equal >= ALIKE or len(reference) < WORD // 2:
             _columns(found, reference, sample, start)
             return
-    if set(sample) <= set("ACGT") and (not reference or not sample):
+    if set(sample) <= set(BASES) and (not reference or not sample):
         found.edits.append(Edit(start, start + len(reference), sample))
-    elif max(len(reference), len(sample)) > LONGEST or set(sample) - set("ACGT"):
+    elif max(len(reference), len(sample)) > LONGEST or set(sample) - set(BASES):
         found.gaps.append((start, start + max(1, len(reference))))
     else:
         _aligned(found, reference, sample, start)

@@ -11,7 +11,7 @@ import numpy as np
 from workbench.cohort.edits import Edit, make_edit
 from workbench.cohort.vcf import NO_ALLELE, NO_CALL, Record, VariantFile, check_reference, symbolic
 from workbench.errors import InputError
-from workbench.windows import Sequences
+from workbench.genome.windows import Sequences
 
 
 class Call(NamedTuple):

@@ -10,8 +10,8 @@ import numpy as np
 from workbench.cohort.readings import SpanSums
 from workbench.cohort.store import ABSENT, MISSING, STATISTICS
 
+# Features put together at a time.
 _BLOCK = 2048
-"""Features put together at a time."""
 _ODD = np.array([0x9E3779B97F4A7C15, 0xC2B2AE3D27D4EB4F], np.uint64)
 
 
@@ -61,9 +61,7 @@ def join_parts(columns: Sequence[np.ndarray]) -> RegionHaplotypes:
         key ^= key >> np.uint64(29)
     known = np.flatnonzero(~missing & ~absent)
     rows = np.ascontiguousarray(key[known]).view([("a", np.uint64), ("b", np.uint64)]).ravel()
-    _, first, inverse, counts = np.unique(
-        rows, return_index=True, return_inverse=True, return_counts=True
-    )
+    _, first, inverse, counts = np.unique(rows, return_index=True, return_inverse=True, return_counts=True)
     parts = np.stack([c[known][first] for c in columns], axis=1) if known.size else None
     if parts is None:
         parts = np.zeros((0, len(columns)), np.int32)
@@ -77,9 +75,7 @@ def join_parts(columns: Sequence[np.ndarray]) -> RegionHaplotypes:
     of_sample[known] = rank[inverse]
     carriers = np.concatenate([[counts[plain].sum()], counts[others]]).astype(np.int64)
     reference = np.zeros((1, len(columns)), np.int32)
-    return RegionHaplotypes(
-        np.concatenate([reference, parts[others]]).astype(np.int32), of_sample, carriers
-    )
+    return RegionHaplotypes(np.concatenate([reference, parts[others]]).astype(np.int32), of_sample, carriers)
 
 
 def active_features(parts: Sequence[Part]) -> np.ndarray:

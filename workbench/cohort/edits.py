@@ -2,14 +2,17 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterable, Sequence
 from itertools import pairwise
 from typing import NamedTuple
 
 import numpy as np
 
+from genomic_models.dna import BASES, IUPAC
 from workbench.errors import InputError
-from workbench.fasta import DNA
+
+_POSITION = re.compile(r"[1-9](?:[0-9]{0,14}|[0-9]{0,2}(?:,[0-9]{3}){1,4})")
 
 
 class Edit(NamedTuple):
@@ -29,6 +32,11 @@ class Edit(NamedTuple):
         """What the edit does, whatever its name."""
         return self.start, self.end, self.letters
 
+    @property
+    def longest(self) -> int:
+        """Bases of the longer of what is replaced and what replaces it."""
+        return max(self.end - self.start, len(self.letters))
+
     def inside(self, start: int, end: int) -> bool:
         """Whether it changes ``[start, end)``; an insertion does where its anchor is."""
         if self.start == self.end:
@@ -41,12 +49,17 @@ class Edit(NamedTuple):
 
 
 def make_edit(start: int, reference: str, alternative: str, name: str = "") -> Edit:
-    """The smallest edit that turns one allele into another: common ends taken off, the right end first."""
+    """The smallest edit that turns one allele into another: common ends taken off, the right end first.
+
+    Letters before the first base of a contig, where no anchor is, replace that base by themselves and it.
+    """
     lo, r, a = start, reference, alternative
     while r and a and r[-1] == a[-1]:
         r, a = r[:-1], a[:-1]
     while r and a and r[0] == a[0]:
         r, a, lo = r[1:], a[1:], lo + 1
+    if not r and lo == 0:
+        r, a = reference[:1], a + reference[:1]
     return Edit(lo, lo + len(r), a, name)
 
 
@@ -72,24 +85,18 @@ class Variant(NamedTuple):
 def parse_variant(name: str) -> Variant:
     """Read ``chrom:pos:ref:alt`` (1-based); raises ``InputError`` for anything else."""
     parts = name.rsplit(":", 3)
-    if len(parts) != 4 or not parts[1].replace(",", "").isdigit() or int(parts[1]) < 1:
-        raise InputError(
-            f"{name}: not a variant; expected chrom:position:REF:ALT, as in chr1:1042:A:G"
-        )
+    if len(parts) != 4 or not _POSITION.fullmatch(parts[1]):
+        raise InputError(f"{name}: not a variant; expected chrom:position:REF:ALT, as in chr1:1042:A:G")
     chrom, position, reference, alternative = parts
-    for allele, letters in ((reference, DNA), (alternative, frozenset("ACGT"))):
-        if not allele or set(allele.upper()) - letters:
-            raise InputError(
-                f"{name}: allele {allele!r}; expected letters A, C, G, T, at least one"
-            )
-    return Variant(chrom, int(position) - 1, reference.upper(), alternative.upper())
+    for allele, letters in ((reference, IUPAC), (alternative, BASES)):
+        if not allele or set(allele.upper()) - set(letters):
+            raise InputError(f"{name}: allele {allele!r}; expected letters A, C, G, T, at least one")
+    return Variant(chrom, int(position.replace(",", "")) - 1, reference.upper(), alternative.upper())
 
 
 def conflicting(edits: Sequence[Edit]) -> bool:
     """Whether any two of some edits, sorted, touch the same bases or insert at the same place."""
-    return any(
-        b.start < a.end or (a.start == a.end == b.start == b.end) for a, b in pairwise(edits)
-    )
+    return any(b.start < a.end or (a.start == a.end == b.start == b.end) for a, b in pairwise(edits))
 
 
 class Stretch(NamedTuple):

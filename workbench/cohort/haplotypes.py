@@ -62,9 +62,7 @@ def edit_sets(calls: list[Call], keys: np.ndarray) -> tuple[list[tuple[Edit, ...
     return [tuple(sets[i]) for i in order], rank[inverse]
 
 
-def find_haplotypes(
-    calls: Calls, reference: str, start: int, policy: str = "as_written"
-) -> Haplotypes:
+def find_haplotypes(calls: Calls, reference: str, start: int, policy: str = "as_written") -> Haplotypes:
     """Unique haplotypes over a window of the reference.
 
     Parameters
@@ -104,11 +102,7 @@ def find_haplotypes(
     of_sample[overlapping] = MISSING
     sets, of_sample = _by_sequence(sets, of_sample, reference, start)
     return Haplotypes(
-        sets,
-        of_sample,
-        int((missing & ~calls.absent).sum()),
-        int(overlapping.sum()),
-        int(unsure.sum()),
+        sets, of_sample, int((missing & ~calls.absent).sum()), int(overlapping.sum()), int(unsure.sum())
     )
 
 

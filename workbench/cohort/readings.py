@@ -9,14 +9,12 @@ import numpy as np
 
 from feature_mining.feature_map import Csr, concatenate, keep_rows, take_rows
 from feature_mining.sae.model import SparseAutoencoder
-from feature_mining.sae.source import read_activations
+from feature_mining.sae.training.source import read_activations
 from genomic_models import DNAModel
+from genomic_models.dna import UNKNOWN, base_codes, reverse_complement
 from workbench.cohort.edits import Edit, apply_edits
 from workbench.cohort.store import STATISTICS
-from workbench.fasta import reverse_complement
-from workbench.windows import Cell, Grid, Sequences
-
-_BASES = np.frombuffer(b"ACGT", np.uint8)
+from workbench.genome.windows import Cell, Grid, Sequences
 
 
 class Window(NamedTuple):
@@ -28,9 +26,7 @@ class Window(NamedTuple):
     right: int
 
 
-def cell_window(
-    genome: Sequences, grid: Grid, cell: Cell, strand: str, needed: tuple[int, int]
-) -> Window:
+def cell_window(genome: Sequences, grid: Grid, cell: Cell, strand: str, needed: tuple[int, int]) -> Window:
     """What of the reference one strand's reading of a cell sees; past the ends on a circular contig.
 
     The reading ends where the ``needed`` part of the cell does: what comes after it cannot change it.
@@ -46,7 +42,7 @@ class Reading(NamedTuple):
     """What the model is given for one haplotype, in the direction of the reading.
 
     sequence : letters, the context first
-    skip : leading letters to throw away
+    skip : leading letters to discard
     positions : int64 (rows), reference base of each letter after the context
     callable : bool (rows), full context behind it, letter of ACGT
     """
@@ -67,7 +63,7 @@ def make_reading(genome: Sequences, grid: Grid, window: Window, edits: Sequence[
     context = positions < cell.start if strand == "+" else positions >= cell.end
     skip = int(context.sum())
     own = positions[skip:]
-    known = np.isin(np.frombuffer(letters[skip:].encode(), np.uint8), _BASES)
+    known = base_codes(letters[skip:]) != UNKNOWN
     if cell.chrom not in genome.circular:
         behind = own if strand == "+" else genome.lengths[cell.chrom] - 1 - own
         known = known & (behind >= grid.warmup)
@@ -83,11 +79,7 @@ def common_prefix(a: str, b: str) -> int:
 
 
 def encode_readings(
-    model: DNAModel,
-    layer: str,
-    sae: SparseAutoencoder,
-    readings: Sequence[Reading],
-    batch: int,
+    model: DNAModel, layer: str, sae: SparseAutoencoder, readings: Sequence[Reading], batch: int
 ) -> Iterator[Csr]:
     """Features of each reading, a row a letter after the context; rows that are not callable are empty.
 
@@ -147,9 +139,7 @@ def _changes(
 
 
 def sum_spans(
-    encoded: Sequence[tuple[Reading, Csr]],
-    reference: tuple[Reading, Csr],
-    spans: Sequence[tuple[int, int]],
+    encoded: Sequence[tuple[Reading, Csr]], reference: tuple[Reading, Csr], spans: Sequence[tuple[int, int]]
 ) -> SpanSums:
     """Statistics of each reading over each span ``(start, end)`` of the reference.
 

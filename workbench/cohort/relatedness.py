@@ -7,9 +7,12 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
+import pandas as pd
 
+from workbench.cohort.newick import read_newick
 from workbench.errors import InputError
-from workbench.text import read_lines, suffix_of
+from workbench.files.tables import read_table
+from workbench.wording import listed
 
 
 @dataclass(frozen=True)
@@ -40,8 +43,6 @@ def _in_order(path: Path, found: Sequence[str], wanted: Sequence[str]) -> np.nda
         raise InputError(f"{path}: sample {twice} is there twice; keep one")
     absent = [name for name in wanted if name not in where]
     if absent:
-        from workbench.cohort.cohort import listed
-
         raise InputError(
             f"{path}: {len(absent):,} samples of the cohort are not in it: {listed(absent)}; add them, or"
             " leave them out of the phenotypes"
@@ -54,29 +55,20 @@ def read_matrix(path: Path, samples: Sequence[str]) -> np.ndarray:
 
     Raises ``InputError`` for a ragged, non-numeric, asymmetric table or absent samples.
     """
-    cut = "," if suffix_of(path) == ".csv" else "\t"
-    lines = [(n, line.split(cut)) for n, line in read_lines(path) if line.strip()]
-    if not lines:
-        raise InputError(f"{path}: empty; expected a square table with sample names")
-    header = [h.strip() for h in lines[0][1][1:]]
-    rows = []
-    for number, fields in lines[1:]:
-        if len(fields) != len(header) + 1:
-            raise InputError(
-                f"{path}: line {number:,}: {len(fields)} columns, expected {len(header) + 1}"
-            )
-        try:
-            rows.append([float(f) for f in fields[1:]])
-        except ValueError as error:
-            raise InputError(f"{path}: line {number:,}: {error}; expected numbers") from None
-    names = [fields[0].strip() for _, fields in lines[1:]]
-    if names != header:
+    table = read_table(path)
+    header, names = list(table.columns[1:]), list(table.iloc[:, 0])
+    if names != header or not names:
         raise InputError(
             f"{path}: the header and the first column name other samples; expected a square matrix"
         )
-    matrix = np.array(rows)
-    if not np.isfinite(matrix).all():
-        raise InputError(f"{path}: missing or infinite entries; expected a number in each cell")
+    matrix = table.iloc[:, 1:].apply(pd.to_numeric, errors="coerce").to_numpy(np.float64)
+    strange = np.argwhere(~np.isfinite(matrix))
+    if len(strange):
+        row, column = strange[0]
+        raise InputError(
+            f"{path}: line {table.index[row]:,}: column {names[column]} is {table.iat[row, column + 1]!r};"
+            " expected a number in each cell"
+        )
     gap = np.abs(matrix - matrix.T)
     if gap.max() > 1e-6 * max(1.0, np.abs(matrix).max()):
         i, j = np.unravel_index(gap.argmax(), gap.shape)
@@ -85,7 +77,7 @@ def read_matrix(path: Path, samples: Sequence[str]) -> np.ndarray:
             f" {matrix[j, i]:g} the other; give one value for each pair"
         )
     order = _in_order(path, names, samples)
-    return (matrix + matrix.T)[np.ix_(order, order)] / 2
+    return (matrix / 2 + matrix.T / 2)[np.ix_(order, order)]
 
 
 def read_tree(path: Path, samples: Sequence[str]) -> Relatedness:
@@ -96,49 +88,32 @@ def read_tree(path: Path, samples: Sequence[str]) -> Relatedness:
 
     Raises ``InputError`` for a file that is not Newick, branches without length, or absent samples.
     """
-    from Bio import Phylo
-    from Bio.Phylo.NewickIO import NewickError
-
-    text = "".join(line for _, line in read_lines(path)).strip()
-    try:
-        from io import StringIO
-
-        trees = list(Phylo.parse(StringIO(text), "newick"))
-    except (NewickError, ValueError) as error:
-        raise InputError(f"{path}: not Newick ({error}); expected (A:1,B:2);") from None
-    if len(trees) != 1 or not trees[0].count_terminals() > 1:
-        raise InputError(f"{path}: {len(trees)} trees of several leaves found; expected one tree")
-    root = trees[0].root
-    depth: dict[int, float] = {id(root): 0.0}
+    tree = read_newick(path)
+    depth = np.zeros(len(tree.parent))
+    inner = set(tree.parent)
+    wanted = set(samples)
+    # Leaves of samples in order; those below a node are lo to hi of them.
     leaves: list[str] = []
-    spans: dict[int, tuple[int, int]] = {}
-    order = []
-    stack = [(root, False)]
-    while stack:
-        node, seen = stack.pop()
-        if seen:
-            spans[id(node)] = (spans[id(node.clades[0])][0], spans[id(node.clades[-1])][1])
-            order.append(node)
-            continue
-        for child in node.clades:
-            if child.branch_length is None:
-                raise InputError(
-                    f"{path}: a branch without length; expected name:length throughout"
-                )
-            depth[id(child)] = depth[id(node)] + child.branch_length
-        if node.clades:
-            stack.append((node, True))
-            stack += [(child, False) for child in reversed(node.clades)]
-        else:
-            spans[id(node)] = (len(leaves), len(leaves) + 1)
-            leaves.append(str(node.name))
-            order.append(node)
-    shared = np.zeros((len(leaves), len(leaves)))
-    # Ancestors come after what is below them, so a deeper value is never overwritten: fill from the root.
-    for node in reversed(order):
-        lo, hi = spans[id(node)]
-        shared[lo:hi, lo:hi] = depth[id(node)]
+    lo, hi = (np.zeros(len(tree.parent), np.int64) for _ in range(2))
+    for node, (parent, length, label) in enumerate(zip(*tree, strict=True)):
+        depth[node] = length + (depth[parent] if node else 0)
+        lo[node] = len(leaves)
+        if node not in inner and label in wanted:
+            leaves.append(label)
+        hi[node] = len(leaves)
+    for node in range(len(tree.parent) - 1, 0, -1):
+        parent = tree.parent[node]
+        hi[parent] = max(hi[parent], hi[node])
     rows = _in_order(path, leaves, samples)
+    shared = np.zeros((len(leaves), len(leaves)))
+    for node, parent in enumerate(tree.parent):
+        own, before = slice(lo[node], hi[node]), slice(lo[parent], lo[node])
+        if node not in inner:
+            shared[own, own] = depth[node]
+        if node:
+            # With what is left of it below the same parent, it shares the way to there.
+            shared[own, before] = depth[parent]
+            shared[before, own] = depth[parent]
     shared = shared[np.ix_(rows, rows)]
-    own = np.diag(shared)
-    return Relatedness(shared, own[:, None] + own[None, :] - 2 * shared, str(path))
+    diagonal = np.diag(shared)
+    return Relatedness(shared, diagonal[:, None] + diagonal[None, :] - 2 * shared, str(path))

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Mapping
 from functools import lru_cache
 from pathlib import Path
@@ -10,10 +11,10 @@ import numpy as np
 
 from workbench.cohort.align import Differences, find_differences
 from workbench.cohort.calls import Call, Calls, Gap, merged, unwrapped
-from workbench.cohort.cohort import read_sample_table
+from workbench.cohort.samples import read_sample_table
 from workbench.errors import InputError
-from workbench.genome import Genome
-from workbench.text import stem_of, suffix_of
+from workbench.files.text import stem_of, suffix_of
+from workbench.genome.reference import Genome
 
 _FASTA = (".fa", ".fasta", ".fna")
 
@@ -38,7 +39,7 @@ def sequence_files(path: Path) -> dict[str, Path]:
     if "path" not in table.columns:
         raise InputError(f"{path}: no column path; expected sample and path, or give a folder")
     files = {s: (path.parent / p) for s, p in zip(table["sample"], table["path"], strict=True)}
-    absent = [f"{s} ({p})" for s, p in files.items() if not p.exists()]
+    absent = [f"{s} ({p})" for s, p in files.items() if not os.path.exists(p)]
     if absent:
         raise InputError(f"{path}: {len(absent):,} files are absent, first {absent[0]}")
     return files

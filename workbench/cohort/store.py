@@ -15,21 +15,19 @@ import h5py
 import numpy as np
 import pandas as pd
 
-from workbench.atomic import write_atomic
 from workbench.errors import InputError
+from workbench.files.atomic import write_atomic
+from workbench.wording import listed
 
+# What is stored for each feature and haplotype, float32.
 STATISTICS: tuple[str, ...] = ("max", "sum", "active", "gained", "lost")
-"""What is stored for each feature and haplotype, float32."""
 STRANDS = {"+": (0,), "-": (1,), "both": (0, 1)}
+# How the two readings of a statistic become one.
 BOTH: dict[str, Callable[[np.ndarray], np.ndarray]] = {
-    "max": lambda pair: pair.max(axis=0),
-    "sum": lambda pair: pair.sum(axis=0),
-    "active": lambda pair: pair.sum(axis=0),
-    "gained": lambda pair: pair.sum(axis=0),
-    "lost": lambda pair: pair.sum(axis=0),
+    "max": np.maximum.reduce,
+    **dict.fromkeys(("sum", "active", "gained", "lost"), np.add.reduce),
     "value": lambda pair: pair[0],
 }
-"""How the two readings of a statistic become one."""
 MISSING, ABSENT = -1, -2
 _FEATURES_A_CHUNK = 32
 
@@ -123,9 +121,7 @@ class RegionBurdens:
                 return np.asarray(total / np.maximum(bases, 1).astype(np.float32))
             return _joined(file, statistic, strand, rows)
 
-    def per_sample(
-        self, statistic: str, strand: str = "both", rows: slice = slice(None)
-    ) -> np.ndarray:
+    def per_sample(self, statistic: str, strand: str = "both", rows: slice = slice(None)) -> np.ndarray:
         """``(m, n)`` float32: mean over each sample's haplotypes, NaN where one is missing."""
         return spread(self.values(statistic, strand, rows), self.sample_haplotype)
 
@@ -134,10 +130,7 @@ class RegionBurdens:
         for start in range(0, self.features.size, size):
             rows = slice(start, start + size)
             yield Block(
-                self.region,
-                self.features[rows],
-                self.values(statistic, strand, rows),
-                self.sample_haplotype,
+                self.region, self.features[rows], self.values(statistic, strand, rows), self.sample_haplotype
             )
 
 
@@ -195,19 +188,12 @@ class RegionWriter:
             strands, m, u = self._shape
             chunk = (1, min(_FEATURES_A_CHUNK, max(1, m)), max(1, u))
             self._file.create_dataset(
-                statistic,
-                (strands, m, u),
-                np.float32,
-                chunks=chunk,
-                compression="gzip",
-                shuffle=True,
+                statistic, (strands, m, u), np.float32, chunks=chunk, compression="gzip", shuffle=True
             )
         self._file[statistic][:, at] = values
 
 
-def write_matrix(
-    path: Path, origin: Mapping[str, str], features: list[str], values: np.ndarray
-) -> int:
+def write_matrix(path: Path, origin: Mapping[str, str], features: list[str], values: np.ndarray) -> int:
     """Write a ready table, float64 ``(n, m)``, NaN missing; returns the number of unique samples' rows.
 
     Samples with the same values share a column, after the first, which stands for the reference and is all 0;
@@ -244,22 +230,21 @@ class BurdenStore:
         self.folder, self.regions, self.samples = folder, regions, samples
         self.origin = dict(origin)
 
-    def path(self, region: str) -> Path:
-        """File of a region."""
+    def index(self, region: str) -> int:
+        """Row of ``regions`` with this name; ``InputError`` where there is none."""
         found = np.flatnonzero((self.regions["region"] == region).to_numpy())
         if not found.size:
-            known = ", ".join(self.regions["region"].head(8))
+            known = listed(self.regions["region"].tolist(), 8)
             raise InputError(f"{self.folder}: no region {region}; it has {known}")
-        return region_path(self.folder, int(found[0]))
+        return int(found[0])
 
     def open(self, region: str) -> RegionBurdens:
         """One region; ``InputError`` where it was dropped, or made with another model or autoencoder."""
-        row = self.regions[self.regions["region"] == region]
-        if len(row) and row["state"].iloc[0] != "kept":
-            raise InputError(
-                f"{self.folder}: region {region} has no burdens: {row['state'].iloc[0]}"
-            )
-        burdens = RegionBurdens(self.path(region))
+        index = self.index(region)
+        state = self.regions["state"].iloc[index]
+        if state != "kept":
+            raise InputError(f"{self.folder}: region {region} has no burdens: {state}")
+        burdens = RegionBurdens(region_path(self.folder, index))
         if burdens.origin != self.origin:
             raise InputError(
                 f"{burdens.path}: made with {burdens.origin}, but the study has {self.origin}; run again"

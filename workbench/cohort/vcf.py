@@ -5,31 +5,32 @@ Records are applied as they are written, each where it stands, as ``bcftools con
 
 from __future__ import annotations
 
-import warnings
+import re
 from collections.abc import Iterator, Mapping
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
 import numpy as np
 
-from workbench.cohort.cohort import listed, repeated
+from genomic_models.dna import BASES
+from workbench.cohort.variant_lines import FIXED, SITE, Line, VariantLines
 from workbench.errors import InputError
-from workbench.text import read_lines, suffix_of
+from workbench.genome.windows import Sequences
 from workbench.tracks.names import match_names
-from workbench.windows import Sequences
+from workbench.wording import listed, repeated
 
-FIXED = ("#CHROM", "POS", "ID", "REF", "ALT", "QUAL", "FILTER", "INFO", "FORMAT")
-SUFFIXES = (".vcf", ".bcf")
-_LETTERS = frozenset("ACGTN")
-_KNOWN = frozenset("ACGT")
+_LETTERS = frozenset(BASES + "N")
 NO_ALLELE, NO_CALL = -2, -1
 _SIMULATED = "##simulated="
+_GENOTYPE = re.compile(r"[/|]?(?:[0-9]{1,4}|\.)(?:[/|](?:[0-9]{1,4}|\.))*")
+# Alleles of a sample in one genotype, at most.
+MOST_ALLELES = 255
 
 
 class Record(NamedTuple):
     """One line of a VCF.
 
-    start, end : 0-based half-open, of the REF allele
+    start, end : 0-based half-open, of the REF allele; to INFO's END where an allele is symbolic
     alleles : REF, then ALT, upper case
     genotypes : int16 (n, ploidy), allele numbers; -1 no call, -2 no second allele (haploid)
     phased : bool (n)
@@ -46,45 +47,6 @@ class Record(NamedTuple):
     def variant(self, allele: int) -> str:
         """``chrom:pos:ref:alt`` of an allele, position 1-based as in the file."""
         return f"{self.chrom}:{self.start + 1}:{self.alleles[0]}:{self.alleles[allele]}"
-
-
-def check_header(path: Path) -> list[str] | None:
-    """Samples of a VCF's header, read as text; None for BCF, which is not text.
-
-    Raises ``InputError`` for a first line that is not VCF, a ``#CHROM`` line that is missing, not separated
-    by tabs or lacks columns, no samples, repeated samples, or a first record that does not fit.
-    """
-    if suffix_of(path) == ".bcf":
-        return None
-    header: list[str] | None = None
-    for number, line in read_lines(path):
-        where = f"{path}: line {number:,}"
-        if number == 1 and not line.startswith("##fileformat=VCF"):
-            raise InputError(
-                f"{where}: found {line[:40]!r}; expected ##fileformat=VCF, the first line of a VCF"
-            )
-        if line.startswith("##"):
-            continue
-        if header is not None:
-            if len(line.split("\t")) != len(header):
-                raise InputError(
-                    f"{where}: {len(line.split(chr(9)))} columns, the header has {len(header)}; expected tabs"
-                    " between columns"
-                )
-            break
-        header = line.split("\t")
-        if tuple(header[: len(FIXED)]) != FIXED:
-            found = f"{line[:60]!r}"
-            spaced = line.split()[:8] == list(FIXED[:8])
-            hint = (
-                "its columns are separated by spaces, or FORMAT and samples are missing; write tabs"
-                if spaced
-                else "expected #CHROM POS ID REF ALT QUAL FILTER INFO FORMAT and samples"
-            )
-            raise InputError(f"{where}: malformed header {found}: {hint}")
-    if header is None:
-        raise InputError(f"{path}: no #CHROM line; expected a VCF with samples")
-    return header[len(FIXED) :]
 
 
 def check_samples(path: Path, samples: list[str]) -> list[str]:
@@ -112,6 +74,8 @@ class VariantFile:
         Alleles a sample in the first record that has genotypes.
     simulated : str
         What the header says after ``##simulated=``; empty for real samples.
+    note : str
+        Records that lie on contigs which the genome does not have; empty for none.
 
     Parameters
     ----------
@@ -137,82 +101,54 @@ class VariantFile:
         rename: Mapping[str, str] | None = None,
     ) -> None:
         self.path = path
-        if suffix_of(path) not in SUFFIXES:
-            raise InputError(f"{path}: unknown kind of variants; expected .vcf, .vcf.gz or .bcf")
-        if not path.exists():
-            raise InputError(f"{path}: no such file")
-        header = check_header(path)
-        if header is not None:
-            check_samples(path, header)
-        self._keep = keep
-        file = self._open()
-        self.samples = check_samples(path, list(file.samples))
-        header_lines = str(file.raw_header).splitlines()
-        marks = [h.removeprefix(_SIMULATED) for h in header_lines if h.startswith(_SIMULATED)]
+        self._lines = VariantLines(path)
+        place = {name: i for i, name in enumerate(check_samples(path, self._lines.samples))}
+        kept = set(place if keep is None else keep)
+        self.samples = [s for s in place if s in kept]
+        self._columns = [len(FIXED) + place[s] for s in self.samples]
+        marks = [h.removeprefix(_SIMULATED) for h in self._lines.header if h.startswith(_SIMULATED)]
         self.simulated = marks[0] if marks else ""
-        self.ploidy = self._ploidy(file)
-        self._names: dict[str, str] = {}
+        self.ploidy = self._ploidy()
+        self.note = ""
+        self._names: dict[str, list[str]] | None = None
         if contigs is not None:
-            counts = dict.fromkeys(self.contigs(), 1)
-            matched, _ = match_names(str(path), counts, list(contigs), rename or {})
-            self._names = {target: name for name, target in matched.items()}
+            matched, self.note = match_names(
+                str(path), self._lines.contigs, list(contigs), rename or {}, "records"
+            )
+            self._names = {}
+            for name, target in matched.items():
+                self._names.setdefault(target, []).append(name)
+                if found := self._lines.outside(name, contigs[target]):
+                    raise InputError(
+                        f"{found.where}: position {found.start + 1:,} of {name}; {target} has"
+                        f" {contigs[target]:,} bases, so that the variants were called against something else"
+                    )
+            if not self._lines.contigs:
+                raise InputError(f"{path}: no record in it: samples without variants are all alike")
 
-    def _open(self) -> Any:
-        from cyvcf2 import VCF
-
-        # A contig without variants is nothing to warn of.
-        warnings.filterwarnings("ignore", message="no intervals found", category=UserWarning)
-        try:
-            return VCF(str(self.path), samples=self._keep, gts012=False)
-        except (OSError, ValueError) as error:
-            raise InputError(
-                f"{self.path}: cannot be read as VCF or BCF ({error}); check it with bcftools view -h"
-            ) from None
-
-    def _ploidy(self, file: Any) -> int:
-        try:
-            return next((row.genotype.array().shape[1] - 1 for row in file if row.genotype), 1)
-        except (OSError, ValueError) as error:
-            raise InputError(f"{self.path}: damaged in its first records ({error})") from None
+    def _ploidy(self) -> int:
+        lines = (line for line in self._lines.records() if _has_genotypes(line))
+        return next((_genotypes(line, self._columns)[0].shape[1] for line in lines), 1)
 
     @property
     def indexed(self) -> bool:
         """Whether stretches can be fetched without reading the whole file."""
-        return any(self.path.with_name(self.path.name + s).exists() for s in (".tbi", ".csi"))
+        return self._lines.indexed
 
     def read(self, chrom: str, start: int, end: int) -> Iterator[Record]:
-        """Records whose REF allele meets ``[start, end)``, in the order of the file.
+        """Records that meet ``[start, end)``, in the order of the file.
 
         ``chrom`` is the genome's name; so is that of the records.
         """
-        # A contig that the header forgot is looked for under the genome's own name.
-        name = self._names.get(chrom, chrom)
-        file = self._open()
-        rows = file(f"{name}:{start + 1}-{end}") if self.indexed else file
-        try:
-            for row in rows:
-                if str(row.CHROM) == name and row.start < end and row.end > start:
-                    yield self._record(row, chrom)
-        except (OSError, ValueError) as error:
-            if isinstance(error, InputError):
-                raise
-            raise InputError(
-                f"{self.path}: damaged at {chrom}:{start + 1}-{end} ({error})"
-            ) from None
+        for name in [chrom] if self._names is None else self._names.get(chrom, ()):
+            for line in self._lines.meeting(name, start, end):
+                yield self._record(line, chrom)
 
-    def contigs(self) -> list[str]:
-        """Contigs by the file's own names: of its header or index, else of its records."""
-        file = self._open()
-        named = list(file.seqnames)
-        return named or list(dict.fromkeys(row.CHROM for row in file))
-
-    def _record(self, row: Any, chrom: str) -> Record:
-        where = f"{self.path}: {row.CHROM}:{row.POS}"
-        calls = row.genotype
-        if calls is None:
+    def _record(self, line: Line, chrom: str) -> Record:
+        where = f"{self.path}: {line.chrom}:{line.start + 1}"
+        if not _has_genotypes(line):
             raise InputError(f"{where}: no GT field; expected a genotype for each sample")
-        array = calls.array()
-        genotypes = array[:, :-1].astype(np.int16)
+        genotypes, phased = _genotypes(line, self._columns)
         wider = genotypes.shape[1] - self.ploidy
         if wider > 0:
             raise InputError(
@@ -221,23 +157,59 @@ class VariantFile:
             )
         if wider < 0:
             genotypes = np.pad(genotypes, ((0, 0), (0, -wider)), constant_values=NO_ALLELE)
-        alleles = (row.REF.upper(), *(a.upper() for a in row.ALT))
+        name, reference, alternatives = line.columns[2:5]
+        others = alternatives.upper().split(",") if alternatives != "." else []
+        alleles = (reference.upper(), *others)
         for allele in alleles:
             _check_allele(where, allele)
-        return Record(
-            chrom,
-            int(row.start),
-            int(row.start) + len(row.REF),
-            row.ID or "",
-            alleles,
-            genotypes,
-            array[:, -1].astype(bool),
+        if genotypes.max(initial=0) >= len(alleles):
+            raise InputError(
+                f"{where}: a genotype names allele {genotypes.max()}, of {len(others)} in ALT; the line is"
+                " damaged"
+            )
+        name = "" if name == "." else name
+        return Record(chrom, line.start, line.end, name, alleles, genotypes, phased)
+
+
+def _has_genotypes(line: Line) -> bool:
+    return "GT" in line.columns[len(SITE)].split(":")
+
+
+def _genotypes(line: Line, columns: list[int]) -> tuple[np.ndarray, np.ndarray]:
+    """Alleles, int16 (n, the most of any sample), and whether all are phased, bool (n), of some columns."""
+    keys = line.columns[len(SITE)].split(":")
+    at = keys.index("GT")
+    texts = [line.columns[c] for c in columns]
+    if len(keys) > 1:
+        # Fields at the end may be left out.
+        texts = [(*t.split(":", at + 1), *"." * (at + 1))[at] for t in texts]
+    different = list(dict.fromkeys(texts))
+    parsed = [_parse_genotype(line.where, text) for text in different]
+    alleles = np.full((len(parsed), max(len(p) for p in parsed)), NO_ALLELE, np.int16)
+    for row, own in zip(alleles, parsed, strict=True):
+        row[: len(own)] = own
+    phased = np.array(["/" not in text and "|" in text for text in different])
+    code = {text: i for i, text in enumerate(different)}
+    codes = np.fromiter(map(code.__getitem__, texts), np.int64, len(texts))
+    return alleles[codes], phased[codes]
+
+
+def _parse_genotype(where: str, text: str) -> list[int]:
+    alleles = text.lstrip("/|").replace("|", "/").split("/")
+    if not _GENOTYPE.fullmatch(text):
+        raise InputError(
+            f"{where}: genotype {text[:40]!r}; expected numbers of alleles or ., as in 0/1 or 0|."
         )
+    if len(alleles) > MOST_ALLELES:
+        raise InputError(f"{where}: a genotype of {len(alleles):,} alleles; expected {MOST_ALLELES} at most")
+    return [NO_CALL if a == "." else int(a) for a in alleles]
 
 
 def _check_allele(where: str, allele: str) -> None:
     """Refuse letters that are no sequence; symbolic alleles and ``*`` are told apart later."""
-    if allele == "*" or "<" in allele or "[" in allele or "]" in allele or set(allele) <= _LETTERS:
+    if allele and (
+        allele == "*" or "<" in allele or "[" in allele or "]" in allele or set(allele) <= _LETTERS
+    ):
         return
     raise InputError(
         f"{where}: allele {allele!r}; expected letters A, C, G, T, N, or *; a deletion is written with the"
@@ -256,8 +228,8 @@ def check_reference(path: Path, record: Record, genome: Sequences) -> None:
     where = f"{path}: {record.chrom}:{record.start + 1}"
     if record.end > length:
         raise InputError(f"{where}: past the end of the contig, which has {length:,} bases")
-    found = genome.fetch(record.chrom, record.start, record.end)
-    agree = all(a == b or b not in _KNOWN for a, b in zip(record.alleles[0], found, strict=True))
+    found = genome.fetch(record.chrom, record.start, record.start + len(record.alleles[0]))
+    agree = all(a == b or b not in BASES for a, b in zip(record.alleles[0], found, strict=True))
     if not agree:
         raise InputError(
             f"{where}: REF is {record.alleles[0][:20]}, the genome has {found[:20]} there; give the reference"

@@ -6,22 +6,24 @@ a driver that dies costs the shards in flight alone. Needs the extra ``hpc``.
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+import time
+from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from workbench.config import JobConfig
-from workbench.engines.local import Executor, work
-from workbench.engines.shards import ATTEMPTS, Outcome, pending
+from workbench.engines.local import POLL, Executor, work_on
+from workbench.engines.shards import ATTEMPTS, Outcome, Work, pending
 from workbench.errors import InputError
+from workbench.interruption import requested
 from workbench.progress import Progress
-from workbench.stages.stage import Stage
-from workbench.study import Study
+from workbench.study.config import JobConfig
+from workbench.study.study import Study
 
 if TYPE_CHECKING:
     from distributed import Client
 
+# dask-jobqueue's class for each scheduler.
 CLUSTERS = {
     "slurm": "SLURMCluster",
     "pbs": "PBSCluster",
@@ -29,19 +31,16 @@ CLUSTERS = {
     "lsf": "LSFCluster",
     "sge": "SGECluster",
 }
-"""dask-jobqueue's class for each scheduler."""
 
+# How long the address of a cluster is tried.
 PATIENCE = "30s"
-"""How long the address of a cluster is tried."""
 
 
 def _library() -> Any:
     try:
-        import distributed
+        import distributed  # of the extra hpc
     except ImportError:
-        raise InputError(
-            "--dask needs the extra hpc: pip install 'genomics-workbench[hpc]'"
-        ) from None
+        raise InputError("--dask needs the extra hpc: pip install 'genomics-workbench[hpc]'") from None
     return distributed
 
 
@@ -57,8 +56,7 @@ def connect(where: str, settings: JobConfig, logs: Path) -> Iterator[Client]:
     if where not in CLUSTERS:
         if "://" not in where:
             raise InputError(
-                f"--dask {where}: expected an address, as tcp://host:8786, or one of"
-                f" {', '.join(CLUSTERS)}"
+                f"--dask {where}: expected an address, as tcp://host:8786, or one of {', '.join(CLUSTERS)}"
             )
         try:
             client = distributed.Client(where, timeout=PATIENCE)
@@ -67,7 +65,7 @@ def connect(where: str, settings: JobConfig, logs: Path) -> Iterator[Client]:
         with client:
             yield client
         return
-    import dask_jobqueue
+    import dask_jobqueue  # of the extra hpc
 
     make = getattr(dask_jobqueue, CLUSTERS[where])
     options = {
@@ -75,7 +73,8 @@ def connect(where: str, settings: JobConfig, logs: Path) -> Iterator[Client]:
         "account": settings.account or None,
         "walltime": settings.time or "01:00:00",
         "job_extra_directives": list(settings.extra),
-        "job_script_prologue": list(settings.setup),
+        # Dask's workers are started in the current folder, and would import from it.
+        "job_script_prologue": ["export PYTHONSAFEPATH=1", *settings.setup],
         "python": settings.python or None,
         "log_directory": str(logs),
     }
@@ -100,26 +99,36 @@ def connect(where: str, settings: JobConfig, logs: Path) -> Iterator[Client]:
 def on(client: Client, threads: int) -> Executor:
     """Shards on the workers of ``client``, each with ``threads`` threads."""
 
-    def execute(study: Study, stage: Stage, shards: Sequence[int], progress: Progress) -> Outcome:
+    def execute(study: Study, work: Work, progress: Progress) -> Outcome:
         distributed = _library()
+        name, shards = work.stage.name, work.shards
         made, failed = 0, dict[int, str]()
         for _ in range(ATTEMPTS):
             if not shards:
                 break
-            waiting = [
-                client.submit(work, study.folder, stage.name, i, threads, pure=False, retries=1)
-                for i in shards
-            ]
-            for future in distributed.as_completed(waiting):
-                if future.status != "finished":
-                    progress.say(f"{stage.name}: a worker was lost; going on with what is left")
+            sizes = {}
+            for shard in shards:
+                task = (study.folder, name, work.mark, shard, threads)
+                sizes[client.submit(work_on, *task, pure=False, retries=1)] = shard.size
+            waiting = list(sizes)
+            results = distributed.as_completed(waiting)
+            while not results.is_empty():
+                if requested():
+                    client.cancel(waiting)
+                    return Outcome(made, failed, True)
+                if not results.has_ready():
+                    time.sleep(POLL)
                     continue
-                size, outcome = future.result()
+                future = next(results)
+                if future.status != "finished":
+                    progress.say(f"{name}: a worker was lost; going on with what is left")
+                    continue
+                outcome = future.result()
                 made += outcome.made
                 failed |= outcome.failed
-                progress.advance(size)
-            shards = [i for i in pending(study, stage) if i not in failed]
-        left = {i: "its worker was lost again and again" for i in shards}
+                progress.advance(sizes[future] * outcome.made)
+            shards = [s for s in pending(study, work).shards if s.index not in failed]
+        left = {s.index: "its worker was lost again and again" for s in shards}
         return Outcome(made, failed | left, False)
 
     return execute

@@ -6,15 +6,21 @@ import multiprocessing
 import os
 import threading
 import time
-from collections.abc import Callable, Sequence
-from concurrent.futures import ProcessPoolExecutor, as_completed
+from collections.abc import Callable
+from concurrent.futures import FIRST_COMPLETED, ProcessPoolExecutor, wait
 from concurrent.futures.process import BrokenProcessPool
 from pathlib import Path
 
+import scipy.linalg  # noqa: F401 (its own BLAS is loaded before it is limited)
+import torch
+from threadpoolctl import threadpool_limits
+
+from genomic_models.files import remove_leftovers
 from workbench.engines.shards import (
     ATTEMPTS,
     PLAN,
     Outcome,
+    Work,
     add_groups,
     check_outputs,
     describe_failure,
@@ -23,18 +29,24 @@ from workbench.engines.shards import (
     pending,
     run_shards,
 )
+from workbench.engines.submission import refuse_live
+from workbench.engines.survey import refuse_unready
 from workbench.errors import InputError
-from workbench.ledger import exclusive
+from workbench.experiments.registry import as_stage, find_step
+from workbench.interruption import listening, obey, requested, stopped
 from workbench.progress import Progress, Silent
-from workbench.stages.registry import STAGES, find_stage
-from workbench.stages.stage import Stage
+from workbench.stages.registry import STAGES
+from workbench.stages.stage import Shard, Stage
 from workbench.stages.tree import SUFFIX
-from workbench.stop import Stopped, listening
-from workbench.study import Study
-from workbench.submission import refuse_live
+from workbench.study.ledger import exclusive
+from workbench.study.study import Study
+from workbench.study.trust import foreign_owner
 
-Executor = Callable[[Study, Stage, Sequence[int], Progress], Outcome]
-"""Runs the given shards of a stage somewhere, and says what came of them."""
+# Runs the given shards of a stage somewhere, and says what came of them.
+Executor = Callable[[Study, Work, Progress], Outcome]
+
+# Seconds between looks at whether a stop was asked for.
+POLL = 0.2
 
 _STUDIES: dict[Path, Study] = {}
 _ONE = threading.Lock()
@@ -47,23 +59,19 @@ def opened(folder: Path) -> Study:
     return _STUDIES[folder]
 
 
-def work(folder: Path, stage: str, shard: int, threads: int) -> tuple[int, Outcome]:
-    """One shard in a worker process: its size in units, and what came of it."""
-    import scipy.linalg  # noqa: F401 (its own BLAS is loaded before it is limited)
-    import torch
-    from threadpoolctl import threadpool_limits
-
+def work_on(folder: Path, stage: str, mark: str, shard: Shard, threads: int) -> Outcome:
+    """What came of one shard, made in a worker process."""
     # One shard at a time in a process: a Dask worker may have several threads. NumPy's BLAS is held to as
     # many as PyTorch: workers beside each other would fight for the cores, and sums change with the number.
     with _ONE, threadpool_limits(threads):
         torch.set_num_threads(threads)
-        study, step = opened(folder), find_stage(stage)
-        return step.size(study, shard), run_shards(study, step, [shard], Silent())
+        study = opened(folder)
+        return run_shards(study, Work(find_step(study, stage), mark, [shard]), Silent())
 
 
-def here(study: Study, stage: Stage, shards: Sequence[int], progress: Progress) -> Outcome:
+def here(study: Study, work: Work, progress: Progress) -> Outcome:
     """Shards one after another in this process."""
-    return run_shards(study, stage, shards, progress)
+    return run_shards(study, work, progress)
 
 
 def processes(workers: int, threads: int = 0) -> Executor:
@@ -73,28 +81,42 @@ def processes(workers: int, threads: int = 0) -> Executor:
     """
     threads = threads or max(1, (os.cpu_count() or 1) // workers)
 
-    def execute(study: Study, stage: Stage, shards: Sequence[int], progress: Progress) -> Outcome:
+    def execute(study: Study, work: Work, progress: Progress) -> Outcome:
+        name, shards = work.stage.name, work.shards
         context = multiprocessing.get_context("spawn")
         made, failed = 0, dict[int, str]()
         for _ in range(ATTEMPTS):
             if not shards:
                 break
-            pool = ProcessPoolExecutor(min(workers, len(shards)), mp_context=context)
+            stop = context.Event()
+            pool = ProcessPoolExecutor(min(workers, len(shards)), context, initializer=obey, initargs=(stop,))
             try:
-                waiting = [pool.submit(work, study.folder, stage.name, i, threads) for i in shards]
-                for finished in as_completed(waiting):
-                    size, outcome = finished.result()
-                    made += outcome.made
-                    failed |= outcome.failed
-                    progress.advance(size)
+                size = {
+                    pool.submit(work_on, study.folder, name, work.mark, shard, threads): shard.size
+                    for shard in shards
+                }
+                waiting = set(size)
+                while waiting:
+                    if requested():
+                        stop.set()
+                    finished, waiting = wait(waiting, POLL, FIRST_COMPLETED)
+                    for future in finished:
+                        outcome = future.result()
+                        made += outcome.made
+                        failed |= outcome.failed
+                        progress.advance(size[future] * outcome.made)
             except BrokenProcessPool:
-                progress.say(f"{stage.name}: a worker process died; going on with what is left")
+                if not requested():
+                    progress.say(f"{name}: a worker process died; going on with what is left")
             except BaseException:
+                stop.set()
                 pool.shutdown(wait=False, cancel_futures=True)
                 raise
             pool.shutdown()
-            shards = [i for i in pending(study, stage) if i not in failed]
-        left = {i: "its worker process died again and again" for i in shards}
+            if requested():
+                return Outcome(made, failed, True)
+            shards = [s for s in pending(study, work).shards if s.index not in failed]
+        left = {s.index: "its worker process died again and again" for s in shards}
         return Outcome(made, failed | left, False)
 
     return execute
@@ -103,30 +125,44 @@ def processes(workers: int, threads: int = 0) -> Executor:
 def run_stage(study: Study, stage: Stage, execute: Executor, progress: Progress) -> None:
     """Run what is missing of one stage, then its reduction.
 
-    Raises ``InputError`` that names the shards that failed, ``Stopped`` after a warning signal.
+    Raises ``InputError`` that names the shards that failed, ``Stopped`` after a request to stop.
     """
     mark = fingerprint(study, stage)
-    if stage.name == PLAN:
-        shards, total = [0], 1
-    else:
+    if stage.name != PLAN:
+        check_outputs(study, stage, mark)
         if study.ledger.done(stage.name, None, mark):
             return
-        check_outputs(study, stage)
-        shards = pending(study, stage)
-        total = sum(stage.size(study, i) for i in shards)
+    work = Work(stage, mark, stage.shards(study))
+    left = work if stage.name == PLAN else pending(study, work)
     began = time.monotonic()
-    progress.begin(stage.title, total, stage.unit)
-    alone = len(shards) <= 1 or stage.ordered
-    outcome = (here if alone else execute)(study, stage, shards, progress)
+    progress.begin(stage.title, sum(shard.size for shard in left.shards), stage.unit)
+    alone = len(left.shards) <= 1 or stage.ordered
+    outcome = (here if alone else execute)(study, left, progress)
     if not outcome.stopped and not outcome.failed:
-        outcome = add_groups(study, stage, Silent(), execute)
+        outcome = add_groups(study, work, Silent(), execute)
     if outcome.stopped:
-        raise Stopped(0)
+        raise stopped()
     if outcome.failed:
-        raise InputError(describe_failure(study, stage, outcome.failed))
+        raise InputError(describe_failure(study, stage, len(work.shards), outcome.failed))
     # The plan writes the manifest that its own mark depends on no longer.
     finish(study, stage, mark, began)
     progress.end()
+
+
+def run_experiment(
+    study: Study, name: str, execute: Executor = here, progress: Progress | None = None
+) -> None:
+    """Run what is missing of an experiment of a finished study.
+
+    Raises ``InputError`` where a stage that it needs is not done, and as ``run`` does.
+    """
+    with exclusive(study.folder), listening():
+        refuse_live(study)
+        remove_leftovers(study.folder)
+        study.verify()
+        stage = as_stage(study, name)
+        refuse_unready(study, stage.name)
+        run_stage(study, stage, execute, progress or Silent())
 
 
 def run(
@@ -148,6 +184,9 @@ def run(
             raise InputError(f"unknown stage {name!r}; expected one of {', '.join(STAGES)}")
     with exclusive(study.folder), listening():
         refuse_live(study)
+        remove_leftovers(study.folder)
+        if foreign := foreign_owner(study.folder):
+            (progress or Silent()).say(f"note: {study.folder} belongs to {foreign}, not to you")
         names = list(STAGES)
         if force:
             for name in names[names.index(force) :]:

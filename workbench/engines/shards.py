@@ -6,76 +6,121 @@ import hashlib
 import json
 import time
 import traceback
-from collections.abc import Callable, Sequence
-from dataclasses import asdict
+from collections.abc import Callable
 from typing import NamedTuple
 
-from workbench.atomic import recording
 from workbench.errors import InputError
-from workbench.failures import InvalidShard, kind_of, worth_retrying
+from workbench.experiments.question import FOLDER
+from workbench.experiments.registry import experiments
+from workbench.files.atomic import recording, refusal
+from workbench.files.settings import stated
+from workbench.interruption import Interruptible, Stopped, requested
 from workbench.progress import Progress
 from workbench.stages.registry import STAGES
-from workbench.stages.stage import Stage
-from workbench.stages.tree import groups_of, has_groups
-from workbench.stop import Interruptible, Stopped, requested
-from workbench.study import Study
+from workbench.stages.stage import Shard, Stage
+from workbench.stages.tree import SUFFIX, groups_of, has_groups
+from workbench.study.damage import Damage, find_damage
+from workbench.study.failures import kind_of, worth_retrying
+from workbench.study.study import Study
 
 PLAN = "plan"
+# How often one shard is tried before it counts as failed.
 ATTEMPTS = 3
-"""How often one shard is tried before it counts as failed."""
+# Seconds before the second try; four times as long before each next one.
 BACK_OFF = 2.0
-"""Seconds before the second try; four times as long before each next one."""
 
 
 def fingerprint(study: Study, stage: Stage) -> str:
     """Hash of the settings a stage depends on, its own and those of all stages before it."""
-    sections = {name: asdict(getattr(study.config, name)) for name in stage.sections}
-    upstream = {name: fingerprint(study, STAGES[name]) for name in stage.needs}
-    manifest = "" if stage.name == PLAN else study.manifest.hash
-    facts = [stage.name, sections, upstream, manifest]
-    # Stages without further inputs keep the mark they always had.
-    if inputs := stage.inputs(study):
-        facts.append(inputs)
-    text = json.dumps(facts, sort_keys=True)
-    return hashlib.sha256(text.encode()).hexdigest()[:16]
+    return _fingerprint(study, stage, {})
 
 
-def run_shard(study: Study, stage: Stage, shard: int, progress: Progress) -> None:
+def _fingerprint(study: Study, stage: Stage, known: dict[str, str]) -> str:
+    if stage.name not in known:
+        sections = {name: stated(getattr(study.config, name)) for name in stage.sections}
+        upstream = {name: _fingerprint(study, STAGES[name], known) for name in stage.needs}
+        manifest = "" if stage.name == PLAN else study.manifest.hash
+        facts = [stage.name, sections, upstream, manifest]
+        # Stages without further inputs keep the mark they always had.
+        if inputs := stage.inputs(study):
+            facts.append(inputs)
+        text = json.dumps(facts, sort_keys=True)
+        known[stage.name] = hashlib.sha256(text.encode()).hexdigest()[:16]
+    return known[stage.name]
+
+
+class Work(NamedTuple):
+    """Shards of a stage that are to be made, and the stage's fingerprint: both found once a run."""
+
+    stage: Stage
+    mark: str
+    shards: list[Shard]
+
+
+def plan_work(study: Study, stage: Stage) -> Work:
+    """All shards of a stage."""
+    return Work(stage, fingerprint(study, stage), stage.shards(study))
+
+
+def pending(study: Study, work: Work) -> Work:
+    """What of some work is not done."""
+    done = {index for index, _ in study.ledger.finished(work.stage.name, work.mark)}
+    return work._replace(shards=[s for s in work.shards if s.index not in done])
+
+
+def run_shard(study: Study, stage: Stage, mark: str, shard: Shard, progress: Progress) -> None:
     """Make one shard of a stage unless it is there, and record it with the hashes of its files.
 
     Where the device's memory is too small the batch is halved and the shard begun again. Raises what the
-    stage raises, after noting it; ``ValueError`` becomes ``InputError``.
+    stage raises, after noting it; ``ValueError`` and a disk that is full become ``InputError``.
     """
-    mark = fingerprint(study, stage)
-    if study.ledger.done(stage.name, shard, mark):
+    index = shard.index
+    if study.ledger.done(stage.name, index, mark):
         return
-    study.ledger.begin(stage.name, shard)
+    study.ledger.begin(stage.name, index)
     began = time.monotonic()
+    attempt = Interruptible(progress)
     while True:
         try:
             with recording() as written:
-                bases = stage.run(study, shard, Interruptible(progress))
+                bases = stage.run(study, shard, attempt)
             break
         except Stopped as stop:
-            study.ledger.fail(stage.name, shard, "preempted", f"stopped by signal {stop}")
+            cause = f"stopped by signal {stop.number}"
+            study.ledger.fail(stage.name, index, mark, "preempted", cause)
             raise
         except Exception as error:
+            attempt.undo()
             if kind_of(error) == "oom" and study.halve_batch():
-                study.ledger.event("batch halved", stage.name, shard, batch=study.batch)
+                study.ledger.event("batch halved", stage.name, index, batch=study.batch)
                 continue
-            cause = f"{type(error).__name__}: {error}"
-            study.ledger.fail(stage.name, shard, kind_of(error), cause, traceback.format_exc())
+            full = refusal(error) if isinstance(error, OSError) else ""
+            cause = full or f"{type(error).__name__}: {error}"
+            trace = traceback.format_exc()
+            study.ledger.fail(stage.name, index, mark, kind_of(error), cause, trace)
             if isinstance(error, ValueError):
                 raise InputError(f"{study.folder}: stage {stage.name}: {error}") from error
+            if full:
+                raise InputError(full) from error
             raise
-    study.ledger.mark(stage.name, shard, mark, time.monotonic() - began, bases, written)
+    if study.ledger.mark(stage.name, index, mark, time.monotonic() - began, bases, written):
+        forget_after(study, stage)
 
 
-def pending(study: Study, stage: Stage) -> list[int]:
-    """Shards of a stage that are not done."""
-    mark = fingerprint(study, stage)
-    done = {shard for shard, _ in study.ledger.finished(stage.name, mark)}
-    return [i for i in range(stage.count(study)) if i not in done]
+def forget_after(study: Study, stage: Stage) -> None:
+    """Forget every stage that reads what this one writes, through others too: it has written other bytes.
+
+    Experiments read what stages write, and are forgotten with them.
+    """
+    changed = {stage.name}
+    for other in STAGES.values():  # in the order in which they run
+        if changed.intersection(other.needs):
+            changed.add(other.name)
+            study.ledger.forget(other.name)
+            study.ledger.forget(other.name + SUFFIX)
+    for name in experiments(study):
+        study.ledger.forget(f"{FOLDER}/{name}")
+    study.ledger.event("changed", stage.name)
 
 
 class Outcome(NamedTuple):
@@ -88,8 +133,7 @@ class Outcome(NamedTuple):
 
 def run_shards(
     study: Study,
-    stage: Stage,
-    shards: Sequence[int],
+    work: Work,
     progress: Progress,
     attempts: int = ATTEMPTS,
     wait: Callable[[float], None] = time.sleep,
@@ -98,7 +142,7 @@ def run_shards(
 
     Errors of the input are not retried: the next try would end alike.
     """
-    waiting = [(shard, 1) for shard in shards]
+    waiting = [(shard, 1) for shard in work.shards]
     failed: dict[int, str] = {}
     made = 0
     while waiting:
@@ -108,7 +152,7 @@ def run_shards(
         if attempt > 1:
             wait(BACK_OFF * 4 ** (attempt - 2))
         try:
-            run_shard(study, stage, shard, progress)
+            run_shard(study, work.stage, work.mark, shard, progress)
             made += 1
         except Stopped:
             return Outcome(made, failed, True)
@@ -116,25 +160,18 @@ def run_shards(
             if attempt < attempts and worth_retrying(error):
                 waiting.append((shard, attempt + 1))
             else:
-                failed[shard] = f"{type(error).__name__}: {error}"
+                known = isinstance(error, InputError)
+                failed[shard.index] = str(error) if known else f"{type(error).__name__}: {error}"
     return Outcome(made, failed, False)
 
 
-def check_outputs(study: Study, stage: Stage) -> list[int]:
-    """Compare every finished shard's files with the hashes noted for them.
-
-    A shard whose files are missing or changed is forgotten, so that it runs again. Returns those shards.
-    """
-    mark = fingerprint(study, stage)
-    damaged = []
-    for shard, record in study.ledger.finished(stage.name, mark):
-        try:
-            record.verify(study.folder)
-        except InvalidShard as error:
-            study.ledger.drop(stage.name, shard)
-            study.ledger.event("damaged", stage.name, shard, cause=str(error))
-            damaged.append(shard)
-    return sorted(damaged)
+def check_outputs(study: Study, stage: Stage, mark: str, thorough: bool = False) -> list[Damage]:
+    """Forget finished shards whose files are missing or changed, so that they run again; returns them."""
+    damaged = list(find_damage(study, stage.name, mark, thorough))
+    for found in damaged:
+        study.ledger.drop(stage.name, found.shard)
+        study.ledger.event("damaged", stage.name, found.shard, cause=found.cause)
+    return damaged
 
 
 def reduce(study: Study, stage: Stage, progress: Progress) -> Outcome:
@@ -143,34 +180,37 @@ def reduce(study: Study, stage: Stage, progress: Progress) -> Outcome:
     The way out of every fault: a lost worker, a killed node, a damaged file leave missing shards, and the
     reduction makes them. Shards that fail again stay failed, and nothing is merged.
     """
-    mark = fingerprint(study, stage)
-    if study.ledger.done(stage.name, None, mark):
+    work = plan_work(study, stage)
+    check_outputs(study, stage, work.mark)
+    if study.ledger.done(stage.name, None, work.mark):
         return Outcome(0, {}, False)
     began = time.monotonic()
-    check_outputs(study, stage)
     # What failed has been tried by its task already: once more, elsewhere, is enough.
-    outcome = run_shards(study, stage, pending(study, stage), progress, attempts=1)
+    outcome = run_shards(study, pending(study, work), progress, attempts=1)
     if outcome.stopped or outcome.failed:
         return outcome
-    outcome = add_groups(study, stage, progress)
+    outcome = add_groups(study, work, progress)
     if outcome.stopped or outcome.failed:
         return outcome
-    finish(study, stage, mark, began)
+    finish(study, stage, work.mark, began)
     return outcome
 
 
 def add_groups(
     study: Study,
-    stage: Stage,
+    work: Work,
     progress: Progress,
-    execute: Callable[[Study, Stage, Sequence[int], Progress], Outcome] = run_shards,
+    execute: Callable[[Study, Work, Progress], Outcome] = run_shards,
 ) -> Outcome:
-    """Add up the groups of a stage's shards that are not there yet; nothing for a stage without."""
-    if not has_groups(study, stage):
+    """Add up the groups of a stage's shards that are not there yet; nothing for a stage without.
+
+    ``work`` is all of the stage.
+    """
+    if not has_groups(work.stage, len(work.shards)):
         return Outcome(0, {}, False)
-    groups = groups_of(stage)
-    check_outputs(study, groups)
-    return execute(study, groups, pending(study, groups), progress)
+    groups = plan_work(study, groups_of(work.stage))
+    check_outputs(study, groups.stage, groups.mark)
+    return execute(study, pending(study, groups), progress)
 
 
 def finish(study: Study, stage: Stage, mark: str, began: float) -> None:
@@ -179,18 +219,20 @@ def finish(study: Study, stage: Stage, mark: str, began: float) -> None:
         with recording() as written:
             stage.finish(study)
     except ValueError as error:
-        study.ledger.fail(stage.name, None, kind_of(error), str(error), traceback.format_exc())
+        trace = traceback.format_exc()
+        study.ledger.fail(stage.name, None, mark, kind_of(error), str(error), trace)
         raise InputError(f"{study.folder}: stage {stage.name}: {error}") from error
-    study.ledger.mark(stage.name, None, mark, time.monotonic() - began, 0, written)
+    if study.ledger.mark(stage.name, None, mark, time.monotonic() - began, 0, written):
+        forget_after(study, stage)
 
 
-def describe_failure(study: Study, stage: Stage, failed: dict[int, str]) -> str:
-    """One sentence on the shards of a stage that failed."""
+def describe_failure(study: Study, stage: Stage, shards: int, failed: dict[int, str]) -> str:
+    """One sentence on the shards of a stage, of so many, that failed."""
     first, cause = next(iter(sorted(failed.items())))
-    cause = cause.removeprefix("InputError: ").removeprefix(f"{study.folder}: stage {stage.name}: ")
-    if not study.planned or stage.count(study) == 1:
+    cause = cause.removeprefix(f"{study.folder}: stage {stage.name}: ")
+    if shards == 1:
         return f"{study.folder}: stage {stage.name}: {cause}"
     return (
-        f"{study.folder}: stage {stage.name}: {len(failed)} of {stage.count(study)} shards failed, the first"
+        f"{study.folder}: stage {stage.name}: {len(failed)} of {shards} shards failed, the first"
         f" is {first}: {cause}; see `workbench logs {study.folder} --failed`"
     )

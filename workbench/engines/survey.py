@@ -7,9 +7,11 @@ from typing import NamedTuple
 
 from workbench.engines.shards import PLAN, fingerprint
 from workbench.errors import InputError
-from workbench.ledger import Begun
-from workbench.stages.registry import STAGES, find_stage
-from workbench.study import Study
+from workbench.experiments.registry import find_step
+from workbench.stages.registry import STAGES
+from workbench.stages.stage import Stage
+from workbench.study.ledger import Begun
+from workbench.study.study import Study
 
 
 class Standing(NamedTuple):
@@ -49,51 +51,49 @@ class Standing(NamedTuple):
 
 def survey(study: Study) -> list[Standing]:
     """Standing of every stage."""
-    standings = []
-    for stage in STAGES.values():
-        if not stage.wanted(study):
-            continue
-        if not study.planned:
-            standings.append(Standing(stage.name, "waiting", 0, 0, 0.0, 0.0, 0.0, {}, {}, 0))
-            continue
-        mark = fingerprint(study, stage)
-        causes = Counter(f"{f.kind}: {f.cause}" for f in study.ledger.failures(stage.name).values())
-        try:
-            shards = stage.count(study)
-        except InputError:
-            shards = 0
-        done, seconds, bases, repeated = 0, 0.0, 0, 0
-        for _, record in study.ledger.finished(stage.name, mark):
-            done += 1
-            seconds += record.seconds
-            bases += record.bases
-            repeated += record.attempts - 1
-        begun = study.ledger.begun(stage.name)
-        whole = study.ledger.done(stage.name, None, mark) is not None
-        state = "done" if whole else "failed" if causes else "waiting"
-        if state == "waiting" and (done or begun):
-            state = "running"
-        left = 0.0 if whole or not done else seconds / done * (shards - done)
-        standings.append(
-            Standing(
-                stage.name,
-                state,
-                done,
-                shards,
-                seconds,
-                bases / seconds if seconds else 0.0,
-                left,
-                dict(causes),
-                begun,
-                repeated,
-            )
-        )
-    return standings
+    return [stand(study, stage) for stage in STAGES.values() if stage.wanted(study)]
+
+
+def stand(study: Study, stage: Stage) -> Standing:
+    """Standing of one stage, or of an experiment as one."""
+    if not study.planned:
+        return Standing(stage.name, "waiting", 0, 0, 0.0, 0.0, 0.0, {}, {}, 0)
+    mark = fingerprint(study, stage)
+    failures = study.ledger.failures(stage.name, mark).values()
+    causes = Counter(f"{f.kind}: {f.cause}" for f in failures)
+    try:
+        shards = len(stage.shards(study))
+    except InputError:
+        shards = 0
+    done, seconds, bases, repeated = 0, 0.0, 0, 0
+    for _, record in study.ledger.finished(stage.name, mark):
+        done += 1
+        seconds += record.seconds
+        bases += record.bases
+        repeated += record.attempts - 1
+    begun = study.ledger.begun(stage.name)
+    whole = study.ledger.done(stage.name, None, mark) is not None
+    state = "done" if whole else "failed" if causes else "waiting"
+    if state == "waiting" and (done or begun):
+        state = "running"
+    left = 0.0 if whole or not done else seconds / done * (shards - done)
+    return Standing(
+        stage.name,
+        state,
+        done,
+        shards,
+        seconds,
+        bases / seconds if seconds else 0.0,
+        left,
+        dict(causes),
+        begun,
+        repeated,
+    )
 
 
 def refuse_unready(study: Study, stage: str) -> None:
     """Raise ``InputError`` for an unknown stage, and where a stage that it needs is not done."""
-    step = find_stage(stage)
+    step = find_step(study, stage)
     if not study.planned:
         raise InputError(
             f"{study.folder}: not planned yet; run `workbench run {study.folder} --until plan` first"

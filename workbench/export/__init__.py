@@ -12,8 +12,8 @@ from workbench.export.biomarkers import signals as candidate_signals
 from workbench.export.biomarkers import tables as candidate_tables
 from workbench.export.job import STRANDS, Job, provenance
 from workbench.progress import Progress, Silent
-from workbench.study import Study
-from workbench.views import find_locus
+from workbench.study.locus import find_locus
+from workbench.study.study import Study
 
 Writer = Callable[[Job], list[Path]]
 
@@ -23,6 +23,7 @@ TABLE_WRITERS: dict[str, Writer] = {
     "parquet": tables.write_parquet,
     "json": tables.write_json,
 }
+# What can be exported: (what, format) to the function that writes it.
 WRITERS: dict[tuple[str, str], Writer] = {
     **{(what, form): write for what in TABLES for form, write in TABLE_WRITERS.items()},
     ("biomarkers", "tsv"): candidate_tables.write_tsv,
@@ -48,7 +49,7 @@ WRITERS: dict[tuple[str, str], Writer] = {
     ("activations", "igv"): viewed.write_igv,
     ("activations", "hub"): viewed.write_hub,
 }
-"""What can be exported: (what, format) to the function that writes it."""
+HOLD_TSV = ("tsv", "rocrate")
 ALIASES = {"features": "catalog"}
 
 
@@ -61,6 +62,7 @@ def export(
     strand: str = "both",
     progress: Progress | None = None,
     at: str | None = None,
+    spreadsheet_safe: bool = False,
 ) -> list[Path]:
     """Write results of a study to files, each atomically.
 
@@ -88,6 +90,9 @@ def export(
     at : str, optional
         ``contig:start-end`` (0-based half-open), a contig or the name of an interval: activations of that
         stretch alone, runs of active bases cut at its ends. Default: the whole genome.
+    spreadsheet_safe : bool
+        In TSV, put an apostrophe before text that begins with = + - or @ and is no number: a spreadsheet
+        would take it for a formula.
 
     Returns
     -------
@@ -107,8 +112,12 @@ def export(
         raise InputError(f"strand {strand!r}: expected one of {', '.join(STRANDS)}")
     if at is not None and what != "activations":
         raise InputError(f"--at {at}: the table {what} has no place to choose; leave it out")
+    if spreadsheet_safe and format not in HOLD_TSV:
+        raise InputError(f"--spreadsheet-safe: {what} as {format} holds no TSV; leave it out, or choose tsv")
     region = None if at is None else find_locus(study, at)
-    job = Job(study, what, format, Path(out), features, strand, progress or Silent(), region)
+    job = Job(
+        study, what, format, Path(out), features, strand, progress or Silent(), region, spreadsheet_safe
+    )
     provenance(job)  # refuses a study whose origin cannot be told before anything is written
     return writer(job)
 

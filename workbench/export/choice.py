@@ -7,10 +7,12 @@ from typing import NamedTuple
 import numpy as np
 import pandas as pd
 
+from feature_mining.association.verdict import Verdict
 from workbench.errors import InputError
-from workbench.study import Study
+from workbench.study.study import Study
 
-WEAK = "not distinguishable"
+# Verdicts whose features are exported only when they are asked for, or where there are no others.
+WEAK = (Verdict.CHANCE, Verdict.NOT_TESTED)
 
 
 class Choice(NamedTuple):
@@ -19,8 +21,10 @@ class Choice(NamedTuple):
     Attributes
     ----------
     feature : int
+    label : str
+        What it is called (`workbench.study.feature_labels`).
     track, mode : str
-        Its best track and mode; empty for a feature that was not tested.
+        Its closest track and mode; empty for a feature that was not tested.
     threshold : float
         Frozen threshold of that track; a base is active at this value or above. 0 for a feature without
         a track: active at any positive value.
@@ -29,6 +33,7 @@ class Choice(NamedTuple):
     """
 
     feature: int
+    label: str
     track: str
     mode: str
     threshold: float
@@ -36,8 +41,8 @@ class Choice(NamedTuple):
 
     @property
     def name(self) -> str:
-        """As in ``f412|CDS``; ``f412`` for a feature without a track."""
-        return f"f{self.feature}|{self.track}" if self.track else f"f{self.feature}"
+        """As in ``f412|CDS_stop (same strand)`` and ``f7|TATAAT, gene starts``."""
+        return f"f{self.feature}|{self.label}"
 
     def active(self, values: np.ndarray) -> np.ndarray:
         """Which values, float32 (n), count as active, bool (n)."""
@@ -47,7 +52,7 @@ class Choice(NamedTuple):
 def choose(study: Study, features: list[int] | None) -> list[Choice]:
     """The features asked for, or the tracks' best ones, with their frozen thresholds.
 
-    Without a list: the best feature of every (track, mode) whose verdict is not "not distinguishable";
+    Without a list: the best feature of every (track, mode) whose verdict is not in ``WEAK``;
     where no track has such a one, the best feature of every (track, mode).
 
     Raises
@@ -56,18 +61,17 @@ def choose(study: Study, features: list[int] | None) -> list[Choice]:
         For a number that is no feature of the study, and where nothing can be chosen.
     """
     catalog = study.table("catalog").set_index("feature")
-    numbers = (
-        _best(study.table("tracks"), study) if features is None else check(features, len(catalog))
-    )
+    numbers = _best(study.table("tracks"), study) if features is None else check(features, len(catalog))
     scores = study.table("associations")
     scores = scores[scores["feature"].isin(numbers)].set_index(["feature", "track", "mode"])
     frozen = scores["threshold"].to_dict()
+    labels = study.feature_labels()
     chosen = []
     for number in numbers:
         row = catalog.loc[number]
         track, mode = str(row["best_track"]), str(row["best_mode"])
         threshold = float(frozen.get((number, track, mode), 0.0))
-        chosen.append(Choice(number, track, mode, threshold, float(row["max"])))
+        chosen.append(Choice(number, labels[number].text, track, mode, threshold, float(row["max"])))
     return chosen
 
 
@@ -77,21 +81,18 @@ def check(features: list[int], count: int) -> list[int]:
         raise InputError("no feature named; expected feature numbers, as in --features 12,40")
     for number in features:
         if not 0 <= number < count:
-            raise InputError(
-                f"feature {number}: no such feature; this study has features 0 to {count - 1}"
-            )
+            raise InputError(f"feature {number}: no such feature; this study has features 0 to {count - 1}")
     return list(dict.fromkeys(features))
 
 
 def describe(chosen: list[Choice]) -> str:
     """A line that says which features are exported."""
-    names = (f"{c.name} ({c.mode})" if c.track else c.name for c in chosen)
-    return f"features exported: {', '.join(names)}"
+    return f"features exported: {'; '.join(c.name for c in chosen)}"
 
 
 def _best(tracks: pd.DataFrame, study: Study) -> list[int]:
     led = tracks[tracks["feature"] >= 0]
-    strong = led[led["verdict"] != WEAK]
+    strong = led[~led["verdict"].isin(WEAK)]
     rows = strong if len(strong) else led
     if not len(rows):
         raise InputError(

@@ -7,14 +7,14 @@ from collections.abc import Iterator
 from pathlib import Path
 from urllib.parse import quote
 
-from workbench.atomic import write_atomic
 from workbench.export.choice import Choice, choose, describe
 from workbench.export.job import Job, comment, prepare_file
 from workbench.export.runs import genome_runs
 from workbench.export.stream import pieces
+from workbench.files.atomic import write_atomic
 
+# Blue and vermillion: told apart with any colour vision.
 COLOURS = {"+": "0,114,178", "-": "213,94,0"}
-"""Blue and vermillion: told apart with any colour vision."""
 _RESERVED = {ord(c): f"%{ord(c):02X}" for c in "%;=&,\x7f" + "".join(map(chr, range(32)))}
 
 

@@ -6,13 +6,13 @@ import json
 from pathlib import Path
 from typing import NamedTuple
 
-from workbench.atomic import write_atomic
-from workbench.cohort.burdens import origin_of
+from genomic_models.files import remove_leftovers
 from workbench.errors import InputError
-from workbench.manifest import versions
+from workbench.files.atomic import write_atomic
+from workbench.genome.interval import Interval
 from workbench.progress import Progress
-from workbench.study import Study
-from workbench.views import Locus
+from workbench.study.manifest import versions
+from workbench.study.study import Study
 
 STRANDS = {"both": "+-", "+": "+", "-": "-"}
 
@@ -32,8 +32,10 @@ class Job(NamedTuple):
     strand : str
         ``both``, ``+`` or ``-``.
     progress : Progress
-    region : Locus or None
+    region : Interval or None
         Stretch that activations are written of; None: the whole genome.
+    spreadsheet_safe : bool
+        Whether text of a TSV that a spreadsheet would take for a formula gets an apostrophe before it.
     """
 
     study: Study
@@ -43,7 +45,12 @@ class Job(NamedTuple):
     features: list[int] | None
     strand: str
     progress: Progress
-    region: Locus | None = None
+    region: Interval | None = None
+    spreadsheet_safe: bool = False
+
+    def cell(self, text: str) -> str:
+        """Text of a cell of a TSV; an apostrophe before a formula, where that was asked for."""
+        return f"'{text}" if self.spreadsheet_safe and _is_formula(text) else text
 
 
 def provenance(job: Job) -> dict[str, str]:
@@ -54,11 +61,11 @@ def provenance(job: Job) -> dict[str, str]:
     study, manifest = job.study, job.study.manifest
     region = {"region": str(job.region)} if job.region else {}
     if job.what == "biomarkers" and study.config.cohort.matrix:
-        origin = origin_of(study)
+        origin = study.burdens_origin
     else:
         origin = {
-            "model": manifest.model_name,
-            "weights": str(manifest.model["weights_hash"]),
+            "model": manifest.model.shown_name,
+            "weights": str(manifest.model.weights_hash),
             "layer": study.layer,
             "sae": study.sae_hash,
         }
@@ -67,7 +74,7 @@ def provenance(job: Job) -> dict[str, str]:
     return {
         **origin,
         "manifest": manifest.hash,
-        "genome": str(manifest.inputs["genome"]["sha256"]),
+        "genome": str(manifest.inputs["genome"].sha256),
         "what": job.what,
         "strand": job.strand,
         **region,
@@ -90,10 +97,14 @@ def write_sidecar(job: Job) -> Path:
 
 
 def prepare_file(out: Path) -> None:
-    """Make the folder of an output file. Raises ``InputError`` where ``out`` is a folder."""
+    """Make the folder of an output file, and remove what a killed command left of it there.
+
+    Raises ``InputError`` where ``out`` is a folder.
+    """
     if out.is_dir():
         raise InputError(f"{out}: is a folder; expected the name of a file to write")
     prepare_folder(out.parent)
+    remove_leftovers(out.parent, out.name)
 
 
 def prepare_folder(out: Path) -> None:
@@ -102,6 +113,15 @@ def prepare_folder(out: Path) -> None:
         out.mkdir(parents=True, exist_ok=True)
     except (FileExistsError, NotADirectoryError):
         raise InputError(f"{out}: is a file; expected the name of a folder to write to") from None
+
+
+def _is_formula(text: str) -> bool:
+    """Whether a spreadsheet would take a cell for a formula."""
+    try:
+        float(text)
+    except ValueError:
+        return text.startswith(("=", "+", "-", "@"))
+    return False
 
 
 def _one_word(text: str) -> str:

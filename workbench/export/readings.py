@@ -4,18 +4,18 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from workbench.atomic import write_atomic
+import pandas as pd
+
 from workbench.export.choice import choose, describe
 from workbench.export.job import Job, prepare_file, write_sidecar
 from workbench.export.stream import pieces
+from workbench.files.atomic import write_atomic
 
 COLUMNS = ("chrom", "start", "end", "strand", "feature", "value")
 
 
 def write_parquet(job: Job) -> list[Path]:
     """The same rows as `write_tsv` as one Parquet file, ``value`` float32; provenance beside it."""
-    import pandas as pd
-
     chosen = choose(job.study, job.features)
     job.progress.say(describe(chosen))
     prepare_file(job.out)
@@ -28,9 +28,7 @@ def write_parquet(job: Job) -> list[Path]:
                 rows = {"start": start, "end": start + 1, "strand": strand, "_order": i}
                 part = pd.DataFrame(rows | {"feature": choice.feature, "value": values})
                 parts.append(part.assign(chrom=piece.chrom))
-    table = (
-        pd.concat(parts, ignore_index=True) if parts else pd.DataFrame(columns=[*COLUMNS, "_order"])
-    )
+    table = pd.concat(parts, ignore_index=True) if parts else pd.DataFrame(columns=[*COLUMNS, "_order"])
     contigs = {chrom: i for i, chrom in enumerate(job.study.manifest.contigs)}
     order = table.assign(_contig=table["chrom"].map(contigs))
     order = order.sort_values(["_contig", "start", "strand", "_order"], kind="stable")
@@ -51,7 +49,7 @@ def write_tsv(job: Job) -> list[Path]:
     with write_atomic(job.out) as temporary, temporary.open("w") as handle:
         handle.write("\t".join(COLUMNS) + "\n")
         for piece in pieces(job, chosen):
-            rows = []
+            chrom, rows = job.cell(piece.chrom), []
             for strand, reading in piece.readings.items():
                 for i, choice in enumerate(chosen):
                     at, values = reading.values(choice.feature)
@@ -60,6 +58,6 @@ def write_tsv(job: Job) -> list[Path]:
                     starts = (at + piece.start).tolist()
                     rows += [(p, strand, i, t) for p, t in zip(starts, texts, strict=True)]
             for position, strand, i, text in sorted(rows):
-                place = f"{piece.chrom}\t{position}\t{position + 1}\t{strand}"
+                place = f"{chrom}\t{position}\t{position + 1}\t{job.cell(strand)}"
                 handle.write(f"{place}\t{chosen[i].feature}\t{text}\n")
     return [job.out, write_sidecar(job)]

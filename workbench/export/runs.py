@@ -15,6 +15,7 @@ import numpy as np
 from workbench.export.choice import Choice
 from workbench.export.stream import Piece
 
+# A run ``[start, end)``: largest value, sum of values and number of its active bases.
 RUN = np.dtype(
     [
         ("start", np.int64),
@@ -26,7 +27,6 @@ RUN = np.dtype(
         ("minus", np.bool_),
     ]
 )
-"""A run ``[start, end)``: largest value, sum of values and number of its active bases."""
 
 
 def find_runs(positions: np.ndarray, values: np.ndarray, gap: int) -> np.ndarray:
@@ -55,9 +55,7 @@ def join(earlier: np.ndarray, runs: np.ndarray, gap: int) -> np.ndarray:
     return runs
 
 
-def genome_runs(
-    stream: Iterator[Piece], chosen: list[Choice], gap: int
-) -> Iterator[tuple[str, np.ndarray]]:
+def genome_runs(stream: Iterator[Piece], chosen: list[Choice], gap: int) -> Iterator[tuple[str, np.ndarray]]:
     """Batches (contig, runs), in order of contig, then start, end, choice, plus before minus."""
     for chrom, stretch in groupby(stream, key=lambda piece: piece.chrom):
         unfinished: dict[tuple[int, str], np.ndarray] = {}

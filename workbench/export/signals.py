@@ -13,18 +13,16 @@ from pathlib import Path
 import numpy as np
 import pybigtools
 
-from workbench.atomic import write_atomic
 from workbench.errors import InputError
 from workbench.export.choice import choose, describe
 from workbench.export.job import STRANDS, Job, comment, prepare_folder, write_sidecar
 from workbench.export.stream import pieces
+from workbench.files.atomic import write_atomic
 
-SEGMENT = np.dtype(
-    [("contig", np.uint32), ("start", np.uint32), ("end", np.uint32), ("value", np.float32)]
-)
-"""Bases ``[start, end)`` of one value; ``contig`` counts the manifest's contigs."""
+# Bases ``[start, end)`` of one value; ``contig`` counts the manifest's contigs.
+SEGMENT = np.dtype([("contig", np.uint32), ("start", np.uint32), ("end", np.uint32), ("value", np.float32)])
+# Segments read from a spool at a time.
 BLOCK = 1 << 16
-"""Segments read from a spool at a time."""
 SIDES = {"+": "plus", "-": "minus"}
 
 
@@ -58,9 +56,7 @@ def segments(rows: np.ndarray, values: np.ndarray, usable: np.ndarray) -> np.nda
     return found[usable[first]]
 
 
-def _write(
-    job: Job, suffix: str, write: Callable[[Job, Iterator[np.ndarray], Path], None]
-) -> list[Path]:
+def _write(job: Job, suffix: str, write: Callable[[Job, Iterator[np.ndarray], Path], None]) -> list[Path]:
     chosen = choose(job.study, job.features)
     job.progress.say(describe(chosen))
     prepare_folder(job.out)

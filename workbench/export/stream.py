@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
 import numpy as np
 
@@ -11,7 +11,6 @@ from feature_mining.association.sparse import Csc, by_feature
 from workbench.errors import InputError
 from workbench.export.choice import Choice
 from workbench.export.job import STRANDS, Job
-from workbench.views import Locus
 
 
 class Reading(NamedTuple):
@@ -47,14 +46,11 @@ def pieces(job: Job, chosen: list[Choice]) -> Iterator[Piece]:
     study, store = job.study, job.study.features
     contigs = study.manifest.contigs
     order = {chrom: i for i, chrom in enumerate(contigs)}
-    shards = sorted(study.manifest.shards, key=lambda s: (order[s["chrom"]], s["start"]))
+    shards = sorted(study.manifest.shards, key=lambda s: (order[s.chrom], s.start))
     if job.region is not None:
-        shards = [_cut(s, job.region) for s in shards if _meets(s, job.region)]
-    job.progress.begin(
-        f"exporting {len(chosen)} features", sum(s["end"] - s["start"] for s in shards), "bases"
-    )
-    for shard in shards:
-        chrom, start, end = shard["chrom"], shard["start"], shard["end"]
+        shards = [s.within(job.region) for s in shards if s.meets(job.region)]
+    job.progress.begin(f"exporting {len(chosen)} features", sum(s.size for s in shards), "bases")
+    for chrom, start, end in shards:
         if not 0 <= start < end <= contigs[chrom]:
             raise InputError(
                 f"{study.folder}: shard {chrom}:{start}-{end} is not within the contig's"
@@ -67,16 +63,3 @@ def pieces(job: Job, chosen: list[Choice]) -> Iterator[Piece]:
         yield Piece(chrom, start, end, readings)
         job.progress.advance(end - start)
     job.progress.end()
-
-
-def _meets(shard: dict[str, Any], region: Locus) -> bool:
-    return bool(
-        shard["chrom"] == region.chrom
-        and shard["start"] < region.end
-        and shard["end"] > region.start
-    )
-
-
-def _cut(shard: dict[str, Any], region: Locus) -> dict[str, Any]:
-    start, end = max(shard["start"], region.start), min(shard["end"], region.end)
-    return {**shard, "start": start, "end": end}

@@ -12,19 +12,20 @@ from pathlib import Path
 
 import numpy as np
 import pandas as pd
+from pandas.api.types import is_numeric_dtype
 
-from workbench.atomic import write_atomic
 from workbench.errors import InputError
 from workbench.export.choice import check
 from workbench.export.job import Job, prepare_file, write_sidecar
+from workbench.files.atomic import write_atomic
 
+# Rows turned into text at a time.
 SLICE = 20_000
-"""Rows turned into text at a time."""
 
 
 def write_tsv(job: Job) -> list[Path]:
     """Tab-separated text with one header line; lists joined by commas, missing values empty."""
-    return _write(job, _tsv)
+    return _write(job, lambda table, path: _tsv(table, path, job.cell))
 
 
 def write_parquet(job: Job) -> list[Path]:
@@ -39,10 +40,11 @@ def write_json(job: Job) -> list[Path]:
 
 def _write(job: Job, write: Callable[[pd.DataFrame, Path], None]) -> list[Path]:
     if job.strand != "both":
-        raise InputError(
-            f"--strand {job.strand}: the table {job.what} has no strand to choose; leave it out"
-        )
+        raise InputError(f"--strand {job.strand}: the table {job.what} has no strand to choose; leave it out")
     table = job.study.table(job.what)
+    if job.what == "catalog":
+        labels = job.study.feature_labels()
+        table.insert(1, "label", [labels[int(f)].text for f in table["feature"]])
     if job.features is not None:
         wanted = check(job.features, len(job.study.table("catalog")))
         table = table[table["feature"].isin(wanted)].reset_index(drop=True)
@@ -53,16 +55,17 @@ def _write(job: Job, write: Callable[[pd.DataFrame, Path], None]) -> list[Path]:
     return [job.out, write_sidecar(job)]
 
 
-def _tsv(table: pd.DataFrame, path: Path) -> None:
-    lists = [name for name in table if _holds_lists(table[name])]
-    flat = table.assign(
-        **{name: [",".join(str(v) for v in cell) for cell in table[name]] for name in lists}
-    )
-    flat.to_csv(path, sep="\t", index=False, lineterminator="\n")
+def flat(table: pd.DataFrame) -> pd.DataFrame:
+    """The table with lists joined by commas."""
+    lists = [n for n in table if len(table) and isinstance(table[n].iloc[0], list | np.ndarray)]
+    return table.assign(**{n: [",".join(map(str, cell)) for cell in table[n]] for n in lists})
 
 
-def _holds_lists(column: pd.Series) -> bool:
-    return len(column) > 0 and isinstance(column.iloc[0], list | np.ndarray)
+def _tsv(table: pd.DataFrame, path: Path, cell: Callable[[str], str]) -> None:
+    joined = flat(table)
+    for name in joined.columns[[not is_numeric_dtype(kind) for kind in joined.dtypes]]:
+        joined[name] = [cell(value) if isinstance(value, str) else value for value in joined[name]]
+    joined.to_csv(path, sep="\t", index=False, lineterminator="\n")
 
 
 def _json(table: pd.DataFrame, path: Path) -> None:

@@ -4,12 +4,11 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from workbench.export import signals
 from workbench.export.biomarkers import hub, sequence
-from workbench.export.biomarkers.bundle import Item, write_genes
+from workbench.export.biomarkers.bundle import Item, write_genes, write_signals
 from workbench.export.biomarkers.igv import write_session
 from workbench.export.job import Job, prepare_folder, write_sidecar
-from workbench.views import Locus
+from workbench.genome.interval import Interval
 
 
 def write_igv(job: Job) -> list[Path]:
@@ -27,43 +26,18 @@ def write_hub(job: Job) -> list[Path]:
     written, items = _signals(job)
     written.append(sequence.write_twobit(job.study, job.out / "genome.2bit"))
     genes, gene_tracks = hub.write_gene_track(job)
-    chrom, start, end = _locus(job)
-    name = hub.word(job.study.folder.name)
-    head = {
-        "hub": name,
-        "shortLabel": name[: hub.SHORT],
-        "longLabel": f"features along {name}"[: hub.LONG],
-        "useOneFile": "on",
-        "email": "not-given",
-    }
-    genome = {
-        "genome": name,
-        "twoBitPath": "genome.2bit",
-        "organism": name,
-        "scientificName": name,
-        "description": f"the reference of {name}",
-        "defaultPos": f"{chrom}:{start + 1}-{end}",
-        "orderKey": "1",
-    }
     tracks = [stanza for item in items for stanza in hub.signal_track(item)]
-    path = hub.write_stanzas(job.out, [head, genome, *gene_tracks, *tracks])
+    path = hub.write_hub_file(job, "features along the genome", _locus(job), [*gene_tracks, *tracks])
     return [path, *written, *genes, write_sidecar(job)]
 
 
 def _signals(job: Job) -> tuple[list[Path], list[Item]]:
     prepare_folder(job.out)
-    written = signals.write_bigwig(job._replace(out=job.out / "signals"))
-    items = []
-    for path in written:
-        if path.suffix == ".bw":
-            feature, side = path.name.split(".")[:2]
-            title = f"feature {feature.removeprefix('f')}, {side} strand's reading"
-            items.append(Item(f"signals/{path.name}", title, "bigwig"))
-    return written, items
+    return write_signals(job._replace(out=job.out / "signals"))
 
 
-def _locus(job: Job) -> Locus:
+def _locus(job: Job) -> Interval:
     if job.region is not None:
         return job.region
     chrom, length = next(iter(job.study.manifest.contigs.items()))
-    return Locus(chrom, 0, length)
+    return Interval(chrom, 0, length)

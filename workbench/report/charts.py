@@ -3,14 +3,16 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Sequence
 from typing import Any
 
 import altair as alt
 import numpy as np
 import pandas as pd
 
-from workbench.report.context import CONTROLS
-from workbench.report.formats import mode_words
+from feature_mining.association.verdict import Control, Verdict
+from workbench.genome.interval import Block
+from workbench.wording import mode_words
 
 MOST_TRACKS = 30
 MOST_CONTIGS = 20
@@ -18,21 +20,23 @@ MOST_POINTS = 2000
 WIDTH = 860
 
 # Told apart by colour-blind readers, on white and on black; shapes say the same.
-KINDS = {
-    "SAE feature": ("#3b82c4", "circle"),
-    "raw neuron": ("#d9822b", "square"),
-    "principal direction": ("#a8742f", "cross"),
-    "composition": ("#2f9e73", "triangle-up"),
-    "random weights": ("#b565b0", "diamond"),
-    "shuffled genome": ("#c4505f", "triangle-down"),
+SHAPES = {
+    Control.NEURON: "square",
+    Control.DIRECTION: "cross",
+    Control.COMPOSITION: "triangle-up",
+    Control.RANDOM: "diamond",
+    Control.SHUFFLED: "triangle-down",
 }
+KINDS = {"SAE feature": ("#3b82c4", "circle")}
+KINDS |= {control.word: (control.colour, SHAPES[control]) for control in Control}
 SPLITS = {"train": "#9aa5b1", "select": "#d9a441", "report": "#3b82c4"}
 TEXT = "currentColor"
 FAINT = "#88888855"
 
+# A picture in the Vega-Lite language.
 Spec = dict[str, Any]
-"""A picture in the Vega-Lite language."""
 
+# Looks that suit light and dark pages.
 CONFIG: Spec = {
     "background": "transparent",
     "aria": False,  # the figure around a picture has one description
@@ -55,10 +59,9 @@ CONFIG: Spec = {
     },
     "title": {"color": TEXT, "fontSize": 12, "anchor": "start", "fontWeight": "normal"},
 }
-"""Looks that suit light and dark pages."""
 
 
-def styled(chart: alt.Chart | alt.LayerChart | alt.HConcatChart) -> Spec:
+def styled(chart: alt.TopLevelMixin) -> Spec:
     """The chart as Vega-Lite, in this report's looks."""
     return {**chart.to_dict(), "config": CONFIG}
 
@@ -75,10 +78,10 @@ def _scale(names: list[str], of: dict[str, Any]) -> alt.Scale:
     return alt.Scale(domain=names, range=[of[n] for n in names])
 
 
-def split_overview(split: list[dict[str, Any]], contigs: dict[str, int]) -> Spec:
+def split_overview(split: Sequence[Block], contigs: dict[str, int]) -> Spec:
     """Blocks of the split along the longest contigs."""
     longest = sorted(contigs, key=lambda name: -contigs[name])[:MOST_CONTIGS]
-    blocks = pd.DataFrame([b for b in split if b["chrom"] in longest]).head(4000)
+    blocks = pd.DataFrame([b for b in split if b.chrom in longest]).head(4000)
     whole = pd.DataFrame({"chrom": longest, "start": 0, "end": [contigs[n] for n in longest]})
     unit, size = ("Mb", 1e6) if max(contigs.values()) >= 2e6 else ("kb", 1e3)
     for table in (blocks, whole):
@@ -95,10 +98,7 @@ def split_overview(split: list[dict[str, Any]], contigs: dict[str, int]) -> Spec
         alt.Chart(blocks)
         .mark_bar(height=14)
         .encode(
-            x=x,
-            x2="to:Q",
-            y=y,
-            color=alt.Color("split:N", scale=_scale(list(SPLITS), SPLITS), title="split"),
+            x=x, x2="to:Q", y=y, color=alt.Color("split:N", scale=_scale(list(SPLITS), SPLITS), title="split")
         )
     )
     return styled((line + bars).properties(width=WIDTH, height=alt.Step(22)))
@@ -108,14 +108,13 @@ def tracks_against_controls(shown: pd.DataFrame) -> Spec:
     """Lift of the best feature and of the controls by track, and the feature's margins with intervals."""
     rows = shown.head(MOST_TRACKS)
     labels = [f"{r.track} ({mode_words(str(r.mode))})" for r in rows.itertuples()]
-    columns = {"SAE feature": "sample_ap_lift"} | {v: f"{k}_ap_lift" for k, v in CONTROLS.items()}
+    columns = {"SAE feature": "sample_ap_lift"} | {c.word: c.lift for c in Control}
     lifts, margins = [], []
     for label, (_, row) in zip(labels, rows.iterrows(), strict=True):
         lifts += [(label, kind, row.get(column)) for kind, column in columns.items()]
-        for key, kind in CONTROLS.items():
-            name = f"margin_{key}"
-            ends = [row.get(f"{name}{end}", math.nan) for end in ("", "_low", "_high")]
-            margins.append((label, kind, *ends))
+        for control in Control:
+            names = (control.margin, control.low, control.high)
+            margins.append((label, control.word, *(row.get(name, math.nan) for name in names)))
     lift = pd.DataFrame(lifts, columns=["track", "kind", "lift"]).dropna()
     margin = pd.DataFrame(margins, columns=["track", "kind", "margin", "low", "high"])
     margin = margin.dropna(subset=["margin"])
@@ -136,12 +135,10 @@ def tracks_against_controls(shown: pd.DataFrame) -> Spec:
         .properties(width=360, height=height, title="Best feature and controls")
     )
     bare = alt.Y("track:N", sort=labels, title=None, axis=alt.Axis(labels=False, grid=True))
-    offset = alt.YOffset("kind:N", sort=list(CONTROLS.values()))
+    offset = alt.YOffset("kind:N", sort=[control.word for control in Control])
     base = alt.Chart(margin).encode(y=bare, yOffset=offset)
     x = alt.X(
-        "margin:Q",
-        title="margin of the feature over the control, 95 % interval",
-        axis=alt.Axis(tickCount=6),
+        "margin:Q", title="margin of the feature over the control, 95 % interval", axis=alt.Axis(tickCount=6)
     )
     colour_of = alt.Color("kind:N", scale=colour, legend=None)
     right = (
@@ -195,9 +192,7 @@ def bits_by_class(classes: dict[str, dict[str, float]]) -> Spec:
             y=alt.Y("class:N", sort=list(classes), title=None),
             yOffset=alt.YOffset("what:N", sort=list(colours)),
             color=alt.Color(
-                "what:N",
-                scale=_scale(list(colours), colours),
-                legend=alt.Legend(title=None, orient="top"),
+                "what:N", scale=_scale(list(colours), colours), legend=alt.Legend(title=None, orient="top")
             ),
         )
     )
@@ -250,8 +245,7 @@ def shift_curve(shift: dict[str, Any]) -> Spec:
     colours = {"activations": KINDS["raw neuron"][0], "features": KINDS["SAE feature"][0]}
     warm = alt.Chart(pd.DataFrame({"from": [0], "to": [shift["warmup"]]}))
     band = warm.mark_rect(color="#888888", opacity=0.25).encode(
-        x=alt.X("from:Q", title="position in the window (bases); shaded: warm-up, thrown away"),
-        x2="to:Q",
+        x=alt.X("from:Q", title="position in the window (bases); shaded: warm-up, discarded"), x2="to:Q"
     )
     lines = (
         alt.Chart(table)
@@ -260,9 +254,7 @@ def shift_curve(shift: dict[str, Any]) -> Spec:
             x="position:Q",
             y=alt.Y("change:Q", title="relative change", axis=alt.Axis(format="%")),
             color=alt.Color(
-                "what:N",
-                scale=_scale(list(colours), colours),
-                legend=alt.Legend(title=None, orient="top"),
+                "what:N", scale=_scale(list(colours), colours), legend=alt.Legend(title=None, orient="top")
             ),
             strokeDash=alt.StrokeDash("what:N", legend=None),
         )
@@ -293,17 +285,16 @@ def training_curve(history: list[dict[str, float]]) -> Spec:
 def lift_against_density(catalog: pd.DataFrame) -> Spec:
     """Every tested feature: how often it fires, and how well it marks its best track."""
     table = catalog.loc[
-        (catalog["density"] > 0) & catalog["best_ap_lift"].notna(),
-        ["density", "best_ap_lift", "verdict"],
+        (catalog["density"] > 0) & catalog["best_ap_lift"].notna(), ["density", "best_ap_lift", "verdict"]
     ]
     table = table.sort_values("best_ap_lift", ascending=False, kind="stable")
     if len(table) > MOST_POINTS:  # the best half of the room whole, the rest evenly thinned
         half = MOST_POINTS // 2
         rest = np.linspace(half, len(table) - 1, half).astype(int)
         table = table.iloc[np.concatenate([np.arange(half), rest])]
-    named = {"learnt": "best of its track, beats every control", "": "other"}
-    table = table.assign(kind=np.where(table["verdict"] == "learnt", named["learnt"], named[""]))
-    colours = {named["learnt"]: KINDS["SAE feature"][0], named[""]: "#8b949e"}
+    learnt, other = "best of its track, beats every control", "other"
+    table = table.assign(kind=np.where(table["verdict"] == Verdict.LEARNT, learnt, other))
+    colours = {learnt: KINDS["SAE feature"][0], other: "#8b949e"}
     chart = (
         alt.Chart(table)
         .mark_point(filled=True, size=28, opacity=0.7)
@@ -316,9 +307,7 @@ def lift_against_density(catalog: pd.DataFrame) -> Spec:
             ),
             y=alt.Y("best_ap_lift:Q", title="average precision lift, best track (report split)"),
             color=alt.Color(
-                "kind:N",
-                scale=_scale(list(colours), colours),
-                legend=alt.Legend(title=None, orient="top"),
+                "kind:N", scale=_scale(list(colours), colours), legend=alt.Legend(title=None, orient="top")
             ),
         )
     )

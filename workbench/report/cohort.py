@@ -4,29 +4,24 @@ from __future__ import annotations
 
 import math
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import pandas as pd
 
-from workbench.biomarkers.tiers import RULES
+from workbench import wording
+from workbench.analysis.biomarkers.tiers import LEVEL, RULES
 from workbench.errors import InputError
-from workbench.report import formats
-from workbench.report.charts import CONFIG, FAINT, WIDTH, Spec
-from workbench.stages.phenotype import has_phenotypes
+from workbench.report.scan_charts import drawn_tests
 
 if TYPE_CHECKING:
-    from workbench.study import Study
+    from workbench.study.study import Study
 
 MOST_PHENOTYPES = 6
+# Tests drawn of one phenotype, the strongest.
 MOST_POINTS = 1500
-"""Tests drawn of one phenotype, the strongest."""
+# Candidates listed of one phenotype.
 TOP = 10
-"""Candidates listed of one phenotype."""
-COLOURS = ("#3b82c4", "#d9822b", "#2f9e73", "#b565b0", "#a8742f", "#c4505f")
-LEVEL = 0.05
 LABEL = "SIMULATED"
-_SHORT = 230
-_QQ = 300
 
 
 @dataclass(frozen=True)
@@ -41,7 +36,7 @@ class Trait:
     n, cases : int
         Samples with a value, cases among them (0 of a quantitative trait).
     tests : DataFrame
-        Drawn tests: ``at`` (bases from the genome's first), ``region, burden, feature, minus_log10_p``.
+        Drawn tests, as `scan_charts.drawn_tests` gives them.
     bound : float
         -log10 p of Bonferroni's bound, the smallest over burdens.
     quantiles, calibration, prediction, candidates : DataFrame
@@ -94,32 +89,32 @@ class CohortPart:
 
 def gather_cohort(study: Study) -> CohortPart | None:
     """What the section shows; None for a study without phenotypes. ``InputError`` for a missing table."""
-    if not has_phenotypes(study):
+    if not study.config.has_phenotypes:
         return None
     cohort, facts = study.cohort, study.facts("cohort")
     shown = cohort.phenotypes[:MOST_PHENOTYPES]
     tests = study.table("phenotype_associations")
-    places = _places(study)
-    known = tests[tests["minus_log10_p"].notna()]
-    known = known.merge(places, on="region", how="left")
+    biomarkers = study.table("biomarkers")
+    known = drawn_tests(
+        tests[tests["minus_log10_p"].notna()], study.table("burdens"), biomarkers, study.manifest.contigs
+    )
     traits = []
     for trait in shown:
         own = known[known["phenotype"] == trait.name]
         values = cohort.samples[trait.name]
         binary = trait.kind == "binary"
-        candidates = _of(study.table("biomarkers"), trait.name)
-        columns = ["at", "region", "burden", "feature", "minus_log10_p"]
+        candidates = _of(biomarkers, trait.name)
         traits.append(
             Trait(
                 name=trait.name,
                 kind=trait.kind,
                 n=int(values.notna().sum()),
                 cases=int((values == 1).sum()) if binary else 0,
-                tests=own.dropna(subset="at").nlargest(MOST_POINTS, "minus_log10_p")[columns],
+                tests=own.dropna(subset="at").nlargest(MOST_POINTS, "minus_log10_p"),
                 bound=_bound(own),
                 quantiles=_of(study.table("phenotype_quantiles"), trait.name),
                 calibration=_of(study.table("phenotype_calibration"), trait.name),
-                prediction=_prediction(study, trait.name),
+                prediction=_prediction(study, trait.name, "auroc" if binary else "r2"),
                 candidates=candidates.head(TOP),
                 tiers={t: int((candidates["evidence_tier"] == t).sum()) for t in RULES},
                 strongest=_strongest(study, trait.name, own),
@@ -142,36 +137,21 @@ def _of(table: pd.DataFrame, phenotype: str) -> pd.DataFrame:
     return table[table["phenotype"] == phenotype].reset_index(drop=True)
 
 
-def _places(study: Study) -> pd.DataFrame:
-    """Region to ``at``, its middle in bases from the genome's first; NaN for a ready matrix."""
-    table = study.table("burdens")[["region", "chrom", "start", "end"]]
-    if study.config.cohort.matrix:
-        return table.assign(at=math.nan)[["region", "at"]]
-    offsets, total = {}, 0
-    for chrom, length in study.manifest.contigs.items():
-        offsets[chrom] = total
-        total += length
-    middle = (table["start"] + table["end"]) / 2 + table["chrom"].map(offsets)
-    return table.assign(at=middle)[["region", "at"]]
-
-
 def _bound(tests: pd.DataFrame) -> float:
     """-log10 of 0.05 over the patterns tested with one burden, the most of all burdens."""
     patterns = tests.groupby("burden")["pattern"].nunique()
     return math.log10(max(int(patterns.max()), 1) / LEVEL) if len(patterns) else math.nan
 
 
-def _prediction(study: Study, phenotype: str) -> pd.DataFrame:
+def _prediction(study: Study, phenotype: str, measure: str) -> pd.DataFrame:
+    columns = ["predictors", "folds", "score", "low", "high", "note"]
     try:
         table = study.table("prediction")
     except InputError:
-        return pd.DataFrame(columns=["predictors", "folds", "score", "low", "high"])
+        return pd.DataFrame(columns=columns)
     own = table[(table["phenotype"] == phenotype) & (table["group"] == "all")]
-    measure = "auroc" if "auroc" in own and own["auroc"].notna().any() else "r2"
-    wide = own.rename(
-        columns={measure: "score", f"{measure}_low": "low", f"{measure}_high": "high"}
-    )
-    return wide[["predictors", "folds", "score", "low", "high", "note"]].reset_index(drop=True)
+    wide = own.rename(columns={measure: "score", f"{measure}_low": "low", f"{measure}_high": "high"})
+    return wide.reindex(columns=columns).reset_index(drop=True)
 
 
 def _strongest(study: Study, phenotype: str, tests: pd.DataFrame) -> str:
@@ -181,7 +161,7 @@ def _strongest(study: Study, phenotype: str, tests: pd.DataFrame) -> str:
     best = tests.loc[tests["minus_log10_p"].idxmax()]
     text = (
         f"The strongest feature is {best['feature_name']} over {best['region']} ({best['burden']}):"
-        f" −log10 p {formats.fixed(best['minus_log10_p'], 1)}"
+        f" −log10 p {wording.fixed(best['minus_log10_p'], 1)}"
     )
     try:
         variants = _of(study.table("phenotype_variants"), phenotype)
@@ -194,83 +174,6 @@ def _strongest(study: Study, phenotype: str, tests: pd.DataFrame) -> str:
     more = "more" if best["minus_log10_p"] > top["minus_log10_p"] else "no more"
     return (
         f"{text}; the strongest plain variant is {top['variant']}: −log10 p"
-        f" {formats.fixed(top['minus_log10_p'], 1)}. By this measure the features say {more} than the"
+        f" {wording.fixed(top['minus_log10_p'], 1)}. By this measure the features say {more} than the"
         " variants."
     )
-
-
-# -- pictures -------------------------------------------------------------------------------------
-
-
-def _colour(burdens: list[str]) -> Spec:
-    scale = {"domain": burdens, "range": [COLOURS[i % len(COLOURS)] for i in range(len(burdens))]}
-    return {
-        "field": "burden",
-        "type": "nominal",
-        "scale": scale,
-        "legend": {"title": None, "orient": "top"},
-    }
-
-
-def manhattan(trait: Trait) -> Spec:
-    """Tests along the genome, a column of points a region; the rule is Bonferroni's bound."""
-    rows: list[dict[str, Any]] = trait.tests.round(3).to_dict("records")
-    x = {
-        "field": "at",
-        "type": "quantitative",
-        "title": "middle of the region (bases from the genome's beginning)",
-        "scale": {"zero": False},
-        "axis": {"format": "~s", "grid": False},
-    }
-    y = {"field": "minus_log10_p", "type": "quantitative", "title": "−log10 p"}
-    burdens = sorted(trait.tests["burden"].unique())
-    return {
-        "width": WIDTH - _QQ - 160,
-        "height": _SHORT,
-        "layer": [
-            {
-                "data": {"values": [{"bound": round(trait.bound, 3)}]},
-                "mark": {"type": "rule", "strokeDash": [4, 3], "color": "#8b949e"},
-                "encoding": {"y": {"field": "bound", "type": "quantitative"}},
-            },
-            {
-                "data": {"values": rows},
-                "mark": {"type": "point", "filled": True, "size": 26, "opacity": 0.6},
-                "encoding": {"x": x, "y": y, "color": _colour(burdens)},
-            },
-        ],
-        "config": CONFIG,
-    }
-
-
-def quantile_plot(trait: Trait) -> Spec:
-    """Observed against expected p, a line a burden, with the band of independent tests (95 %)."""
-    table = trait.quantiles.round(4)
-    burdens = sorted(table["burden"].unique())
-    first = table[table["burden"] == burdens[0]] if burdens else table
-    end = float(table["expected"].max()) if len(table) else 1.0
-    x = {"field": "expected", "type": "quantitative", "title": "expected −log10 p"}
-    y = {"type": "quantitative", "title": "observed −log10 p"}
-    band = first[["expected", "low", "high"]].to_dict("records")
-    return {
-        "width": _QQ,
-        "height": _SHORT,
-        "layer": [
-            {
-                "data": {"values": band},
-                "mark": {"type": "area", "color": "#8b949e", "opacity": 0.25},
-                "encoding": {"x": x, "y": {**y, "field": "low"}, "y2": {"field": "high"}},
-            },
-            {
-                "data": {"values": [{"expected": 0, "y": 0}, {"expected": end, "y": end}]},
-                "mark": {"type": "line", "color": FAINT},
-                "encoding": {"x": x, "y": {**y, "field": "y"}},
-            },
-            {
-                "data": {"values": table[["expected", "observed", "burden"]].to_dict("records")},
-                "mark": {"type": "line", "point": {"size": 12}},
-                "encoding": {"x": x, "y": {**y, "field": "observed"}, "color": _colour(burdens)},
-            },
-        ],
-        "config": CONFIG,
-    }

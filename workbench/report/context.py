@@ -8,32 +8,18 @@ from typing import TYPE_CHECKING, Any
 
 import pandas as pd
 
-from workbench.config import COHORT_FILES, InputConfig
-from workbench.manifest import Manifest
-from workbench.quality_table import gather_quality
+from feature_mining.association.verdict import Verdict
+from workbench.analysis.quality_table import gather_quality
+from workbench.errors import InputError
+from workbench.study.config import COHORT_FILES, InputConfig
+from workbench.study.feature_labels import Label
+from workbench.study.manifest import Manifest
 
 if TYPE_CHECKING:
-    from workbench.study import Study
+    from workbench.study.study import Study
 
-VERDICTS = (
-    "learnt",
-    "raw neuron as good",
-    "principal direction as good",
-    "random-weights too",
-    "composition",
-    "not distinguishable",
-)
-"""From best to worst."""
-
-CONTROLS = {
-    "neuron": "raw neuron",
-    "pca": "principal direction",
-    "composition": "composition",
-    "random": "random weights",
-    "shuffled": "shuffled genome",
-}
 ASSOCIATION_COLUMNS = ("feature", "track", "mode", "base_rate", "ap_select")
-TRACK_COLUMNS = (*ASSOCIATION_COLUMNS[:-1], "n_intervals", "ap_lift", "margin", "verdict")
+TRACK_COLUMNS = (*ASSOCIATION_COLUMNS[:-1], "n_intervals", "ap_lift", "margin", "verdict", "rule")
 CARDS = 12
 CARD_EXAMPLES = 6
 CARD_TRACKS = 3
@@ -57,9 +43,13 @@ class Evidence:
     shown : DataFrame
         One row a track, in the mode that did best on the select split; best verdicts first.
     associations, catalog, examples, logos : DataFrame
+    labels : dict of int to Label
+        What each feature is called.
     quality : dict
         Of ``quality_table.gather_quality``.
     training : dict
+    notes : list of str
+        What of the annotation was left out, and why.
     """
 
     name: str
@@ -72,14 +62,17 @@ class Evidence:
     catalog: pd.DataFrame
     examples: pd.DataFrame
     logos: pd.DataFrame
+    labels: dict[int, Label]
     quality: dict[str, Any]
     training: dict[str, Any]
+    notes: list[str]
 
 
 def gather(study: Study) -> Evidence:
     """Read what the report needs. Raises ``InputError`` where a table is missing."""
     associations = _with_columns(study.table("associations"), ASSOCIATION_COLUMNS)
     tracks = with_select(_with_columns(study.table("tracks"), TRACK_COLUMNS), associations)
+    catalog, labels = study.table("catalog").set_index("feature", drop=False), study.feature_labels()
     return Evidence(
         name=study.folder.name,
         manifest=study.manifest,
@@ -88,12 +81,21 @@ def gather(study: Study) -> Evidence:
         tracks=tracks,
         shown=one_mode_a_track(tracks),
         associations=associations,
-        catalog=study.table("catalog").set_index("feature", drop=False),
+        catalog=catalog.assign(label=[labels[int(f)].text for f in catalog["feature"]]),
         examples=study.table("examples"),
         logos=study.table("logos"),
+        labels=labels,
         quality=gather_quality(study),
         training=study.facts("training"),
+        notes=_notes(study),
     )
+
+
+def _notes(study: Study) -> list[str]:
+    try:
+        return list(study.facts("plan")["notes"])
+    except InputError:  # planned by a version that kept none
+        return []
 
 
 def _with_columns(table: pd.DataFrame, columns: tuple[str, ...]) -> pd.DataFrame:
@@ -110,7 +112,7 @@ def _settings(study: Study) -> str:
     named = (given.genome, given.regions, *given.tracks, *cohort, *others)
     # Longest first: one path may begin another.
     for path in sorted({p for p in (*named, model) if "/" in p}, key=len, reverse=True):
-        shown = study.manifest.model_name if path == model else Path(path).name
+        shown = study.manifest.model.shown_name if path == model else Path(path).name
         text = text.replace(path, shown)
     return text.strip()
 
@@ -134,7 +136,7 @@ def one_mode_a_track(tracks: pd.DataFrame) -> pd.DataFrame:
 
     Ordered by verdict, then by average precision lift.
     """
-    rank = {verdict: i for i, verdict in enumerate(VERDICTS)}
+    rank = {verdict: i for i, verdict in enumerate(Verdict)}
     rows = tracks.assign(_select=select_lift(tracks)).sort_values(
         "_select", ascending=False, kind="stable", na_position="last"
     )
@@ -144,18 +146,21 @@ def one_mode_a_track(tracks: pd.DataFrame) -> pd.DataFrame:
     return rows.drop(columns=["_select", "_rank"]).reset_index(drop=True)
 
 
+def judged(tracks: pd.DataFrame) -> pd.DataFrame:
+    """Rows of tracks that have a best feature that could be tested."""
+    return tracks[(tracks["feature"] >= 0) & (tracks["verdict"] != Verdict.NOT_TESTED)]
+
+
 def card_features(shown: pd.DataFrame, catalog: pd.DataFrame, most: int = CARDS) -> list[int]:
-    """Features worth a card: the best of each shown track, then those with the highest lift."""
-    tested = shown.loc[shown["feature"] >= 0, "feature"].astype(int).tolist()
+    """Features worth a card: the best of each track that was tested, then those with the highest lift."""
+    tested = judged(shown)["feature"].astype(int).tolist()
     alive = catalog[~catalog["dead"]].sort_values("best_ap_lift", ascending=False, kind="stable")
     fill = [f for f in alive["feature"].astype(int).tolist() if f not in set(tested)]
     unique = list(dict.fromkeys(tested))
     return (unique + fill[: max(0, 6 - len(unique))])[:most]
 
 
-def best_associations(
-    associations: pd.DataFrame, feature: int, most: int = CARD_TRACKS
-) -> pd.DataFrame:
+def best_associations(associations: pd.DataFrame, feature: int, most: int = CARD_TRACKS) -> pd.DataFrame:
     """A feature's rows of the table, its best mode on each track, by select score."""
     rows = associations[associations["feature"] == feature]
     rows = rows.assign(_select=select_lift(rows))
@@ -165,17 +170,11 @@ def best_associations(
 
 def split_sizes(manifest: Manifest) -> dict[str, tuple[int, int]]:
     """Split name to (blocks, bases)."""
-    sizes = {name: (0, 0) for name in ("train", "select", "report")}
-    for block in manifest.split:
-        blocks, bases = sizes[block["split"]]
-        sizes[block["split"]] = (blocks + 1, bases + block["end"] - block["start"])
-    return sizes
+    parts = {name: manifest.blocks(name) for name in ("train", "select", "report")}
+    return {name: (len(own), sum(b.interval.size for b in own)) for name, own in parts.items()}
 
 
 def shares_contigs(manifest: Manifest) -> bool:
     """Whether training and report blocks lie on the same contigs."""
-    on = {
-        name: {block["chrom"] for block in manifest.split if block["split"] == name}
-        for name in ("train", "report")
-    }
-    return bool(on["train"] & on["report"])
+    train, report = ({b.chrom for b in manifest.blocks(name)} for name in ("train", "report"))
+    return bool(train & report)

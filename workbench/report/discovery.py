@@ -9,13 +9,12 @@ import altair as alt
 import numpy as np
 import pandas as pd
 
+from workbench.analysis.verdict_rules import RULE, RULES, STRUCTURES
 from workbench.report.charts import KINDS, WIDTH, Spec, styled
-from workbench.report.formats import bases, listed, percent, plural
-from workbench.stages.concepts import RULES
-from workbench.stages.unexplained import RULE, STRUCTURES
+from workbench.wording import bases, listed, percent, plural
 
 if TYPE_CHECKING:
-    from workbench.study import Study
+    from workbench.study.study import Study
 
 LISTED = 12
 FLAGGED = 8
@@ -93,8 +92,7 @@ def window_profile(audit: dict[str, Any]) -> Spec:
     table = pd.DataFrame({"position": (np.arange(len(profile)) + 0.5) * size, "features": profile})
     warm = alt.Chart(pd.DataFrame({"from": [0], "to": [audit["warmup"]]}))
     band = warm.mark_rect(color="#888888", opacity=0.25).encode(
-        x=alt.X("from:Q", title="position in the window (bases); shaded: warm-up, thrown away"),
-        x2="to:Q",
+        x=alt.X("from:Q", title="position in the window (bases); shaded: warm-up, discarded"), x2="to:Q"
     )
     line = (
         alt.Chart(table)
@@ -106,10 +104,10 @@ def window_profile(audit: dict[str, Any]) -> Spec:
 
 def flag_rows(discovery: Discovery) -> list[dict[str, Any]]:
     """A row a flag: rule, meaning, how many features carry it and those that fire most."""
-    carried = discovery.flags["flags"].str.split(",")
+    own_flags = discovery.flags["flags"].str.split(",")
     rows = []
     for name, flag in sorted(discovery.audit["flags"].items()):
-        own = discovery.flags[carried.apply(lambda words, name=name: name in words)]
+        own = discovery.flags[own_flags.apply(lambda words, name=name: name in words)]
         top = own.sort_values(["fired", "feature"], ascending=[False, True], kind="stable")
         rows.append({"name": name, **flag, "top": top["feature"].head(FLAGGED).tolist()})
     return rows
@@ -120,9 +118,7 @@ def findings(discovery: Discovery) -> list[str]:
     audit, homology = discovery.audit, discovery.homology
     total = len(discovery.flags)
     flagged = int((discovery.flags["flags"] != "").sum())
-    found = [
-        f"{flagged:,} of {plural(total, 'feature')} carry at least one flag; what each means is below."
-    ]
+    found = [f"{flagged:,} of {plural(total, 'feature')} carry at least one flag; what each means is below."]
     copies = audit["copies"]
     found.append(
         f"{percent(copies['share'])} of the report split lies in sequence that the train or the select split"
@@ -158,7 +154,7 @@ def findings(discovery: Discovery) -> list[str]:
     if kept and min(kept) > 0:
         found.append(
             f"Within the kept bases of a window the number of active features a base goes from"
-            f" {kept[0]:.1f} in the first eighth to {kept[-1]:.1f} in the last; the warm-up thrown away is"
+            f" {kept[0]:.1f} in the first eighth to {kept[-1]:.1f} in the last; the warm-up discarded is"
             f" {bases(audit['warmup'])}."
         )
     return found

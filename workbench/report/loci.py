@@ -6,40 +6,39 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from workbench.views import Locus, strip
+from workbench.genome.interval import Interval
+from workbench.study.locus import strip
 
 if TYPE_CHECKING:
-    from workbench.study import Study
+    from workbench.study.study import Study
 
+# Bases of a locus.
 LOCUS = 6000
-"""Bases of a locus."""
+# Bases of a close-up with letters.
 CLOSE = 120
-"""Bases of a close-up with letters."""
 LOCI = 3
 ZOOM = 512
 
 
-def _windows(study: Study) -> list[Locus]:
+def _windows(study: Study) -> list[Interval]:
     """Report blocks cut into overlapping stretches of ``LOCUS`` bases."""
     found = []
-    for block in study.manifest.split:
-        if block["split"] != "report":
-            continue
-        start, end = int(block["start"]), int(block["end"])
+    for chrom, start, end, _ in study.manifest.blocks("report"):
         size = min(LOCUS, end - start)
         at = [*range(start, end - size, max(1, size // 2)), end - size]
-        found += [Locus(block["chrom"], a, a + size) for a in at]
+        found += [Interval(chrom, a, a + size) for a in at]
     return found
 
 
-def _strength(study: Study, windows: list[Locus], features: list[int]) -> np.ndarray:
+def _strength(study: Study, windows: list[Interval], features: list[int]) -> np.ndarray:
     """Summed maxima of the features in bins of ``ZOOM`` bases by window, float64 (F, windows)."""
     strength = np.zeros((len(features), len(windows)))
     for chrom in dict.fromkeys(w.chrom for w in windows):
         own = [(i, w) for i, w in enumerate(windows) if w.chrom == chrom]
         lo, hi = min(w.start for _, w in own), max(w.end for _, w in own)
         for shard, start, end in study.features.stretches(chrom, lo, hi):
-            near = [(i, w) for i, w in own if w.start < end and w.end > start]
+            here = Interval(chrom, start, end)
+            near = [(i, w) for i, w in own if w.meets(here)]
             for strand in "+-" if near else "":
                 zoom = shard.zoom(strand, ZOOM)
                 for f, feature in enumerate(features):
@@ -51,7 +50,7 @@ def _strength(study: Study, windows: list[Locus], features: list[int]) -> np.nda
     return strength
 
 
-def best_loci(study: Study, features: list[int], count: int = LOCI) -> list[Locus]:
+def best_loci(study: Study, features: list[int], count: int = LOCI) -> list[Interval]:
     """Stretches of the report split where the features fire most, apart from one another.
 
     Each feature counts by its share of its own strongest window; what one locus shows already counts less
@@ -63,13 +62,9 @@ def best_loci(study: Study, features: list[int], count: int = LOCI) -> list[Locu
     strength = _strength(study, windows, features)
     share = strength / np.maximum(strength.max(axis=1, keepdims=True), 1e-12)
     weight = np.ones(len(features))
-    chosen: list[Locus] = []
+    chosen: list[Interval] = []
     for _ in range(count):
-        free = [
-            i
-            for i, w in enumerate(windows)
-            if all(w.chrom != c.chrom or w.end <= c.start or w.start >= c.end for c in chosen)
-        ]
+        free = [i for i, w in enumerate(windows) if not any(w.meets(c) for c in chosen)]
         if not free:
             break
         score = weight @ share[:, free]
@@ -81,7 +76,7 @@ def best_loci(study: Study, features: list[int], count: int = LOCI) -> list[Locu
     return chosen
 
 
-def close_up(study: Study, locus: Locus, feature: int) -> Locus:
+def close_up(study: Study, locus: Interval, feature: int) -> Interval:
     """``CLOSE`` bases of the locus round the strongest base of a feature."""
     bins = locus.end - locus.start
     reads = (strip(study, feature, *locus, s, bins)["value"].to_numpy() for s in "+-")
@@ -89,4 +84,4 @@ def close_up(study: Study, locus: Locus, feature: int) -> Locus:
     size = min(CLOSE, locus.end - locus.start)
     start = locus.start + int(np.argmax(peak)) - size // 2
     start = max(locus.start, min(start, locus.end - size))
-    return Locus(locus.chrom, start, start + size)
+    return Interval(locus.chrom, start, start + size)

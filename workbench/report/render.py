@@ -2,26 +2,26 @@
 
 from __future__ import annotations
 
-import math
-import re
 from collections.abc import Iterator
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, NamedTuple
+from typing import TYPE_CHECKING, Any
 
-import vl_convert
-from jinja2 import Environment, FileSystemLoader, StrictUndefined
-from markupsafe import Markup, escape
+from markupsafe import Markup
 
+from feature_mining.association.verdict import Control
 from feature_mining.logo import logo_svg
-from workbench.report import charts, formats, loci, strips
-from workbench.report.cohort import LABEL, gather_cohort, manhattan, quantile_plot
+from workbench import wording
+from workbench.analysis.quality_table import quality_lines
+from workbench.files.pages import Figure, figure, templates, write_page
+from workbench.report import charts, loci, strips
+from workbench.report.cohort import LABEL, gather_cohort
 from workbench.report.context import (
     CARD_EXAMPLES,
-    CONTROLS,
     Evidence,
     best_associations,
     card_features,
     gather,
+    judged,
     split_sizes,
 )
 from workbench.report.discovery import (
@@ -33,141 +33,13 @@ from workbench.report.discovery import (
     structure_words,
     window_profile,
 )
+from workbench.report.scan_charts import manhattan, quantile_plot
 from workbench.report.sentences import SUMMARY_RULE, summary, weaknesses
 
 if TYPE_CHECKING:
-    from workbench.study import Study
+    from workbench.study.study import Study
 
 HERE = Path(__file__).parent
-
-
-class Figure(NamedTuple):
-    """A picture with its caption."""
-
-    svg: Markup
-    caption: str
-
-
-class Measure(NamedTuple):
-    """A number of the autoencoder's quality and what it means."""
-
-    name: str
-    value: str
-    meaning: str
-
-
-def figure(spec: charts.Spec, name: str, caption: str) -> Figure:
-    """A picture as inline SVG: its caption read out by screen readers, its ids made unique by ``name``."""
-    svg: str = vl_convert.vegalite_to_svg(spec)
-    # numbered anew: the converter counts on from picture to picture
-    number = {old: i for i, old in enumerate(dict.fromkeys(re.findall(r'\bid="([^"]+)"', svg)))}
-    svg = re.sub(r'\bid="([^"]+)"', lambda m: f'id="{name}-{number[m[1]]}"', svg)
-    svg = re.sub(r"url\(#([^)]+)\)", lambda m: f"url(#{name}-{number[m[1]]})", svg)
-    svg = re.sub(r' (?:role|aria-[a-z]+)="[^"]*"', "", svg)
-    svg = svg.replace("<svg ", f'<svg role="img" aria-label="{escape(caption)}" ', 1)
-    return Figure(Markup(svg), caption)
-
-
-def _environment() -> Environment:
-    environment = Environment(
-        loader=FileSystemLoader(HERE), autoescape=True, undefined=StrictUndefined,
-        trim_blocks=True, lstrip_blocks=True,
-    )  # fmt: skip
-    for name in (
-        "fixed",
-        "signed",
-        "strength",
-        "count",
-        "percent",
-        "probability",
-        "bases",
-        "between",
-        "effect",
-        "effects_between",
-        "plural",
-    ):
-        environment.filters[name] = getattr(formats, name)
-    environment.filters["mode"] = formats.mode_words
-    return environment
-
-
-def quality_measures(quality: dict[str, Any]) -> list[Measure]:
-    """The autoencoder's scores in the order in which they should be read."""
-    bits = quality.get("bits", {})
-    get = lambda name: bits.get(name, math.nan)  # noqa: E731
-    return [
-        Measure(
-            "explained variance",
-            formats.percent(quality["explained_variance"]),
-            "share of the activations' variance that the reconstruction keeps (pooled mean)",
-        ),
-        Measure(
-            "cosine",
-            formats.fixed(quality["cosine"]),
-            "mean cosine between an activation and its reconstruction",
-        ),
-        Measure(
-            "L0",
-            f"{formats.fixed(quality['l0'], 1)} features",
-            f"mean number of active features a reading; {quality['k']} were asked for",
-        ),
-        Measure(
-            "norm ratio",
-            formats.fixed(quality["l2_ratio"]),
-            "length of the reconstruction over length of the activation; below 1 is shrinkage",
-        ),
-        Measure(
-            "relative bias",
-            formats.fixed(quality["relative_bias"]),
-            "1 when reconstructions are neither too long nor too short along the activation",
-        ),
-        Measure(
-            "dead features",
-            formats.percent(quality["dead_fraction"]),
-            "share of features that never fired on this sample",
-        ),
-        Measure(
-            "over-dense features",
-            formats.percent(quality["over_dense_fraction"]),
-            "share of features that fire on more than 10 % of readings",
-        ),
-        Measure(
-            "bits, model untouched",
-            f"{formats.fixed(get('clean'))} bits a base",
-            "how well the model predicts the next base; 2 is chance",
-        ),
-        Measure(
-            "bits, reconstruction spliced in",
-            f"{formats.fixed(get('sae'))} bits a base",
-            "the same, with the layer's activations replaced by the reconstruction",
-        ),
-        Measure(
-            "bits, layer set to its mean / to zero",
-            f"{formats.fixed(get('mean'))} / {formats.fixed(get('zero'))} bits a base",
-            "references: what is lost when the layer says nothing",
-        ),
-        Measure(
-            "recovered (mean / zero ablation)",
-            f"{formats.percent(get('recovered_mean'))} / {formats.percent(get('recovered_zero'))}",
-            "share of that loss which the reconstruction gives back",
-        ),
-        Measure(
-            "divergence (KL)",
-            f"{formats.fixed(get('kl_sae'))} bits a base",
-            "of the predictions with the reconstruction spliced in from those of the untouched model",
-        ),
-        *map(_answers, quality["tracks_answered"]),
-    ]
-
-
-def _answers(row: dict[str, Any]) -> Measure:
-    """How many tracks the units of a kind answer to."""
-    return Measure(
-        f"tracks a {row['kind']} answers to",
-        formats.fixed(row["mean"], 2),
-        f"mean of the units that answer to any: {row['one']:,} of {row['units']:,} to one,"
-        f" {row['several']:,} to several, {row['none']:,} to none; fewer is more monosemantic",
-    )
 
 
 def quality_figures(evidence: Evidence) -> Iterator[Figure]:
@@ -198,7 +70,7 @@ def quality_figures(evidence: Evidence) -> Iterator[Figure]:
             charts.probing_curve(quality["probing"]),
             "probing",
             f"Sparse probing: mean average precision lift over"
-            f" {formats.plural(quality['probing'][0]['tracks'], 'track')} of probes of few features; dashed:"
+            f" {wording.plural(quality['probing'][0]['tracks'], 'track')} of probes of few features; dashed:"
             " a probe of the whole raw layer (fitted on the select split, report split shown).",
         )
     if "stability" in evidence.catalog and evidence.catalog["stability"].notna().any():
@@ -207,8 +79,8 @@ def quality_figures(evidence: Evidence) -> Iterator[Figure]:
             charts.stability_histogram(evidence.catalog["stability"]),
             "stability",
             f"Seed stability: cosine of each feature with its partner in the dictionaries of"
-            f" {formats.plural(found['seeds'] - 1, 'other seed')}; chance is"
-            f" {formats.fixed(found['chance'], 2)}.",
+            f" {wording.plural(found['seeds'] - 1, 'other seed')}; chance is"
+            f" {wording.fixed(found['chance'], 2)}.",
         )
     if quality.get("shift"):
         yield figure(
@@ -247,9 +119,10 @@ def cards(evidence: Evidence) -> Iterator[dict[str, Any]]:
         examples = evidence.examples[evidence.examples["feature"] == feature]
         logo, windows = _logo(evidence, feature)
         row = evidence.catalog.loc[feature]
-        best_of = evidence.shown.loc[evidence.shown["feature"] == feature, ["track", "verdict"]]
+        best_of = judged(evidence.shown).query("feature == @feature")[["track", "verdict"]]
         yield {
             "row": row,
+            "label": evidence.labels[feature].text,
             "logo": logo,
             "windows": windows,
             "best_of": best_of.to_dict("records"),
@@ -262,23 +135,23 @@ def cards(evidence: Evidence) -> Iterator[dict[str, Any]]:
 def locus_figures(study: Study, evidence: Evidence) -> Iterator[Figure]:
     """Loci of the report split where the best features fire, and a close-up of the first."""
     features = card_features(evidence.shown, evidence.catalog)
-    shown = strips.strips_of(evidence.shown, evidence.catalog, features)
+    shown = strips.strips_of(evidence.shown, evidence.labels, evidence.catalog, features)
     places = loci.best_loci(study, [s.feature for s in shown])
     for i, locus in enumerate(places):
         size = -(-(locus.end - locus.start) // strips.BINS)
-        place = f"{locus.chrom}:{locus.start:,}–{locus.end:,}"
+        place = wording.spoken(*locus)
         yield figure(
             strips.draw(study, locus, shown),
             f"locus{i}",
-            f"{place}, maxima in bins of {formats.plural(size, 'base')}: annotation and"
-            f" {formats.plural(len(shown), 'feature')}.",
+            f"{place}, maxima in bins of {wording.plural(size, 'base')}: annotation and"
+            f" {wording.plural(len(shown), 'feature')}.",
         )
     if places:
         near = loci.close_up(study, places[0], shown[0].feature)
         yield figure(
             strips.draw(study, near, shown, letters=True),
             "closeup",
-            f"Close-up, base by base: {near.chrom}:{near.start:,}–{near.end:,}, round the strongest base"
+            f"Close-up, base by base: {wording.spoken(*near)}, round the strongest base"
             f" of feature {shown[0].feature} in the first locus.",
         )
 
@@ -327,10 +200,11 @@ def cohort_part(study: Study) -> dict[str, Any] | None:
         if len(trait.tests):
             text = f"{trait.name}: features along the genome, the {len(trait.tests):,} strongest tests;"
             text += f" dashed: Bonferroni's bound{words}."
-            pictures.append(figure(manhattan(trait), f"manhattan{i}", text))
+            spec = manhattan(trait.tests, trait.bound, study.manifest.contigs)
+            pictures.append(figure(spec, f"manhattan{i}", text))
         if len(trait.quantiles):
             text = f"{trait.name}: quantiles of p; shaded: 95 % of independent tests{words}."
-            pictures.append(figure(quantile_plot(trait), f"quantiles{i}", text))
+            pictures.append(figure(quantile_plot(trait.quantiles), f"quantiles{i}", text))
         drawn.append((trait, pictures))
     return {**vars(part), "drawn": drawn}
 
@@ -338,20 +212,15 @@ def cohort_part(study: Study) -> dict[str, Any] | None:
 def render_audit(study: Study) -> str:
     """The audit on a page of its own. Raises ``InputError`` where a table of the study is missing."""
     evidence = gather(study)
-    page = _environment().get_template("audit.html.j2")
-    return page.render(
-        **discovery_parts(study, evidence),
-        name=evidence.name,
-        manifest=evidence.manifest,
-        style=Markup((HERE / "report.css").read_text()),
-    )
+    page = templates(HERE).get_template("audit.html.j2")
+    return page.render(**discovery_parts(study, evidence), name=evidence.name, manifest=evidence.manifest)
 
 
 def render(study: Study) -> str:
     """The whole page. Raises ``InputError`` where a table of the study is missing."""
     evidence = gather(study)
     manifest = evidence.manifest
-    page = _environment().get_template("report.html.j2")
+    page = templates(HERE).get_template("report.html.j2")
     sizes = split_sizes(manifest)
     overview = figure(
         charts.split_overview(manifest.split, manifest.contigs),
@@ -378,18 +247,30 @@ def render(study: Study) -> str:
         **parts,
         evidence=evidence,
         manifest=manifest,
-        style=Markup((HERE / "report.css").read_text()),
         sizes=sizes,
-        inputs={what: (Path(f["path"]).name, f) for what, f in sorted(manifest.inputs.items())},
+        inputs={what: (Path(f.path).name, f) for what, f in sorted(manifest.inputs.items())},
         overview=overview,
         comparison=comparison,
         sentences=summary(evidence),
         rule=SUMMARY_RULE,
         weak=weaknesses(evidence),
-        controls=CONTROLS,
+        controls=list(Control),
         cards=list(cards(evidence)),
-        measures=quality_measures(evidence.quality),
+        measures=quality_lines(evidence.quality),
         quality_figures=list(quality_figures(evidence)),
         loci=list(locus_figures(study, evidence)),
         cohort=cohort_part(study),
     )
+
+
+def write_report(study: Study, path: Path) -> None:
+    """Write the report of a finished study, atomically.
+
+    The same study gives the same bytes. Raises ``InputError`` where a table of the study is missing.
+    """
+    write_page(path, render(study))
+
+
+def write_audit(study: Study, path: Path) -> None:
+    """Write the page of the shortcut audit of a finished study, atomically."""
+    write_page(path, render_audit(study))

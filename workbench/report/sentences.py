@@ -6,8 +6,11 @@ import math
 from collections.abc import Callable, Iterator
 from typing import NamedTuple
 
-from workbench.report.context import CONTROLS, Evidence, shares_contigs, split_sizes
-from workbench.report.formats import (
+import pandas as pd
+
+from feature_mining.association.verdict import FEW, Control, Verdict
+from workbench.report.context import Evidence, judged, shares_contigs, split_sizes
+from workbench.wording import (
     bases,
     between,
     count,
@@ -31,10 +34,8 @@ SMALL_REPORT = 100_000
 SMALL_LIFT = 0.1
 
 SUMMARY_RULE = (
-    "A feature beats a control when the block-bootstrap interval of its margin in average precision lift"
-    " lies above 0 (without an interval: a margin of at least 0.02), its own lift is at least 0.02 and q is"
-    " at most 0.05. Features, thresholds and modes were chosen on the select split, every score is from the"
-    " report split."
+    f"{Verdict.LEARNT}: {Verdict.LEARNT.rule}. {Verdict.NOT_TESTED}: {Verdict.NOT_TESTED.rule}. Features,"
+    " thresholds and modes were chosen on the select split, every score is from the report split."
 )
 
 
@@ -45,49 +46,27 @@ class Weakness(NamedTuple):
     rule: str
 
 
-def _with_verdict(evidence: Evidence, verdict: str) -> list[str]:
-    shown = evidence.shown
-    return shown.loc[(shown["verdict"] == verdict) & (shown["feature"] >= 0), "track"].tolist()
+def with_verdict(evidence: Evidence, verdict: Verdict) -> pd.DataFrame:
+    """Rows of the shown tracks of which this was said."""
+    return evidence.shown[evidence.shown["verdict"] == verdict]
 
 
-def _untested(evidence: Evidence) -> list[str]:
-    """Tracks without a tested feature."""
-    return evidence.shown.loc[~(evidence.shown["feature"] >= 0), "track"].tolist()
+def _names(rows: pd.DataFrame) -> str:
+    return listed(rows["track"].tolist())
 
 
 def summary(evidence: Evidence) -> list[str]:
     """Sentences for a reader who reads nothing else."""
-    shown, quality = evidence.shown, evidence.quality
-    total, learnt = len(shown), _with_verdict(evidence, "learnt")
-    held = "on held-out bases (report split)"
-    if not total:
-        sentences = ["No track was tested: features are described, not judged."]
-    elif learnt:
-        have = "has" if len(learnt) == 1 else "have"
-        text = (
-            f"{len(learnt)} of {plural(total, 'track')} {have} a feature that beats every control"
-        )
-        sentences = [f"{text} {held}: {listed(learnt)}."]
-    else:
-        sentences = [
-            f"None of {plural(total, 'track')} has a feature that beats every control {held}."
-        ]
-    others = {
-        "raw neuron as good": "a single neuron of the model does as well as the best feature",
-        "principal direction as good": "one principal direction of the layer does as well",
-        "random-weights too": "the same recipe on a model with random weights does as well",
-        "composition": "local base composition, fitted or kept in a shuffled genome, does as well",
-        "not distinguishable": "no feature stands out from chance by enough",
-    }
-    for verdict, text in others.items():
-        names = _with_verdict(evidence, verdict)
-        if names:
-            sentences.append(f"For {len(names)} of {total}, {text}: {listed(names)}.")
-    if _untested(evidence):
-        names = _untested(evidence)
-        sentences.append(f"{len(names)} of {total} could not be tested: {listed(names)}.")
-    if learnt:
+    sentences = [headline(evidence)]
+    for verdict in Verdict:
+        rows = with_verdict(evidence, verdict)
+        if len(rows) and verdict not in (Verdict.LEARNT, Verdict.NOT_TESTED):
+            sentences.append(f"For {plural(len(rows), 'track')}, {verdict.meaning}: {_names(rows)}.")
+    for reason, rows in with_verdict(evidence, Verdict.NOT_TESTED).groupby("rule", sort=False):
+        sentences.append(f"{plural(len(rows), 'track')} not tested ({reason}): {_names(rows)}.")
+    if len(with_verdict(evidence, Verdict.LEARNT)):
         sentences.append(_clearest(evidence))
+    quality = evidence.quality
     bits = quality.get("bits", {})
     sentences.append(
         f"The autoencoder explains {percent(quality['explained_variance'])} of the variance of held-out"
@@ -98,16 +77,36 @@ def summary(evidence: Evidence) -> list[str]:
     return sentences
 
 
+def headline(evidence: Evidence) -> str:
+    """How many of the tracks that could be tested have a feature of their own."""
+    shown, learnt = evidence.shown, with_verdict(evidence, Verdict.LEARNT)
+    untested = with_verdict(evidence, Verdict.NOT_TESTED)
+    tested = len(shown) - len(untested)
+    held = "on held-out bases (report split)"
+    if not len(shown):
+        return "No track was tested: features are described, not judged."
+    if not tested:
+        said = f"one of {plural(len(shown), 'track')} could be tested {held}."
+        small = untested["rule"].str.startswith(FEW).any()
+        return f"Too small to judge: n{said}" if small else f"N{said}"
+    of = plural(tested, "tested track") if tested < len(shown) else plural(tested, "track")
+    if not len(learnt):
+        return f"None of {of} has a feature that beats every control {held}."
+    have = "has" if len(learnt) == 1 else "have"
+    text = f"{len(learnt)} of {of} {have} a feature that beats every control"
+    return f"{text} {held}: {_names(learnt)}."
+
+
 def _clearest(evidence: Evidence) -> str:
-    learnt = evidence.shown[evidence.shown["verdict"] == "learnt"]
+    learnt = with_verdict(evidence, Verdict.LEARNT)
     row = learnt.sort_values("margin", ascending=False, kind="stable").iloc[0]
-    ran = {k: v for k, v in CONTROLS.items() if math.isfinite(row.get(f"margin_{k}", math.nan))}
-    nearest = min(ran, key=lambda k: row[f"margin_{k}"]) if ran else ""
-    range_ = between(row.get(f"margin_{nearest}_low"), row.get(f"margin_{nearest}_high"))
+    ran = [c for c in Control if math.isfinite(row.get(c.margin, math.nan))]
     over = ""
     if ran:
+        nearest = min(ran, key=lambda c: float(row[c.margin]))
+        range_ = between(row.get(nearest.low), row.get(nearest.high))
         over = (
-            f"; its margin in lift over the strongest control ({ran[nearest]}) is"
+            f"; its margin in lift over the strongest control ({nearest.word}) is"
             f" {signed(row['margin'])} {range_}".rstrip()
         )
     return (
@@ -122,7 +121,7 @@ Rule = Callable[[Evidence], Iterator[Weakness]]
 
 def _variance(evidence: Evidence) -> Iterator[Weakness]:
     value = evidence.quality["explained_variance"]
-    if not value >= LOW_VARIANCE:
+    if value < LOW_VARIANCE:
         yield Weakness(
             f"The autoencoder explains only {percent(value)} of the variance of held-out activations: what"
             " the rest encodes is invisible here.",
@@ -177,49 +176,49 @@ def _bits(evidence: Evidence) -> Iterator[Weakness]:
 
 
 def _lost_tracks(evidence: Evidence) -> Iterator[Weakness]:
-    total = len(evidence.shown)
-    names = _with_verdict(evidence, "not distinguishable")
-    if names:
+    total = plural(len(evidence.shown), "track")
+    rows = with_verdict(evidence, Verdict.CHANCE)
+    if len(rows):
         yield Weakness(
-            f"{len(names)} of {plural(total, 'track')} {'has' if len(names) == 1 else 'have'} no feature"
-            f" that stands out from chance by enough: {listed(names)}.",
-            "verdict “not distinguishable”: lift below 0.02 or q above 0.05",
+            f"{len(rows)} of {total} {'has' if len(rows) == 1 else 'have'} no feature that stands out from"
+            f" chance by enough: {_names(rows)}.",
+            f"verdict “{Verdict.CHANCE}”: {Verdict.CHANCE.rule}",
         )
-    names = _untested(evidence)
-    if names:
+    rows = with_verdict(evidence, Verdict.NOT_TESTED)
+    if len(rows):
         yield Weakness(
-            f"Not tested, for want of intervals in the select or the report split: {listed(names)}.",
-            "no feature with a score",
+            f"{len(rows)} of {total} could not be tested, which says nothing for or against"
+            f" {'it' if len(rows) == 1 else 'them'}: {_names(rows)}.",
+            f"verdict “{Verdict.NOT_TESTED}”: {Verdict.NOT_TESTED.rule}",
         )
-    best = evidence.shown[evidence.shown["feature"].isin(_over_dense_features(evidence))]
+    shown = judged(evidence.shown)
+    best = shown[shown["feature"].isin(_over_dense_features(evidence))]
     if len(best):
         yield Weakness(
             f"The best feature fires on more than 10 % of bases for {listed(best['track'].tolist())}: it"
             " may mark a broad bias of the sequence rather than the track.",
             "best feature over-dense",
         )
-    small = evidence.shown[
-        (evidence.shown["verdict"] == "learnt") & (evidence.shown["ap_lift"] < SMALL_LIFT)
-    ]["track"].tolist()
-    if small:
+    learnt = with_verdict(evidence, Verdict.LEARNT)
+    small = learnt[learnt["ap_lift"] < SMALL_LIFT]
+    if len(small):
         yield Weakness(
-            f"Real but faint: for {listed(small)} the best feature beats every control, yet closes less"
+            f"Real but faint: for {_names(small)} the best feature beats every control, yet closes less"
             f" than {percent(SMALL_LIFT)} of the gap between chance and a perfect detector.",
-            f"verdict “learnt” with an average precision lift below {SMALL_LIFT}",
+            f"verdict “{Verdict.LEARNT}” with an average precision lift below {SMALL_LIFT}",
         )
 
 
 def _controls(evidence: Evidence) -> Iterator[Weakness]:
     if not len(evidence.shown):
         return
-    for key, name in CONTROLS.items():
-        column = f"{key}_ap_lift"
-        if column not in evidence.shown or evidence.shown[column].isna().all():
+    for control in Control:
+        if control.lift not in evidence.shown or evidence.shown[control.lift].isna().all():
             yield Weakness(
-                f"The control “{name}” did not run: no verdict here says anything about it.",
+                f"The control “{control.word}” did not run: no verdict here says anything about it.",
                 "no score of this control for any track",
             )
-    low = [f"margin_{key}_low" for key in CONTROLS if f"margin_{key}_low" in evidence.shown]
+    low = [control.low for control in Control if control.low in evidence.shown]
     if not low or evidence.shown[low].isna().all(axis=None):
         yield Weakness(
             "No margin has an interval: the report sample has too few blocks to resample.",

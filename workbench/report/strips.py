@@ -6,43 +6,49 @@ from objects costs more than drawing them.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
 import pandas as pd
 
-from workbench import views
+from workbench.genome.interval import Interval
 from workbench.report.charts import CONFIG, FAINT, TEXT, WIDTH, Spec
-from workbench.views import Locus
+from workbench.study import locus as places
 
 if TYPE_CHECKING:
-    from workbench.study import Study
+    from workbench.study.feature_labels import Label
+    from workbench.study.study import Study
 
 BINS = 300
 MOST_FEATURES = 6
 MOST_TRACKS = 8
+# Intervals drawn of one track in one locus.
 MOST_INTERVALS = 60
-"""Intervals drawn of one track in one locus."""
 LABELS = 190
 STRANDS = {"+": "#3b82c4", "-": "#d9822b", ".": "#8b949e"}
 TIPS = {"+": "triangle-right", "-": "triangle-left", ".": "circle"}
 LANE, STRIP, SEQUENCE = 18, 42, 16
+# Fields of marks that are places on the contig.
+PLACES = frozenset({"start", "end", "middle", "tip"})
 
 
 class Strip(NamedTuple):
-    """A feature, the track named beside its strip, and the value drawn at full height."""
+    """A feature, its label, the value drawn at full height, and the track to be drawn first for it."""
 
     feature: int
     label: str
     maximum: float
+    track: str = ""
 
 
-def strips_of(shown: pd.DataFrame, catalog: pd.DataFrame, features: list[int]) -> list[Strip]:
-    """The first features, each with the track it is the best for."""
+def strips_of(
+    shown: pd.DataFrame, labels: Mapping[int, Label], catalog: pd.DataFrame, features: list[int]
+) -> list[Strip]:
+    """The first features, each with its label and the track it is the best for."""
     track = {int(r.feature): str(r.track) for r in shown[::-1].itertuples()}
     return [
-        Strip(f, track.get(f, str(catalog.loc[f, "best_track"])), float(catalog.loc[f, "max"]))
+        Strip(f, labels[f].text, float(catalog.loc[f, "max"]), track.get(f, ""))
         for f in features[:MOST_FEATURES]
         if float(catalog.loc[f, "max"]) > 0
     ]
@@ -54,7 +60,7 @@ def strips_of(shown: pd.DataFrame, catalog: pd.DataFrame, features: list[int]) -
 def outline(bins: pd.DataFrame, strip: Strip, strand: str) -> list[dict[str, Any]]:
     """Steps of one strand's reading as shares of the feature's maximum; below 0 for the minus strand.
 
-    ``bins`` as `views.strips` gives them; what has no value is drawn as 0 and marked by `missing`.
+    ``bins`` as `locus.strips` gives them; what has no value is drawn as 0 and marked by `missing`.
     """
     sign = 1 if strand == "+" else -1
     share = (sign * bins["value"].fillna(0).astype(np.float64) / strip.maximum).round(4).tolist()
@@ -88,24 +94,24 @@ def spread(starts: np.ndarray, ends: np.ndarray, rows: int = 2) -> list[int]:
     return out
 
 
-def annotation(study: Study, locus: Locus, first: list[str]) -> list[tuple[str, pd.DataFrame]]:
+def annotation(study: Study, locus: Interval, first: list[str]) -> list[tuple[str, pd.DataFrame]]:
     """Tracks that meet the locus, those named ``first`` before the others."""
     order = {name: i for i, name in enumerate(first)}
     tracks = [t for t in study.tracks if t.kind == "interval"]
     tracks.sort(key=lambda t: order.get(t.name, len(order)))
-    found = [(t.name, views.annotation(t, locus, MOST_INTERVALS)) for t in tracks]
+    found = [(t.name, places.annotation(t, locus, MOST_INTERVALS)) for t in tracks]
     return [(name, rows) for name, rows in found if len(rows)][:MOST_TRACKS]
 
 
 # -- drawing --------------------------------------------------------------------------------------
 
 
-def _x(locus: Locus, axis: bool = False, field: str = "start") -> Spec:
-    shown = {"title": f"position on {locus.chrom} (0-based)", "format": ",d", "tickCount": 8}
+def _x(locus: Interval, axis: bool = False, field: str = "start") -> Spec:
+    shown = {"title": f"position on {locus.chrom}", "format": ",d", "tickCount": 8}
     return {
         "field": field,
         "type": "quantitative",
-        "scale": {"domain": [locus.start, locus.end], "nice": False, "zero": False},
+        "scale": {"domain": [locus.start + 0.5, locus.end + 0.5], "nice": False, "zero": False},
         "axis": {**shown, "grid": False} if axis else None,
     }
 
@@ -128,7 +134,9 @@ def _by_strand(values: dict[str, str]) -> Spec:
 
 
 def _layer(rows: list[dict[str, Any]], mark: Spec, **encoding: Spec) -> Spec:
-    return {"data": {"values": rows}, "mark": {"clip": True, **mark}, "encoding": encoding}
+    """Marks at places counted from 0, drawn as people count: number 1 under the middle of the first base."""
+    moved = [{k: v + 0.5 if k in PLACES else v for k, v in row.items()} for row in rows]
+    return {"data": {"values": moved}, "mark": {"clip": True, **mark}, "encoding": encoding}
 
 
 def _strip(height: int, *layers: Spec) -> Spec:
@@ -141,7 +149,7 @@ def _tip(start: float, end: float, strand: str, inset: float) -> float:
     return min(middle, start + inset) if strand == "-" else max(middle, end - inset)
 
 
-def _lane(name: str, intervals: pd.DataFrame, locus: Locus) -> Spec:
+def _lane(name: str, intervals: pd.DataFrame, locus: Interval) -> Spec:
     """One track: bars with strand and, where there is room, names."""
     starts = intervals["start"].clip(lower=locus.start).to_numpy()
     ends = intervals["end"].clip(upper=locus.end).to_numpy()
@@ -161,9 +169,7 @@ def _lane(name: str, intervals: pd.DataFrame, locus: Locus) -> Spec:
             starts, ends, where, intervals["strand"], intervals["name"], strict=True
         )
     ]
-    named = [
-        r for r in rows if r["name"] and (r["end"] - r["start"]) * a_base > 7 * len(r["name"]) + 16
-    ]
+    named = [r for r in rows if r["name"] and (r["end"] - r["start"]) * a_base > 7 * len(r["name"]) + 16]
     height = LANE * (max(where) + 1)
     y = _y("row", [name], height, domain=list(range(max(where) + 1)), paddingInner=0.1)
     colour = _by_strand(STRANDS)
@@ -186,20 +192,19 @@ def _lane(name: str, intervals: pd.DataFrame, locus: Locus) -> Spec:
     )
 
 
-def _letters(study: Study, locus: Locus) -> Spec:
+def _letters(study: Study, locus: Interval) -> Spec:
     sequence = study.genome.fetch(locus.chrom, locus.start, locus.end)
     rows = [
-        {"start": locus.start + i + 0.5, "share": 0, "letter": letter}
-        for i, letter in enumerate(sequence)
+        {"start": locus.start + i + 0.5, "share": 0, "letter": letter} for i, letter in enumerate(sequence)
     ]
     mark = {"type": "text", "font": "monospace", "fontSize": 9.5, "color": TEXT}
     y = _y("share", ["sequence (+)"], SEQUENCE, domain=[-1, 1])
     return _strip(SEQUENCE, _layer(rows, mark, x=_x(locus), y=y, text={"field": "letter"}))
 
 
-def _feature_strips(study: Study, locus: Locus, strips: list[Strip]) -> list[Spec]:
+def _feature_strips(study: Study, locus: Interval, strips: list[Strip]) -> list[Spec]:
     features = [strip.feature for strip in strips]
-    read = {s: views.strips(study, features, *locus, s, bins=BINS) for s in ("+", "-")}
+    read = {s: places.strips(study, features, *locus, s, bins=BINS) for s in ("+", "-")}
     drawn = []
     for strip in strips:
         last = strip is strips[-1]
@@ -224,7 +229,7 @@ def _feature_strips(study: Study, locus: Locus, strips: list[Strip]) -> list[Spe
 
 def draw(
     study: Study,
-    locus: Locus,
+    locus: Interval,
     strips: list[Strip],
     letters: bool = False,
     more: Sequence[tuple[str, pd.DataFrame]] = (),
@@ -233,7 +238,7 @@ def draw(
 
     ``more`` are lanes after the annotation: a name, and intervals ``start, end, strand, name``.
     """
-    first = list(dict.fromkeys(s.label for s in strips))
+    first = list(dict.fromkeys(s.track for s in strips))
     lanes = [*annotation(study, locus, first), *more]
     rows = [_lane(name, table, locus) for name, table in lanes]
     if letters:

@@ -5,7 +5,6 @@ Shards do the sampled work, each a share of the pairs or of the shifts; the tabl
 
 from __future__ import annotations
 
-from collections.abc import Iterator
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -15,11 +14,6 @@ import pandas as pd
 from feature_mining.association.boundaries import REACH, EndCounts
 from feature_mining.association.conditional import families
 from feature_mining.association.labels import Column, LabelStates
-from feature_mining.association.multiplicity import (
-    benjamini_hochberg,
-    benjamini_yekutieli,
-    enrichment_p,
-)
 from feature_mining.association.null import exact_tail, spectra
 from feature_mining.association.resampling import (
     RUN_CLASSES,
@@ -30,54 +24,33 @@ from feature_mining.association.resampling import (
     tile_classes,
 )
 from feature_mining.association.scores import score_pairs, thresholds
-from feature_mining.association.sparse import Csc, bin_values, by_feature, lower_bounds
-from workbench.arrays import read_arrays, write_arrays
-from workbench.progress import Progress
-from workbench.splits import REPORT
-from workbench.stages.annotate import Summary, labels_of, read_summary, study_columns
-from workbench.stages.overlaps import (
+from feature_mining.association.segments import segments
+from feature_mining.association.sparse import lower_bounds
+from feature_mining.false_discovery import q_values
+from workbench.analysis.counts import Summary, read_summary
+from workbench.analysis.labels import study_columns
+from workbench.analysis.overlaps import (
     alive_features,
     read_overlaps,
     read_signals,
+    read_strands,
     shortlist,
     signal_tracks,
     stretches,
 )
-from workbench.stages.stage import Stage
-from workbench.study import Study
+from workbench.files.arrays import read_arrays, write_arrays
+from workbench.genome.splits import REPORT
+from workbench.progress import Progress
+from workbench.stages.stage import Shard, Stage
+from workbench.study.study import Study
 
+# Runs below which a likely pair gets an exact tail: that of the moments only bounds it there.
 FEW_RUNS = 200
-"""Runs below which the normal tail of the shift null is too thin (measured)."""
 LIKELY = 0.05
+# Shards of pairs, shards of shifts, common shifts a shard.
 TAIL_SHARDS, SHIFT_SHARDS, SHIFTS = 16, 8, 25
-"""Shards of pairs, shards of shifts, common shifts a shard."""
 DRAWS = 999
 LONGEST_TILE, SHORTEST_TILE, TILES = 10_000, 500, 100
-
-
-class Segment(NamedTuple):
-    """One strand of a report stretch."""
-
-    features: Csc
-    bins: np.ndarray
-    labels: LabelStates
-    use: np.ndarray
-    chrom: str
-    start: int
-    end: int
-
-
-def segments(study: Study) -> Iterator[Segment]:
-    """Both readings of every report stretch, in genome order."""
-    columns, edges = study_columns(study), study.calibration.bin_edges
-    for chrom, start, end in stretches(study):
-        split = study.split.codes(chrom, start, end)
-        for strand in "+-":
-            reading = study.features.rows(chrom, start, end, strand)
-            features = by_feature(*reading.features)
-            labels = labels_of(study, columns, chrom, start, end, strand)
-            use = reading.callable & (split == REPORT)
-            yield Segment(features, bin_values(features, edges), labels, use, chrom, start, end)
 
 
 def tail_pairs(study: Study, summary: Summary) -> np.ndarray:
@@ -85,7 +58,7 @@ def tail_pairs(study: Study, summary: Summary) -> np.ndarray:
     chosen = shortlist(summary)
     frozen = thresholds(summary.select)
     overlaps = read_overlaps(study)
-    p = enrichment_p(overlaps["shift"].z())
+    p = overlaps["shift"].p()
     wanted = (p < LIKELY) & (overlaps["interval"].n_runs < FEW_RUNS)
     wanted[np.setdiff1d(np.arange(len(p)), alive_features(summary))] = False
     wanted[chosen[:, 0], chosen[:, 1]] = False
@@ -98,61 +71,83 @@ def _path(study: Study, shard: int) -> Path:
     return study.folder / "work" / "associate" / f"{shard:05d}.npz"
 
 
-def run(study: Study, shard: int, progress: Progress) -> int:
+def run(study: Study, shard: Shard, progress: Progress) -> int:
     """One share of the tails, or one of the common shifts."""
-    work = _tails if shard < TAIL_SHARDS else _shifts
-    write_arrays(_path(study, shard), work(study, shard))
-    bases = _size(study, shard)
-    progress.advance(bases)
-    return bases
+    work = _tails if shard.index < TAIL_SHARDS else _shifts
+    write_arrays(_path(study, shard.index), work(study, shard.index))
+    progress.advance(shard.size)
+    return shard.size
+
+
+class _Turning(NamedTuple):
+    """A segment of n bases of a report stretch, with one reading or both.
+
+    active : by pair and reading, int64, active bases of the pair's feature
+    labels : by reading, label states of the n bases
+    gc : bool (n), G and C
+    """
+
+    active: list[list[np.ndarray]]
+    labels: list[LabelStates]
+    gc: np.ndarray
+
+    def activity(self, pair: int) -> np.ndarray:
+        """Active bases of a pair's feature, bool (readings, n)."""
+        out = np.zeros((len(self.labels), self.gc.size), bool)
+        for row, at in zip(out, self.active[pair], strict=True):
+            row[at] = True
+        return out
+
+    def track(self, column: int) -> np.ndarray:
+        """Bases of a column, bool (readings, n)."""
+        return np.stack([labels.table[labels.states, column] for labels in self.labels])
+
+
+def _turning(study: Study, pairs: np.ndarray) -> list[_Turning]:
+    """All segments of the report split, in genome order."""
+    found = []
+    for chrom, start, end in stretches(study):
+        readings = read_strands(study, chrom, start, end, REPORT)
+        letters = np.frombuffer(study.genome.fetch(chrom, start, end).encode(), np.uint8)
+        gc = np.isin(letters, np.frombuffer(b"GCgc", np.uint8))
+        for segment in segments([reading.use for reading in readings]):
+            own = [readings[number] for number in segment.readings]
+            position = np.full(end - start, -1, np.int64)
+            position[segment.rows] = np.arange(segment.rows.size)
+            active: list[list[np.ndarray]] = [[] for _ in pairs]
+            for pair, (feature, _, level) in enumerate(pairs):
+                for features, bins, *_ in own:
+                    part = slice(*features.indptr[feature : feature + 2])
+                    at = position[features.rows[part][bins[part] >= level]]
+                    active[pair].append(at[at >= 0])
+            labels = [r.labels._replace(states=r.labels.states[segment.rows]) for r in own]
+            found.append(_Turning(active, labels, gc[segment.rows]))
+    return found
 
 
 def _tails(study: Study, shard: int) -> dict[str, np.ndarray]:
     summary = read_summary(study)
     pairs = tail_pairs(study, summary)[shard::TAIL_SHARDS]
     listed = {(int(f), int(c)) for f, c, _ in shortlist(summary)}
-    labels, active = [], []
-    for segment in segments(study):
-        own = []
-        for feature, _, level in pairs:
-            part = slice(*segment.features.indptr[feature : feature + 2])
-            rows = segment.features.rows[part][segment.bins[part] >= level]
-            own.append(rows[segment.use[rows]])
-        gc = np.isin(
-            np.frombuffer(
-                study.genome.fetch(segment.chrom, segment.start, segment.end).encode(), np.uint8
-            ),
-            np.frombuffer(b"GCgc", np.uint8),
-        )
-        labels.append((segment.labels, segment.use, gc))
-        active.append(own)
-    bases = sum(int(use.sum()) for _, use, _ in labels)
-    tile = int(np.clip(bases // TILES, SHORTEST_TILE, LONGEST_TILE))
-    # A tile never spans two segments.
-    whole = [int(use.sum()) // tile * tile for _, use, _ in labels]
-    classes = tile_classes(
-        np.concatenate([gc[use][:n] for (_, use, gc), n in zip(labels, whole, strict=True)]), tile
-    )
+    turning = _turning(study, pairs)
     out = np.full((len(pairs), 4), np.nan)
-    used = [k for k, (_, use, _) in enumerate(labels) if use.any()]
+    if not turning:
+        return {"pairs": pairs, "tails": out}
+    tile = int(np.clip(sum(t.gc.size for t in turning) // TILES, SHORTEST_TILE, LONGEST_TILE))
+    # Blocks hold both strands of their bases, and a tile never spans two segments.
+    whole = [t.gc.size // tile * tile if len(t.labels) > 1 else 0 for t in turning]
+    classes = tile_classes(np.concatenate([t.gc[:n] for t, n in zip(turning, whole, strict=True)]), tile)
     # Pair by pair of one column, so that the column is transformed once.
     for column in np.unique(pairs[:, 1]):
-        tracks = [
-            states.table[states.states, column][use] for states, use, _ in (labels[k] for k in used)
-        ]
+        tracks = [t.track(column) for t in turning]
         transforms = spectra(tracks)
         for i in np.flatnonzero(pairs[:, 1] == column):
-            activity = []
-            for k in used:
-                _, use, _ = labels[k]
-                a = np.zeros(use.size, bool)
-                a[active[k][i]] = True
-                activity.append(a[use])
+            activity = [t.activity(int(i)) for t in turning]
             tail = exact_tail(list(zip(activity, tracks, strict=True)), transforms)
             out[i, :2] = tail.p, tail.floor
             if (int(pairs[i, 0]), int(column)) in listed and classes.size:
                 a, y = (
-                    np.concatenate([part[: whole[k]] for part, k in zip(side, used, strict=True)])
+                    np.concatenate([part[:, :n] for part, n in zip(side, whole, strict=True) if n], axis=1)
                     for side in (activity, tracks)
                 )
                 sampled = block_bootstrap(a, y, classes, tile, DRAWS, study.config.run.seed)
@@ -168,13 +163,10 @@ def _shifts(study: Study, shard: int) -> dict[str, np.ndarray]:
     moments, kind = overlaps["shift"], _kinds(overlaps)[alive]
     total = np.zeros((SHIFTS, *frozen.shape), np.int32)
     random = np.random.default_rng([study.config.run.seed, 11, shard])
-    for s in segments(study):
-        shifts = random.random(SHIFTS)
-        total += shifted_overlaps(s.features, s.bins, frozen, s.labels, s.use, shifts)
+    for stretch in stretches(study):
+        total += shifted_overlaps(read_strands(study, *stretch, REPORT), frozen, SHIFTS, random)
     sd = np.sqrt(np.where(moments.variance > 1e-9, moments.variance, np.nan))[alive]
-    highest = [
-        class_maxima((total[r][alive] - moments.mean[alive]) / sd, kind) for r in range(SHIFTS)
-    ]
+    highest = [class_maxima((total[r][alive] - moments.mean[alive]) / sd, kind) for r in range(SHIFTS)]
     return {"highest": np.stack(highest)}
 
 
@@ -229,9 +221,7 @@ def finish(study: Study) -> None:
     study.write_facts("replichores", turns)
 
 
-def _significance(
-    study: Study, table: pd.DataFrame, alive: np.ndarray, kind: np.ndarray
-) -> pd.DataFrame:
+def _significance(study: Study, table: pd.DataFrame, alive: np.ndarray, kind: np.ndarray) -> pd.DataFrame:
     """P from the exact tail where there is one, its floor and test, BH, BY, family-wise and bootstrap p."""
     p, floor = table["p"].to_numpy(copy=True), np.full(len(table), np.finfo(np.float64).tiny)
     test = np.full(len(table), "shift", dtype=object)
@@ -250,8 +240,8 @@ def _significance(
     draws = np.concatenate(highest)
     family = family_p(table["z"].to_numpy().reshape(kind.shape), kind, draws).ravel()
     return table.assign(
-        p_shift=table["p"], p=p, p_floor=floor, p_test=test, q=benjamini_hochberg(p),
-        q_by=benjamini_yekutieli(p), p_family=family,
+        p_shift=table["p"], p=p, p_floor=floor, p_test=test, q=q_values(p),
+        q_by=q_values(p, "by"), p_family=family,
         p_family_floor=1 / (1 + len(draws)), p_bootstrap=bootstrap,
         p_bootstrap_floor=bootstrap_floor,
     )  # fmt: skip
@@ -277,23 +267,23 @@ def _signals(study: Study, alive: np.ndarray) -> pd.DataFrame:
     """One row a feature and signal track; two-sided p of the shift null on the report split."""
     rows = []
     for track, sums in zip(signal_tracks(study), read_signals(study), strict=True):
-        z = sums["shift"].z()[alive]
         columns = {"feature": alive, "track": np.full(alive.size, track.name, dtype=object)}
         for split in ("select", "report"):
             end = "_select" if split == "select" else ""
             columns[f"n_{split}"] = np.full(alive.size, int(sums[split].bases[0]))
             columns[f"pearson{end}"] = sums[split].pearson()[alive]
             columns[f"spearman{end}"] = sums[split].spearman()[alive]
-        columns |= {"z": z, "p": np.minimum(2 * enrichment_p(np.abs(z)), 1.0)}
+        columns |= {"z": sums["shift"].z()[alive], "p": sums["shift"].p()[alive]}
         rows.append(pd.DataFrame(columns))
     names = ["feature", "track", "n_select", "pearson_select", "spearman_select", "n_report"]
     names += ["pearson", "spearman", "z", "p"]
     table = pd.concat(rows, ignore_index=True) if rows else pd.DataFrame(columns=names)
-    return table.assign(q=benjamini_hochberg(table["p"].to_numpy(np.float64)))
+    return table.assign(q=q_values(table["p"].to_numpy(np.float64)))
 
 
-def _size(study: Study, shard: int) -> int:
-    return sum(end - start for _, start, end in stretches(study))
+def _shards(study: Study) -> list[Shard]:
+    bases = sum(stretch.size for stretch in stretches(study))
+    return [Shard(i, bases) for i in range(TAIL_SHARDS + SHIFT_SHARDS)]
 
 
 STAGE = Stage(
@@ -302,7 +292,6 @@ STAGE = Stage(
     needs=("overlaps",),
     sections=("statistics", "run"),
     run=run,
-    count=lambda study: TAIL_SHARDS + SHIFT_SHARDS,
-    size=_size,
+    shards=_shards,
     finish=finish,
 )

@@ -11,21 +11,21 @@ import pandas as pd
 from feature_mining.association.curves import average_precision
 from feature_mining.association.histogram import Histogram, add_sparse
 from feature_mining.association.sparse import Csc, bin_values, by_feature
-from workbench.arrays import read_arrays, write_arrays
-from workbench.audit.explained import Explained, explained_shares
-from workbench.audit.flags import FLAGS, flag_features
-from workbench.audit.maps import MapCounts, count_maps, map_table
-from workbench.audit.overlap import corpus_overlap
-from workbench.audit.windows import CELLS, WindowEffects, measure_windows
+from workbench.analysis.audit.flags import FLAGS, flag_features
+from workbench.analysis.audit.near_copies import read_copies
+from workbench.analysis.audit.position_bias import MapCounts, count_maps, map_table
+from workbench.analysis.audit.sequence_bias import Explained, explained_shares
+from workbench.analysis.audit.training_overlap import corpus_overlap
+from workbench.analysis.audit.window_edges import CELLS, WindowEffects, measure_windows
+from workbench.analysis.controls import headline_features
+from workbench.analysis.labels import labels_of, study_columns
+from workbench.analysis.overlaps import stretches
+from workbench.files.arrays import read_arrays, write_arrays
+from workbench.genome.splits import REPORT
 from workbench.progress import Progress
-from workbench.splits import REPORT
-from workbench.stages.annotate import labels_of, study_columns
-from workbench.stages.cohort import file_hash
-from workbench.stages.controls import headline_features
-from workbench.stages.copies import read_copies
-from workbench.stages.overlaps import stretches
-from workbench.stages.stage import Stage
-from workbench.study import Study
+from workbench.stages.stage import Shard, Stage, map_shards
+from workbench.study.input_files import file_hash
+from workbench.study.study import Study
 
 
 def _path(study: Study, name: str) -> Path:
@@ -96,17 +96,16 @@ def _homology(study: Study, progress: Progress) -> None:
 _PARTS = (_windows, _explained, _homology)
 
 
-def run(study: Study, shard: int, progress: Progress) -> int:
+def run(study: Study, shard: Shard, progress: Progress) -> int:
     """Windows (0), explained shares (1), near copies (2), then one stretch of the maps each."""
-    if shard < len(_PARTS):
-        _PARTS[shard](study, progress)
+    if shard.index < len(_PARTS):
+        shard.task(study, progress)
         return 0
-    spec = study.manifest.shards[shard - len(_PARTS)]
-    chrom, start, end = spec["chrom"], spec["start"], spec["end"]
+    chrom, start, end = shard.task
     arrays = count_maps(study, chrom, start, end)._asdict()
-    write_arrays(_path(study, f"map{shard - len(_PARTS):05d}"), arrays)
+    write_arrays(_path(study, f"map{shard.index - len(_PARTS):05d}"), arrays)
     progress.advance(end - start)
-    return int(end - start)
+    return shard.size
 
 
 def finish(study: Study) -> None:
@@ -114,10 +113,7 @@ def finish(study: Study) -> None:
     windows = WindowEffects(**read_arrays(_path(study, "windows")))
     explained = Explained(**read_arrays(_path(study, "explained")))
     homology = read_arrays(_path(study, "homology"))
-    maps = [
-        MapCounts(**read_arrays(_path(study, f"map{i:05d}")))
-        for i in range(len(study.manifest.shards))
-    ]
+    maps = [MapCounts(**read_arrays(_path(study, f"map{i:05d}"))) for i in range(len(study.manifest.shards))]
     table = map_table(maps)
     table.insert(0, "feature", np.arange(len(table)))
     table["early_fired"] = windows.early
@@ -135,7 +131,7 @@ def finish(study: Study) -> None:
     table["flags"] = flag_features(table)
     study.write_table("audit", table)
     words = [word for row in table["flags"] for word in row.split(",")]
-    carried = {name: words.count(name) for name in FLAGS}
+    flagged = {name: words.count(name) for name in FLAGS}
     place = np.sum([m.place.sum(axis=0) for m in maps], axis=0)
     bases = np.sum([m.place_bases for m in maps], axis=0)
     study.write_facts(
@@ -149,23 +145,19 @@ def finish(study: Study) -> None:
             "copies": study.facts("audit_copies"),
             "corpus": corpus_overlap(study),
             "flags": {
-                name: {
-                    "rule": flag.rule,
-                    "meaning": flag.meaning,
-                    "features": carried[name],
-                }
+                name: {"rule": flag.rule, "meaning": flag.meaning, "features": flagged[name]}
                 for name, flag in FLAGS.items()
             },
         },
     )
 
 
-def _size(study: Study, shard: int) -> int:
-    if shard < len(_PARTS):
-        report = sum(end - start for _, start, end in stretches(study))
-        return (round(2.5 * CELLS * study.grid.window), 0, report)[shard]
-    spec = study.manifest.shards[shard - len(_PARTS)]
-    return int(spec["end"] - spec["start"])
+def _shards(study: Study) -> list[Shard]:
+    report = sum(stretch.size for stretch in stretches(study))
+    sizes = (round(2.5 * CELLS * study.grid.window), 0, report)
+    parts = [Shard(i, sizes[i], part) for i, part in enumerate(_PARTS)]
+    maps = map_shards(study)
+    return parts + [m._replace(index=m.index + len(_PARTS)) for m in maps]
 
 
 def corpus_files(study: Study) -> dict[str, str]:
@@ -179,8 +171,7 @@ STAGE = Stage(
     needs=("controls", "copies", "encode"),
     sections=("audit",),
     run=run,
-    count=lambda study: len(_PARTS) + len(study.manifest.shards),
-    size=_size,
+    shards=_shards,
     finish=finish,
     inputs=corpus_files,
     model=True,

@@ -6,52 +6,22 @@ for the bin edges of neurons and for the principal directions. Neither knows of 
 
 from __future__ import annotations
 
-from pathlib import Path
-
 import numpy as np
 
-from feature_mining.sae.calibrate import Calibration
-from feature_mining.sae.model import SparseAutoencoder
-from genomic_models import DNAModel
-from genomic_models.registry import with_random_weights
-from workbench.arrays import read_arrays, write_arrays
-from workbench.control_sample import sample
-from workbench.detectors import Directions, Source
+from workbench.analysis.controls import folder, random_model
+from workbench.analysis.detectors import Directions
+from workbench.analysis.imported_sae import source_files
+from workbench.analysis.readings import read_cells
+from workbench.analysis.sample import sample
+from workbench.analysis.training import train_sae
+from workbench.analysis.training_setup import train_config
+from workbench.files.arrays import write_arrays
 from workbench.progress import Progress
-from workbench.reading import read_cells
-from workbench.stages.imported import source_files
-from workbench.stages.sae import train_config, train_sae
-from workbench.stages.stage import Stage
-from workbench.study import Study
+from workbench.stages.stage import Shard, Stage
+from workbench.study.study import Study
 
+# Cells of the train split that directions and bin edges are taken from.
 CELLS = 16
-"""Cells of the train split that directions and bin edges are taken from."""
-DENSE = ("neuron", "pca")
-
-
-def folder(study: Study) -> Path:
-    """Work files of the controls."""
-    return study.folder / "work" / "controls"
-
-
-def random_model(study: Study) -> DNAModel:
-    """The probed architecture with fresh weights; the same in every process."""
-    return with_random_weights(study.model, study.config.run.seed)
-
-
-def random_source(study: Study) -> Source:
-    """Autoencoder of the random-weights model."""
-    path = folder(study) / "random"
-    return Source(SparseAutoencoder.load(path), Calibration.load(path))
-
-
-def directions(study: Study) -> dict[str, Directions]:
-    """Neurons and principal directions, by name."""
-    arrays = read_arrays(folder(study) / "directions.npz")
-    return {
-        name: Directions(*(arrays[f"{name}_{part}"] for part in Directions._fields))
-        for name in DENSE
-    }
 
 
 def _directions(study: Study, progress: Progress) -> int:
@@ -66,27 +36,27 @@ def _directions(study: Study, progress: Progress) -> int:
     if len(values) < 2:
         raise ValueError("the train split holds no callable base to take directions from")
     made = {"neuron": Directions.neurons(values), "pca": Directions.principal(values)}
-    arrays = {
-        f"{name}_{part}": array for name, d in made.items() for part, array in d._asdict().items()
-    }
+    arrays = {f"{name}_{part}": array for name, d in made.items() for part, array in d._asdict().items()}
     write_arrays(folder(study) / "directions.npz", arrays)
     return sum(cell.end - cell.start for cell in cells)
 
 
-def run(study: Study, shard: int, progress: Progress) -> int:
+def run(study: Study, shard: Shard, progress: Progress) -> int:
     """Train the random-weights autoencoder (0), or find directions (1)."""
-    if shard == 1:
-        return _directions(study, progress)
+    bases: int = shard.task(study, progress)
+    return bases
+
+
+def _random(study: Study, progress: Progress) -> int:
     if not study.config.controls.random_weights:
         return 0
     return train_sae(study, random_model(study), folder(study) / "random", progress)
 
 
-def _size(study: Study, shard: int) -> float:
-    if shard == 1:
-        return CELLS * study.grid.stride
+def _shards(study: Study) -> list[Shard]:
     config = train_config(study)
-    return config.steps * config.batch if study.config.controls.random_weights else 0
+    rows = config.steps * config.batch if study.config.controls.random_weights else 0
+    return [Shard(0, rows, _random), Shard(1, CELLS * study.grid.stride, _directions)]
 
 
 STAGE = Stage(
@@ -95,8 +65,7 @@ STAGE = Stage(
     needs=("plan",),
     sections=("sae", "windows", "controls", "statistics"),
     run=run,
-    count=lambda study: 2,
-    size=lambda study, shard: int(_size(study, shard)),
+    shards=_shards,
     inputs=source_files,
     model=True,
 )

@@ -6,40 +6,34 @@ from pathlib import Path
 
 import pandas as pd
 
-from workbench.atomic import write_atomic
-from workbench.biomarkers.ablations import ABLATION_COLUMNS, ablate_region
-from workbench.biomarkers.candidates import DRIVER_COLUMNS, KEY, drive, driven_regions
-from workbench.biomarkers.table import make_tables
+from workbench.analysis.biomarkers.ablations import ABLATION_COLUMNS, ablate_region
+from workbench.analysis.biomarkers.candidates import DRIVER_COLUMNS, KEY, drive, driven_regions
+from workbench.analysis.biomarkers.table import make_tables
+from workbench.files.parquet import read_parquet, write_parquet
 from workbench.progress import Progress
-from workbench.stages.phenotype import has_phenotypes
-from workbench.stages.stage import Stage
-from workbench.study import Study
+from workbench.stages.stage import Shard, Stage, shards_of
+from workbench.study.study import Study
 
 
 def _path(study: Study, shard: int) -> Path:
     return study.folder / "work" / "biomarkers" / f"{shard:05d}.parquet"
 
 
-def run(study: Study, shard: int, progress: Progress) -> int:
+def run(study: Study, shard: Shard, progress: Progress) -> int:
     """Find the driving variants of one region's candidates, and switch their features off."""
-    region = driven_regions(study)[shard]
+    region = shard.task
     table = drive(study, region)
     off = ablate_region(study, region, sorted(set(table["feature"])))
     table = table.merge(off, on="feature", how="left")
-    path = _path(study, shard)
-    path.parent.mkdir(parents=True, exist_ok=True)
-    with write_atomic(path) as temporary:
-        table.to_parquet(temporary, index=False)
+    write_parquet(_path(study, shard.index), table)
     progress.advance(1)
     return 0
 
 
 def finish(study: Study) -> None:
     """Write the tables ``biomarkers`` and, a row a candidate and lineage, ``biomarker_lineages``."""
-    parts = [pd.read_parquet(_path(study, i)) for i in range(len(driven_regions(study)))]
-    empty = pd.DataFrame(columns=[*KEY, *DRIVER_COLUMNS, *ABLATION_COLUMNS]).astype(
-        {"feature": "int64"}
-    )
+    parts = [read_parquet(_path(study, i)) for i in range(len(driven_regions(study)))]
+    empty = pd.DataFrame(columns=[*KEY, *DRIVER_COLUMNS, *ABLATION_COLUMNS]).astype({"feature": "int64"})
     drivers = pd.concat(parts, ignore_index=True) if parts else empty
     table, effects = make_tables(study, drivers)
     study.write_table("biomarkers", table)
@@ -52,10 +46,9 @@ STAGE = Stage(
     needs=("phenotype", "predict", "catalog"),
     sections=("phenotype",),
     run=run,
-    count=lambda study: len(driven_regions(study)),
-    size=lambda study, shard: 1,
+    shards=lambda study: shards_of(driven_regions(study)),
     finish=finish,
     unit="regions",
-    wanted=has_phenotypes,
+    wanted=lambda study: study.config.has_phenotypes,
     model=True,
 )

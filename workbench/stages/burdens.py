@@ -9,17 +9,7 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from workbench.arrays import read_arrays, write_arrays
-from workbench.cohort.burdens import FOLDER, origin_of
-from workbench.cohort.combine import (
-    Part,
-    RegionHaplotypes,
-    active_features,
-    count_bases,
-    feature_blocks,
-    join_parts,
-)
-from workbench.cohort.plan import (
+from workbench.analysis.burdens.plan import (
     SIDES,
     CellHaplotypes,
     Group,
@@ -30,29 +20,24 @@ from workbench.cohort.plan import (
     read_counts,
     reading_shards,
 )
-from workbench.cohort.readings import (
-    SpanSums,
-    cell_window,
-    encode_readings,
-    make_reading,
-    sum_spans,
+from workbench.cohort.combine import (
+    Part,
+    RegionHaplotypes,
+    active_features,
+    count_bases,
+    feature_blocks,
+    join_parts,
 )
-from workbench.cohort.source import read_feature_matrix
+from workbench.cohort.feature_matrix import read_feature_matrix
+from workbench.cohort.readings import SpanSums, cell_window, encode_readings, make_reading, sum_spans
 from workbench.cohort.store import STATISTICS, RegionWriter, region_path, write_matrix
+from workbench.files.arrays import read_arrays, write_arrays
 from workbench.progress import Progress
-from workbench.stages.cohort import has_cohort
-from workbench.stages.stage import Stage
-from workbench.study import Study
-
-EMPTY = SpanSums(
-    np.zeros(1, np.int64),
-    np.zeros(0, np.int32),
-    np.zeros((0, len(STATISTICS)), np.float32),
-    np.zeros(0, np.int64),
-)
+from workbench.stages.stage import Shard, Stage, shards_of
+from workbench.study.study import BURDENS, Study
 
 
-def shards(study: Study) -> list[list[Group]]:
+def _readings(study: Study) -> list[list[Group]]:
     """Readings of each shard; none for a ready matrix."""
     if study.config.cohort.matrix:
         return []
@@ -64,12 +49,12 @@ def _path(study: Study, shard: int) -> Path:
     return study.folder / "work" / "burdens" / f"{shard:05d}.npz"
 
 
-def run(study: Study, shard: int, progress: Progress) -> int:
+def run(study: Study, shard: Shard, progress: Progress) -> int:
     """Read the haplotypes of one shard."""
     cells, regions = cohort_cells(study), study.table("regions")
     arrays: dict[str, np.ndarray] = {}
     bases = 0
-    for i, group in enumerate(shards(study)[shard]):
+    for i, group in enumerate(shard.task):
         cell = cells[group.cell]
         spans = cell_spans(regions, cell)
         window = cell_window(study.genome, study.grid, cell, SIDES[group.side], needed(spans))
@@ -89,7 +74,7 @@ def run(study: Study, shard: int, progress: Progress) -> int:
         arrays |= {f"{i}_{k}": v for k, v in sums._asdict().items()}
         bases += sum(len(r.sequence) for r in readings)
         progress.advance(len(own))
-    write_arrays(_path(study, shard), arrays)
+    write_arrays(_path(study, shard.index), arrays)
     return bases
 
 
@@ -98,7 +83,7 @@ class _Sums:
 
     def __init__(self, study: Study) -> None:
         self.where: dict[tuple[int, int], list[tuple[int, int]]] = {}
-        for shard, groups in enumerate(shards(study)):
+        for shard, groups in enumerate(_readings(study)):
             for i, group in enumerate(groups):
                 self.where.setdefault((group.cell, group.side), []).append((shard, i))
         self.read = lru_cache(maxsize=8)(lambda shard: read_arrays(_path(study, shard)))
@@ -110,9 +95,9 @@ class _Sums:
             whole = SpanSums(*(arrays[f"{i}_{name}"] for name in SpanSums._fields))
             pieces.append(_every(whole, span, spans))
         return SpanSums(
-            np.concatenate(
-                [[0], np.cumsum(np.concatenate([np.diff(p.indptr) for p in pieces]))]
-            ).astype(np.int64),
+            np.concatenate([[0], np.cumsum(np.concatenate([np.diff(p.indptr) for p in pieces]))]).astype(
+                np.int64
+            ),
             *(np.concatenate([p[k] for p in pieces]) for k in (1, 2, 3)),
         )
 
@@ -153,8 +138,7 @@ def finish(study: Study) -> None:
         if not kept:
             limit = study.config.cohort.max_missing
             rows.append(
-                row
-                | {"missing": np.nan, "state": f"dropped: more than {limit:.0%} of samples missing"}
+                row | {"missing": np.nan, "state": f"dropped: more than {limit:.0%} of samples missing"}
             )
             continue
         parts, joined = _parts(cached, kept, spans_of, index, sums)
@@ -183,17 +167,12 @@ def _parts(
 
 
 def _write_region(
-    study: Study,
-    index: int,
-    region: str,
-    parts: list[Part],
-    joined: RegionHaplotypes,
-    n_samples: int,
+    study: Study, index: int, region: str, parts: list[Part], joined: RegionHaplotypes, n_samples: int
 ) -> None:
     features = active_features(parts)
-    path = region_path(study.folder / FOLDER, index)
+    path = region_path(study.folder / BURDENS, index)
     shape = (2, features.size, len(joined.carriers))
-    with RegionWriter(path, region, origin_of(study), features, shape) as out:
+    with RegionWriter(path, region, study.burdens_origin, features, shape) as out:
         out.put("sample_haplotype", joined.of_sample.reshape(n_samples, -1))
         out.put("bases", count_bases(parts, joined.parts))
         for at, block in feature_blocks(parts, joined.parts, features):
@@ -201,9 +180,7 @@ def _write_region(
                 out.fill(name, at, values)
 
 
-def _haplotype_table(
-    region: str, kept: list[int], cached: Any, joined: RegionHaplotypes
-) -> pd.DataFrame:
+def _haplotype_table(region: str, kept: list[int], cached: Any, joined: RegionHaplotypes) -> pd.DataFrame:
     """``region, haplotype, carriers, variants`` (names, in genome order)."""
     names: list[list[str]] = []
     for row in joined.parts:
@@ -213,12 +190,7 @@ def _haplotype_table(
                 edits[edit.name] = edit.start
         names.append(sorted(edits, key=lambda name: (edits[name], name)))
     return pd.DataFrame(
-        {
-            "region": region,
-            "haplotype": np.arange(len(names)),
-            "carriers": joined.carriers,
-            "variants": names,
-        }
+        {"region": region, "haplotype": np.arange(len(names)), "carriers": joined.carriers, "variants": names}
     )
 
 
@@ -227,11 +199,11 @@ def _no_table() -> pd.DataFrame:
 
 
 def _finish_matrix(study: Study) -> None:
-    matrix = read_feature_matrix(study.resolve(study.config.cohort.matrix))
+    matrix = read_feature_matrix(study.resolve(study.config.cohort.matrix), study.config.cohort.missing)
     names = list(study.table("samples")["sample"])
     place = pd.Index(matrix.samples).get_indexer(pd.Index(names))
-    path = region_path(study.folder / FOLDER, 0)
-    unique = write_matrix(path, origin_of(study), matrix.features, matrix.values[place])
+    path = region_path(study.folder / BURDENS, 0)
+    unique = write_matrix(path, study.burdens_origin, matrix.features, matrix.values[place])
     row = {
         "region": "matrix",
         "chrom": "",
@@ -254,10 +226,9 @@ STAGE = Stage(
     needs=("haplotypes", "sae"),
     sections=("windows",),
     run=run,
-    count=lambda study: len(shards(study)),
-    size=lambda study, shard: sum(g.end - g.start for g in shards(study)[shard]),
+    shards=lambda study: shards_of(_readings(study), lambda groups: sum(g.end - g.start for g in groups)),
     finish=finish,
     unit="haplotypes",
-    wanted=has_cohort,
+    wanted=lambda study: study.config.has_cohort,
     model=True,
 )

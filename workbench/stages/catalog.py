@@ -2,45 +2,22 @@
 
 from __future__ import annotations
 
-from typing import NamedTuple
-
 import numpy as np
 import pandas as pd
 
 from feature_mining.logo import consensus, information, position_frequencies
+from genomic_models.dna import base_codes
+from workbench.analysis.counts import Summary, read_summary
+from workbench.analysis.overlaps import FEWEST
+from workbench.analysis.strong_bases import FLANK, strong_bases
 from workbench.progress import Progress
-from workbench.stages.annotate import Summary, read_summary
-from workbench.stages.overlaps import FEWEST
-from workbench.stages.stage import Stage
-from workbench.study import Study
+from workbench.stages.stage import Shard, Stage
+from workbench.study.study import Study
 
-FLANK = 25
-"""Bases on either side of a strong base in examples and logos."""
 EXAMPLES = 12
 LOGO_WINDOWS = 100
-APART = 10
-"""Strong bases nearer than this to a stronger one of the same strand are left out."""
 SIMILAR = 8
 OVER_DENSE = 0.1
-
-_CODES = np.full(256, 4, np.uint8)
-_CODES[[ord(base) for base in "ACGT"]] = np.arange(4)
-
-
-def distinct(summary: Summary, feature: int, count: int) -> list[int]:
-    """Indices of a feature's strongest bases, leaving out neighbours of stronger ones."""
-    kept: list[int] = []
-    taken: dict[tuple[int, bool], list[int]] = {}
-    for i in range(summary.value.shape[1]):
-        if summary.value[feature, i] <= 0 or len(kept) == count:
-            break
-        key = (int(summary.contig[feature, i]), bool(summary.minus[feature, i]))
-        position = int(summary.position[feature, i])
-        near = taken.setdefault(key, [])
-        if all(abs(position - other) >= APART for other in near):
-            near.append(position)
-            kept.append(i)
-    return kept
 
 
 def similar_features(decoder: np.ndarray, alive: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
@@ -59,45 +36,6 @@ def similar_features(decoder: np.ndarray, alive: np.ndarray) -> tuple[np.ndarray
     return ids, cosines
 
 
-def _window(study: Study, chrom: str, position: int, strand: str) -> str:
-    length = study.manifest.contigs[chrom]
-    lo, hi = position - FLANK, position + FLANK + 1
-    if chrom in study.genome.circular:
-        return study.genome.fetch(chrom, lo, hi, strand)
-    inside = study.genome.fetch(chrom, max(0, lo), min(length, hi), strand)
-    left, right = "." * max(0, -lo), "." * max(0, hi - length)
-    return left + inside + right if strand == "+" else right + inside + left
-
-
-class Strong(NamedTuple):
-    """A strong base of a feature, with the letters round it in the direction of the reading."""
-
-    chrom: str
-    position: int
-    strand: str
-    value: float
-    sequence: str
-
-
-def strong_bases(study: Study, summary: Summary, feature: int, count: int) -> list[Strong]:
-    """A feature's strongest bases, apart from each other, strongest first."""
-    names = list(study.manifest.contigs)
-    found = []
-    for i in distinct(summary, feature, count):
-        chrom = names[summary.contig[feature, i]]
-        position = int(summary.position[feature, i])
-        strand = "-" if summary.minus[feature, i] else "+"
-        sequence = _window(study, chrom, position, strand)
-        found.append(Strong(chrom, position, strand, float(summary.value[feature, i]), sequence))
-    return found
-
-
-def letter_codes(sequences: list[str]) -> np.ndarray:
-    """Codes uint8 (n, width) of sequences of one length: A C G T = 0 1 2 3, anything else 4."""
-    codes = _CODES[np.frombuffer("".join(sequences).encode(), np.uint8)]
-    return codes.reshape(len(sequences), -1)
-
-
 def _examples(study: Study, summary: Summary) -> tuple[pd.DataFrame, pd.DataFrame, list[str]]:
     examples, logos, words = [], [], []
     for feature in range(len(summary.value)):
@@ -107,20 +45,18 @@ def _examples(study: Study, summary: Summary) -> tuple[pd.DataFrame, pd.DataFram
         if not windows:
             words.append("")
             continue
-        frequencies = position_frequencies(letter_codes(windows))
+        frequencies = position_frequencies(np.stack([base_codes(w) for w in windows]))
         bits = information(frequencies, len(windows))
         words.append(consensus(frequencies[FLANK - 12 : FLANK + 13]))
         for offset in range(2 * FLANK + 1):
-            logos.append(
-                (feature, offset - FLANK, *frequencies[offset], bits[offset], len(windows))
-            )
+            logos.append((feature, offset - FLANK, *frequencies[offset], bits[offset], len(windows)))
     columns = ["feature", "rank", "chrom", "position", "strand", "value", "sequence"]
     letters = ["feature", "position", "A", "C", "G", "T", "information", "n"]
     return pd.DataFrame(examples, columns=columns), pd.DataFrame(logos, columns=letters), words
 
 
 def _best_tracks(study: Study) -> pd.DataFrame:
-    """Each feature's best track, picked on select; report scores; the track's verdict if it is best there."""
+    """Each feature's best track, picked on select; report scores; its verdict if it is best there."""
     table = study.table("associations")
     margin = table["ap_select"] - table["base_rate"]
     ordered = table.assign(_margin=margin / (1 - table["base_rate"]).clip(lower=1e-9))
@@ -144,7 +80,7 @@ def _held_out(study: Study) -> pd.DataFrame:
     return table.merge(counts, on="feature", how="left")
 
 
-def run(study: Study, shard: int, progress: Progress) -> int:
+def run(study: Study, shard: Shard, progress: Progress) -> int:
     """Write the tables catalog, examples and logos."""
     summary = read_summary(study)
     names = np.array(list(study.manifest.contigs))
@@ -190,6 +126,6 @@ STAGE = Stage(
     needs=("associate", "quality", "controls", "audit"),
     sections=(),
     run=run,
-    size=lambda study, shard: study.sae_config.d_sae,
+    shards=lambda study: [Shard(0, study.sae_config.d_sae)],
     unit="features",
 )

@@ -2,51 +2,22 @@
 
 from __future__ import annotations
 
-from functools import lru_cache
-from pathlib import Path
-
-from workbench.cohort.cohort import listed
-from workbench.cohort.sequences import sequence_files
-from workbench.config import COHORT_FILES
-from workbench.manifest import hash_file
+from workbench.analysis.burdens.plan import cell_runs, open_variants
+from workbench.analysis.burdens.regions import cohort_regions
 from workbench.progress import Progress
-from workbench.stages.stage import Stage
-from workbench.study import Study
+from workbench.stages.stage import Shard, Stage
+from workbench.study.input_files import cohort_files
+from workbench.study.inputs import read_study_cohort
+from workbench.study.study import Study
+from workbench.wording import listed
 
+# Stretches of the genome from which on variants without an index are worth a word.
 MANY = 50
-"""Stretches of the genome from which on variants without an index are worth a word."""
 
 
-@lru_cache(maxsize=4096)
-def _hash(path: Path, size: int, changed: int) -> str:
-    return hash_file(path).sha256
-
-
-def file_hash(path: Path) -> str:
-    """SHA-256 of a file, or of the FASTA files of a folder or list; read once while it does not change."""
-    if path.is_dir():
-        return " ".join(file_hash(p) for p in sequence_files(path).values())
-    stat = path.stat() if path.exists() else None
-    return _hash(path, stat.st_size if stat else 0, stat.st_mtime_ns if stat else 0)
-
-
-def cohort_files(study: Study) -> dict[str, str]:
-    """Key of ``[cohort]`` to hash, for the files that are given."""
-    given = study.config.cohort
-    return {
-        key: file_hash(study.resolve(getattr(given, key)))
-        for key in COHORT_FILES
-        if getattr(given, key)
-    }
-
-
-def run(study: Study, shard: int, progress: Progress) -> int:
+def run(study: Study, shard: Shard, progress: Progress) -> int:
     """Write the tables ``samples`` and ``regions`` and the facts ``cohort``."""
-    from workbench.cohort.plan import cell_runs, open_variants
-    from workbench.cohort.regions import cohort_regions
-    from workbench.cohort.source import read_study_cohort
-
-    cohort, left_out = read_study_cohort(study)
+    cohort, left_out = read_study_cohort(study.folder, study.config.cohort)
     study.write_table("samples", cohort.samples)
     study.write_table("regions", cohort_regions(study))
     simulated = ""
@@ -54,6 +25,8 @@ def run(study: Study, shard: int, progress: Progress) -> int:
         # Contigs are compared with the genome here, before anything expensive runs.
         file = open_variants(study)
         simulated = file.simulated
+        if file.note:
+            progress.say(f"note: {file.note}")
         runs = len(cell_runs(study))
         if not file.indexed and runs > MANY:
             progress.say(
@@ -83,17 +56,9 @@ def run(study: Study, shard: int, progress: Progress) -> int:
         progress.say(f"note: {simulated}")
     for what, names in left_out._asdict().items():
         if names:
-            progress.say(
-                f"note: {len(names):,} samples {what.replace('_', ' ')}, left out: {listed(names)}"
-            )
+            progress.say(f"note: {len(names):,} samples {what.replace('_', ' ')}, left out: {listed(names)}")
     progress.advance(1)
     return 0
-
-
-def has_cohort(study: Study) -> bool:
-    """Whether the study has samples."""
-    given = study.config.cohort
-    return bool(given.variants or given.sequences or given.matrix)
 
 
 STAGE = Stage(
@@ -102,8 +67,7 @@ STAGE = Stage(
     needs=("plan",),
     sections=("cohort",),
     run=run,
-    size=lambda study, shard: 1,
     unit="cohort",
-    wanted=has_cohort,
+    wanted=lambda study: study.config.has_cohort,
     inputs=cohort_files,
 )

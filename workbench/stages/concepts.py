@@ -18,35 +18,20 @@ from feature_mining.association.labels import Column, clip
 from feature_mining.association.probe import SIZES, Sample, fit_probes, score_probes
 from feature_mining.association.union import join_siblings, score_union
 from feature_mining.feature_map import Csr, concatenate
-from workbench.control_sample import Drawn
+from workbench.analysis.audit.near_copies import read_copies
+from workbench.analysis.labels import intervals_by_track, labels_of, study_columns
+from workbench.analysis.readings import STRANDS
+from workbench.analysis.sample import Drawn, report_sample, select_sample
+from workbench.analysis.verdict_rules import PRESENT, RULES, answer
+from workbench.genome.windows import read_sequence
 from workbench.progress import Progress
-from workbench.reading import STRANDS
-from workbench.stages.annotate import intervals_by_track, labels_of, study_columns
-from workbench.stages.controls import report_sample
-from workbench.stages.copies import read_copies
-from workbench.stages.pick import select_sample
-from workbench.stages.stage import Stage
-from workbench.study import Study
-from workbench.windows import read_sequence
+from workbench.stages.stage import Shard, Stage
+from workbench.study.study import Study
 
+# Expected bases that probes are fitted on; more are drawn from where labels are rare.
 SELECT_BASES = 100_000
-"""Expected bases that probes are fitted on; more are drawn from where labels are rare."""
+# Features by select score that may join a union.
 CANDIDATES = 48
-"""Features by select score that may join a union."""
-PRESENT = 0.05
-"""Average precision lift from which a concept counts as represented."""
-MOST_OF_IT = 0.8
-HALF = 0.5
-
-RULES = {
-    "not represented": f"neither 20 features nor the whole layer reach a lift of {PRESENT}",
-    "in the layer only": f"20 features reach less than {HALF:.0%} of what the whole layer reaches",
-    "one feature": f"one feature reaches at least {MOST_OF_IT:.0%} of what 20 reach",
-    "a few features": f"five features reach at least {MOST_OF_IT:.0%} of what 20 reach, one does not",
-    "spread over many": f"five features reach less than {MOST_OF_IT:.0%} of what 20 reach",
-    "not tested": "no positives in the sample of one of the splits, near copies left out",
-}
-"""Answers and the rules that give them, asked in this order."""
 
 
 class Rows(NamedTuple):
@@ -55,19 +40,6 @@ class Rows(NamedTuple):
     sample: Sample
     readings: list[tuple[Drawn, str]]
     kept: list[np.ndarray]
-
-
-def answer(one: float, five: float, twenty: float, layer: float) -> str:
-    """How a concept is represented, from lifts of 1, 5, 20 features and the whole layer (a key of RULES)."""
-    if np.isnan(twenty):
-        return "not tested"
-    if not max(twenty, layer) >= PRESENT:
-        return "not represented"
-    if twenty < HALF * layer:
-        return "in the layer only"
-    if one >= MOST_OF_IT * twenty:
-        return "one feature"
-    return "a few features" if five >= MOST_OF_IT * twenty else "spread over many"
 
 
 def _labels(
@@ -143,9 +115,7 @@ def _active(features: Csr, candidates: pd.DataFrame) -> np.ndarray:
     return out
 
 
-def _interval_recall(
-    rows: Rows, on: np.ndarray, intervals: pd.DataFrame, mode: str
-) -> tuple[float, int]:
+def _interval_recall(rows: Rows, on: np.ndarray, intervals: pd.DataFrame, mode: str) -> tuple[float, int]:
     """Share of the intervals met by the sample with at least half of those bases called, and how many."""
     found, first = [], 0
     for (d, strand), kept in zip(rows.readings, rows.kept, strict=True):
@@ -158,9 +128,7 @@ def _interval_recall(
         first += kept.size
         called, usable = np.cumsum(called), np.cumsum(usable)
         near = intervals[
-            (intervals["chrom"] == c.chrom)
-            & (intervals["start"] < c.end)
-            & (intervals["end"] > c.start)
+            (intervals["chrom"] == c.chrom) & (intervals["start"] < c.end) & (intervals["end"] > c.start)
         ]
         if len(near):
             lo, hi = clip(near, mode, strand, c.start, c.end)
@@ -170,7 +138,7 @@ def _interval_recall(
     return (float(hits.mean()) if hits.size else float("nan")), int(hits.size)
 
 
-def run(study: Study, shard: int, progress: Progress) -> int:
+def run(study: Study, shard: Shard, progress: Progress) -> int:
     """Write the table ``concepts``."""
     columns = study_columns(study)
     associations = study.table("associations")
@@ -214,20 +182,15 @@ def run(study: Study, shard: int, progress: Progress) -> int:
 
 def _candidates(associations: pd.DataFrame, column: Column) -> pd.DataFrame:
     """The column's best features by select score, best first, with their frozen thresholds."""
-    own = associations[
-        (associations["track"] == column[0]) & (associations["mode"] == column[1])
-    ].dropna(subset=["ap_select"])
+    own = associations[(associations["track"] == column[0]) & (associations["mode"] == column[1])].dropna(
+        subset=["ap_select"]
+    )
     ordered = own.sort_values(["ap_select", "feature"], ascending=[False, True], kind="stable")
     return ordered.head(CANDIDATES)[["feature", "threshold"]]
 
 
 def _union(
-    select: Rows,
-    report: Rows,
-    candidates: pd.DataFrame,
-    intervals: pd.DataFrame,
-    c: int,
-    mode: str,
+    select: Rows, report: Rows, candidates: pd.DataFrame, intervals: pd.DataFrame, c: int, mode: str
 ) -> dict[str, Any]:
     names = ("single_f1", "union_f1", "union_precision", "union_recall", "union_interval_recall")
     empty: dict[str, Any] = dict.fromkeys(names, float("nan"))
@@ -261,6 +224,6 @@ STAGE = Stage(
     needs=("controls", "encode"),
     sections=(),
     run=run,
-    size=lambda study, shard: 3,
+    shards=lambda study: [Shard(0, 3)],
     unit="steps",
 )

@@ -17,49 +17,37 @@ import numpy as np
 import pandas as pd
 
 from feature_mining.association import composition
-from feature_mining.association.curves import average_precision
 from feature_mining.association.labels import Column, LabelStates
-from feature_mining.association.scores import best_per_track
-from feature_mining.association.verdict import bootstrap_margin, verdicts
+from feature_mining.association.margin import Bases, draw_blocks, interval, lift, resample
+from feature_mining.association.verdict import FEWEST, Control, verdicts
 from genomic_models import DNAModel
-from workbench.arrays import read_arrays, write_arrays
-from workbench.control_sample import Drawn, sample, sampled_intervals, shards
-from workbench.detectors import N_BINS, Source, composition_scores, dense_bins
+from workbench.analysis.audit.near_copies import read_copies
+from workbench.analysis.controls import (
+    DENSE,
+    directions,
+    folder,
+    headline_features,
+    headlines,
+    random_model,
+    random_source,
+)
+from workbench.analysis.detectors import Source, composition_scores
+from workbench.analysis.labels import intervals_by_track, labels_of, study_columns
+from workbench.analysis.readings import CellReading, read_cells
+from workbench.analysis.sample import Drawn, deal, report_sample, sampled_intervals, sequence_codes
+from workbench.files.arrays import read_arrays, write_arrays
+from workbench.genome.shuffled_genome import ShuffledGenome
+from workbench.genome.windows import Sequences
 from workbench.progress import Progress
-from workbench.reading import CellReading, read_cells
-from workbench.shuffled import ShuffledGenome
-from workbench.stages.annotate import intervals_by_track, labels_of, study_columns
-from workbench.stages.baselines import DENSE, directions, folder, random_model, random_source
-from workbench.stages.copies import read_copies
-from workbench.stages.pick import sequence_codes
-from workbench.stages.stage import Stage
-from workbench.study import Study
-from workbench.windows import Sequences
+from workbench.stages.stage import Shard, Stage, shards_of
+from workbench.study.study import Study
 
-BLOCK = 16_384
-"""Bases of a bootstrap block."""
-KINDS = ("neuron", "pca", "composition", "random", "shuffled")
-"""Detectors that a feature has to beat."""
-WITH_COPIES = "with_copies"
-"""The feature once more, near copies of train and select sequence included."""
-
-
-def report_sample(study: Study) -> list[Drawn]:
-    """Cells of the report split that features and controls are compared on."""
-    return sample(study, "report", study.config.controls.bases)
-
-
-def headline_features(study: Study) -> np.ndarray:
-    """The feature of each column, picked on the whole select split; -1 where there is none."""
-    best = _headlines(study)
-    return np.array([best[c]["feature"] if c in best else -1 for c in study_columns(study)], int)
-
-
-def _headlines(study: Study) -> dict[Column, dict[str, Any]]:
-    """Row of the associations of each column's best feature; a track absent from select has none."""
-    best = best_per_track(study.table("associations")).dropna(subset=["feature"])
-    rows = best.astype({"feature": int}).to_dict("records")
-    return {(row["track"], row["mode"]): row for row in rows}
+# Bases of a bootstrap block: the longest that cuts the sample into twice as many as a verdict needs.
+#
+# Shorter ones than the last hold so few genes that intervals of margins come out too short (simulated).
+BLOCKS = (16_384, 8_192, 4_096)
+# Beside the controls: the track's best feature, and the linear probe on the whole layer.
+FEATURE, LAYER = "sae", "layer"
 
 
 # -- counting ---------------------------------------------------------------------------------------
@@ -79,15 +67,11 @@ def _readings(study: Study, drawn: list[Drawn], columns: list[Column]) -> Iterat
     cells = [d.cell for d in drawn]
     weight = {(d.cell.chrom, d.cell.start): d.weight for d in drawn}
     shuffled = ShuffledGenome(study.genome, study.config.run.seed)
-    sources: list[tuple[DNAModel, Sequences]] = [
-        (study.model, study.genome),
-        (study.model, shuffled),
-    ]
+    sources: list[tuple[DNAModel, Sequences]] = [(study.model, study.genome), (study.model, shuffled)]
     if study.config.controls.random_weights:
         sources.append((random_model(study), study.genome))
     streams = [
-        read_cells(model, study.layer, genome, study.grid, cells, study.batch)
-        for model, genome in sources
+        read_cells(model, study.layer, genome, study.grid, cells, study.batch) for model, genome in sources
     ]
     for plain, turned, *rest in zip(*streams, strict=True):
         cell = plain.cell
@@ -97,22 +81,24 @@ def _readings(study: Study, drawn: list[Drawn], columns: list[Column]) -> Iterat
 
 
 def _path(study: Study, shard: int) -> Path:
-    return folder(study) / "report" / f"{shard:05d}.npz"
+    return folder(study) / "scores" / f"{shard:05d}.npz"
 
 
-def _blocks(study: Study) -> dict[tuple[str, int], int]:
-    """Number of every bootstrap block that the sample touches."""
-    cells = [d.cell for d in report_sample(study)]
-    return {key: i for i, key in enumerate(sorted({(c.chrom, c.start // BLOCK) for c in cells}))}
+def blocks(drawn: list[Drawn]) -> dict[tuple[str, int], int]:
+    """Number of the bootstrap block of every cell, by contig and start."""
+    cells = [d.cell for d in drawn]
+    for size in BLOCKS:
+        touched = sorted({(c.chrom, c.start // size) for c in cells})
+        if len(touched) >= 2 * FEWEST:
+            break
+    number = {block: i for i, block in enumerate(touched)}
+    return {(c.chrom, c.start): number[c.chrom, c.start // size] for c in cells}
 
 
-def run(study: Study, shard: int, progress: Progress) -> int:
-    """Score one part of the sample: weighted counts by kind, column, block and bin."""
+def run(study: Study, shard: Shard, progress: Progress) -> int:
+    """Score one part of the sample: every callable base of both readings, by kind and column."""
     columns = study_columns(study)
-    drawn = shards(report_sample(study))[shard]
-    blocks = _blocks(study)
-    touched = sorted({blocks[d.cell.chrom, d.cell.start // BLOCK] for d in drawn})
-    place = {block: i for i, block in enumerate(touched)}
+    block = blocks(report_sample(study))
     picked = read_arrays(folder(study) / "picked.npz")
     model = composition.CompositionModel(picked["weights"], picked["centre"], picked["scale"])
     dense = directions(study)
@@ -120,78 +106,52 @@ def run(study: Study, shard: int, progress: Progress) -> int:
     headline = headline_features(study)
     sae = Source(study.sae, study.calibration)
     other = random_source(study) if "random" in picked else None
-    shape = (2, len(columns), len(touched), N_BINS)
-    counts = {kind: np.zeros(shape) for kind in ("sae", WITH_COPIES, "layer", *KINDS)}
+    parts: dict[str, list[np.ndarray]] = {}
     bases = 0
     passes = 3 if other is not None else 2
+    drawn = shard.task
     for plain, shuffled, random, labels, weight in _readings(study, drawn, columns):
         cell, x = plain.cell, plain.activations
-        scores = composition_scores(model, sequence_codes(study, cell), plain.strand)
-        bins = {
-            "sae": sae.bins(x, headline),
-            "shuffled": sae.bins(shuffled.activations, headline),
-            "layer": dense_bins(x @ picked["layer_weights"], picked["layer_edges"]),
-            "composition": dense_bins(scores, picked["composition_edges"]),
+        rows = {
+            "inside": np.packbits(labels.table[labels.states], axis=1),
+            "copied": copied[cell.chrom][cell.start : cell.end],
+            "weight": np.full(len(x), weight),
+            "block": np.full(len(x), block[cell.chrom, cell.start]),
+            FEATURE: sae.scores(x, headline),
+            LAYER: (x @ picked["layer_weights"]).astype(np.float32),
+            Control.SHUFFLED: sae.scores(shuffled.activations, headline),
+            Control.COMPOSITION: composition_scores(model, sequence_codes(study, cell), plain.strand),
         }
         for name in DENSE:
-            bins[name] = dense[name].bins(x, picked[name], picked[f"{name}_flipped"])
+            rows[name] = dense[name].scores(x, picked[name], picked[f"{name}_flipped"])
         if random is not None and other is not None:
-            bins["random"] = other.bins(random.activations, picked["random"])
-        block = place[blocks[cell.chrom, cell.start // BLOCK]]
-        inside = labels.table[labels.states]
-        own = plain.callable & ~copied[cell.chrom][cell.start : cell.end]
-        for kind, found in bins.items():
-            add_weighted(counts[kind][:, :, block], found[own], inside[own], weight)
-        seen = plain.callable
-        add_weighted(counts[WITH_COPIES][:, :, block], bins["sae"][seen], inside[seen], weight)
+            rows[Control.RANDOM] = other.scores(random.activations, picked["random"])
+        for name, values in rows.items():
+            parts.setdefault(name, []).append(values[plain.callable])
         bases += len(plain.callable)
         progress.advance(passes * len(plain.callable) / 2)
-    arrays = {kind: count for kind, count in counts.items() if count.any()}
-    write_arrays(_path(study, shard), arrays | {"blocks": np.array(touched)})
+    write_arrays(_path(study, shard.index), {k: np.concatenate(v) for k, v in parts.items()})
     return bases // 2
-
-
-def add_weighted(counts: np.ndarray, bins: np.ndarray, inside: np.ndarray, weight: float) -> None:
-    """Count bases (bins and labels (n, C)) into ``counts`` float64 (2, C, N_BINS): in the track, all."""
-    size = counts.shape[1] * N_BINS
-    flat = bins + N_BINS * np.arange(bins.shape[1])
-    for row, cells in enumerate((flat[inside], flat.ravel())):
-        counts[row] += weight * np.bincount(cells, minlength=size).reshape(-1, N_BINS)
 
 
 # -- table ----------------------------------------------------------------------------------------
 
 
-def _scored(study: Study) -> dict[str, np.ndarray]:
-    """Counts float64 (2, C, n_blocks, N_BINS) by kind, all shards."""
-    n_blocks = len(_blocks(study))
-    total: dict[str, np.ndarray] = {}
-    for shard in range(_count(study)):
-        arrays = read_arrays(_path(study, shard))
-        blocks = arrays.pop("blocks")
-        for kind, counts in arrays.items():
-            _, columns, _, bins = counts.shape
-            whole = total.setdefault(kind, np.zeros((2, columns, n_blocks, bins)))
-            whole[:, :, blocks] += counts
-    return total
-
-
-def _column_lift(counts: np.ndarray, c: int) -> float:
-    positive, all_ = counts[0, c].sum(axis=0), counts[1, c].sum(axis=0)
-    if not positive.sum():
-        return float("nan")
-    rate = positive.sum() / all_.sum()
-    precision = float(average_precision(positive[None, :, None], all_[None])[0, 0])
-    return (precision - rate) / (1 - rate) if rate < 1 else float("nan")
+def _whole(study: Study, name: str) -> np.ndarray:
+    """An array of all shards, a row a callable base of a reading."""
+    return np.concatenate(
+        [read_arrays(_path(study, i), [name])[name] for i in range(len(deal(report_sample(study))))]
+    )
 
 
 def finish(study: Study) -> None:
     """Write the table of tracks: best feature, controls, margins, verdict."""
     columns = study_columns(study)
     picked = read_arrays(folder(study) / "picked.npz")
-    scored = _scored(study)
-    best = _headlines(study)
-    intervals = sampled_intervals(report_sample(study), intervals_by_track(study), columns)
+    best = headlines(study)
+    drawn = report_sample(study)
+    left_out = read_copies(study).masks
+    intervals = sampled_intervals(drawn, intervals_by_track(study), columns, left_out)
     rows = []
     for c, column in enumerate(columns):
         row: dict[str, Any] = {"track": column[0], "mode": column[1]}
@@ -201,43 +161,60 @@ def finish(study: Study) -> None:
             row |= {f"{name}_sign": -1 if picked[f"{name}_flipped"][c] else 1}
         row["random_feature"] = int(picked["random"][c]) if "random" in picked else -1
         row["sample_intervals"] = intervals[c]
-        for kind, counts in scored.items():
-            name = "sample" if kind == "sae" else kind
-            row[f"{name}_ap_lift"] = _column_lift(counts, c)
-        for kind in KINDS:
-            if kind in scored and "sae" in scored:
-                own, other = scored["sae"][:, c], scored[kind][:, c]
-                interval = bootstrap_margin(
-                    (own[0], own[1]), (other[0], other[1]), seed=study.config.run.seed
-                )
-                row[f"margin_low_{kind}"], row[f"margin_high_{kind}"] = interval.low, interval.high
-        if "sae" in scored:
-            positive, all_ = scored["sae"][:, c].sum(axis=(1, 2))
-            row["sample_base_rate"] = positive / all_
-            with_copies = scored[WITH_COPIES][0, c].sum()
-            row["copied_share"] = 1 - positive / with_copies if with_copies else np.nan
         rows.append(row)
+    if drawn:
+        ran = [c for c in Control if c != Control.RANDOM or "random" in picked]
+        for row, scores in zip(rows, _scores(study, columns, ran), strict=True):
+            row |= scores
     table = pd.DataFrame(rows)
-    if "sample_ap_lift" not in table:
-        table["sample_ap_lift"] = np.nan
-    judged = verdicts(table.assign(ap_lift=table["sample_ap_lift"]))
-    for kind in KINDS:
-        for end in ("low", "high"):
-            if f"margin_{end}_{kind}" in table:
-                table = table.rename(columns={f"margin_{end}_{kind}": f"margin_{kind}_{end}"})
-    table = pd.concat([table, judged], axis=1)
+    # Where no track has a feature, or the sample is empty, nothing brings these columns.
+    absent = {*study.table("associations"), "sample_ap_lift"}.difference(table)
+    table[sorted(absent)] = np.nan
+    table = pd.concat([table, verdicts(table.assign(ap_lift=table["sample_ap_lift"]))], axis=1)
     table["feature"] = table["feature"].fillna(-1).astype(int)
     study.write_table("tracks", table)
 
 
-def _count(study: Study) -> int:
-    return len(shards(report_sample(study)))
+def _scores(study: Study, columns: list[Column], ran: list[Control]) -> list[dict[str, float]]:
+    """Lifts of the feature and the controls of every column, and intervals of the margins."""
+    inside = np.unpackbits(_whole(study, "inside"), axis=1, count=len(columns)).astype(bool)
+    copied, weight, block = (_whole(study, name) for name in ("copied", "weight", "block"))
+    every = [Bases(inside[:, c], weight, block) for c in range(len(columns))]
+    bases = [Bases(inside[~copied, c], weight[~copied], block[~copied]) for c in range(len(columns))]
+    rows: list[dict[str, float]] = []
+    for some, all_ in zip(bases, every, strict=True):
+        positives = float(some.weight @ some.inside)
+        with_copies = float(all_.weight @ all_.inside)
+        rows.append(
+            {
+                "sample_base_rate": positives / some.weight.sum() if some.weight.size else np.nan,
+                "sample_blocks": some.held,
+                "copied_share": 1 - positives / with_copies if with_copies else np.nan,
+            }
+        )
+    headline = headline_features(study)
+    times = draw_blocks(int(block.max()) + 1, seed=study.config.run.seed)
+    own = _whole(study, FEATURE)
+    layer = _whole(study, LAYER)[~copied]
+    feature = [resample(own[~copied, c], bases[c], times) for c in range(len(columns))]
+    for c, row in enumerate(rows):
+        row["layer_ap_lift"] = lift(layer[:, c], bases[c])
+        row["sample_ap_lift"] = feature[c].lift if headline[c] >= 0 else np.nan
+        row["with_copies_ap_lift"] = lift(own[:, c], every[c]) if headline[c] >= 0 else np.nan
+    for control in ran:
+        scores = _whole(study, control)[~copied]
+        for c, row in enumerate(rows):
+            beside = resample(scores[:, c], bases[c], times)
+            row[control.lift] = beside.lift
+            row[control.low], row[control.high] = interval(feature[c], beside, bases[c].held)
+    return rows
 
 
-def _size(study: Study, shard: int) -> int:
+def _shards(study: Study) -> list[Shard]:
     passes = 3 if study.config.controls.random_weights else 2
-    drawn = shards(report_sample(study))[shard]
-    return passes * sum(d.cell.end - d.cell.start for d in drawn)
+    return shards_of(
+        deal(report_sample(study)), lambda drawn: passes * sum(d.cell.end - d.cell.start for d in drawn)
+    )
 
 
 STAGE = Stage(
@@ -246,8 +223,7 @@ STAGE = Stage(
     needs=("associate", "pick", "sae"),
     sections=("controls", "statistics"),
     run=run,
-    count=_count,
-    size=_size,
+    shards=_shards,
     finish=finish,
     model=True,
 )

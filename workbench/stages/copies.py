@@ -7,55 +7,21 @@ intervals are read.
 
 from __future__ import annotations
 
-from pathlib import Path
-
-import numpy as np
-import pandas as pd
-
-from workbench.arrays import read_arrays, write_arrays
-from workbench.audit.homology import COPIED, TILE, Copies, find_copies
+from workbench.analysis.audit.near_copies import COPIED, TILE, find_copies, write_copies
 from workbench.progress import Progress
-from workbench.stages.stage import Stage
-from workbench.study import Study
-
-_TRACK_COUNTS = (
-    "n_intervals", "n_report", "copies_train", "copies_select", "copies", "clusters", "straddling",
-)  # fmt: skip
+from workbench.stages.stage import Shard, Stage
+from workbench.study.study import Study
 
 
-def _path(study: Study) -> Path:
-    return study.folder / "work" / "copies" / "copies.npz"
-
-
-def run(study: Study, shard: int, progress: Progress) -> int:
+def run(study: Study, shard: Shard, progress: Progress) -> int:
     """Look the report split up in train and select."""
     found = find_copies(study)
-    arrays = {
-        f"mask_{i}": np.packbits(found.masks[c]) for i, c in enumerate(study.manifest.contigs)
-    }
-    tracks = found.tracks.reindex(columns=["track", *_TRACK_COUNTS])
-    arrays["track"] = tracks["track"].to_numpy(str)
-    arrays["counts"] = tracks[list(_TRACK_COUNTS)].to_numpy(np.int64)
+    write_copies(study, found)
     facts = {"k": found.k, "identity": found.identity, "share": found.share}
-    write_arrays(_path(study), arrays | {k: np.array(v) for k, v in facts.items()})
     study.write_facts("audit_copies", facts | {"tile": TILE, "copied": COPIED})
     bases = sum(study.manifest.contigs.values())
     progress.advance(bases)
     return bases
-
-
-def read_copies(study: Study) -> Copies:
-    """What `run` found."""
-    arrays = read_arrays(_path(study))
-    masks = {
-        name: np.unpackbits(arrays[f"mask_{i}"], count=length).astype(bool)
-        for i, (name, length) in enumerate(study.manifest.contigs.items())
-    }
-    tracks = pd.DataFrame(arrays["counts"], columns=list(_TRACK_COUNTS))
-    tracks.insert(0, "track", arrays["track"].astype(object))
-    return Copies(
-        int(arrays["k"]), float(arrays["identity"]), masks, tracks, float(arrays["share"])
-    )
 
 
 STAGE = Stage(
@@ -64,5 +30,5 @@ STAGE = Stage(
     needs=("plan",),
     sections=("statistics", "split"),
     run=run,
-    size=lambda study, shard: sum(study.manifest.contigs.values()),
+    shards=lambda study: [Shard(0, sum(study.manifest.contigs.values()))],
 )

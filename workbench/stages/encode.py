@@ -5,25 +5,16 @@ from __future__ import annotations
 import numpy as np
 
 from feature_mining.feature_map import Csr, concatenate, keep_rows
-from workbench.feature_store import Origin, StrandMap, shard_path, write_shard
+from workbench.analysis.readings import STRANDS, read_cells
 from workbench.progress import Progress
-from workbench.reading import STRANDS, read_cells
-from workbench.stages.stage import Stage
-from workbench.study import Study
-from workbench.windows import Cell
+from workbench.stages.stage import Shard, Stage, map_shards
+from workbench.study.feature_store import Origin, StrandMap, shard_path, write_shard
+from workbench.study.study import Study
 
 
-def shard_cells(study: Study, shard: int) -> list[Cell]:
-    """Cells of a shard."""
-    spec = study.manifest.shards[shard]
-    length = study.manifest.contigs[spec["chrom"]]
-    cells = study.grid.cells(spec["chrom"], length)
-    return [c for c in cells if spec["start"] <= c.start and c.end <= spec["end"]]
-
-
-def run(study: Study, shard: int, progress: Progress) -> int:
+def run(study: Study, shard: Shard, progress: Progress) -> int:
     """Write the feature map of one shard."""
-    spec = study.manifest.shards[shard]
+    chrom, start, end = shard.task
     parts: dict[str, list[Csr]] = {strand: [] for strand in STRANDS}
     masks: dict[str, list[np.ndarray]] = {strand: [] for strand in STRANDS}
     stream = read_cells(
@@ -31,7 +22,7 @@ def run(study: Study, shard: int, progress: Progress) -> int:
         study.layer,
         study.genome,
         study.grid,
-        shard_cells(study, shard),
+        study.grid.cells_between(chrom, study.manifest.contigs[chrom], start, end),
         study.batch,
     )
     for reading in stream:
@@ -44,10 +35,8 @@ def run(study: Study, shard: int, progress: Progress) -> int:
     origin = Origin(study.model.weights_hash, study.layer, study.sae.hash)
     folder = study.folder / "features"
     folder.mkdir(exist_ok=True)
-    write_shard(
-        shard_path(folder, spec["chrom"], shard), spec["chrom"], spec["start"], origin, strands
-    )
-    return int(spec["end"] - spec["start"])
+    write_shard(shard_path(folder, chrom, shard.index), chrom, start, origin, strands)
+    return shard.size
 
 
 STAGE = Stage(
@@ -56,9 +45,6 @@ STAGE = Stage(
     needs=("sae",),
     sections=("windows",),
     run=run,
-    count=lambda study: len(study.manifest.shards),
-    size=lambda study, shard: (
-        study.manifest.shards[shard]["end"] - study.manifest.shards[shard]["start"]
-    ),
+    shards=map_shards,
     model=True,
 )

@@ -3,16 +3,12 @@
 from __future__ import annotations
 
 import hashlib
-import json
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
-from workbench.atomic import write_atomic
-from workbench.cohort.calls import Calls
-from workbench.cohort.haplotypes import Haplotypes, find_haplotypes
-from workbench.cohort.plan import (
+from workbench.analysis.burdens.plan import (
     SIDES,
     CellHaplotypes,
     calls_of,
@@ -24,13 +20,16 @@ from workbench.cohort.plan import (
     write_cell,
     write_counts,
 )
+from workbench.cohort.calls import Calls
+from workbench.cohort.haplotypes import Haplotypes, find_haplotypes
 from workbench.cohort.readings import cell_window
 from workbench.errors import InputError
+from workbench.files.facts import read_facts, write_facts
+from workbench.genome.windows import Cell
 from workbench.progress import Progress
-from workbench.stages.cohort import cohort_files
-from workbench.stages.stage import Stage
-from workbench.study import Study
-from workbench.windows import Cell
+from workbench.stages.stage import Shard, Stage, shards_of
+from workbench.study.input_files import cohort_files
+from workbench.study.study import Study
 
 SHARED = ("starred", "overlapping", "phase_matters")
 
@@ -50,9 +49,9 @@ def _cell(study: Study, calls: Calls, cell: Cell) -> tuple[CellHaplotypes, list[
     return CellHaplotypes((plus.edits, minus.edits), (plus.of_sample, minus.of_sample)), found
 
 
-def run(study: Study, shard: int, progress: Progress) -> int:
+def run(study: Study, shard: Shard, progress: Progress) -> int:
     """Find the haplotypes of a run of neighbouring cells."""
-    cells, members = cohort_cells(study), cell_runs(study)[shard]
+    cells, members = cohort_cells(study), shard.task
     first, last = cells[members[0]], cells[members[-1]]
     left = cell_window(study.genome, study.grid, first, "+", first[1:3]).left
     right = cell_window(study.genome, study.grid, last, "-", last[1:3]).right
@@ -77,8 +76,7 @@ def run(study: Study, shard: int, progress: Progress) -> int:
         facts["overlapping"] += max(f.ambiguous for f in found)
         facts["phase_matters"] += max(f.unphased for f in found)
         progress.advance(1)
-    with write_atomic(_facts_path(study, shard)) as temporary:
-        temporary.write_text(json.dumps(facts | {"windows": windows}))
+    write_facts(_facts_path(study, shard.index), facts | {"windows": windows})
     return 0
 
 
@@ -93,17 +91,14 @@ def finish(study: Study) -> None:
     facts: dict[str, Any] = dict.fromkeys(SHARED, 0)
     dropped, read, instead = [], 0, 0
     for shard in range(len(cell_runs(study))):
-        part = json.loads(_facts_path(study, shard).read_text())
+        part = read_facts(_facts_path(study, shard))
         for key in SHARED:
             facts[key] += part[key]
         for window in part["windows"]:
             if window["missing"] > study.config.cohort.max_missing:
                 cell = cells[window["cell"]]
                 dropped.append(
-                    {
-                        "window": f"{cell.chrom}:{cell.start}-{cell.end}",
-                        "missing": window["missing"],
-                    }
+                    {"window": f"{cell.chrom}:{cell.start}-{cell.end}", "missing": window["missing"]}
                 )
                 continue
             counts[window["cell"]] = window["unique"]
@@ -153,8 +148,7 @@ STAGE = Stage(
     needs=("plan",),
     sections=("windows",),
     run=run,
-    count=lambda study: len(cell_runs(study)),
-    size=lambda study, shard: len(cell_runs(study)[shard]),
+    shards=lambda study: shards_of(cell_runs(study), len),
     finish=finish,
     unit="windows",
     wanted=wanted,

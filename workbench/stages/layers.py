@@ -15,17 +15,16 @@ from typing import Any
 import pandas as pd
 
 from feature_mining.sae.calibrate import Calibration
+from feature_mining.sae.measures.quality import measure, summarise
 from feature_mining.sae.model import SparseAutoencoder
-from feature_mining.sae.quality import measure, summarise
-from feature_mining.sae.settle import settle
-from feature_mining.sae.source import window_rows
-from feature_mining.sae.trainer import Metrics, Trainer
-from workbench.activations import StrandWindows, other_layers, training_stream
+from feature_mining.sae.training.source import window_rows
+from feature_mining.sae.training.thresholds import set_thresholds
+from workbench.analysis.activations import StrandWindows, other_layers, training_stream
+from workbench.analysis.training import fit, note_files, save, telling
+from workbench.analysis.training_setup import calibration_windows, train_cells, train_config
 from workbench.progress import Progress
-from workbench.stages.sae import calibration_windows, note_files, train_cells, train_config
-from workbench.stages.stage import Stage
-from workbench.stop import requested
-from workbench.study import Study
+from workbench.stages.stage import Shard, Stage
+from workbench.study.study import Study
 
 
 def layer_folder(study: Study, layer: str) -> Path:
@@ -33,7 +32,7 @@ def layer_folder(study: Study, layer: str) -> Path:
     return study.folder / "layers" / layer.replace("/", "_")
 
 
-def run(study: Study, shard: int, progress: Progress) -> int:
+def run(study: Study, shard: Shard, progress: Progress) -> int:
     """Train at all layers together, calibrate each, and say how each does on what it did not see."""
     layers, model = other_layers(study), study.model
     widths = tuple(model.d_model(layer) for layer in layers)
@@ -51,30 +50,14 @@ def run(study: Study, shard: int, progress: Progress) -> int:
     ]
     windows = StrandWindows(study.genome, study.grid, train_cells(study)[0])
     source = training_stream(study, model, layers, windows, own.batch, own.seed, progress)
-    done = 0
-
-    def report(step: int, metrics: Metrics) -> None:
-        nonlocal done
-        if not requested():
-            progress.advance((step - done) * own.batch, f"{layers[0]}: mse {metrics['mse']:.3f}")
-            done = step
-
     folder = study.folder / "layers"
-    results = Trainer(*configs).fit_all(
-        source,
-        report,
-        folder / "training.safetensors",
-        study.config.sae.checkpoint_every,
-        requested,
-    )
-    if not results[0].finished:
-        progress.advance(0)
+    report = telling(progress, own.batch, f"{layers[0]}: ")
+    results = fit(study, configs, source, folder / "training.safetensors", report, progress)
     sample = calibration_windows(study)
     rows = [_row(study, study.layer, study.folder / "sae", sample)]
     for layer, result in zip(layers, results, strict=True):
-        sae, calibration = settle(result.sae, window_rows(model, layer, sample, study.batch))
-        calibration.save(layer_folder(study, layer))
-        sae.save(layer_folder(study, layer))
+        activations = window_rows(model, layer, sample, study.batch)
+        save(*set_thresholds(result.sae, activations), layer_folder(study, layer))
         rows.append(_row(study, layer, layer_folder(study, layer), sample))
     note_files(folder)
     study.write_table("layers", pd.DataFrame(rows))
@@ -110,7 +93,7 @@ STAGE = Stage(
     needs=("sae",),
     sections=("sae", "windows"),
     run=run,
-    size=lambda study, shard: train_config(study).steps * train_config(study).batch,
+    shards=lambda study: [Shard(0, train_config(study).steps * train_config(study).batch)],
     wanted=lambda study: bool(study.config.activations.layers),
     inputs=inputs,
     model=True,

@@ -6,32 +6,26 @@ from pathlib import Path
 
 import pandas as pd
 
-from workbench.atomic import write_atomic
-from workbench.phenotypes.associations import Tables, associate
-from workbench.phenotypes.blocks import VARIANTS, burden_names
-from workbench.phenotypes.prediction import predict
+from workbench.analysis.phenotypes.associations import Tables, associate
+from workbench.analysis.phenotypes.blocks import VARIANTS, burden_names
+from workbench.analysis.phenotypes.prediction import predict
+from workbench.files.parquet import read_parquet, write_parquet
 from workbench.progress import Progress
-from workbench.stages.cohort import has_cohort
-from workbench.stages.stage import Stage
-from workbench.study import Study
+from workbench.stages.stage import Shard, Stage, shards_of
+from workbench.study.study import Study
 
+# Part of `Tables` to table of the study.
 NAMES = {
     "associations": "phenotype_associations",
     "regions": "phenotype_regions",
     "calibration": "phenotype_calibration",
     "quantiles": "phenotype_quantiles",
 }
-"""Part of `Tables` to table of the study."""
-
-
-def has_phenotypes(study: Study) -> bool:
-    """Whether the study has samples with phenotypes; a ready matrix brings its own."""
-    return has_cohort(study) and bool(study.config.cohort.phenotypes)
 
 
 def predicts(study: Study) -> bool:
     """Whether predictions are asked for."""
-    return has_phenotypes(study) and study.config.phenotype.predict
+    return study.config.has_phenotypes and study.config.phenotype.predict
 
 
 def pairs(study: Study) -> list[tuple[str, str]]:
@@ -43,17 +37,11 @@ def _path(study: Study, stage: str, shard: int, part: str) -> Path:
     return study.folder / "work" / stage / f"{shard:05d}.{part}.parquet"
 
 
-def _write(path: Path, table: pd.DataFrame) -> None:
-    path.parent.mkdir(parents=True, exist_ok=True)
-    with write_atomic(path) as temporary:
-        table.to_parquet(temporary, index=False)
-
-
-def run(study: Study, shard: int, progress: Progress) -> int:
+def run(study: Study, shard: Shard, progress: Progress) -> int:
     """Test one burden against one phenotype."""
-    tables = associate(study, *pairs(study)[shard])
+    tables = associate(study, *shard.task)
     for part, table in tables._asdict().items():
-        _write(_path(study, "phenotype", shard, part), table)
+        write_parquet(_path(study, "phenotype", shard.index, part), table)
     progress.advance(1)
     return 0
 
@@ -62,8 +50,7 @@ def finish(study: Study) -> None:
     """Write the tables; those of variants apart, each region's best variant beside its features."""
     shards = range(len(pairs(study)))
     read = {
-        part: [pd.read_parquet(_path(study, "phenotype", i, part)) for i in shards]
-        for part in Tables._fields
+        part: [read_parquet(_path(study, "phenotype", i, part)) for i in shards] for part in Tables._fields
     }
     tested = read.pop("associations")
     read["regions"] = [_strongest(t) for t in read["regions"]]
@@ -94,10 +81,10 @@ def _strongest(regions: pd.DataFrame) -> pd.DataFrame:
     )
 
 
-def run_prediction(study: Study, shard: int, progress: Progress) -> int:
+def run_prediction(study: Study, shard: Shard, progress: Progress) -> int:
     """Cross-validate one phenotype."""
-    table = predict(study, study.cohort.phenotypes[shard].name)
-    _write(_path(study, "predict", shard, "prediction"), table)
+    table = predict(study, shard.task)
+    write_parquet(_path(study, "predict", shard.index, "prediction"), table)
     progress.advance(1)
     return 0
 
@@ -105,8 +92,7 @@ def run_prediction(study: Study, shard: int, progress: Progress) -> int:
 def finish_prediction(study: Study) -> None:
     """Write the table ``prediction``."""
     tables = [
-        pd.read_parquet(_path(study, "predict", i, "prediction"))
-        for i in range(len(study.cohort.phenotypes))
+        read_parquet(_path(study, "predict", i, "prediction")) for i in range(len(study.cohort.phenotypes))
     ]
     study.write_table("prediction", pd.concat(tables, ignore_index=True))
 
@@ -117,11 +103,10 @@ STAGE = Stage(
     needs=("burdens",),
     sections=("phenotype",),
     run=run,
-    count=lambda study: len(pairs(study)),
-    size=lambda study, shard: 1,
+    shards=lambda study: shards_of(pairs(study)),
     finish=finish,
     unit="scans",
-    wanted=has_phenotypes,
+    wanted=lambda study: study.config.has_phenotypes,
 )
 
 PREDICTION = Stage(
@@ -130,8 +115,7 @@ PREDICTION = Stage(
     needs=("burdens",),
     sections=("phenotype",),
     run=run_prediction,
-    count=lambda study: len(study.cohort.phenotypes),
-    size=lambda study, shard: 1,
+    shards=lambda study: shards_of([p.name for p in study.cohort.phenotypes]),
     finish=finish_prediction,
     unit="phenotypes",
     wanted=predicts,

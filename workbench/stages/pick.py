@@ -10,71 +10,35 @@ import numpy as np
 from feature_mining.association import composition
 from feature_mining.association.histogram import Histogram, add_dense, add_sparse
 from feature_mining.association.labels import Column
-from feature_mining.association.sparse import bin_values, by_feature, dense_edges
-from workbench.arrays import read_arrays, write_arrays
-from workbench.control_sample import Drawn, sample, shards
-from workbench.detectors import (
-    HALO,
-    N_BINS,
-    Moments,
-    WeightedCounts,
-    composition_reading,
-    composition_scores,
-    precisions,
-)
+from feature_mining.association.sparse import bin_values, by_feature
+from workbench.analysis.controls import DENSE, directions, folder, random_model, random_source
+from workbench.analysis.detectors import N_BINS, Moments, WeightedCounts, composition_reading, precisions
+from workbench.analysis.labels import labels_of, study_columns
+from workbench.analysis.readings import STRANDS, read_cells
+from workbench.analysis.sample import deal, select_sample, sequence_codes
+from workbench.files.arrays import read_arrays, write_arrays
+from workbench.genome.windows import read_sequence
 from workbench.progress import Progress
-from workbench.reading import STRANDS, read_cells
-from workbench.stages.annotate import labels_of, study_columns
-from workbench.stages.baselines import DENSE, directions, folder, random_model, random_source
-from workbench.stages.stage import Stage
-from workbench.study import Study
-from workbench.windows import Cell, read_sequence
-
-EDGE_CELLS = 24
-"""Cells whose scores set the bin edges of the composition model and of the linear probe."""
-
-_CODES = np.full(256, composition.UNKNOWN, np.uint8)
-_CODES[[ord(base) for base in "ACGT"]] = np.arange(4)
-
-
-def sequence_codes(study: Study, cell: Cell) -> np.ndarray:
-    """Codes of a cell with ``HALO`` bases on both sides; unknown beyond a linear contig's ends."""
-    length = study.manifest.contigs[cell.chrom]
-    lo, hi = cell.start - HALO, cell.end + HALO
-    if cell.chrom in study.genome.circular:
-        return _CODES[np.frombuffer(study.genome.fetch(cell.chrom, lo, hi).encode(), np.uint8)]
-    inside = study.genome.fetch(cell.chrom, max(lo, 0), min(hi, length))
-    codes = _CODES[np.frombuffer(inside.encode(), np.uint8)]
-    pad = (max(0, -lo), max(0, hi - length))
-    return np.pad(codes, pad, constant_values=composition.UNKNOWN)
-
-
-def select_sample(study: Study) -> list[Drawn]:
-    """Cells of the select split that controls are picked on."""
-    drawn = sample(study, "select", study.config.controls.bases)
-    if not drawn:
-        raise ValueError(
-            "the select split holds no whole cell: use a smaller window or more sequence"
-        )
-    return drawn
+from workbench.stages.stage import Shard, Stage, shards_of
+from workbench.study.study import Study
 
 
 def _path(study: Study, shard: int) -> Path:
     return folder(study) / "select" / f"{shard:05d}.npz"
 
 
-def run(study: Study, shard: int, progress: Progress) -> int:
+def run(study: Study, shard: Shard, progress: Progress) -> int:
     """Count the controls of one part of the sample."""
     columns = study_columns(study)
     dense = directions(study)
-    width = study.manifest.model["d_model"]
+    width = study.manifest.model.d_model
     counts = {name: WeightedCounts(width, len(columns)) for name in DENSE}
     source = random_source(study) if study.config.controls.random_weights else None
     if source is not None:
         counts["random"] = WeightedCounts(source.sae.config.d_sae, len(columns))
     moments: Moments | None = None
     bases = 0
-    own = sorted(shards(select_sample(study))[shard], key=lambda d: d.weight)
+    own = sorted(shard.task, key=lambda d: d.weight)
     for weight, group in groupby(own, key=lambda d: d.weight):
         cells = [d.cell for d in group]
         fresh = {n: Histogram.empty(len(c.all), N_BINS, len(columns)) for n, c in counts.items()}
@@ -93,14 +57,10 @@ def run(study: Study, shard: int, progress: Progress) -> int:
             progress.advance(len(use) / 2)
         if source is not None:
             model = random_model(study)
-            for reading in read_cells(
-                model, study.layer, study.genome, study.grid, cells, study.batch
-            ):
+            for reading in read_cells(model, study.layer, study.genome, study.grid, cells, study.batch):
                 cell = reading.cell
                 labels = labels_of(study, columns, cell.chrom, cell.start, cell.end, reading.strand)
-                features = by_feature(
-                    *source.sae.encode_sparse(np.ascontiguousarray(reading.activations))
-                )
+                features = by_feature(*source.sae.encode_sparse(np.ascontiguousarray(reading.activations)))
                 bins = bin_values(features, source.calibration.bin_edges)
                 add_sparse(fresh["random"], features, bins, labels, reading.callable)
                 progress.advance(len(reading.callable) / 2)
@@ -110,13 +70,13 @@ def run(study: Study, shard: int, progress: Progress) -> int:
     arrays = {f"moments_{k}": np.asarray(v) for k, v in moments._asdict().items()}
     for name, count in counts.items():
         arrays |= {f"{name}_positive": count.positive, f"{name}_all": count.all}
-    write_arrays(_path(study, shard), arrays)
+    write_arrays(_path(study, shard.index), arrays)
     return bases // 2
 
 
 def _sum_shards(study: Study) -> dict[str, np.ndarray]:
     total: dict[str, np.ndarray] = {}
-    for shard in range(_count(study)):
+    for shard in range(len(deal(select_sample(study)))):
         arrays = read_arrays(_path(study, shard))
         total = {k: total[k] + v for k, v in arrays.items()} if total else arrays
     return total
@@ -154,19 +114,9 @@ def finish(study: Study) -> None:
         found = precisions(total["random_positive"], total["random_all"], silent_bin=True)
         picked["random"] = found.argmax(axis=0)
     moments = Moments(*(total[f"moments_{name}"] for name in Moments._fields))
-    probe = moments.probe()
     model = _composition(study, columns)
-    layer_scores, composition_parts = [], []
-    cells = [d.cell for d in sample(study, "select", EDGE_CELLS * study.grid.stride)]
-    stream = read_cells(study.model, study.layer, study.genome, study.grid, cells, study.batch)
-    for reading in stream:
-        layer_scores.append(reading.activations[reading.callable] @ probe)
-        scores = composition_scores(model, sequence_codes(study, reading.cell), reading.strand)
-        composition_parts.append(scores[reading.callable])
     picked |= {
-        "layer_weights": probe,
-        "layer_edges": dense_edges(np.concatenate(layer_scores), N_BINS - 1),
-        "composition_edges": dense_edges(np.concatenate(composition_parts), N_BINS - 1),
+        "layer_weights": moments.probe(),
         "weights": model.weights,
         "centre": model.centre,
         "scale": model.scale,
@@ -174,14 +124,11 @@ def finish(study: Study) -> None:
     write_arrays(folder(study) / "picked.npz", picked)
 
 
-def _count(study: Study) -> int:
-    return len(shards(select_sample(study)))
-
-
-def _size(study: Study, shard: int) -> int:
+def _shards(study: Study) -> list[Shard]:
     models = 2 if study.config.controls.random_weights else 1
-    drawn = shards(select_sample(study))[shard]
-    return models * sum(d.cell.end - d.cell.start for d in drawn)
+    return shards_of(
+        deal(select_sample(study)), lambda drawn: models * sum(d.cell.end - d.cell.start for d in drawn)
+    )
 
 
 STAGE = Stage(
@@ -190,8 +137,7 @@ STAGE = Stage(
     needs=("baselines",),
     sections=("controls", "statistics"),
     run=run,
-    count=_count,
-    size=_size,
+    shards=_shards,
     finish=finish,
     model=True,
 )

@@ -11,8 +11,10 @@ from __future__ import annotations
 import numpy as np
 import pandas as pd
 
-from workbench.concepts_held import absorption, dense_probe, probing, units
-from workbench.held_out import (
+from workbench.analysis.labelled_bases import read_labelled, stack
+from workbench.analysis.labels import study_columns
+from workbench.analysis.probing import absorption, dense_probe, probing, units
+from workbench.analysis.reconstruction import (
     SHIFTED_CELLS,
     STRAND_CELLS,
     dictionary_facts,
@@ -23,16 +25,14 @@ from workbench.held_out import (
     strand_consistency,
     summary_of,
 )
-from workbench.labelled import read_labelled, stack
+from workbench.genome.windows import Cell
 from workbench.progress import Progress
-from workbench.stages.annotate import study_columns
-from workbench.stages.stage import Stage
-from workbench.study import Study
-from workbench.windows import Cell
+from workbench.stages.stage import Shard, Stage
+from workbench.study.study import Study
 
 BASES = 100_000
+# Of each of the two labelled samples.
 LABELLED_BASES = 30_000
-"""Of each of the two labelled samples."""
 
 
 def report_cells(study: Study, bases: int) -> list[Cell]:
@@ -57,10 +57,7 @@ def _held_out(study: Study, progress: Progress) -> int:
         "l0_training": history[-1].get("l0", float("nan")),
         "bases": quality.rows,
         "split": "report",
-        "density": {
-            "edges": quality.density_edges.tolist(),
-            "counts": quality.density_counts.tolist(),
-        },
+        "density": {"edges": quality.density_edges.tolist(), "counts": quality.density_counts.tolist()},
         "bits": bits,
         "bits_by_class": by_class,
         "shift": shift_curve(study, spread(cells, SHIFTED_CELLS)),
@@ -84,8 +81,7 @@ def _low_end(values: np.ndarray) -> dict[str, float]:
 def _labelled(study: Study, progress: Progress) -> int:
     columns = study_columns(study)
     select, report = (
-        read_labelled(study, split, LABELLED_BASES, columns, progress)
-        for split in ("select", "report")
+        read_labelled(study, split, LABELLED_BASES, columns, progress) for split in ("select", "report")
     )
     if not select or not report:
         raise ValueError("the select or the report split holds no whole cell: use a smaller window")
@@ -99,18 +95,15 @@ def _labelled(study: Study, progress: Progress) -> int:
     return len(chosen.activations) + len(judged.activations)
 
 
-PARTS = (_held_out, _labelled)
-
-
-def run(study: Study, shard: int, progress: Progress) -> int:
+def run(study: Study, shard: Shard, progress: Progress) -> int:
     """One of the two parts."""
-    return PARTS[shard](study, progress)
+    bases: int = shard.task(study, progress)
+    return bases
 
 
-def _size(study: Study, shard: int) -> int:
-    if shard == 1:
-        return 2 * LABELLED_BASES
-    return sum(c.end - c.start for c in report_cells(study, BASES))
+def _shards(study: Study) -> list[Shard]:
+    held_out = sum(c.end - c.start for c in report_cells(study, BASES))
+    return [Shard(0, held_out, _held_out), Shard(1, 2 * LABELLED_BASES, _labelled)]
 
 
 STAGE = Stage(
@@ -119,7 +112,6 @@ STAGE = Stage(
     needs=("sae",),
     sections=("windows", "statistics"),
     run=run,
-    count=lambda study: len(PARTS),
-    size=_size,
+    shards=_shards,
     model=True,
 )

@@ -3,14 +3,13 @@
 from __future__ import annotations
 
 from workbench.progress import Progress
-from workbench.stages.stage import Stage
-from workbench.study import Study
+from workbench.report.render import write_audit, write_report
+from workbench.stages.stage import Shard, Stage
+from workbench.study.study import Study
 
 
-def run(study: Study, shard: int, progress: Progress) -> int:
+def run(study: Study, shard: Shard, progress: Progress) -> int:
     """Write ``report.html`` and ``audit.html``."""
-    from workbench.report import write_audit, write_report
-
     write_audit(study, study.folder / "audit.html")
     write_report(study, study.folder / "report.html")
     progress.advance(1)
@@ -23,6 +22,5 @@ STAGE = Stage(
     needs=("catalog", "quality", "concepts", "unexplained", "biomarkers"),
     sections=(),
     run=run,
-    size=lambda study, shard: 1,
     unit="page",
 )

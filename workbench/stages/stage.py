@@ -2,38 +2,45 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, NamedTuple
+from typing import TYPE_CHECKING, Any, NamedTuple
 
-from workbench.arrays import Arrays, add_arrays
+from workbench.files.arrays import Arrays, add_arrays
 from workbench.progress import Progress
 
 if TYPE_CHECKING:
-    from workbench.study import Study
+    from workbench.study.study import Study
 
 
-def _one(study: Study) -> int:
-    return 1
+class Shard(NamedTuple):
+    """A piece of a stage's work.
+
+    index : its place, in the ledger and in the names of its files
+    size : units that it is expected to take, for the bar
+    task : what is to be done, as the stage planned it
+    """
+
+    index: int  # type: ignore[assignment]  # hides tuple.index
+    size: int
+    task: Any = None
 
 
-def _nothing(study: Study) -> None:
-    return None
+def map_shards(study: Study) -> list[Shard]:
+    """A shard for each piece that the genome was cut into, in bases."""
+    return shards_of(study.manifest.shards, lambda stretch: stretch.size)
 
 
-def _always(study: Study) -> bool:
-    return True
-
-
-def _no_inputs(study: Study) -> dict[str, str]:
-    return {}
+def shards_of(tasks: Iterable[Any], size: Callable[[Any], int] = lambda task: 1) -> list[Shard]:
+    """A shard for each task."""
+    return [Shard(i, size(task), task) for i, task in enumerate(tasks)]
 
 
 class Sums(NamedTuple):
     """Arrays that every shard of a stage leaves, and that its reduction adds up.
 
-    path : ``path(study, shard)``, the file of one shard
+    path : ``path(study, index)``, the file of one shard
     add : sum of two sets of arrays, associative up to rounding
     """
 
@@ -53,11 +60,11 @@ class Stage:
         Stages whose outputs it reads.
     sections : tuple of str
         Sections of ``study.toml`` that its outputs depend on.
+    shards : callable
+        ``shards(study)``, all its pieces of work, planned once a run; by default one.
     run : callable
         ``run(study, shard, progress) -> bases``: makes the outputs of one shard (whole, under their final
         names) and returns how many bases were read. Calls ``progress.advance`` with bases.
-    count : callable
-        Number of shards.
     finish : callable
         Reduction over all shards, run once they are done.
     unit : str
@@ -70,8 +77,6 @@ class Stage:
         How many processes share the work of a shard, each with GPUs of its own.
     sums : Sums, optional
         What the reduction adds up, in groups where there are many shards (`workbench.stages.tree`).
-    size : callable
-        Expected units of one shard, for the bar.
     wanted : callable
         Whether the study asks for it at all; a stage that is not wanted is passed over.
     inputs : callable
@@ -83,14 +88,13 @@ class Stage:
     title: str
     needs: tuple[str, ...]
     sections: tuple[str, ...]
-    run: Callable[[Study, int, Progress], int]
-    size: Callable[[Study, int], int]
-    count: Callable[[Study], int] = _one
-    finish: Callable[[Study], None] = _nothing
+    run: Callable[[Study, Shard, Progress], int]
+    shards: Callable[[Study], list[Shard]] = lambda study: [Shard(0, 1)]
+    finish: Callable[[Study], None] = lambda study: None
     unit: str = "bases"
     ordered: bool = False
-    wanted: Callable[[Study], bool] = _always
-    inputs: Callable[[Study], dict[str, str]] = _no_inputs
+    wanted: Callable[[Study], bool] = lambda study: True
+    inputs: Callable[[Study], dict[str, str]] = lambda study: {}
     model: bool = False
-    processes: Callable[[Study], int] = _one
+    processes: Callable[[Study], int] = lambda study: 1
     sums: Sums | None = None

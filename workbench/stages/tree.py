@@ -11,13 +11,13 @@ import math
 from collections.abc import Callable, Iterable
 from pathlib import Path
 
-from workbench.arrays import Arrays, read_arrays, write_arrays
+from workbench.files.arrays import Arrays, read_arrays, write_arrays
 from workbench.progress import Progress
-from workbench.stages.stage import Stage
-from workbench.study import Study
+from workbench.stages.stage import Shard, Stage, shards_of
+from workbench.study.study import Study
 
+# Shards of a group at least; a stage with no more than these has no groups.
 SMALLEST = 64
-"""Shards of a group at least; a stage with no more than these has no groups."""
 SUFFIX = "-groups"
 
 
@@ -27,9 +27,9 @@ def group_shards(shards: int) -> list[range]:
     return [range(i, min(i + size, shards)) for i in range(0, shards, size)]
 
 
-def has_groups(study: Study, stage: Stage) -> bool:
-    """Whether the shards of a stage are added up in groups."""
-    return stage.sums is not None and stage.count(study) > SMALLEST
+def has_groups(stage: Stage, shards: int) -> bool:
+    """Whether so many shards of a stage are added up in groups."""
+    return stage.sums is not None and shards > SMALLEST
 
 
 def groups_of(stage: Stage) -> Stage:
@@ -37,11 +37,11 @@ def groups_of(stage: Stage) -> Stage:
     assert stage.sums is not None
     path, add = stage.sums.path, stage.sums.add
 
-    def run(study: Study, group: int, progress: Progress) -> int:
-        members = group_shards(stage.count(study))[group]
-        write_arrays(_path(study, stage, group), fold(add, (path(study, i) for i in members)))
-        progress.advance(len(members))
-        return len(members)
+    def run(study: Study, shard: Shard, progress: Progress) -> int:
+        parts = (path(study, i) for i in shard.task)
+        write_arrays(_path(study, stage, shard.index), fold(add, parts))
+        progress.advance(shard.size)
+        return shard.size
 
     return Stage(
         name=stage.name + SUFFIX,
@@ -49,8 +49,7 @@ def groups_of(stage: Stage) -> Stage:
         needs=stage.needs,
         sections=stage.sections,
         run=run,
-        size=lambda study, group: len(group_shards(stage.count(study))[group]),
-        count=lambda study: len(group_shards(stage.count(study))),
+        shards=lambda study: shards_of(group_shards(len(stage.shards(study))), len),
         unit="shards",
         wanted=stage.wanted,
         inputs=stage.inputs,
@@ -60,8 +59,8 @@ def groups_of(stage: Stage) -> Stage:
 def add_up(study: Study, stage: Stage) -> Arrays:
     """Sum over all shards of a stage, from its groups where it has them; they must be there."""
     assert stage.sums is not None
-    shards = stage.count(study)
-    if has_groups(study, stage):
+    shards = len(stage.shards(study))
+    if has_groups(stage, shards):
         paths = (_path(study, stage, g) for g in range(len(group_shards(shards))))
     else:
         path = stage.sums.path

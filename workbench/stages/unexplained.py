@@ -10,49 +10,37 @@ import pandas as pd
 
 from feature_mining.association.sparse import by_feature
 from feature_mining.association.verdict import MAX_Q, MIN_LIFT
-from feature_mining.structure import (
-    Evidence,
-    boundary,
-    conservation,
-    palindrome,
-    periodicity,
-    surely,
-)
+from feature_mining.structure import Evidence, boundary, conservation, palindrome, periodicity, surely
+from genomic_models.dna import base_codes
+from workbench.analysis.counts import read_summary
+from workbench.analysis.strong_bases import FLANK, strong_bases
+from workbench.analysis.verdict_rules import STRUCTURES
+from workbench.genome.interval import Interval
 from workbench.progress import Progress
-from workbench.stages.annotate import read_summary
-from workbench.stages.catalog import FLANK, letter_codes, strong_bases
-from workbench.stages.stage import Stage
-from workbench.study import Study
+from workbench.stages.stage import Shard, Stage
+from workbench.study.study import Study
 
 WINDOWS = 50
-STRETCHES = 16
-"""Stretches of the feature maps, spread over the genome, that runs are read from."""
-STRETCH = 98_304
+# Stretches of the feature maps, spread over the genome, that runs are read from; each on one strand, so that
+# what both readings do at one place is counted once.
+STRETCHES = 192
+STRETCH = 16_384
 CODON = 3
 STARTS = 1000
 RUNS = 300
 HALF = 0.5
-STRUCTURES = ("periodicity", "palindrome", "conservation", "boundary")
 
+# Structure that is strong enough to be listed, beside being no chance.
 LEAST: dict[str, Callable[[Evidence], bool]] = {
     "periodicity": lambda e: e.score >= 0.1,
     "palindrome": lambda e: e.score - e.draws.mean() >= 1,
     "conservation": lambda e: e.detail >= 0.1,
     "boundary": lambda e: e.score - e.draws.mean() >= 1,
 }
-"""Structure that is strong enough to be listed, beside being no chance."""
-RULE = (
-    f"Not explained: no track with q at most {MAX_Q} on which its lift is at least {MIN_LIFT} or its"
-    f" precision closes {HALF:.0%} of the gap between base rate and 1. Structured: a score whose z is above"
-    " 98 % of the rounds' largest null z over all features (max-T), and large: a mean cosine of 0.1 at the"
-    " period, stems 1 base longer than in shuffled windows, a tenth of the strongest bases in near copies"
-    " of one another, or 1 bit more at the beginnings of runs than inside. Listed: both; features without"
-    " audit flags first, those whose only structure is a period of three bases (codons) last, then by z."
-)
 
 
 class Runs(NamedTuple):
-    """Where features begin to fire, on one axis: all stretches and both readings end to end.
+    """Where features begin to fire, on one axis: all stretches end to end, plus and minus readings in turn.
 
     codes : uint8, letters in the direction of each reading, a gap of unknown letters between readings
     starts : by feature, int64, first bases of runs without gaps
@@ -68,17 +56,17 @@ def unmatched(associations: pd.DataFrame, features: np.ndarray) -> np.ndarray:
     """Those of the features that no track explains (first sentence of `RULE`), int64."""
     rate = associations["base_rate"]
     closed = (associations["precision"] - rate) / (1 - rate).clip(lower=1e-9)
-    explains = (associations["q"] <= MAX_Q) & (
-        (associations["ap_lift"] >= MIN_LIFT) | (closed >= HALF)
-    )
-    return np.setdiff1d(features, associations.loc[explains, "feature"].to_numpy())
+    explains = (associations["q"] <= MAX_Q) & ((associations["ap_lift"] >= MIN_LIFT) | (closed >= HALF))
+    # A feature that no track could be tested on may be explained by any.
+    tested = associations.loc[associations["q"].notna(), "feature"].to_numpy()
+    return np.setdiff1d(np.intersect1d(features, tested), associations.loc[explains, "feature"].to_numpy())
 
 
-def _stretches(study: Study) -> list[tuple[str, int, int]]:
+def _stretches(study: Study) -> list[Interval]:
     places = [
-        (s["chrom"], start, min(start + STRETCH, s["end"]))
+        Interval(s.chrom, start, min(start + STRETCH, s.end))
         for s in study.manifest.shards
-        for start in range(s["start"], s["end"], STRETCH)
+        for start in range(s.start, s.end, STRETCH)
     ]
     chosen = np.unique(np.linspace(0, len(places) - 1, STRETCHES).astype(int))
     return [places[i] for i in chosen]
@@ -94,27 +82,28 @@ def runs_of(rows: np.ndarray, gap: int) -> np.ndarray:
     return np.stack([first, last - first + 1])
 
 
-def _read_runs(study: Study, features: np.ndarray, progress: Progress) -> Runs:
+def read_runs(study: Study, features: np.ndarray, progress: Progress) -> Runs:
+    """Where features begin to fire in ``STRETCHES`` stretches, each read on one strand."""
     gap = study.config.statistics.merge_gap
     starts: dict[int, list[np.ndarray]] = {int(f): [] for f in features}
     runs: dict[int, list[np.ndarray]] = {int(f): [] for f in features}
     parts, offset = [], 0
-    for chrom, start, end in _stretches(study):
-        for strand in "+-":
-            reading = study.features.rows(chrom, start, end, strand)
-            turned = by_feature(*reading.features)
-            for f in starts:
-                rows = turned.rows[turned.indptr[f] : turned.indptr[f + 1]]
-                if not rows.size:
-                    continue
-                rows = rows if strand == "+" else end - start - 1 - rows[::-1]
-                starts[f].append(offset + runs_of(rows, 0)[0])
-                found = runs_of(rows, gap)
-                found[0] += offset
-                runs[f].append(found)
-            parts.append(letter_codes([study.genome.fetch(chrom, start, end, strand)])[0])
-            parts.append(np.full(2 * FLANK + STRETCH, 4, np.uint8))
-            offset += parts[-2].size + parts[-1].size
+    for number, (chrom, start, end) in enumerate(_stretches(study)):
+        strand = "+-"[number % 2]
+        reading = study.features.rows(chrom, start, end, strand)
+        turned = by_feature(*reading.features)
+        for f in starts:
+            rows = turned.rows[turned.indptr[f] : turned.indptr[f + 1]]
+            if not rows.size:
+                continue
+            rows = rows if strand == "+" else end - start - 1 - rows[::-1]
+            starts[f].append(offset + runs_of(rows, 0)[0])
+            found = runs_of(rows, gap)
+            found[0] += offset
+            runs[f].append(found)
+        parts.append(base_codes(study.genome.fetch(chrom, start, end, strand)))
+        parts.append(np.full(2 * FLANK + STRETCH, 4, np.uint8))
+        offset += parts[-2].size + parts[-1].size
         progress.advance(1)
     nothing = np.zeros((2, 0), np.int64)
     return Runs(
@@ -126,14 +115,14 @@ def _read_runs(study: Study, features: np.ndarray, progress: Progress) -> Runs:
 
 def _scores(study: Study, features: np.ndarray, progress: Progress) -> dict[str, list[Evidence]]:
     summary = read_summary(study)
-    runs = _read_runs(study, features, progress)
+    runs = read_runs(study, features, progress)
     first = np.cumsum([0, *study.manifest.contigs.values()])
     before = dict(zip(study.manifest.contigs, first[:-1].tolist(), strict=True))
     found: dict[str, list[Evidence]] = {name: [] for name in STRUCTURES}
     for feature in features.tolist():
         random = np.random.default_rng([study.config.run.seed, 13, feature])
         strong = strong_bases(study, summary, feature, WINDOWS)
-        windows = letter_codes([s.sequence for s in strong])
+        windows = np.stack([base_codes(s.sequence) for s in strong])
         places = np.array([before[s.chrom] + s.position for s in strong], np.int64)
         found["periodicity"].append(periodicity(runs.starts[feature], random))
         found["palindrome"].append(palindrome(windows, random))
@@ -144,7 +133,7 @@ def _scores(study: Study, features: np.ndarray, progress: Progress) -> dict[str,
     return found
 
 
-def run(study: Study, shard: int, progress: Progress) -> int:
+def run(study: Study, shard: Shard, progress: Progress) -> int:
     """Write the table ``unexplained``: every feature without a track, its scores, and its rank if listed."""
     catalog = study.table("catalog").set_index("feature", drop=False)
     alive = catalog.loc[~catalog["dead"], "feature"].to_numpy(np.int64)
@@ -182,6 +171,6 @@ STAGE = Stage(
     needs=("catalog", "encode"),
     sections=("statistics",),
     run=run,
-    size=lambda study, shard: 2 * STRETCHES,
+    shards=lambda study: [Shard(0, 2 * STRETCHES)],
     unit="stretches",
 )

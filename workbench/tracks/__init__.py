@@ -7,18 +7,38 @@ from collections.abc import Callable, Mapping
 from dataclasses import replace
 from pathlib import Path
 
+import pandas as pd
+
 from workbench.errors import InputError
-from workbench.genome import Genome
-from workbench.text import suffix_of
+from workbench.files.text import suffix_of
 from workbench.tracks.bed import read_bed
 from workbench.tracks.derive import derive_tracks
 from workbench.tracks.genbank import read_genbank
 from workbench.tracks.gff import read_gff
 from workbench.tracks.names import match_names
-from workbench.tracks.signal import SignalTrack, read_signal
-from workbench.tracks.track import Contigs, Track, check_intervals, order, unwrap
+from workbench.tracks.signal import read_signal
+from workbench.tracks.track import (
+    CONTIG_TYPES,
+    Assembly,
+    Contigs,
+    SignalTrack,
+    Track,
+    check_intervals,
+    note_left_out,
+    order,
+    unwrap,
+)
+from workbench.wording import listed
 
-__all__ = ["Contigs", "SignalTrack", "Track", "check_intervals", "derive_tracks", "read_tracks"]
+__all__ = [
+    "Contigs",
+    "SignalTrack",
+    "Track",
+    "check_intervals",
+    "derive_tracks",
+    "read_regions",
+    "read_tracks",
+]
 
 Reader = Callable[[Path, Contigs], list[Track]]
 READERS: dict[str, Reader] = {
@@ -42,21 +62,43 @@ READERS: dict[str, Reader] = {
 
 
 def _on_genome(track: Track, matched: Mapping[str, str], contigs: Contigs) -> Track:
-    """The track with the genome's names, what is on other contigs and whole-contig rows left out."""
+    """The track with the genome's names, what is on other contigs and descriptions of contigs left out."""
     table = track.intervals.assign(chrom=track.intervals["chrom"].map(matched))
     table = unwrap(table.dropna(subset=["chrom"]), contigs)
-    whole = (table["start"] == 0) & (table["end"] == table["chrom"].map(dict(contigs.lengths)))
-    # Such a row (region, source, contig) describes the record, not a place in it.
-    table = table[~whole] if track.type else table
-    return replace(track, intervals=order(table, contigs))
+    notes = track.notes
+    if track.type in CONTIG_TYPES:
+        whole = (table["start"] == 0) & (table["end"] == table["chrom"].map(dict(contigs.lengths)))
+        counts = {(track.type, "over whole contigs"): int(whole.sum())}
+        notes += note_left_out(track.source, counts) * bool(whole.any())
+        table = table[~whole]
+    return replace(track, intervals=order(table, contigs), notes=notes)
 
 
-def read_tracks(path: Path, genome: Genome, rename: Mapping[str, str] | None = None) -> list[Track]:
+def read_regions(path: Path, genome: Assembly, rename: Mapping[str, str] | None = None) -> pd.DataFrame:
+    """Intervals of a BED file of regions, as `read_tracks` gives them: cut in two at a circle's origin.
+
+    Raises ``InputError`` as `read_tracks`, and for a region on a contig that the genome does not have.
+    """
+    if suffix_of(path) != ".bed":
+        raise InputError(f"{path}: regions must be a BED file")
+    contigs = Contigs(genome.lengths, genome.circular, rename or {})
+    (track,) = read_bed(path, contigs)
+    counts = Counter(track.intervals["chrom"])
+    matched, _ = match_names(str(path), counts, list(genome.lengths), contigs.rename)
+    strange = [name for name in counts if name not in matched]
+    if strange:
+        raise InputError(
+            f"{path}: contig {strange[0]} is not in the genome; it has {listed(list(genome.lengths))}"
+        )
+    return _on_genome(track, matched, contigs).intervals
+
+
+def read_tracks(path: Path, genome: Assembly, rename: Mapping[str, str] | None = None) -> list[Track]:
     """Read a file of annotation, contig names brought to the genome's.
 
     GFF3, GTF, GenBank and EMBL give one track a feature type, BED one track, bigWig and bedGraph one track of
-    kind ``signal``. Intervals on contigs that the genome does not have are left out, with a note on each
-    track, if others meet it; so are features that cover a whole contig.
+    kind ``signal``. Left out, with a note, are intervals on contigs that the genome does not have, if others
+    meet it, and rows that describe a whole contig (``region``, ``source``); a track may be left empty.
 
     Raises
     ------
@@ -67,9 +109,7 @@ def read_tracks(path: Path, genome: Genome, rename: Mapping[str, str] | None = N
     path = Path(path)
     suffix = suffix_of(path)
     if suffix not in READERS:
-        raise InputError(
-            f"{path}: unknown kind of track {suffix!r}; expected one of {', '.join(READERS)}"
-        )
+        raise InputError(f"{path}: unknown kind of track {suffix!r}; expected one of {', '.join(READERS)}")
     contigs = Contigs(genome.lengths, genome.circular, rename or {})
     tracks = READERS[suffix](path, contigs)
     counts: Counter[str] = Counter()
@@ -77,5 +117,4 @@ def read_tracks(path: Path, genome: Genome, rename: Mapping[str, str] | None = N
         counts.update(track.signal.counts if track.signal else track.intervals["chrom"])
     matched, note = match_names(str(path), counts, list(genome.lengths), contigs.rename)
     tracks = [replace(t, notes=t.notes + (note,) * bool(note)) for t in tracks]
-    found = [t if t.signal else _on_genome(t, matched, contigs) for t in tracks]
-    return [t for t in found if t.signal or len(t.intervals)]
+    return [t if t.signal else _on_genome(t, matched, contigs) for t in tracks]

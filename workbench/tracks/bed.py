@@ -2,14 +2,23 @@
 
 from __future__ import annotations
 
+import re
 from pathlib import Path
 
 from workbench.errors import InputError
-from workbench.text import read_lines, stem_of
+from workbench.files.text import read_lines, stem_of
 from workbench.tracks.track import Contigs, Row, Track, check_span, frame
 
-_SKIP = ("#", "track", "browser")
+_DISPLAY = re.compile(r"#|(?:track|browser)(?:\s+[^\d\s]|\s*$)")
 _STRANDS = ("+", "-", ".")
+
+
+def is_display(line: str) -> bool:
+    """Whether a line of BED or bedGraph is a comment or a setting of a browser, not an interval.
+
+    A contig may be called ``track1``, or even ``track``: what a setting has second is no number.
+    """
+    return _DISPLAY.match(line) is not None
 
 
 def _numbers(where: str, name: str, texts: list[str]) -> list[int]:
@@ -28,9 +37,7 @@ def _blocks(where: str, start: int, end: int, fields: list[str]) -> list[tuple[i
         for name, text in zip(("blockSizes", "blockStarts"), fields[10:12], strict=True)
     )
     if not len(sizes) == len(offsets) == count:
-        raise InputError(
-            f"{where}: blockCount is {count}, with {len(sizes)} sizes and {len(offsets)} starts"
-        )
+        raise InputError(f"{where}: blockCount is {count}, with {len(sizes)} sizes and {len(offsets)} starts")
     spans = [(start + o, start + o + s) for o, s in zip(offsets, sizes, strict=True)]
     if any(not start <= a < b <= end for a, b in spans):
         raise InputError(f"{where}: a block lies outside {start} to {end}; expected blocks inside")
@@ -66,7 +73,7 @@ def read_bed(path: Path, contigs: Contigs) -> list[Track]:
     rows: list[Row] = []
     columns = empty = 0
     for number, line in read_lines(path):
-        if not line.strip() or line.startswith(_SKIP):
+        if not line.strip() or is_display(line):
             continue
         where = f"{path}: line {number:,}"
         fields = line.split("\t") if "\t" in line else line.split()

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Iterator
 from itertools import pairwise
 from typing import NamedTuple
@@ -9,7 +10,7 @@ from typing import NamedTuple
 import numpy as np
 import pandas as pd
 
-from workbench.tracks.track import COLUMNS, Contigs, Row, Track, frame, order
+from workbench.tracks.track import COLUMNS, Contigs, Row, Track, frame, note_left_out, order
 
 CODON = 3
 GENIC = frozenset(
@@ -59,9 +60,7 @@ def _codon(parts: list[Part], first: bool) -> Iterator[tuple[int, int, str]]:
             return
 
 
-def features(
-    table: pd.DataFrame, contigs: Contigs
-) -> Iterator[tuple[str, str, str, bool, list[Part]]]:
+def features(table: pd.DataFrame, contigs: Contigs) -> Iterator[tuple[str, str, str, bool, list[Part]]]:
     """``(chrom, group, name, complete, parts in reading order)`` of each feature of a track."""
     found: dict[tuple[str, str], tuple[str, list[bool], list[Part]]] = {}
     for i, values in enumerate(zip(*(table[c].tolist() for c in COLUMNS), strict=True)):
@@ -75,17 +74,29 @@ def features(
         yield chrom, group, name, all(complete), parts
 
 
-def _codons(cds: pd.DataFrame, contigs: Contigs, first: bool) -> list[Row]:
-    """First (or last) codons of complete CDS; of those that share one, one."""
+def _codons(cds: pd.DataFrame, contigs: Contigs, first: bool) -> tuple[list[Row], Counter[str]]:
+    """First (or last) codons of CDS, of those that share one, one; and why others have none."""
     rows: dict[tuple[str, int, int, str], Row] = {}
+    left_out: Counter[str] = Counter()
     for chrom, group, name, complete, parts in features(cds, contigs):
-        stranded = all(p.strand != "." for p in parts)
-        size = sum(p.end - p.start for p in parts)
-        if complete and stranded and parts[0].phase <= 0 and size >= 2 * CODON:
-            for start, end, strand in _codon(parts, first):
-                row = Row(chrom, start, end, name, strand=strand, group=group)
-                rows.setdefault((chrom, start, end, strand), row)
-    return list(rows.values())
+        if why := _no_codons(complete, parts):
+            left_out[why] += 1
+            continue
+        for start, end, strand in _codon(parts, first):
+            row = Row(chrom, start, end, name, strand=strand, group=group)
+            rows.setdefault((chrom, start, end, strand), row)
+    return list(rows.values()), left_out
+
+
+def _no_codons(complete: bool, parts: list[Part]) -> str:
+    """Why a CDS has no first and last codon that can be told; empty where it has."""
+    if not complete:
+        return "incomplete (partial, a pseudogene, or of a GTF)"
+    if any(p.strand == "." for p in parts):
+        return "without a strand"
+    if parts[0].phase > 0:
+        return "that begin inside a codon"
+    return "shorter than two codons" if sum(p.end - p.start for p in parts) < 2 * CODON else ""
 
 
 def _between(tables: list[pd.DataFrame], contigs: Contigs) -> list[Row]:
@@ -96,10 +107,7 @@ def _between(tables: list[pd.DataFrame], contigs: Contigs) -> list[Row]:
         length = contigs.lengths[str(chrom)]
         starts = np.append(spans["start"].to_numpy(), length)
         covered = np.append(0, np.maximum.accumulate(spans["end"].to_numpy()))
-        rows += [
-            Row(str(chrom), int(covered[i]), int(starts[i]))
-            for i in np.flatnonzero(starts > covered)
-        ]
+        rows += [Row(str(chrom), int(covered[i]), int(starts[i])) for i in np.flatnonzero(starts > covered)]
     return rows
 
 
@@ -107,19 +115,20 @@ def derive_tracks(tracks: list[Track], contigs: Contigs) -> list[Track]:
     """Tracks that follow from others.
 
     For each track of type CDS: ``CDS_start`` and ``CDS_stop``, the first and last codon of each complete CDS
-    (named after the track, so that a second CDS track gives its own). Where there are genes or CDS:
+    (named after the track, so that a second CDS track gives its own), with a note on CDS that have none; a
+    derived track may be empty. Where there are genes or CDS:
     ``intergenic``, the bases of annotated contigs that no gene, transcript or CDS of any track covers.
     """
     made = []
     for cds in (t for t in tracks if t.type == "CDS"):
-        for suffix, first in (("start", True), ("stop", False)):
-            rows = _codons(cds.intervals, contigs, first)
-            made.append(Track(f"{cds.name}_{suffix}", order(frame(rows), contigs), cds.name))
+        names = f"{cds.name}_start", f"{cds.name}_stop"
+        for name, first in zip(names, (True, False), strict=True):
+            rows, left_out = _codons(cds.intervals, contigs, first)
+            notes = note_left_out(", ".join(names), {(cds.name, why): n for why, n in left_out.items()})
+            made.append(Track(name, order(frame(rows), contigs), cds.name, notes=notes))
     if any(t.type in ("CDS", "gene") for t in tracks):
         genic = [t for t in tracks if t.type in GENIC]
         rows = _between([t.intervals for t in genic], contigs)
-        made.append(
-            Track("intergenic", order(frame(rows), contigs), ", ".join(t.name for t in genic))
-        )
+        made.append(Track("intergenic", order(frame(rows), contigs), ", ".join(t.name for t in genic)))
     taken = {t.name for t in tracks}
-    return [t for t in made if t.name not in taken and len(t.intervals)]
+    return [t for t in made if t.name not in taken]

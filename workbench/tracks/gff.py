@@ -4,45 +4,70 @@ from __future__ import annotations
 
 import re
 from collections import defaultdict
+from collections.abc import Iterable
 from pathlib import Path
 from typing import NamedTuple
-from urllib.parse import unquote
 
 from workbench.errors import InputError
-from workbench.text import read_lines, suffix_of
-from workbench.tracks.track import Contigs, Row, Track, check_span, frame
+from workbench.files.text import read_lines, suffix_of
+from workbench.tracks.names import unquoted
+from workbench.tracks.track import CONTIG_TYPES, Contigs, Row, Track, check_span, is_broken, typed_tracks
 
 _GTF = re.compile(r'^\s*\w+ +"')
-_DIGITS = re.compile(r"\d+")
+_GFF3 = re.compile(r"^\s*[\w.-]+=")
+# Attributes that name a kind of gene (Ensembl, GENCODE, NCBI), and types whose CDS are none that is read.
+_BIOTYPES = ("biotype", "gene_biotype", "gene_type", "transcript_biotype", "transcript_type")
+_NO_GENE = ("pseudogen", "transposable_element_gene")
+_DIGITS = re.compile(r"[0-9]{1,9}")
 _GTF_NAMES = ("gene_name", "gene_id")
 _GFF3_NAMES = ("gene", "Name", "locus_tag", "product", "Note", "ID")
+_PSEUDO = ("pseudo", "pseudogene", "is_pseudo", "is_pseudogene")
 _STRANDS = {"+": "+", "-": "-", ".": ".", "?": "."}
 
 
 class _Feature(NamedTuple):
+    """A line: ``identity`` and ``parent`` are its ID and those of its parents, empty where it has none."""
+
     kind: str
     row: Row
+    identity: str
     parent: str
+    pseudo: bool
 
 
 def circular_contigs(path: Path) -> set[str]:
-    """Contigs that a GFF3 file declares circular (``Is_circular=true``)."""
-    return {
-        unquote(line.split("\t", 1)[0])
-        for _, line in read_lines(path)
-        if "Is_circular=true" in line and not line.startswith("#")
-    }
+    """Contigs that a GFF3 file declares circular: ``Is_circular=true`` of a line that is a whole contig."""
+    found = set()
+    for _, line in read_lines(path):
+        fields = line.split("\t") if "Is_circular=" in line else []
+        if len(fields) == 9 and fields[2] in CONTIG_TYPES:
+            declared = _gff3_attributes(fields[8]).get("Is_circular", "")
+            found |= {unquoted(fields[0])} if declared.lower() == "true" else set()
+    return found
 
 
 def _gff3_attributes(text: str) -> dict[str, str]:
     pairs = (part.partition("=") for part in text.split(";") if part.strip())
-    return {key.strip(): unquote(value.strip()) for key, _, value in pairs}
+    return {key.strip(): unquoted(value.strip()) for key, _, value in pairs}
 
 
 def _gtf_attributes(text: str) -> dict[str, str]:
+    """Attributes of a GTF line, ``key "value"; key value;``, the first of each key, in one pass."""
     found: dict[str, str] = {}
-    for part in re.findall(r'\s*(\w+)\s+("[^"]*"|[^;]*)\s*(?:;|$)', text):
-        found.setdefault(part[0], part[1].strip().strip('"'))
+    # Every other piece is quoted; a quote without its end is taken for a letter.
+    pieces = text.split('"')
+    if len(pieces) % 2 == 0:
+        pieces = [text.replace('"', "")]
+    for i in range(0, len(pieces), 2):
+        *whole, last = pieces[i].split(";")
+        if i + 1 < len(pieces):
+            found.setdefault(last.strip(), pieces[i + 1].strip())
+        else:
+            whole.append(last)
+        for part in whole:
+            key, _, value = part.strip().partition(" ")
+            if value:
+                found.setdefault(key, value.strip())
     return found
 
 
@@ -50,7 +75,7 @@ def _number(where: str, name: str, text: str) -> int:
     try:
         return int(text)
     except ValueError:
-        raise InputError(f"{where}: {name} is {text!r}; expected a whole number") from None
+        raise InputError(f"{where}: {name} is {text[:40]!r}; expected a whole number") from None
 
 
 def _parse(where: str, line: str, gtf: bool | None, contigs: Contigs) -> _Feature:
@@ -61,8 +86,9 @@ def _parse(where: str, line: str, gtf: bool | None, contigs: Contigs) -> _Featur
             f"{where}: {len(fields)} columns; expected 9, separated by tabs (is this GFF3 or GTF?)"
         )
     chrom, _, kind, first, last, score, strand, phase, text = fields
-    gtf = bool(_GTF.match(text)) if gtf is None else gtf
-    chrom = chrom if gtf else unquote(chrom)
+    # What a file is called is believed where its attributes look like neither.
+    gtf = bool(_GTF.match(text)) or (bool(gtf) and not _GFF3.match(text))
+    chrom = chrom if gtf else unquoted(chrom)
     start, end = _number(where, "start", first) - 1, _number(where, "end", last)
     check_span(where, chrom, start, end, contigs, first=1)
     if strand not in _STRANDS:
@@ -78,12 +104,33 @@ def _parse(where: str, line: str, gtf: bool | None, contigs: Contigs) -> _Featur
     parent = found.get("transcript_id" if gtf else "Parent", "")
     group = parent if gtf else found.get("ID") or parent
     # The CDS of a GTF stops before its stop codon: it is never whole.
-    complete = not (gtf or found.get("partial") == "true" or found.get("pseudo") == "true")
+    complete = not gtf and not is_broken(found)
     row = Row(
         chrom, start, end, name, value, _STRANDS[strand], -1 if phase == "." else int(phase), group,
         int(digits.group()) if (digits := _DIGITS.match(found.get("part", ""))) else 0, complete,
     )  # fmt: skip
-    return _Feature(kind, row, parent)
+    kinds = [kind, *(found[k] for k in _BIOTYPES if k in found)]
+    pseudo = any(word in each.lower() for each in kinds for word in _NO_GENE)
+    pseudo = pseudo or is_broken({k: found[k] for k in _PSEUDO if k in found})
+    return _Feature(kind, row, found.get("ID", ""), parent, pseudo)
+
+
+def _below_pseudogenes(features: Iterable[_Feature]) -> set[str]:
+    """IDs of pseudogenes and of all that is below them."""
+    below: dict[str, list[str]] = defaultdict(list)
+    waiting = []
+    for feature in features:
+        if feature.identity:
+            waiting += [feature.identity] * feature.pseudo
+            for parent in feature.parent.split(","):
+                below[parent].append(feature.identity)
+    found: set[str] = set()
+    while waiting:
+        identity = waiting.pop()
+        if identity not in found:
+            found.add(identity)
+            waiting += below[identity]
+    return found
 
 
 def _join_parts(features: list[_Feature]) -> list[Row]:
@@ -130,7 +177,14 @@ def read_gff(path: Path, contigs: Contigs) -> list[Track]:
         features.setdefault(feature.kind, []).append(feature)
     if not features:
         raise InputError(f"{path}: no annotation in it; expected GFF3 or GTF lines")
-    return [
-        Track(kind, frame(_join_parts(found)), str(path), type=kind)
-        for kind, found in features.items()
-    ]
+    pseudo = _below_pseudogenes(f for found in features.values() for f in found)
+    coding = features.get("CDS", [])
+    # Rows without an ID that belong to several transcripts: what any of these reads is not known by rows.
+    nameless = [f.parent.split(",") for f in coding if not f.identity]
+    pseudo |= {parent for parents in nameless if len(parents) > 1 for parent in parents}
+    if coding and pseudo:
+        features["CDS"] = [
+            f._replace(row=f.row._replace(complete=f.row.complete and pseudo.isdisjoint(f.parent.split(","))))
+            for f in coding
+        ]
+    return typed_tracks(path, {kind: _join_parts(found) for kind, found in features.items()})

@@ -2,51 +2,39 @@
 
 from __future__ import annotations
 
-import os
-import warnings
+import json
 from collections import Counter
-from collections.abc import Mapping
+from collections.abc import Iterator
 from pathlib import Path
-from typing import NamedTuple, Protocol
+from typing import NamedTuple
 
 import numpy as np
-import pybigtools
 
 from workbench.errors import InputError
-from workbench.text import read_lines, stem_of, suffix_of
+from workbench.files.contained import ReadFailure, read_foreign
+from workbench.files.text import read_lines, stem_of, suffix_of
+from workbench.tracks.bed import is_display
 from workbench.tracks.track import Contigs, Track, check_span, empty_intervals
+from workbench.wording import visible_name
 
 _BIGWIG = (".bw", ".bigwig")
 
 
-class SignalTrack(Protocol):
-    """Values of a signal over the genome.
-
-    Attributes
-    ----------
-    counts : mapping
-        Name in the file to how much is there: intervals of a bedGraph, 1 a contig of a bigWig.
-    """
-
-    @property
-    def counts(self) -> Mapping[str, int]: ...
-
-    def values(self, chrom: str, start: int, end: int) -> np.ndarray:
-        """float32 ``(end - start)`` of ``[start, end)``; NaN where the file says nothing."""
-        ...
-
-
 class BigWig:
-    """A bigWig file, read where asked."""
+    """A bigWig file, read where asked, in a child process."""
 
     def __init__(self, path: Path, contigs: Contigs) -> None:
         self.path = path
-        self._open()
-        lengths = dict(self._file.chroms())
-        self.counts = dict.fromkeys(lengths, 1)
+        if not path.exists():
+            raise InputError(f"{path}: no such file")
+        lengths = json.loads(b"".join(self._read("signal_contigs")))
+        if lengths is None:
+            raise InputError(f"{path}: this is a bigBed; expected a bigWig")
+        self.counts = dict.fromkeys(map(visible_name, lengths), 1)
+        self._contigs = contigs
         self._own: dict[str, str] = {}
         for own, length in lengths.items():
-            target = contigs.target(own)
+            target = contigs.target(visible_name(own))
             if target is None or target not in contigs.lengths:
                 continue
             if length != contigs.lengths[target]:
@@ -56,35 +44,32 @@ class BigWig:
                 )
             self._own[target] = own
 
-    def _open(self) -> None:
-        self._process = os.getpid()
-        if not self.path.exists():
-            raise InputError(f"{self.path}: no such file")
+    def _read(self, reading: str, *arguments: object) -> Iterator[bytes]:
         try:
-            self._file = pybigtools.open(str(self.path))
-            readable = self._file.is_bigwig
-        except Exception as error:  # pybigtools raises classes of its own
+            yield from read_foreign(reading, self.path, *arguments)
+        except ReadFailure as error:
             raise InputError(f"{self.path}: not readable as bigWig ({error})") from None
-        if not readable:
-            raise InputError(f"{self.path}: this is a bigBed; expected a bigWig")
 
     def values(self, chrom: str, start: int, end: int) -> np.ndarray:
-        """float32 ``(end - start)``; NaN where the file says nothing."""
-        if chrom not in self._own or start == end:
+        """float32 ``(end - start)``; NaN where the file says nothing. ``InputError`` where it is damaged."""
+        chrom, start, end = self._contigs.stretch(chrom, start, end)
+        if chrom not in self._own:
             return np.full(end - start, np.nan, np.float32)
-        # A forked process must not share the parent's place in the file.
-        if self._process != os.getpid():
-            self._open()
-        with warnings.catch_warnings():
-            warnings.simplefilter("ignore")
-            found = self._file.values(self._own[chrom], start, end, missing=np.nan, oob=np.nan)
-        return np.asarray(found, np.float32)
+        found = bytearray().join(self._read("signal_values", self._own[chrom], start, end))
+        return np.frombuffer(found, np.float32)
 
 
 class _Spans(NamedTuple):
     start: np.ndarray
     end: np.ndarray
     value: np.ndarray
+
+
+def _on_ring(span: tuple[int, int, float], length: int) -> list[tuple[int, int, float]]:
+    """A span of a contig, cut in two where it goes on over the origin of a circular one."""
+    start, end, value = span
+    parts = [(start, min(end, length), value), (max(0, start - length), end - length, value)]
+    return [part for part in parts if part[0] < part[1]]
 
 
 class BedGraph:
@@ -94,7 +79,7 @@ class BedGraph:
         rows: dict[str, list[tuple[int, int, float]]] = {}
         self.counts: Counter[str] = Counter()
         for number, line in read_lines(path):
-            if not line.strip() or line.startswith(("#", "track", "browser")):
+            if not line.strip() or is_display(line):
                 continue
             where, fields = f"{path}: line {number:,}", line.split()
             try:
@@ -108,9 +93,11 @@ class BedGraph:
             self.counts[chrom] += 1
             target = contigs.target(chrom)
             if target is not None:
-                rows.setdefault(target, []).append(span)
+                whole = contigs.lengths.get(target, span[1])
+                rows.setdefault(target, []).extend(_on_ring(span, whole))
         if not self.counts:
             raise InputError(f"{path}: no value in it; expected bedGraph lines")
+        self._contigs = contigs
         self._spans: dict[str, _Spans] = {}
         for chrom, spans in rows.items():
             ordered = sorted(spans)
@@ -129,14 +116,12 @@ class BedGraph:
 
     def values(self, chrom: str, start: int, end: int) -> np.ndarray:
         """float32 ``(end - start)``; NaN where the file says nothing."""
+        chrom, start, end = self._contigs.stretch(chrom, start, end)
         out = np.full(end - start, np.nan, np.float32)
         spans = self._spans.get(chrom)
         if spans is None:
             return out
-        lo, hi = (
-            np.searchsorted(spans.end, start, "right"),
-            np.searchsorted(spans.start, end, "left"),
-        )
+        lo, hi = (np.searchsorted(spans.end, start, "right"), np.searchsorted(spans.start, end, "left"))
         first = np.maximum(spans.start[lo:hi], start) - start
         size = np.minimum(spans.end[lo:hi], end) - start - first
         at = np.repeat(first - (np.cumsum(size) - size), size) + np.arange(size.sum())
@@ -147,6 +132,4 @@ class BedGraph:
 def read_signal(path: Path, contigs: Contigs) -> list[Track]:
     """One track of kind ``signal`` from a bigWig or bedGraph; raises ``InputError``."""
     kind = BigWig if suffix_of(path) in _BIGWIG else BedGraph
-    return [
-        Track(stem_of(path), empty_intervals(), str(path), "signal", signal=kind(path, contigs))
-    ]
+    return [Track(stem_of(path), empty_intervals(), str(path), "signal", signal=kind(path, contigs))]

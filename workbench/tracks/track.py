@@ -4,17 +4,28 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from functools import cached_property
 from pathlib import Path
-from typing import TYPE_CHECKING, NamedTuple
+from typing import NamedTuple, Protocol
 
 import numpy as np
 import pandas as pd
 
 from workbench.errors import InputError
-from workbench.tracks.names import target_of
+from workbench.tracks.names import Names
+from workbench.wording import listed
 
-if TYPE_CHECKING:
-    from workbench.tracks.signal import SignalTrack
+
+class Assembly(Protocol):
+    """What readers ask of a genome."""
+
+    @property
+    def lengths(self) -> Mapping[str, int]:
+        """Bases by contig."""
+
+    @property
+    def circular(self) -> frozenset[str]:
+        """Contigs that close."""
 
 
 class Row(NamedTuple):
@@ -38,14 +49,44 @@ class Row(NamedTuple):
     complete: bool = True
 
 
+# Types of rows that describe a whole record, where they span it, and no place in it.
+CONTIG_TYPES = frozenset(
+    {"region", "source", "contig", "supercontig", "scaffold", "chromosome", "plasmid"}
+    | {"sequence_assembly", "databank_entry"}
+)
+MOST_TYPES = 500
+# Bases of a contig, at most.
+LONGEST = 1 << 40
+_MARKS = (
+    *("partial", "pseudo", "pseudogene", "start_range", "end_range", "truncated"),
+    *("5_prime_partial", "3_prime_partial", "missing_start_codon", "missing_stop_codon"),
+    *("five_prime_partial", "three_prime_partial", "is_fragment", "inframe_stop_codon"),
+    *("is_pseudo", "is_pseudogene"),
+)
+_TAGS = ("cds_start_NF", "cds_end_NF", "mRNA_start_NF", "mRNA_end_NF")
+_DENIED = ("false", "no", "none", "0", "00")
 COLUMNS = list(Row._fields)
-_TYPES = {
-    "start": np.int64,
-    "end": np.int64,
-    "score": np.float64,
-    "phase": np.int64,
-    "part": np.int64,
-}
+_TYPES = {"start": np.int64, "end": np.int64, "score": np.float64, "phase": np.int64, "part": np.int64}
+
+
+class SignalTrack(Protocol):
+    """Values of a signal over the genome.
+
+    Attributes
+    ----------
+    counts : mapping
+        Name in the file to how much is there: intervals of a bedGraph, 1 a contig of a bigWig.
+    """
+
+    @property
+    def counts(self) -> Mapping[str, int]: ...
+
+    def values(self, chrom: str, start: int, end: int) -> np.ndarray:
+        """float32 ``(end - start)`` of ``[start, end)``; NaN where the file says nothing.
+
+        Raises ``InputError`` for a stretch that is not on the genome.
+        """
+        ...
 
 
 @dataclass(frozen=True)
@@ -76,11 +117,6 @@ class Track:
     signal: SignalTrack | None = None
     notes: tuple[str, ...] = ()
 
-    @property
-    def stranded(self) -> bool:
-        """Whether any interval has a strand."""
-        return bool(self.intervals["strand"].isin(["+", "-"]).any())
-
 
 @dataclass(frozen=True)
 class Contigs:
@@ -98,13 +134,31 @@ class Contigs:
     lengths: Mapping[str, int]
     circular: frozenset[str]
     rename: Mapping[str, str] = field(default_factory=dict)
-    _known: dict[str, str | None] = field(default_factory=dict, repr=False, compare=False)
+
+    @cached_property
+    def _names(self) -> Names:
+        return Names(self.lengths, self.rename)
 
     def target(self, name: str) -> str | None:
         """The genome's name for a name in a file; None where it has none."""
-        if name not in self._known:
-            self._known[name] = target_of(name, self.lengths, self.rename)
-        return self._known[name]
+        return self._names.target(name)
+
+    def named(self, name: str) -> str:
+        """The genome's name for a name that somebody gave, matched as in files; else ``InputError``."""
+        target = name if name in self.lengths else self.target(name)
+        if target is None or target not in self.lengths:
+            raise InputError(f"no contig {name}; the genome has {listed(list(self.lengths), 8)}")
+        return target
+
+    def stretch(self, chrom: str, start: int, end: int) -> tuple[str, int, int]:
+        """``[start, end)`` with the genome's name of the contig; ``InputError`` where it is not on it."""
+        name = self.named(chrom)
+        if not 0 <= start < end <= self.lengths[name]:
+            raise InputError(
+                f"{chrom}:{start}-{end}: expected 0 <= start < end <= {self.lengths[name]}, the length of"
+                f" {name}"
+            )
+        return name, start, end
 
 
 def frame(rows: list[Row]) -> pd.DataFrame:
@@ -112,20 +166,54 @@ def frame(rows: list[Row]) -> pd.DataFrame:
     return pd.DataFrame(rows, columns=COLUMNS).astype({**_TYPES, "complete": bool})
 
 
+def typed_tracks(path: Path, rows: Mapping[str, list[Row]], notes: tuple[str, ...] = ()) -> list[Track]:
+    """One track a feature type; ``InputError`` for more types than an annotation has."""
+    if len(rows) > MOST_TYPES:
+        first = ", ".join(list(rows)[:3])
+        raise InputError(
+            f"{path}: {len(rows):,} feature types ({first}, ...); expected {MOST_TYPES} at most, such as gene"
+            " and CDS; are names of features where their types should be?"
+        )
+    return [Track(kind, frame(own), str(path), type=kind, notes=notes) for kind, own in rows.items()]
+
+
+def note_left_out(path: Path | str, counts: Mapping[tuple[str, str], int]) -> tuple[str, ...]:
+    """A note on features of a file that were left out, whole or in parts; none where there are none.
+
+    ``counts``: of each feature type and reason, as in ``("CDS", "on another sequence")``.
+    """
+    if not counts:
+        return ()
+    listed = "; ".join(f"{count:,} {kind} {why}" for (kind, why), count in counts.items())
+    return (f"{path}: left out: {listed}",)
+
+
+def is_broken(attributes: Mapping[str, str]) -> bool:
+    """Whether a feature's attributes say that an end of it is not known, or that it is a pseudogene.
+
+    A mark counts whatever its value, or without any (``partial=10`` of Prodigal, ``pseudo``), save one that
+    denies it. Lists of tags are those of GENCODE and Ensembl (``cds_start_NF``, not found).
+    """
+    lower = {key.lower(): value for key, value in attributes.items()}
+    marked = any(lower[m].strip().lower() not in _DENIED for m in _MARKS if m in lower)
+    tags = attributes.get("tag", "").split(",")
+    return marked or any(tag.strip() in _TAGS for tag in tags)
+
+
 def empty_intervals() -> pd.DataFrame:
     """No intervals, with the right columns."""
     return frame([])
 
 
-def check_span(
-    where: str, chrom: str, start: int, end: int, contigs: Contigs, first: int = 0
-) -> None:
+def check_span(where: str, chrom: str, start: int, end: int, contigs: Contigs, first: int = 0) -> None:
     """Refuse an interval (0-based half-open) that cannot be on its contig.
 
     ``first`` is the number that the file's format gives to the first base. A circular contig allows an end
     past its length, up to one turn. A contig that the genome does not have is no fault here: names are
     compared for the whole file. Raises ``InputError``.
     """
+    if end > LONGEST:
+        raise InputError(f"{where}: ends past {LONGEST:,}; expected a place on a contig")
     if start < 0:
         raise InputError(f"{where}: start is {start + first}; expected {first} or more")
     if end <= start:
@@ -185,9 +273,7 @@ def check_intervals(table: pd.DataFrame, source: str | Path = "intervals") -> pd
         raise InputError(f"{source}: no column {', '.join(missing)}; expected chrom, start, end")
     for column in ("start", "end"):
         if not pd.api.types.is_integer_dtype(table[column]):
-            raise InputError(
-                f"{source}: column {column} is {table[column].dtype}; expected whole numbers"
-            )
+            raise InputError(f"{source}: column {column} is {table[column].dtype}; expected whole numbers")
     wrong = (table["start"] < 0) | (table["end"] <= table["start"])
     if wrong.any():
         row = table[wrong].iloc[0]

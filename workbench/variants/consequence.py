@@ -8,12 +8,15 @@ from typing import NamedTuple
 
 import numpy as np
 import pandas as pd
+from Bio.Data import CodonTable
+from Bio.Seq import Seq
 
+from genomic_models.dna import reverse_complement
 from workbench.cohort.edits import Variant, apply_edits
 from workbench.errors import InputError
-from workbench.fasta import reverse_complement
-from workbench.windows import Sequences
+from workbench.genome.windows import Sequences
 
+# Classes, from what does least to what does most.
 SEVERITY = (
     "intergenic",
     "upstream",
@@ -27,9 +30,8 @@ SEVERITY = (
     "frameshift",
     "stop_gained",
 )
-"""Classes, from what does least to what does most."""
+# Bases before a coding sequence that count as upstream.
 UPSTREAM = 300
-"""Bases before a coding sequence that count as upstream."""
 
 
 class Consequence(NamedTuple):
@@ -60,14 +62,8 @@ class Annotation:
     """
 
     def __init__(
-        self,
-        genome: Sequences,
-        coding: pd.DataFrame | None,
-        genes: pd.DataFrame | None,
-        table: int = 11,
+        self, genome: Sequences, coding: pd.DataFrame | None, genes: pd.DataFrame | None, table: int = 11
     ) -> None:
-        from Bio.Data import CodonTable
-
         if table not in CodonTable.unambiguous_dna_by_id:
             known = ", ".join(map(str, sorted(CodonTable.unambiguous_dna_by_id)))
             raise InputError(f"codon table {table} is unknown; expected one of {known}")
@@ -110,16 +106,11 @@ class Annotation:
             rows.assign(key=key)
             .groupby(["chrom", "key"], sort=False)
             .agg(
-                start=("start", "min"),
-                end=("end", "max"),
-                strand=("strand", "first"),
-                name=("name", "first"),
+                start=("start", "min"), end=("end", "max"), strand=("strand", "first"), name=("name", "first")
             )
             .reset_index()
         )
-        return found.assign(
-            first=np.where(found["strand"] == "-", found["end"] - 1, found["start"])
-        )
+        return found.assign(first=np.where(found["strand"] == "-", found["end"] - 1, found["start"]))
 
     def _genes(self, chrom: str) -> pd.DataFrame:
         return self._extents[self._extents["chrom"] == chrom]
@@ -130,9 +121,7 @@ class Annotation:
         edit = variant.edit
         hi = max(edit.end, edit.start + 1)
         rows = self.coding
-        met = rows[
-            (rows["chrom"] == variant.chrom) & (rows["start"] < hi) & (rows["end"] > edit.start)
-        ]
+        met = rows[(rows["chrom"] == variant.chrom) & (rows["start"] < hi) & (rows["end"] > edit.start)]
         groups = []
         for group, row in zip(met["group"], met.index, strict=True):
             same = rows[(rows["group"] == group) & (rows["chrom"] == variant.chrom)]
@@ -168,8 +157,6 @@ class Annotation:
         return "".join(pieces)[max(0, phase) :]
 
     def _translate(self, letters: str) -> str:
-        from Bio.Seq import Seq
-
         return str(Seq(letters[: len(letters) // 3 * 3]).translate(table=self.table))
 
     def _in_coding(self, rows: pd.DataFrame, variant: Variant) -> Consequence | None:
@@ -193,9 +180,7 @@ class Annotation:
         if stop_new >= 0 and (stop_old < 0 or stop_new < stop_old + min(0, shift // 3)):
             return Consequence("stop_gained", gene, f"{old[stop_new]}{stop_new + 1}*")
         if stop_old == len(old) - 1 and stop_new < 0:
-            return Consequence(
-                "stop_lost", gene, f"*{stop_old + 1}{new[min(stop_old, len(new) - 1)]}"
-            )
+            return Consequence("stop_lost", gene, f"*{stop_old + 1}{new[min(stop_old, len(new) - 1)]}")
         if shift:
             place = at if at is not None else min(len(old), len(new)) - 1
             return Consequence(

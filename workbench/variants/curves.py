@@ -6,8 +6,6 @@ from collections.abc import Callable
 from typing import Any
 
 import numpy as np
-import vl_convert
-from markupsafe import Markup, escape
 
 from feature_mining.sae.model import SparseAutoencoder
 from workbench.cohort.readings import Reading
@@ -15,12 +13,6 @@ from workbench.variants.effects import SequenceReading
 
 _ALLELES = ("reference", "alternative")
 _COLOURS = {"domain": list(_ALLELES), "range": ["#5b7083", "#c2410c"]}
-
-
-def svg(spec: dict[str, Any], caption: str) -> Markup:
-    """A picture for a page, its caption read out by screen readers."""
-    drawn: str = vl_convert.vegalite_to_svg(spec)
-    return Markup(drawn.replace("<svg ", f'<svg role="img" aria-label="{escape(caption)}" ', 1))
 
 
 def lines(rows: list[dict[str, Any]], title: str, here: int) -> dict[str, Any]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterator, Sequence
 from typing import NamedTuple
 
@@ -11,10 +12,11 @@ import torch
 from feature_mining.sae.model import SparseAutoencoder
 from genomic_models import DNAModel
 from genomic_models.contract import ModelError
+from genomic_models.dna import UNKNOWN, base_codes, refuse_string
 from workbench.cohort.edits import Edit, Variant
-from workbench.cohort.readings import Reading, Window, common_prefix, make_reading
+from workbench.cohort.readings import Reading, Window, make_reading
+from workbench.genome.windows import Cell, Grid
 from workbench.variants.subject import Subject
-from workbench.windows import Cell, Grid
 
 STRANDS = ("+", "-")
 
@@ -22,7 +24,8 @@ STRANDS = ("+", "-")
 class SequenceReading(NamedTuple):
     """What a model says about one sequence.
 
-    nats : float32 (L), log-likelihood of each base after those before it, NaN at the first
+    nats : float32 (L), log-likelihood of each base after those before it, NaN at the first and where the
+        letter is not A, C, G or T
     activations : float32 (L, d) at the layer, or None
     """
 
@@ -35,7 +38,7 @@ class FeatureChange(NamedTuple):
 
     feature : int; strand : str
     position : 0-based reference base of its largest change; reference, alternative : values there
-    gained, lost : sums over bases of what rises and falls
+    gained, lost : sums of what rises and falls over the bases that both alleles have
     """
 
     feature: int
@@ -52,28 +55,66 @@ class FeatureChange(NamedTuple):
         return self.alternative - self.reference
 
 
+# What was read of the reference allele, and of the alternative one.
 Pair = tuple[tuple[Reading, SequenceReading], tuple[Reading, SequenceReading]]
-"""What was read of the reference allele, and of the alternative one."""
+
+
+class Change(NamedTuple):
+    """Log-likelihood of two alleles, nats, base against base.
+
+    Bases that both have are compared: all where the alleles are of one length, else those on either side of
+    what differs, since a longer sequence costs more whatever it says.
+
+    change : alternative less reference, summed over the bases that are compared
+    compared : how many these are
+    reference, alternative : of each allele's own bases, summed; 0 where it has none
+    """
+
+    change: float
+    compared: int
+    reference: float
+    alternative: float
+
+    @property
+    def score(self) -> float:
+        """Change a base that is compared."""
+        return self.change / self.compared if self.compared else math.nan
+
+
+def compare_alleles(reference: np.ndarray, alternative: np.ndarray, before: int, after: int) -> Change:
+    """Change of a value a base, float (L), between two alleles that share ``before`` and ``after`` bases."""
+    own = [side[before : side.size - after] for side in (reference, alternative)]
+    if reference.size == alternative.size:
+        difference = alternative - reference
+    else:
+        left = alternative[:before] - reference[:before]
+        right = alternative[alternative.size - after :] - reference[reference.size - after :]
+        difference = np.concatenate([left, right])
+    sums = [float(np.nansum(x, dtype=np.float64)) for x in (difference, *own)]
+    return Change(sums[0], int(np.isfinite(difference).sum()), *sums[1:])
 
 
 class Effect(NamedTuple):
     """What a variant does.
 
-    plus, minus : change of the log-likelihood of the window, nats, on each strand's reading
+    plus, minus : the log-likelihood on each strand's reading
     changes : features, the strongest change first, both strands together
     readings : (reference, alternative) for each strand: the sequence given and what came back
     """
 
     variant: Variant
-    plus: float
-    minus: float
+    plus: Change
+    minus: Change
     changes: list[FeatureChange]
     readings: dict[str, Pair]
 
     @property
-    def log_likelihood(self) -> float:
-        """Mean of both strands, nats: below 0, the model finds the variant less likely."""
-        return (self.plus + self.minus) / 2
+    def score(self) -> float:
+        """Change of the log-likelihood, nats a base that both alleles have, mean of both strands.
+
+        Below 0, the model finds the sequence less likely with the variant.
+        """
+        return (self.plus.score + self.minus.score) / 2
 
 
 def read_sequences(
@@ -81,8 +122,10 @@ def read_sequences(
 ) -> dict[str, SequenceReading]:
     """Likelihood and activations of unique sequences; those of one length run together.
 
-    Raises ``ModelError`` for a model that does not predict base after base.
+    Raises ``ModelError`` for a model that does not predict base after base, ``TypeError`` for one string in
+    place of a list of sequences.
     """
+    refuse_string(sequences)
     found: dict[str, SequenceReading] = {}
     taps = [layer] if layer else []
     for size in sorted({len(s) for s in sequences}):
@@ -100,32 +143,66 @@ def read_sequences(
             nats = logp.gather(-1, targets[..., None])[..., 0].cpu().numpy()
             for row, sequence in enumerate(group):
                 values = np.concatenate([[np.nan], nats[row, : size - 1]]).astype(np.float32)
+                values[base_codes(sequence) == UNKNOWN] = np.nan
                 tapped = forward.taps[layer][row, :size].float().cpu().numpy() if layer else None
                 found[sequence] = SequenceReading(values, tapped)
     return found
 
 
-def _window(subject: Subject, variant: Variant, strand: str) -> Window:
-    """A window with the variant in its middle; it stops at the ends of a linear contig."""
-    half = subject.window // 2
-    left, right = variant.start - half, variant.start + len(variant.reference) + half
+class _Place(NamedTuple):
+    """A variant in the middle of ``[left, right)``, which stops at the ends of a linear contig.
+
+    before, after : bases on either side of what the variant changes: what the longer allele leaves of the
+        window, and a quarter of the window at least
+    """
+
+    left: int
+    right: int
+    before: int
+    after: int
+
+
+def _place(subject: Subject, variant: Variant) -> _Place:
+    edit = variant.edit
+    half = max(subject.window - edit.longest, subject.window // 2) // 2
+    left, right = edit.start - half, edit.end + half
     if variant.chrom not in subject.genome.circular:
         left, right = max(0, left), min(subject.genome.lengths[variant.chrom], right)
-    return Window(Cell(variant.chrom, left, right, 0), strand, left, right)
+    return _Place(left, right, edit.start - left, right - edit.end)
 
 
-def _entries(
-    sae: SparseAutoencoder, reading: Reading, rows: np.ndarray, first: int
-) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
-    """Positions, features and values of the letters from ``first`` on that have a value."""
+class _Entries(NamedTuple):
+    """Where features are active.
+
+    keys : int64 (n), one a (position, feature); values : float32 (n)
+    shared : bool (n), whether both alleles have the base
+    """
+
+    keys: np.ndarray
+    values: np.ndarray
+    shared: np.ndarray
+
+
+def _entries(sae: SparseAutoencoder, reading: Reading, rows: np.ndarray, first: int, own: int) -> _Entries:
+    """Entries of the letters from ``first`` on that have a value; the first ``own`` are not shared."""
     csr = sae.encode_sparse(np.ascontiguousarray(rows[first:]))
     counts = np.diff(csr.indptr)
-    use = np.repeat(reading.callable[first:], counts)
-    return (
-        np.repeat(reading.positions[first:], counts)[use],
-        csr.indices[use].astype(np.int64),
-        csr.values[use],
+    shared = np.arange(counts.size) >= own
+    use, positions, both = (
+        np.repeat(values, counts) for values in (reading.callable[first:], reading.positions[first:], shared)
     )
+    keys = positions * sae.config.d_sae + csr.indices
+    return _Entries(keys[use], csr.values[use], both[use])
+
+
+def _peaks(sides: Sequence[tuple[np.ndarray, np.ndarray]]) -> tuple[np.ndarray, np.ndarray]:
+    """Keys of two sides, each once, and the largest value of each on each side: (n), (2, n)."""
+    unique, inverse = np.unique(np.concatenate([keys for keys, _ in sides]), return_inverse=True)
+    peak = np.zeros((2, unique.size), np.float32)
+    cut = sides[0][0].size
+    np.maximum.at(peak[0], inverse[:cut], sides[0][1])
+    np.maximum.at(peak[1], inverse[cut:], sides[1][1])
+    return unique, peak
 
 
 def feature_changes(
@@ -133,28 +210,30 @@ def feature_changes(
     strand: str,
     reference: tuple[Reading, SequenceReading],
     alternative: tuple[Reading, SequenceReading],
+    before: int,
+    after: int,
 ) -> list[FeatureChange]:
     """Features that differ between two alleles, base against base; inserted letters count for their anchor.
 
-    Before the first letter that differs a causal model reads the same; nothing is compared there.
+    ``before`` and ``after``: letters that the readings share at their two ends. Over those before, a causal
+    model reads the same; nothing is compared there.
     """
-    first = common_prefix(reference[0].sequence, alternative[0].sequence)
+    unlike = len(reference[0].sequence) != len(alternative[0].sequence)
     sides = []
     for reading, values in (reference, alternative):
         assert values.activations is not None
-        sides.append(_entries(sae, reading, values.activations, min(first, len(reading.sequence))))
+        own = len(reading.sequence) - before - after if unlike else 0
+        sides.append(_entries(sae, reading, values.activations, before, own))
     width = sae.config.d_sae
-    keys = [p * width + f for p, f, _ in sides]
-    unique, inverse = np.unique(np.concatenate(keys), return_inverse=True)
-    peak = np.zeros((2, unique.size), np.float32)
-    np.maximum.at(peak[0], inverse[: keys[0].size], sides[0][2])
-    np.maximum.at(peak[1], inverse[keys[0].size :], sides[1][2])
+    unique, peak = _peaks([(side.keys, side.values) for side in sides])
     feature, position = unique % width, unique // width
     change = peak[1] - peak[0]
     order = np.lexsort((-np.abs(change), feature))
     starts = np.flatnonzero(np.diff(feature[order], prepend=-1))
-    gained = np.bincount(feature, np.maximum(change, 0), minlength=width)
-    lost = np.bincount(feature, np.maximum(-change, 0), minlength=width)
+    shared, both = _peaks([(side.keys[side.shared], side.values[side.shared]) for side in sides])
+    rise = both[1] - both[0]
+    gained = np.bincount(shared % width, np.maximum(rise, 0), minlength=width)
+    lost = np.bincount(shared % width, np.maximum(-rise, 0), minlength=width)
     return [
         FeatureChange(
             int(feature[i]),
@@ -178,31 +257,34 @@ def measure(subject: Subject, variants: Sequence[Variant]) -> Iterator[Effect]:
     grid = Grid(subject.window, subject.warmup)
     for start in range(0, len(variants), subject.batch):
         group = variants[start : start + subject.batch]
+        places = [_place(subject, variant) for variant in group]
         readings: dict[tuple[int, str, int], Reading] = {}
-        for i, variant in enumerate(group):
+        for i, (variant, place) in enumerate(zip(group, places, strict=True)):
+            cell = Cell(variant.chrom, place.left, place.right, 0)
             for strand in STRANDS:
-                window = _window(subject, variant, strand)
+                window = Window(cell, strand, place.left, place.right)
                 for allele, edits in enumerate(((), (variant.edit,))):
                     own: Sequence[Edit] = edits
                     readings[i, strand, allele] = make_reading(subject.genome, grid, window, own)
         sequences = list({r.sequence for r in readings.values()})
         found = read_sequences(subject.model, subject.layer, sequences, subject.batch)
-        for i, variant in enumerate(group):
+        for i, (variant, place) in enumerate(zip(group, places, strict=True)):
             pairs: dict[str, Pair] = {}
             for strand in STRANDS:
                 a, b = (readings[i, strand, allele] for allele in (0, 1))
                 pairs[strand] = (a, found[a.sequence]), (b, found[b.sequence])
-            yield _effect(subject, variant, pairs)
+            yield _effect(subject, variant, place, pairs)
 
 
-def _effect(subject: Subject, variant: Variant, pairs: dict[str, Pair]) -> Effect:
-    totals = {
-        strand: float(np.nansum(b.nats, dtype=np.float64) - np.nansum(a.nats, dtype=np.float64))
-        for strand, ((_, a), (_, b)) in pairs.items()
+def _effect(subject: Subject, variant: Variant, place: _Place, pairs: dict[str, Pair]) -> Effect:
+    ends = {"+": (place.before, place.after), "-": (place.after, place.before)}
+    compared = {
+        strand: compare_alleles(pairs[strand][0][1].nats, pairs[strand][1][1].nats, *ends[strand])
+        for strand in STRANDS
     }
     changes: list[FeatureChange] = []
     if subject.sae is not None:
         for strand, (reference, alternative) in pairs.items():
-            changes += feature_changes(subject.sae, strand, reference, alternative)
+            changes += feature_changes(subject.sae, strand, reference, alternative, *ends[strand])
     changes.sort(key=lambda c: (-abs(c.change), c.feature, c.strand))
-    return Effect(variant, totals["+"], totals["-"], changes, pairs)
+    return Effect(variant, compared["+"], compared["-"], changes, pairs)

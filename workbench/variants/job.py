@@ -14,7 +14,8 @@ from workbench.errors import InputError
 from workbench.progress import Progress
 from workbench.variants.consequence import Annotation
 from workbench.variants.effects import measure
-from workbench.variants.page import write_page
+from workbench.variants.null import Null
+from workbench.variants.page import write_variant
 from workbench.variants.sites import check_variants
 from workbench.variants.subject import Subject, intervals
 from workbench.variants.tables import feature_rows, ranked, variant_row
@@ -38,6 +39,7 @@ def explain(
     codon_table: int = 11,
     html: Path | None = None,
     seed: int = 0,
+    null: int = 19,
 ) -> Explained:
     """Judge variants.
 
@@ -51,31 +53,37 @@ def explain(
         NCBI number.
     html : Path, optional
         Page of the one variant.
+    seed : int
+        Of the random indels and of the bootstrap.
+    null : int
+        Random indels that each insertion and deletion is set against; 0 for none.
 
     Raises
     ------
     InputError
-        A variant that the genome does not have, a page asked for several variants, an unknown codon table.
+        A variant that the genome does not have or that is longer than half the window, a page asked for
+        several variants, an unknown codon table.
     """
     if html is not None and len(variants) != 1:
         raise InputError(f"--html: draws one variant, found {len(variants)}; name one")
-    check_variants(variants, subject.genome)
+    check_variants(variants, subject.genome, subject.window)
     coding, genes = intervals(subject, "CDS"), intervals(subject, "gene")
     annotation = Annotation(subject.genome, coding, genes, codon_table)
     rows: list[dict[str, object]] = []
     features: list[dict[str, object]] = []
+    random = Null(subject, null, seed)
     progress.begin("reading both alleles", len(variants), "variants")
     for effect in measure(subject, variants):
-        rows.append(variant_row(subject, annotation, effect))
+        rows.append(variant_row(subject, annotation, effect, random.scores(effect.variant)))
         features += feature_rows(subject, effect, most)
         if html is not None:
-            write_page(subject, annotation, effect, html)
+            write_variant(subject, effect, rows[-1], html)
         progress.advance(1)
     progress.end()
     truth = None
     if label is not None:
         measured = pd.DataFrame(rows)
-        scores = {"log-likelihood lost": -measured["log_likelihood"].to_numpy()}
+        scores = {"log-likelihood lost": -measured["score"].to_numpy()}
         if subject.sae is not None:
             scores["features changed"] = measured["feature_change"].to_numpy()
         scores |= baselines(subject.genome, annotation, list(variants))

@@ -6,39 +6,32 @@ from functools import partial
 from pathlib import Path
 from typing import Any
 
-from jinja2 import Environment, FileSystemLoader, StrictUndefined
-from markupsafe import Markup
-
-from workbench.atomic import write_atomic
-from workbench.manifest import shown_model
-from workbench.report import formats
-from workbench.variants.consequence import Annotation
-from workbench.variants.curves import activation, curve, lines, svg
+from genomic_models.files import remove_leftovers
+from workbench.files.pages import Figure, figure, templates, write_page
+from workbench.study.manifest import shown_model
+from workbench.variants.curves import activation, curve, lines
 from workbench.variants.effects import Effect
+from workbench.variants.null import NEAR as NEARBY
 from workbench.variants.subject import Subject
-from workbench.variants.tables import feature_rows, variant_row
+from workbench.variants.tables import feature_rows
 
 HERE = Path(__file__).parent
-STYLE = HERE.parent / "report" / "report.css"
+# Bases shown on each side of the variant.
 NEAR = 60
-"""Bases shown on each side of the variant."""
+# Features in the table; the first ones are drawn.
 SHOWN = 12
-"""Features in the table; the first ones are drawn."""
 DRAWN = 4
 
 
-def _pictures(subject: Subject, effect: Effect) -> list[dict[str, Any]]:
+def _pictures(subject: Subject, effect: Effect) -> list[Figure]:
     """Captioned pictures: likelihood on both strands, then the features that change most."""
     variant = effect.variant
     start, end = variant.start - NEAR, variant.start + len(variant.reference) + NEAR
     pictures = []
     for strand, name in (("+", "plus"), ("-", "minus")):
         rows = curve(effect.readings[strand], lambda r, f: f.nats, start, end, False)
-        caption = (
-            f"Log-likelihood of each base, {name} strand's reading (nats; higher is more expected)"
-        )
-        spec = lines(rows, "nats", variant.start)
-        pictures.append({"svg": svg(spec, caption), "caption": caption})
+        caption = f"Log-likelihood of each base, {name} strand's reading (nats; higher is more expected)"
+        pictures.append(figure(lines(rows, "nats", variant.start), name, caption))
     for change in effect.changes[:DRAWN]:
         values = partial(activation, subject.sae, change.feature)
         lo, hi = min(start, change.position - 20), max(end, change.position + 20)
@@ -47,26 +40,25 @@ def _pictures(subject: Subject, effect: Effect) -> list[dict[str, Any]]:
         strand = "plus" if change.strand == "+" else "minus"
         caption = f"Feature {change.feature} ({label}), {strand} strand's reading"
         spec = lines(rows, "activation", variant.start)
-        pictures.append({"svg": svg(spec, caption), "caption": caption})
+        pictures.append(figure(spec, f"feature{len(pictures)}", caption))
     return pictures
 
 
-def write_page(subject: Subject, annotation: Annotation, effect: Effect, path: Path) -> None:
-    """Write the page of one variant, atomically; nothing is fetched when it is opened."""
-    environment = Environment(
-        loader=FileSystemLoader(HERE), autoescape=True, undefined=StrictUndefined,
-        trim_blocks=True, lstrip_blocks=True,
-    )  # fmt: skip
-    environment.filters["signed"] = formats.signed
-    environment.filters["strength"] = formats.strength
-    text = environment.get_template("page.html.j2").render(
-        subject=subject,
-        model_name=shown_model(subject.model.name),
-        effect=effect,
-        row=variant_row(subject, annotation, effect),
-        changes=feature_rows(subject, effect, SHOWN),
-        pictures=_pictures(subject, effect),
-        style=Markup(STYLE.read_text()),
+def write_variant(subject: Subject, effect: Effect, row: dict[str, Any], path: Path) -> None:
+    """Write the page of a variant from its `variant_row`, atomically; opening it fetches nothing."""
+    text = (
+        templates(HERE)
+        .get_template("page.html.j2")
+        .render(
+            subject=subject,
+            model_name=shown_model(subject.model.name),
+            effect=effect,
+            row=row,
+            edit=effect.variant.edit,
+            near=NEARBY,
+            changes=feature_rows(subject, effect, SHOWN),
+            pictures=_pictures(subject, effect),
+        )
     )
-    with write_atomic(path) as temporary:
-        temporary.write_text(text, encoding="utf-8")
+    remove_leftovers(path.parent, path.name)
+    write_page(path, text)

@@ -7,15 +7,17 @@ from pathlib import Path
 
 import numpy as np
 
-from workbench.cohort.cohort import MISSING, repeated
+from genomic_models.dna import BASES
 from workbench.cohort.edits import Variant, parse_variant
+from workbench.cohort.samples import MISSING
+from workbench.cohort.variant_lines import VariantLines
 from workbench.cohort.vcf import symbolic
 from workbench.errors import InputError
-from workbench.text import read_lines, suffix_of
-from workbench.windows import Sequences
+from workbench.files.tables import read_table
+from workbench.genome.windows import Sequences
+from workbench.wording import repeated
 
-_LETTERS = frozenset("ACGT")
-_FIXED = 8
+_LETTERS = frozenset(BASES)
 
 
 def read_sites(path: Path) -> list[Variant]:
@@ -23,48 +25,23 @@ def read_sites(path: Path) -> list[Variant]:
 
     Raises ``InputError`` for a file that is not one, a malformed header or alleles that are no sequence.
     """
-    from cyvcf2 import VCF
-
-    if not path.exists():
-        raise InputError(f"{path}: no such file")
-    if suffix_of(path) != ".bcf":
-        _check_text(path)
-    try:
-        file = VCF(str(path))
-        rows = [(r.CHROM, r.start, r.REF.upper(), [a.upper() for a in r.ALT]) for r in file]
-    except (OSError, ValueError) as error:
-        raise InputError(f"{path}: cannot be read as VCF or BCF ({error})") from None
     found: dict[str, Variant] = {}
-    for chrom, start, reference, alternatives in rows:
-        for alternative in alternatives:
-            if alternative == "*" or symbolic(alternative):
+    for line in VariantLines(path).records():
+        reference, alternatives = (text.upper() for text in line.columns[3:5])
+        for alternative in alternatives.split(","):
+            if alternative in ("*", ".") or symbolic(alternative):
                 continue
             if set(reference) - _LETTERS or set(alternative) - _LETTERS:
                 raise InputError(
-                    f"{path}: {chrom}:{start + 1}: alleles {reference[:20]}, {alternative[:20]}; expected"
-                    " letters A, C, G, T; a deletion is written with the base before it"
+                    f"{path}: {line.chrom}:{line.start + 1}: alleles {reference[:20]},"
+                    f" {alternative[:20]}; expected letters A, C, G, T; a deletion is written with the base"
+                    " before it"
                 )
-            variant = Variant(chrom, start, reference, alternative)
+            variant = Variant(line.chrom, line.start, reference, alternative)
             found.setdefault(variant.name, variant)
     if not found:
         raise InputError(f"{path}: no variant with its sequence written out")
     return list(found.values())
-
-
-def _check_text(path: Path) -> None:
-    for number, line in read_lines(path):
-        if number == 1 and not line.startswith("##fileformat=VCF"):
-            raise InputError(
-                f"{path}: line 1: found {line[:40]!r}; expected ##fileformat=VCF, the first line of a VCF"
-            )
-        if not line.startswith("##"):
-            if line.startswith("#CHROM") and len(line.split("\t")) >= _FIXED:
-                return
-            raise InputError(
-                f"{path}: line {number:,}: malformed header {line[:60]!r}; expected #CHROM POS ID REF ALT"
-                " QUAL FILTER INFO, with tabs between"
-            )
-    raise InputError(f"{path}: no #CHROM line; expected a VCF")
 
 
 def read_truth(path: Path) -> tuple[list[Variant], np.ndarray]:
@@ -73,33 +50,26 @@ def read_truth(path: Path) -> tuple[list[Variant], np.ndarray]:
     Rows whose label is missing are left out. Raises ``InputError`` for absent columns, a variant that is
     there twice, a label that is not 0 or 1, or one class alone.
     """
-    cut = "," if suffix_of(path) == ".csv" else "\t"
-    lines = [(n, line.split(cut)) for n, line in read_lines(path) if line.strip()]
-    header = lines[0][1] if lines else []
-    if "variant" not in header or "label" not in header:
-        raise InputError(f"{path}: columns {', '.join(header)}; expected variant and label")
-    v, y = header.index("variant"), header.index("label")
-    variants, labels = [], []
-    for number, fields in lines[1:]:
-        if len(fields) != len(header):
-            raise InputError(
-                f"{path}: line {number:,}: {len(fields)} columns, expected {len(header)}"
-            )
-        if fields[y].strip() in MISSING:
-            continue
-        if fields[y].strip() not in ("0", "1"):
-            raise InputError(f"{path}: line {number:,}: label {fields[y]!r}; expected 0 or 1")
-        variants.append(parse_variant(fields[v].strip()))
-        labels.append(fields[y].strip() == "1")
+    table = read_table(path)
+    if "variant" not in table.columns or "label" not in table.columns:
+        raise InputError(f"{path}: columns {', '.join(table.columns)}; expected variant and label")
+    table = table[~table["label"].isin(MISSING)]
+    strange = table[~table["label"].isin(["0", "1"])]
+    if len(strange):
+        raise InputError(
+            f"{path}: line {strange.index[0]:,}: label {strange['label'].iloc[0]!r}; expected 0 or 1"
+        )
+    variants = [parse_variant(name) for name in table["variant"]]
+    labels = table["label"] == "1"
     if twice := repeated([x.name for x in variants]):
         raise InputError(f"{path}: {twice[0]} is there twice; keep one line of each variant")
-    if len(set(labels)) < 2:
+    if labels.nunique() < 2:
         raise InputError(f"{path}: all labels are the same; expected both 0 and 1")
-    return variants, np.array(labels)
+    return variants, labels.to_numpy()
 
 
-def check_variants(variants: Sequence[Variant], genome: Sequences) -> None:
-    """Refuse variants that are not on the genome, or whose REF it does not have there."""
+def check_variants(variants: Sequence[Variant], genome: Sequences, window: int) -> None:
+    """Refuse variants that are not on the genome, whose REF it does not have there, or too long."""
     for variant in variants:
         length = genome.lengths.get(variant.chrom)
         if length is None:
@@ -115,6 +85,11 @@ def check_variants(variants: Sequence[Variant], genome: Sequences) -> None:
             raise InputError(
                 f"{variant.name}: REF is {variant.reference[:20]}, the genome has {found[:20]} there; is the"
                 " variant of another assembly?"
+            )
+        if variant.edit.longest > window // 2:
+            raise InputError(
+                f"{variant.name[:60]}: changes {variant.edit.longest:,} bases; expected at most half the"
+                f" window of {window:,}"
             )
         if variant.reference == variant.alternative:
             raise InputError(f"{variant.name}: REF and ALT are the same; expected a change")

@@ -9,17 +9,17 @@ from typing import TYPE_CHECKING
 
 import pandas as pd
 
+from genomic_models import load
 from workbench.errors import InputError
-from workbench.study import CONFIG, Study
+from workbench.genome.reference import Genome
+from workbench.study.study import CONFIG, Study
+from workbench.tracks import read_tracks
 
 if TYPE_CHECKING:
     from feature_mining.sae.model import SparseAutoencoder
     from genomic_models import DNAModel
-    from workbench.genome import Genome
+    from workbench.genome.reference import Genome
     from workbench.tracks import Track
-
-WORST_Q, LEAST_AUROC = 0.05, 0.6
-"""What a feature's best track must reach to be its label here."""
 
 
 @dataclass(frozen=True)
@@ -55,17 +55,11 @@ class Subject:
 
 
 def _labels(study: Study) -> dict[int, str]:
-    """Best track of each feature that fits one: q at most `WORST_Q` and AUROC at least `LEAST_AUROC`."""
+    """Labels of the study's features; none before its catalog is there."""
     try:
-        catalog = study.table("catalog")
+        return {feature: label.text for feature, label in study.feature_labels().items()}
     except InputError:
         return {}
-    fits = (catalog["best_q"] <= WORST_Q) & (catalog["best_auroc"] >= LEAST_AUROC)
-    known = catalog[fits & catalog["best_track"].fillna("").astype(bool)]
-    return {
-        int(r.feature): f"{r.best_track} ({r.best_mode} strand, AUROC {r.best_auroc:.2f})"
-        for r in known.itertuples()
-    }
 
 
 def of_study(folder: Path) -> Subject:
@@ -95,10 +89,6 @@ def of_model(
     name: str, genome: Path | None, tracks: Sequence[Path], window: int, device: str, dtype: str
 ) -> Subject:
     """A model by name, with a genome; no features."""
-    from genomic_models import load
-    from workbench.genome import Genome
-    from workbench.tracks import read_tracks
-
     if genome is None:
         raise InputError(
             f"{name}: not a study folder; for a model give the sequence as well, with --genome FASTA"
@@ -128,6 +118,6 @@ def open_subject(
 def intervals(subject: Subject, kind: str) -> pd.DataFrame | None:
     """Intervals of the first track of a type (``CDS``, ``gene``), or None."""
     for track in subject.tracks:
-        if track.kind == "interval" and kind in (track.type, track.name):
+        if len(track.intervals) and kind in (track.type, track.name):
             return track.intervals
     return None

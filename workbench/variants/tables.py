@@ -2,15 +2,20 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Iterable, Sequence
 from pathlib import Path
 
+import numpy as np
 import pandas as pd
 
-from workbench.atomic import write_atomic
+from genomic_models.files import remove_leftovers
+from workbench.cohort.edits import Edit
 from workbench.errors import InputError
+from workbench.files.atomic import write_atomic
 from workbench.variants.consequence import Annotation
 from workbench.variants.effects import Effect, FeatureChange
+from workbench.variants.null import tail
 from workbench.variants.subject import Subject
 
 WRITERS: dict[str, Callable[[pd.DataFrame, Path], object]] = {
@@ -29,18 +34,43 @@ def state_of(change: FeatureChange) -> str:
     return "stronger" if change.change > 0 else "weaker"
 
 
-def variant_row(subject: Subject, annotation: Annotation, effect: Effect) -> dict[str, object]:
-    """One variant: ``position`` is 0-based, the first base that REF covers."""
-    variant, changes = effect.variant, effect.changes
+def kind_of(edit: Edit) -> str:
+    """``SNV``, ``MNV``, ``deletion``, ``insertion``, or ``delins``: both, of different lengths."""
+    gone, new = edit.end - edit.start, len(edit.letters)
+    if gone == new:
+        return "SNV" if gone == 1 else "MNV"
+    return "delins" if gone and new else "deletion" if gone else "insertion"
+
+
+def length_class(size: int) -> str:
+    """Class of a length in bases, doubling: 1, 2, 3-4, 5-8, 9-16, ..."""
+    high = 1 << (size - 1).bit_length()
+    return f"{high // 2 + 1}-{high}" if high > 2 else str(high)
+
+
+def variant_row(
+    subject: Subject, annotation: Annotation, effect: Effect, null: np.ndarray
+) -> dict[str, object]:
+    """One variant: ``position`` is 0-based, the first base that REF covers; ``null`` from `Null.scores`."""
+    variant, changes, edit = effect.variant, effect.changes, effect.variant.edit
     row: dict[str, object] = {
         "variant": variant.name,
         "chrom": variant.chrom,
         "position": variant.start,
         "reference": variant.reference,
         "alternative": variant.alternative,
-        "log_likelihood": effect.log_likelihood,
-        "log_likelihood_plus": effect.plus,
-        "log_likelihood_minus": effect.minus,
+        "type": kind_of(edit),
+        "length": length_class(edit.longest),
+        "score": effect.score,
+        "score_plus": effect.plus.score,
+        "score_minus": effect.minus.score,
+        "compared": effect.plus.compared,
+        "own_reference": (effect.plus.reference + effect.minus.reference) / 2,
+        "own_alternative": (effect.plus.alternative + effect.minus.alternative) / 2,
+        "null_n": null.size,
+        "null_mean": float(null.mean()) if null.size else math.nan,
+        "null_sd": float(null.std(ddof=1)) if null.size > 1 else math.nan,
+        "null_p": tail(effect.score, null),
     }
     if annotation.known:
         found = annotation.consequence(variant)
@@ -84,12 +114,10 @@ def feature_rows(subject: Subject, effect: Effect, most: int) -> list[dict[str, 
 
 
 def ranked(rows: Iterable[dict[str, object]]) -> pd.DataFrame:
-    """Variants, the least likely first, with their ``rank``."""
-    table = pd.DataFrame(list(rows)).sort_values(
-        ["log_likelihood", "variant"], ignore_index=True, kind="stable"
-    )
-    table.insert(0, "rank", range(1, len(table) + 1))
-    return table
+    """Variants with their ``rank`` among those of their type and length class, the least likely first."""
+    table = pd.DataFrame(list(rows)).sort_values(["score", "variant"], kind="stable")
+    table.insert(0, "rank", table.groupby(["type", "length"]).cumcount() + 1)
+    return table.sort_values(["rank", "type", "length"], ignore_index=True, kind="stable")
 
 
 def check_format(path: Path) -> None:
@@ -106,6 +134,7 @@ def beside(path: Path, what: str) -> Path:
 def write_table(table: pd.DataFrame, path: Path) -> None:
     """Write a table by its suffix, atomically."""
     check_format(path)
+    remove_leftovers(path.parent, path.name)
     with write_atomic(path) as temporary:
         WRITERS[path.suffix](table, temporary)
 
@@ -115,7 +144,10 @@ def summary_columns(table: pd.DataFrame) -> Sequence[str]:
     wanted = (
         "rank",
         "variant",
-        "log_likelihood",
+        "type",
+        "length",
+        "score",
+        "null_p",
         "consequence",
         "gene",
         "protein",

@@ -7,15 +7,16 @@ from collections.abc import Mapping
 import numpy as np
 import pandas as pd
 
+from genomic_models.dna import reverse_complement
 from genomic_models.markov import MarkovModel
 from workbench.cohort.edits import Variant, apply_edits
-from workbench.fasta import reverse_complement
+from workbench.genome.windows import Sequences
 from workbench.variants.consequence import Annotation
-from workbench.windows import Sequences
+from workbench.variants.effects import compare_alleles
 
 REPLICATES = 1000
+# Order of the Markov baseline.
 ORDER = 8
-"""Order of the Markov baseline."""
 _AROUND = 64
 
 
@@ -79,28 +80,26 @@ def compare(
 def markov_change(genome: Sequences, variants: list[Variant], order: int = ORDER) -> np.ndarray:
     """Change of the log-likelihood, nats, mean of both strands, under a Markov model of the genome itself.
 
-    float64 (n). The model counts both alleles' neighbourhood of the reference: it has seen the reference.
+    float64 (n), over the bases that `compare_alleles` compares. The model counts both alleles' neighbourhood
+    of the reference: it has seen the reference.
     """
     whole = (genome.fetch(c, 0, n) for c, n in genome.lengths.items())
     model = MarkovModel.fit(whole, order)
     out = np.zeros(len(variants))
     for i, variant in enumerate(variants):
         size = genome.lengths[variant.chrom]
-        lo = max(0, variant.start - _AROUND)
-        hi = min(size, variant.start + len(variant.reference) + _AROUND)
+        edit = variant.edit
+        lo, hi = max(0, edit.start - _AROUND), min(size, edit.end + _AROUND)
         reference = genome.fetch(variant.chrom, lo, hi)
-        changed = apply_edits(reference, lo, [variant.edit]).letters
-        for turn in (str, reverse_complement):
-            after, before = (
-                np.nansum(model.log2_likelihood(turn(s))) for s in (changed, reference)
-            )
-            out[i] += (after - before) * np.log(2) / 2
+        changed = apply_edits(reference, lo, [edit]).letters
+        ends = (edit.start - lo, hi - edit.end)
+        for turn, (before, after) in ((str, ends), (reverse_complement, ends[::-1])):
+            a, b = (model.log2_likelihood(turn(s)) for s in (reference, changed))
+            out[i] += compare_alleles(a, b, before, after).change * np.log(2) / 2
     return out
 
 
-def baselines(
-    genome: Sequences, annotation: Annotation, variants: list[Variant]
-) -> dict[str, np.ndarray]:
+def baselines(genome: Sequences, annotation: Annotation, variants: list[Variant]) -> dict[str, np.ndarray]:
     """Scores that need no network, larger for more damage; those that need annotation only where it is."""
     found = {f"Markov model, order {ORDER}": -markov_change(genome, variants)}
     if annotation.known:

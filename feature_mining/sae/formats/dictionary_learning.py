@@ -18,6 +18,7 @@ from feature_mining.sae.formats.imported import (
     pickled_tensors,
     take,
     write_json,
+    write_pickled,
 )
 from feature_mining.sae.formats.saelens import four, gated
 from feature_mining.sae.model import SparseAutoencoder
@@ -40,8 +41,7 @@ def read(folder: Path) -> Imported:
     kind = str(trainer.get("dict_class")) if isinstance(trainer, dict) else ""
     if not isinstance(trainer, dict) or kind not in READERS:
         raise ValueError(
-            f"{path}: dict_class {kind!r} cannot be represented; readable are"
-            f" {', '.join(sorted(READERS))}"
+            f"{path}: dict_class {kind!r} cannot be represented; readable are {', '.join(sorted(READERS))}"
         )
     parts = READERS[kind](weights, pickled_tensors(weights))
     model, layer = trainer.get("lm_name") or "", trainer.get("submodule_name") or ""
@@ -78,7 +78,7 @@ def write(sae: SparseAutoencoder, folder: Path) -> None:
         "lm_name": sae.config.model,
         "submodule_name": sae.config.layer,
     }
-    torch.save({n: t.cpu().contiguous() for n, t in tensors.items()}, folder / WEIGHTS)
+    write_pickled(folder / WEIGHTS, tensors)
     write_json(folder / CONFIG, {"trainer": trainer, "buffer": {}})
 
 
@@ -128,14 +128,7 @@ def _jumprelu(path: Path, tensors: dict[str, Tensor]) -> Parts:
 
 def _gated(path: Path, tensors: dict[str, Tensor]) -> Parts:
     W_enc, b_gate, b_mag, r_mag, W_dec, b_dec = take(
-        path,
-        tensors,
-        "encoder.weight",
-        "gate_bias",
-        "mag_bias",
-        "r_mag",
-        "decoder.weight",
-        "decoder_bias",
+        path, tensors, "encoder.weight", "gate_bias", "mag_bias", "r_mag", "decoder.weight", "decoder_bias"
     )
     return gated(W_enc.T, b_gate, b_mag, r_mag, W_dec.T, b_dec, True)
 

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import pickle
 from argparse import Namespace
 from collections.abc import Mapping
 from dataclasses import replace
@@ -17,9 +16,11 @@ from torch import Tensor
 
 from feature_mining.sae.config import SAEConfig
 from feature_mining.sae.model import SparseAutoencoder, fold
+from genomic_models.checkpoints.stored import check_tensor, read_archive
+from genomic_models.files import read_json, write_whole
 
+# Norms that differ by less are the same, to the precision of float32.
 _SAME_NORM = 1e-6
-"""Norms that differ by less are the same, to the precision of float32."""
 
 
 class Imported(NamedTuple):
@@ -78,12 +79,7 @@ class Parts(NamedTuple):
 
 
 def assemble(
-    path: Path,
-    architecture: str,
-    parts: Parts,
-    origin: str,
-    model: str = "",
-    layer: str = "",
+    path: Path, architecture: str, parts: Parts, origin: str, model: str = "", layer: str = ""
 ) -> Imported:
     """Our inference form of ``parts``: norms and scale folded in, shapes and values checked.
 
@@ -110,9 +106,7 @@ def assemble(
             )
     threshold = torch.zeros(d_sae) if parts.threshold is None else parts.threshold
     if threshold.ndim and tuple(threshold.shape) != (d_sae,):
-        raise ValueError(
-            f"{path}: threshold has shape {tuple(threshold.shape)}; expected ({d_sae},)"
-        )
+        raise ValueError(f"{path}: threshold has shape {tuple(threshold.shape)}; expected ({d_sae},)")
     threshold = threshold.double().clamp_min(0).expand(d_sae)
     choice = None
     norms = W_dec.norm(dim=1)
@@ -155,9 +149,7 @@ def own_rows(
     ours. Raises ``ValueError`` for a transcoder or normalised activations that the library lacks.
     """
     if (sae.config.d_out or sae.W_skip is not None) and not transcoders:
-        raise ValueError(
-            f"{library} has no transcoders and no skips: export this one as saelens or sparsify"
-        )
+        raise ValueError(f"{library} has no transcoders and no skips: export this one as saelens or sparsify")
     if sae.config.row_norm and not row_norms:
         raise ValueError(
             f"{library} does not normalise each activation by itself; this one does"
@@ -197,18 +189,13 @@ def pickled(path: Path) -> object:
         raise ValueError(f"{path}: no such file")
     try:
         # A Namespace holds names and values; checkpoints keep their settings in one.
-        with torch.serialization.safe_globals([Namespace]):
-            stored: object = torch.load(path, map_location="cpu", weights_only=True)
-    except (pickle.UnpicklingError, RuntimeError, EOFError, ValueError, KeyError) as error:
-        first = (str(error).splitlines() or [type(error).__name__])[0][:120]
-        raise ValueError(
-            f"{path}: not a file of tensors alone, so it was not read ({first})"
-        ) from None
-    return stored
+        return read_archive(path, [Namespace])
+    except ValueError as error:
+        raise ValueError(f"{path}: not a file of tensors alone, so it was not read ({error})") from None
 
 
 def pickled_tensors(path: Path) -> dict[str, Tensor]:
-    """Tensors of a ``.pt`` file by name; raises ``ValueError`` where it holds none."""
+    """Tensors of a ``.pt`` file by name; raises ``ValueError`` where it holds none, or one not whole."""
     stored = pickled(path)
     if isinstance(stored, dict) and isinstance(stored.get("state_dict"), dict):
         stored = stored["state_dict"]
@@ -217,6 +204,11 @@ def pickled_tensors(path: Path) -> dict[str, Tensor]:
     tensors = {str(n): t for n, t in stored.items() if isinstance(t, Tensor)}
     if not tensors:
         raise ValueError(f"{path}: holds no tensors")
+    for name, tensor in tensors.items():
+        try:
+            check_tensor(name, tensor)
+        except ValueError as error:
+            raise ValueError(f"{path}: {error}") from None
     return tensors
 
 
@@ -232,10 +224,7 @@ def take(path: Path, tensors: Mapping[str, Tensor], *names: str) -> list[Tensor]
 
 def json_of(path: Path) -> dict[str, Any]:
     """A JSON object; raises ``ValueError`` for anything else."""
-    try:
-        values = json.loads(path.read_text())
-    except (ValueError, OSError) as error:
-        raise ValueError(f"{path}: not JSON ({error})") from None
+    values = read_json(path)
     if not isinstance(values, dict):
         raise ValueError(f"{path}: holds a {type(values).__name__}; expected an object")
     return values
@@ -251,4 +240,13 @@ def positive(path: Path, values: Mapping[str, Any], name: str) -> int:
 
 def write_json(path: Path, values: Mapping[str, Any]) -> None:
     """Write an object as JSON."""
-    path.write_text(json.dumps(values, indent=1) + "\n")
+    with write_whole(path) as temporary:
+        temporary.write_text(json.dumps(values, indent=1) + "\n")
+
+
+def write_pickled(path: Path, tensors: Mapping[str, Tensor]) -> None:
+    """Write tensors as ``torch.save`` does."""
+    whole = {name: tensor.cpu().contiguous() for name, tensor in tensors.items()}
+    # Given a name, PyTorch would keep the temporary one inside the file.
+    with write_whole(path) as temporary, temporary.open("wb") as handle:
+        torch.save(whole, handle)

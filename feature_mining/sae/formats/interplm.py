@@ -14,12 +14,23 @@ import yaml
 from torch import Tensor
 
 from feature_mining.sae.formats import dictionary_learning
-from feature_mining.sae.formats.imported import Imported, Parts, assemble, pickled_tensors, take
+from feature_mining.sae.formats.imported import (
+    Imported,
+    Parts,
+    assemble,
+    pickled_tensors,
+    take,
+    write_pickled,
+)
 from feature_mining.sae.model import SparseAutoencoder
+from genomic_models.files import write_whole
 
 CONFIG = "config.yaml"
 WEIGHTS = ("ae.pt", "ae_unnormalized.pt", "ae_normalized.pt")
 _CLASS = "class"
+_PYTHON = "tag:yaml.org,2002:python/"
+# Bytes of a file of settings, at most.
+_LONGEST = 1 << 18
 
 
 def found(folder: Path) -> bool:
@@ -70,8 +81,7 @@ def write(sae: SparseAutoencoder, folder: Path) -> None:
         plain = dictionary_learning.centred(sae, False)
         tensors["encoder.bias"], tensors["threshold"] = plain.b_enc, floor
         tensors["decoder.bias"] = tensors.pop("b_dec")
-    whole = {n: t.cpu().contiguous() for n, t in (tensors | common).items()}
-    torch.save(whole, folder / WEIGHTS[0])
+    write_pickled(folder / WEIGHTS[0], tensors | common)
     facts = {
         _CLASS: kind,
         "activation_dim": sae.config.d_in,
@@ -80,7 +90,8 @@ def write(sae: SparseAutoencoder, folder: Path) -> None:
         "model": sae.config.model,
         "layer": sae.config.layer,
     }
-    (folder / CONFIG).write_text(yaml.safe_dump(facts, sort_keys=False))
+    with write_whole(folder / CONFIG) as temporary:
+        temporary.write_text(yaml.safe_dump(facts, sort_keys=False))
 
 
 def _weights(folder: Path) -> Path | None:
@@ -98,49 +109,39 @@ def _parts(path: Path, tensors: dict[str, Tensor], names: set[str]) -> tuple[str
             return "batch_topk", dictionary_learning.batch_topk(path, tensors)
         return "topk", dictionary_learning.topk(path, tensors)
     bias = "bias" if "bias" in tensors else "decoder.bias"
-    W_enc, b_enc, W_dec, b_dec = take(
-        path, tensors, "encoder.weight", "encoder.bias", "decoder.weight", bias
-    )
+    W_enc, b_enc, W_dec, b_dec = take(path, tensors, "encoder.weight", "encoder.bias", "decoder.weight", bias)
     threshold = tensors.get("threshold")
     kind = "relu" if threshold is None else "jumprelu"
     return kind, Parts(W_enc.T, b_enc, W_dec.T, b_dec, bias == "bias", threshold)
 
 
-class _PlainLoader(yaml.SafeLoader):
-    """Safe loader for which a Python tag is a name."""
-
-
-def _plain(loader: yaml.SafeLoader, suffix: str, node: yaml.Node) -> object:
-    held: object
-    if isinstance(node, yaml.MappingNode):
-        held = loader.construct_mapping(node, deep=True)
-    elif isinstance(node, yaml.SequenceNode):
-        held = loader.construct_sequence(node, deep=True)
-    else:
-        held = None if node.value == "" else node.value
-    return {_CLASS: suffix.rsplit(":", 1)[-1].rsplit(".", 1)[-1], "value": held}
-
-
-_PlainLoader.add_multi_constructor("tag:yaml.org,2002:python/", _plain)
-
-
 def _classes(path: Path) -> Iterator[str]:
-    """Names of classes anywhere in the file."""
+    """Names of classes anywhere in the file: Python tags, and what is called ``class``.
+
+    The file is taken apart and never made into objects. A part that others refer to (an alias) is looked at
+    once, however often it is referred to.
+    """
+    size = path.stat().st_size
+    if size > _LONGEST:
+        raise ValueError(f"{path}: {size:,} bytes; expected settings of at most {_LONGEST:,}")
     try:
-        # A safe loader: what it builds are mappings, lists, text and numbers.
-        values = yaml.load(path.read_text(), Loader=_PlainLoader)
-    except (yaml.YAMLError, UnicodeDecodeError, TypeError) as error:
+        root = yaml.compose(path.read_text(), Loader=yaml.SafeLoader)
+    except (yaml.YAMLError, UnicodeDecodeError, RecursionError) as error:
         first = " ".join(str(error).split())[:120]
         raise ValueError(f"{path}: not YAML that can be read safely ({first})") from None
-    yield from _names(values)
-
-
-def _names(value: object) -> Iterator[str]:
-    if isinstance(value, dict):
-        if isinstance(value.get(_CLASS), str):
-            yield value[_CLASS]
-        for held in value.values():
-            yield from _names(held)
-    elif isinstance(value, list):
-        for held in value:
-            yield from _names(held)
+    waiting = [root] if root else []
+    seen: set[int] = set()
+    while waiting:
+        node = waiting.pop()
+        if id(node) in seen:
+            continue
+        seen.add(id(node))
+        if node.tag.startswith(_PYTHON):
+            yield node.tag.rsplit(":", 1)[-1].rsplit(".", 1)[-1]
+        if isinstance(node, yaml.MappingNode):
+            for key, value in node.value:
+                if key.value == _CLASS and isinstance(value, yaml.ScalarNode):
+                    yield value.value
+                waiting.append(value)
+        elif isinstance(node, yaml.SequenceNode):
+            waiting += node.value

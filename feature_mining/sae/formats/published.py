@@ -12,20 +12,8 @@ from pathlib import Path
 
 import torch
 
-from feature_mining.sae.evo2 import (
-    PUBLISHED_K,
-    PUBLISHED_LAYER,
-    PUBLISHED_MODEL,
-    load_published,
-)
-from feature_mining.sae.formats.imported import (
-    Imported,
-    Parts,
-    assemble,
-    pickled,
-    pickled_tensors,
-    take,
-)
+from feature_mining.sae.formats.evo2 import PUBLISHED_K, PUBLISHED_LAYER, PUBLISHED_MODEL, load_published
+from feature_mining.sae.formats.imported import Imported, Parts, assemble, pickled, pickled_tensors, take
 
 _SUFFIXES = (".pt", ".pth", ".ckpt")
 _EVO2 = {"W", "b_enc", "b_dec"}
@@ -47,9 +35,7 @@ def read_evo2(path: Path) -> Imported:
     """The published autoencoder; its threshold is yet to be calibrated to 64 features a base."""
     stored = load_published(path)
     parts = Parts(stored.W, stored.b_enc, stored.W.T, stored.b_dec, False, None, PUBLISHED_K)
-    read = assemble(
-        path, "evo2_published", parts, "Goodfire/Evo 2", PUBLISHED_MODEL, PUBLISHED_LAYER
-    )
+    read = assemble(path, "evo2_published", parts, "Goodfire/Evo 2", PUBLISHED_MODEL, PUBLISHED_LAYER)
     norms = stored.W.norm(dim=0)
     return read._replace(shape=torch.where(norms > 0, norms, 1.0))
 

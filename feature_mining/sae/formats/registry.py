@@ -25,7 +25,7 @@ class Format(NamedTuple):
     """How to tell, read and (where its library loads it again) write a format.
 
     ``read`` and ``write`` raise ``ValueError`` for what cannot be represented. ``write_density`` adds how
-    often features fire, ``(d_sae,)``, where the library has a file for that.
+    often features are active, ``(d_sae,)``, where the library has a file for that.
     """
 
     found: Callable[[Path], bool]
@@ -41,9 +41,7 @@ def _own_found(folder: Path) -> bool:
 FORMATS = {
     "workbench": Format(_own_found, lambda p: Imported(SparseAutoencoder.load(p)), None),
     # Before the later versions, which are told by the same files.
-    "saelens_pre6": Format(
-        saelens_flat.found, saelens.read, saelens_flat.write, saelens.write_density
-    ),
+    "saelens_pre6": Format(saelens_flat.found, saelens.read, saelens_flat.write, saelens.write_density),
     "saelens": Format(saelens.found, saelens.read, saelens.write, saelens.write_density),
     "sparsify": Format(sparsify.found, sparsify.read, sparsify.write),
     "dictionary_learning": Format(
@@ -83,12 +81,10 @@ def read(path: Path) -> Imported:
     return FORMATS[detect(path)].read(path)
 
 
-def write(
-    sae: SparseAutoencoder, name: str, folder: Path, density: np.ndarray | None = None
-) -> None:
+def write(sae: SparseAutoencoder, name: str, folder: Path, density: np.ndarray | None = None) -> None:
     """Write the files of a format into an empty or new folder.
 
-    ``density`` is the share of positions at which each feature fires, ``(d_sae,)``, where that is known.
+    ``density`` is the share of positions at which each feature is active, ``(d_sae,)``, where that is known.
 
     Raises ``ValueError`` for an unknown format, a folder with something in it, or an autoencoder that the
     format cannot hold.

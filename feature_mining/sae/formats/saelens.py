@@ -4,7 +4,7 @@ Folding follows what that library computes at inference: JumpReLU keeps what is 
 and BatchTopK compare values times decoder norms where ``rescale_acts_by_decoder_norm`` says so, and Gated is
 a JumpReLU: with magnitude ``m = exp(r_mag) * pi + b_mag`` the gate ``pi + b_gate > 0`` is
 ``m > b_mag - exp(r_mag) * b_gate``. What is done to activations first is in ``saelens_inputs``.
-``sparsity.safetensors`` holds how often features fire. ``saelens_flat`` writes for versions before 6.
+``sparsity.safetensors`` holds the densities of features. ``saelens_flat`` writes for versions before 6.
 """
 
 from __future__ import annotations
@@ -119,7 +119,7 @@ def write(sae: SparseAutoencoder, folder: Path) -> None:
 
 
 def write_density(density: np.ndarray, folder: Path) -> None:
-    """Write the share of positions at which each feature fires, ``(d_sae,)``, as its log10."""
+    """Write the share of positions at which each feature is active, ``(d_sae,)``, as its log10."""
     logs = np.log10(np.asarray(density, np.float64) + _LEAST).astype(np.float32)
     save_tensors(folder / SPARSITY, {"sparsity": torch.from_numpy(logs)}, {})
 
@@ -147,9 +147,7 @@ def _modern(path: Path, config: dict[str, Any]) -> dict[str, Any]:
 def _refuse(path: Path, config: dict[str, Any], tensors: dict[str, Tensor]) -> None:
     normalise = config.get("normalize_activations", "none")
     if normalise not in FOLDED:
-        raise ValueError(
-            f"{path}: normalize_activations {normalise!r}; expected one of {', '.join(FOLDED)}"
-        )
+        raise ValueError(f"{path}: normalize_activations {normalise!r}; expected one of {', '.join(FOLDED)}")
     if config.get("reshape_activations", "none") != "none":
         raise ValueError(
             f"{path}: reshapes activations ({config['reshape_activations']}); only rows as they come"
@@ -182,15 +180,11 @@ def four(path: Path, tensors: dict[str, Tensor]) -> tuple[Tensor, Tensor, Tensor
     return W_enc, b_enc, W_dec, b_dec
 
 
-def _standard(
-    path: Path, config: dict[str, Any], tensors: dict[str, Tensor], centred: bool
-) -> Parts:
+def _standard(path: Path, config: dict[str, Any], tensors: dict[str, Tensor], centred: bool) -> Parts:
     return Parts(*_four(path, tensors), centred)
 
 
-def _jumprelu(
-    path: Path, config: dict[str, Any], tensors: dict[str, Tensor], centred: bool
-) -> Parts:
+def _jumprelu(path: Path, config: dict[str, Any], tensors: dict[str, Tensor], centred: bool) -> Parts:
     (threshold,) = take(path.with_name(WEIGHTS), tensors, "threshold")
     details = (config.get("metadata") or {}).get("training_architecture_details") or {}
     k = details.get("k")
@@ -204,9 +198,7 @@ def _topk(path: Path, config: dict[str, Any], tensors: dict[str, Tensor], centre
     return Parts(*_four(path, tensors), centred, None, k, row_topk=True, compared=compared)
 
 
-def _batchtopk(
-    path: Path, config: dict[str, Any], tensors: dict[str, Tensor], centred: bool
-) -> Parts:
+def _batchtopk(path: Path, config: dict[str, Any], tensors: dict[str, Tensor], centred: bool) -> Parts:
     (threshold,) = take(path.with_name(WEIGHTS), tensors, "topk_threshold")
     k = config.get("k")
     whole = k if isinstance(k, int) and k > 0 else 0
@@ -224,9 +216,7 @@ def _norms(path: Path, config: dict[str, Any], tensors: dict[str, Tensor]) -> Te
 def _other(features: _Reader, skip: bool) -> _Reader:
     """A transcoder whose features are made as ``features`` says."""
 
-    def parts(
-        path: Path, config: dict[str, Any], tensors: dict[str, Tensor], centred: bool
-    ) -> Parts:
+    def parts(path: Path, config: dict[str, Any], tensors: dict[str, Tensor], centred: bool) -> Parts:
         read = features(path, config, tensors, False)._replace(transcoder=True)
         if not skip:
             return read
@@ -244,13 +234,7 @@ def _gated(path: Path, config: dict[str, Any], tensors: dict[str, Tensor], centr
 
 
 def gated(
-    W_enc: Tensor,
-    b_gate: Tensor,
-    b_mag: Tensor,
-    r_mag: Tensor,
-    W_dec: Tensor,
-    b_dec: Tensor,
-    centred: bool,
+    W_enc: Tensor, b_gate: Tensor, b_mag: Tensor, r_mag: Tensor, W_dec: Tensor, b_dec: Tensor, centred: bool
 ) -> Parts:
     """A gated encoder as one with thresholds."""
     gain = r_mag.double().exp()

@@ -62,11 +62,11 @@ def _each(name: str) -> Callable[[Path, Parts], Parts]:
 
 
 _ROW_NORMS = {"layer_norm": "standardised", "constant_norm_rescale": "unit_rms"}
+# What to do about each value of ``normalize_activations``.
 FOLDED: dict[str, Callable[[Path, Parts], Parts]] = {
     "none": lambda folder, parts: parts,
     "expected_average_only_in": _scaled,
     "covariance_whitening": _whitened,
 } | {name: _each(own) for name, own in _ROW_NORMS.items()}
-"""What to do about each value of ``normalize_activations``."""
+# ``SAEConfig.row_norm`` to ``normalize_activations``.
 NORM_NAMES = {"": "none"} | {own: name for name, own in _ROW_NORMS.items()}
-"""``SAEConfig.row_norm`` to ``normalize_activations``."""

@@ -1,6 +1,6 @@
 """sparsify (``eai-sparsify``): ``cfg.json`` and ``sae.safetensors``, the ``k`` largest of each row.
 
-Its transcoders (``transcode``) take nothing off the input; a ``skip_connection`` is stored turned round.
+Its transcoders (``transcode``) subtract nothing from the input; a ``skip_connection`` is stored transposed.
 """
 
 from __future__ import annotations
@@ -35,9 +35,7 @@ def read(folder: Path) -> Imported:
     config = json_of(path)
     activation = config.get("activation", "topk")
     if activation != "topk":
-        raise ValueError(
-            f"{path}: activation {activation!r} cannot be represented; readable is topk"
-        )
+        raise ValueError(f"{path}: activation {activation!r} cannot be represented; readable is topk")
     tensors = tensors_of(folder / WEIGHTS)
     W_enc, b_enc, W_dec, b_dec = take(
         folder / WEIGHTS, tensors, "encoder.weight", "encoder.bias", "W_dec", "b_dec"

@@ -25,9 +25,7 @@ def test_groups_and_parents_by_hand():
 
 def test_joint_bases_by_hand():
     table = np.array([[0, 0], [1, 0], [1, 1]], bool)
-    labels = LabelStates(
-        np.array([0, 1, 1, 2, 2, 2], np.int32), table, [("a", "any"), ("b", "any")]
-    )
+    labels = LabelStates(np.array([0, 1, 1, 2, 2, 2], np.int32), table, [("a", "any"), ("b", "any")])
     use = np.array([1, 1, 1, 1, 1, 0], bool)
     assert joint_bases(labels, use).tolist() == [[4, 2], [2, 2]]
 

@@ -37,6 +37,4 @@ def test_a_bin_too_high_is_refused(stretch):
     histogram = Histogram.empty(7, 3, len(stretch.labels.columns))
     bins = np.full(stretch.features.rows.size, 3, np.uint8)
     with pytest.raises(ValueError, match="bin 3 in a histogram of 3 bins"):
-        device.add_sparse_on(
-            "cpu", histogram, stretch.features, bins, stretch.labels, np.ones(3000, bool)
-        )
+        device.add_sparse_on("cpu", histogram, stretch.features, bins, stretch.labels, np.ones(3000, bool))

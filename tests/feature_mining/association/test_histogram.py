@@ -7,13 +7,7 @@ import pytest
 
 from feature_mining.association.histogram import Histogram, add_dense, add_sparse
 from feature_mining.association.labels import label_states
-from feature_mining.association.sparse import (
-    bin_values,
-    by_feature,
-    dense_edges,
-    lower_bounds,
-    value_edges,
-)
+from feature_mining.association.sparse import bin_values, by_feature, dense_edges, lower_bounds, value_edges
 
 
 def to_features(dense):
@@ -45,9 +39,7 @@ def test_counts_equal_a_direct_count(stretch):
     for feature in range(7):
         value = stretch.dense[:, feature]
         bin_of = np.where(value > 0, 1 + np.searchsorted(edges[feature], value, "right"), 0)
-        assert np.array_equal(
-            histogram.all[feature], np.bincount(bin_of[use], minlength=edges.shape[1] + 2)
-        )
+        assert np.array_equal(histogram.all[feature], np.bincount(bin_of[use], minlength=edges.shape[1] + 2))
         for column in range(label.shape[1]):
             chosen = use & label[:, column]
             expected = np.bincount(bin_of[chosen], minlength=edges.shape[1] + 2)
@@ -74,6 +66,15 @@ def test_shards_add_up_exactly(stretch):
     assert total.sum_inside == pytest.approx(whole.sum_inside, rel=1e-12)
 
 
+def test_a_dense_value_that_never_fires_in_the_sample_has_a_bin_of_its_own():
+    sample = np.zeros((5000, 2), np.float32)
+    sample[:, 1] = np.random.default_rng(0).normal(size=5000)
+    edges = dense_edges(sample)
+    assert edges.shape == (2, 64) and (np.diff(edges) >= 0).all()
+    bins = [np.searchsorted(edges[0], value, side="right") for value in (-1e-30, 0.0, 1e-30, 4.0)]
+    assert bins == [0, 63, 64, 64]
+
+
 def test_dense_counts_in_both_signs(stretch):
     random = np.random.default_rng(1)
     values = random.normal(size=(3000, 5)).astype(np.float32)
@@ -87,9 +88,7 @@ def test_dense_counts_in_both_signs(stretch):
     flipped = histogram.flipped()
     n_bins = edges.shape[1] + 1
     for t in (1, 9, 30):
-        expected = ((values >= bounds[:, t])[:, :, None] & label[:, None] & use[:, None, None]).sum(
-            axis=0
-        )
+        expected = ((values >= bounds[:, t])[:, :, None] & label[:, None] & use[:, None, None]).sum(axis=0)
         assert np.array_equal(histogram.positive[:, t:].sum(axis=1), expected)
         below = (values < bounds[:, n_bins - t])[use].sum(axis=0)
         assert np.array_equal(flipped.all[:, t:].sum(axis=1), below)

@@ -107,8 +107,6 @@ def test_many_random_features_equal_bioframe(stretch):
             assert counts.n_runs[feature, column] == len(runs)
             met = bioframe.overlap(runs, rows, return_overlap=True, how="inner")
             shared = met["overlap_end"] - met["overlap_start"]
-            mutual = (2 * shared >= met["end"] - met["start"]) & (
-                2 * shared >= met["end_"] - met["start_"]
-            )
+            mutual = (2 * shared >= met["end"] - met["start"]) & (2 * shared >= met["end_"] - met["start_"])
             hits = met[mutual].drop_duplicates(["start", "end"])
             assert counts.run_hits[feature, column] == len(hits)

@@ -19,17 +19,9 @@ def table(rows):
 
 
 def test_columns_and_states_of_a_hand_made_stretch():
-    tracks = {
-        "gene": table([(12, 15, "+"), (14, 18, "-"), (90, 99, "+")]),
-        "gc": table([(0, 11, ".")]),
-    }
+    tracks = {"gene": table([(12, 15, "+"), (14, 18, "-"), (90, 99, "+")]), "gc": table([(0, 11, ".")])}
     labels = label_states(tracks, 10, 20, "+")
-    assert labels.columns == [
-        ("gene", "same"),
-        ("gene", "opposite"),
-        ("gene", "any"),
-        ("gc", "any"),
-    ]
+    assert labels.columns == [("gene", "same"), ("gene", "opposite"), ("gene", "any"), ("gc", "any")]
     per_base = labels.table[labels.states].astype(int).T
     assert per_base.tolist() == [
         [0, 0, 1, 1, 1, 0, 0, 0, 0, 0],

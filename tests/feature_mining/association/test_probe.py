@@ -52,9 +52,7 @@ def test_pursuit_takes_what_scikit_learn_takes():
     x = sample.features.dense().astype(np.float64)
     y = sample.labels[:, 0].astype(np.float64)
     centred = (x - x.mean(0)) / x.std(0)
-    coefficients = orthogonal_mp_gram(
-        centred.T @ centred, centred.T @ (y - y.mean()), n_nonzero_coefs=6
-    )
+    coefficients = orthogonal_mp_gram(centred.T @ centred, centred.T @ (y - y.mean()), n_nonzero_coefs=6)
     correlation = centred.T @ (y - y.mean()) / len(y) / y.std()
     ours = pursue(csc_matrix(x), sample.labels[:, 0], sample.weight, correlation, 6)
     assert set(ours) == set(np.flatnonzero(coefficients))
@@ -83,9 +81,7 @@ def test_weighted_scores_equal_scikit_learn():
     weight = random.uniform(0.1, 5, 500)
     ours = score_detector(scores, labels, weight, 0.4)
     kept = {"sample_weight": weight}
-    assert ours.average_precision == pytest.approx(
-        average_precision_score(labels, scores, **kept), abs=1e-12
-    )
+    assert ours.average_precision == pytest.approx(average_precision_score(labels, scores, **kept), abs=1e-12)
     assert ours.auroc == pytest.approx(roc_auc_score(labels, scores, **kept), abs=1e-12)
     assert ours.f1 == pytest.approx(f1_score(labels, scores >= 0.4, **kept), abs=1e-12)
     assert ours.base_rate == pytest.approx(weight[labels].sum() / weight.sum())

@@ -8,7 +8,9 @@ import pandas as pd
 from feature_mining.association import resampling
 from feature_mining.association.labels import label_states
 from feature_mining.association.null import shift_moments
+from feature_mining.association.segments import StrandReading
 from feature_mining.association.sparse import bin_values, by_feature
+from tests.feature_mining.association.conftest import to_features
 
 
 def test_sampled_p_counts_the_observed():
@@ -18,23 +20,27 @@ def test_sampled_p_counts_the_observed():
 
 
 def test_common_shifts_equal_rolled_arrays(stretch):
+    """Both strands turn by one shift; bases of one strand alone turn by their own."""
     edges = np.tile(np.array([0.5, 1.5], np.float32), (7, 1))
     threshold = np.random.default_rng(1).integers(1, 4, (7, len(stretch.labels.columns)))
-    use = np.arange(3000) % 7 > 0
-    shifts = np.array([0.0, 0.25, 0.9])
-    bins = bin_values(stretch.features, edges)
-    found = resampling.shifted_overlaps(
-        stretch.features, bins, threshold, stretch.labels, use, shifts
-    )
+    dense = [stretch.dense, np.roll(stretch.dense, 5, axis=0)]
+    labels = [stretch.labels, label_states(stretch.tracks, 0, 3000, "-", stretch.labels.columns)]
+    use = [(np.arange(3000) % 7 > 0) & (np.arange(3000) >= at) for at in (0, 400)]
+    readings = []
+    for values, own, mask in zip(dense, labels, use, strict=True):
+        features = to_features(values)
+        readings.append(StrandReading(features, bin_values(features, edges), own, mask))
+    found = resampling.shifted_overlaps(readings, threshold, 3, np.random.default_rng(4))
+    random = np.random.default_rng(4)
     bound = np.array([-np.inf, 1e-9, 0.5, 1.5])
-    label = stretch.labels.table[stretch.labels.states][use]
-    n = int(use.sum())
-    for r, shift in enumerate(shifts):
-        moved = np.roll(label, int(shift * n), axis=0)
-        for feature in range(7):
-            for column in range(label.shape[1]):
-                on = stretch.dense[use, feature] >= bound[threshold[feature, column]]
-                assert found[r, feature, column] == (on & moved[:, column]).sum()
+    expected = np.zeros(found.shape, int)
+    for mask, sides in ((use[0] & ~use[1], (0,)), (use[0] & use[1], (0, 1))):
+        for r, shift in enumerate(random.integers(0, mask.sum(), 3)):
+            for side in sides:
+                label = labels[side].table[labels[side].states][mask]
+                on = dense[side][mask][:, :, None] >= bound[threshold]
+                expected[r] += (on & np.roll(label, shift, axis=0)[:, None]).sum(axis=0)
+    assert np.array_equal(found, expected)
 
 
 def test_bootstrap_finds_what_is_planted_and_little_else():
@@ -46,12 +52,25 @@ def test_bootstrap_finds_what_is_planted_and_little_else():
     for seed in range(60):
         track = np.repeat(random.random(n // 30) < 0.2, 30)
         other = np.repeat(random.random(n // 30) < 0.2, 30)
-        tail = resampling.block_bootstrap(other, track, classes, tile, 199, seed)
+        tail = resampling.block_bootstrap(other[None], track[None], classes, tile, 199, seed)
         low += tail.p < 0.1
         assert tail.floor == 1 / 200
     assert low <= 14
-    planted = resampling.block_bootstrap(track, track, classes, tile, 199, 0)
+    planted = resampling.block_bootstrap(track[None], track[None], classes, tile, 199, 0)
     assert planted.p == planted.floor
+
+
+def test_a_tile_of_the_bootstrap_holds_both_strands():
+    """The same places on both strands: the p of one of them, and twice its overlap."""
+    random = np.random.default_rng(6)
+    n, tile = 20_000, 500
+    classes = resampling.tile_classes(random.random(n) < 0.5, tile)
+    a, y = (np.repeat(random.random(n // 30 + 1) < 0.2, 30)[:n] for _ in range(2))
+    one, two = (
+        resampling.block_bootstrap(np.stack([a] * k), np.stack([y] * k), classes, tile, 199, 0)
+        for k in (1, 2)
+    )
+    assert two.p == one.p and two.mean == 2 * one.mean and two.sd == 2 * one.sd
 
 
 def heavy_draws(random, draws, features, columns):
@@ -63,9 +82,7 @@ def heavy_draws(random, draws, features, columns):
 def test_family_wise_error_holds_under_the_null():
     random = np.random.default_rng(0)
     features, columns, draws, repeats = 30, 8, 39, 400
-    kind = np.searchsorted(
-        resampling.RUN_CLASSES, random.choice([10, 100, 900], (features, columns))
-    )
+    kind = np.searchsorted(resampling.RUN_CLASSES, random.choice([10, 100, 900], (features, columns)))
     wrong = 0
     for _ in range(repeats):
         z = heavy_draws(random, draws + 1, features, columns)
@@ -99,8 +116,7 @@ def test_family_wise_error_of_common_shifts():
     for _ in range(repeats):
         starts = {"common": random.integers(0, n - 60, 40), "rare": random.integers(0, n - 60, 3)}
         tracks = {
-            name: pd.DataFrame({"start": s, "end": s + 50, "strand": "."})
-            for name, s in starts.items()
+            name: pd.DataFrame({"start": s, "end": s + 50, "strand": "."}) for name, s in starts.items()
         }
         labels = label_states(tracks, 0, n, "+")
         active = np.repeat(random.random((n // 20, features)) < 0.05, 20, axis=0)
@@ -108,10 +124,10 @@ def test_family_wise_error_of_common_shifts():
         pointer = np.concatenate([[0], np.cumsum(active.sum(axis=1))])
         csc = by_feature(pointer, feature, np.ones(rows.size, np.float32), features)
         threshold = np.ones((features, 2), np.int64)
-        moments = shift_moments(csc, bin_values(csc, edges), threshold, labels, use)
-        shifts = resampling.shifted_overlaps(
-            csc, bin_values(csc, edges), threshold, labels, use, random.random(draws)
-        )
+        # The same places on both strands.
+        readings = [StrandReading(csc, bin_values(csc, edges), labels, use)] * 2
+        moments = shift_moments(readings, threshold)
+        shifts = resampling.shifted_overlaps(readings, threshold, draws, random)
         kind = np.zeros((features, 2), np.int64)
         sd = np.sqrt(np.where(moments.variance > 1e-9, moments.variance, np.nan))
         shifted = np.stack([resampling.class_maxima((o - moments.mean) / sd, kind) for o in shifts])
@@ -123,8 +139,6 @@ def test_family_wise_error_of_common_shifts():
 def test_a_class_without_pairs_and_a_pair_without_z():
     z = np.array([[np.nan, 1.0], [np.nan, 2.0]])
     kind = np.zeros((2, 2), np.int64)
-    shifted = np.stack(
-        [resampling.class_maxima(np.array([[np.nan, s]] * 2), kind) for s in (0.5, 3.0)]
-    )
+    shifted = np.stack([resampling.class_maxima(np.array([[np.nan, s]] * 2), kind) for s in (0.5, 3.0)])
     p = resampling.family_p(z, kind, shifted)
     assert np.isnan(p[:, 0]).all() and (p[:, 1] > 0).all()

@@ -66,9 +66,7 @@ def test_scores_equal_scikit_learn(stretch, exact):
             assert getattr(row, name) == pytest.approx(value, abs=1e-12), name
         seen, truth = stretch.dense[on_select, row.feature], label[on_select, column]
         assert row.auroc_select == pytest.approx(metrics.roc_auc_score(truth, seen), abs=1e-12)
-        best = max(
-            metrics.f1_score(truth, seen >= t, zero_division=0) for t in np.unique(seen[seen > 0])
-        )
+        best = max(metrics.f1_score(truth, seen >= t, zero_division=0) for t in np.unique(seen[seen > 0]))
         assert row.f1_select == pytest.approx(best, abs=1e-12)
 
 
@@ -101,6 +99,38 @@ def test_binned_scores_lie_within_a_thousandth(rate, base_rate):
         assert f1 == pytest.approx(metrics.f1_score(y, called), abs=1e-12)
 
 
+@pytest.mark.parametrize(("rate", "base_rate"), [(1.0, 0.5), (1.0, 0.02), (0.1, 0.02)])
+def test_no_order_within_bins_moves_auroc_by_more_than_half_the_fullest(rate, base_rate):
+    """The worst case: in every bin all positives above, or below, all negatives; it comes near the bound."""
+    random = np.random.default_rng(6)
+    n = 90_000
+    x = np.exp(random.normal(size=n)).astype(np.float32) * (random.random(n) < rate)
+    features = sparse(x[:, None])
+    edges = value_edges(features)
+    bin_of = np.where(x > 0, 1 + np.searchsorted(edges[0], x, "right"), 0)
+    sizes = np.bincount(bin_of, minlength=edges.shape[1] + 2)
+    fullest = sizes[1:].max() / n
+    assert fullest == pytest.approx(rate / 45, rel=0.05)
+    order = np.lexsort((x, bin_of))
+    within = np.arange(n) - np.repeat(np.cumsum(sizes) - sizes, sizes)
+    errors = {}
+    for name, at in (("above", 1 - base_rate), ("below", base_rate), ("random", None)):
+        y = random.random(n) < base_rate
+        if at is not None:
+            # The inactive stay ties; positives among them would only dilute the case.
+            cut = at * np.repeat(sizes, sizes)
+            marked = (within >= cut) if name == "above" else (within < cut)
+            y = np.zeros(n, bool)
+            y[order] = marked & (bin_of[order] > 0)
+        labels = LabelStates(y.astype(np.int32), np.array([[False], [True]]), [("t", "any")])
+        (histogram,) = split_counts(x[:, None], labels, edges, (np.ones(n, bool),))
+        found = curves.areas(histogram.positive, histogram.all).auroc[0, 0]
+        errors[name] = metrics.roc_auc_score(y, x) - found
+        assert abs(errors[name]) <= fullest / 2
+    assert errors["above"] > 0.7 * fullest / 2 and errors["below"] < -0.7 * fullest / 2
+    assert abs(errors["random"]) < 2e-3 * rate
+
+
 def test_order_within_a_bin_is_averaged_over():
     """Average precision of a bin of several values is its mean over all orders of them."""
     positive, all_ = np.array([[[0], [3], [2]]]), np.array([[5, 6, 4]])
@@ -123,7 +153,7 @@ def test_literal_counts():
     assert curves.choose_threshold(positive, all_).tolist() == [[2]]
     # negatives 9, 3, 0, 0 below positives 1, 1, 2, 4.
     wins = 4 * 12 + 2 * 12 + 1 * (9 + 1.5) + 1 * 4.5
-    assert curves.auroc(positive, all_)[0, 0] == pytest.approx(wins / (8 * 12))
+    assert curves.areas(positive, all_).auroc[0, 0] == pytest.approx(wins / (8 * 12))
     assert curves.average_precision(positive, all_, exact=True)[0, 0] == pytest.approx(
         (4 * 1 + 2 * 1 + 1 * 7 / 10 + 1 * 8 / 20) / 8
     )
@@ -170,10 +200,7 @@ def test_random_features_stay_at_chance_on_report():
     random = np.random.default_rng(11)
     n, n_features = 40_000, 60
     starts = random.integers(0, n - 60, (8, 60))
-    tracks = {
-        f"t{i}": pd.DataFrame({"start": s, "end": s + 50, "strand": "."})
-        for i, s in enumerate(starts)
-    }
+    tracks = {f"t{i}": pd.DataFrame({"start": s, "end": s + 50, "strand": "."}) for i, s in enumerate(starts)}
     labels = label_states(tracks, 0, n, "+")
     dense = random.gamma(1, 1, (n, n_features)) * (random.random((n, n_features)) < 0.05)
     dense = dense.astype(np.float32)
@@ -192,9 +219,7 @@ def test_random_features_stay_at_chance_on_report():
 def test_only_chosen_features_are_listed(stretch, exact):
     select, report, edges, *_ = exact
     columns = stretch.labels.columns
-    table = scores.score_pairs(
-        select, report, columns, lower_bounds(edges), features=np.array([4, 1])
-    )
+    table = scores.score_pairs(select, report, columns, lower_bounds(edges), features=np.array([4, 1]))
     assert table["feature"].tolist() == [1] * len(columns) + [4] * len(columns)
     whole = scores.score_pairs(select, report, columns, lower_bounds(edges))
     listed = whole[whole["feature"].isin([1, 4])].reset_index(drop=True)

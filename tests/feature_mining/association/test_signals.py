@@ -7,7 +7,9 @@ import pytest
 from scipy import stats
 
 from feature_mining.association import signals
+from feature_mining.association.segments import StrandReading
 from feature_mining.association.sparse import bin_values
+from tests.feature_mining.association.conftest import to_features
 
 
 @pytest.fixture
@@ -42,18 +44,33 @@ def test_correlations_equal_scipy_and_missing_stays_missing(stretch, signal):
 
 
 @pytest.mark.parametrize("n", [601, 600])
-def test_product_moments_equal_all_shifts(stretch, signal, n):
-    use = np.zeros(3000, bool)
-    use[:n] = True
-    moments = signals.product_moments(stretch.features, signal, use)
-    known = use & np.isfinite(signal)
-    s = signal[known].astype(float)
+def test_product_moments_equal_all_common_shifts(stretch, signal, n):
+    """Two readings, one of them of moved values; some bases are read on one alone or have no signal."""
+    plus, minus = np.arange(3000) < n - 50, (np.arange(3000) < n) & (np.arange(3000) >= 40)
+    sides = [stretch.dense, np.roll(stretch.dense, 3, axis=0)]
+    readings = [
+        StrandReading(to_features(dense), np.zeros(0), stretch.labels, use)
+        for dense, use in zip(sides, (plus, minus), strict=True)
+    ]
+    moments = signals.product_moments(readings, signal)
+    known = np.isfinite(signal)
     for feature in range(7):
-        x = stretch.dense[known, feature].astype(float)
-        sums = np.array([x @ np.roll(s, shift) for shift in range(s.size)])
-        assert moments.observed[feature] == pytest.approx(sums[0])
-        assert moments.mean[feature] == pytest.approx(sums.mean())
-        assert moments.variance[feature] == pytest.approx(sums.var())
+        x, observed, mean, variance = [side[:, feature].astype(float) for side in sides], 0, 0, 0
+        for mask, values in ((plus & minus, x[0] + x[1]), (plus & ~minus, x[0]), (minus & ~plus, x[1])):
+            s = signal[mask & known].astype(float)
+            sums = np.array([values[mask & known] @ np.roll(s, shift) for shift in range(s.size)])
+            observed, mean, variance = observed + sums[0], mean + sums.mean(), variance + sums.var()
+        assert moments.observed[feature] == pytest.approx(observed)
+        assert moments.mean[feature] == pytest.approx(mean)
+        assert moments.variance[feature] == pytest.approx(variance, rel=1e-9)
+
+
+def test_the_same_values_on_both_strands_are_no_second_witness(stretch, signal):
+    one = StrandReading(stretch.features, np.zeros(0), stretch.labels, np.ones(3000, bool))
+    z, both = (signals.product_moments([one] * k, signal).z() for k in (1, 2))
+    assert both == pytest.approx(z, rel=1e-9)
+    p = signals.product_moments([one], signal).p()
+    assert p == pytest.approx(2 * stats.norm.sf(np.abs(z)), rel=1e-9)
 
 
 def test_level_edges_of_nothing_known():

@@ -20,9 +20,7 @@ def cohort() -> tuple[np.ndarray, np.ndarray, np.ndarray]:
     random = np.random.default_rng(3)
     n = 400
     covariates = np.column_stack([np.ones(n), random.normal(size=(n, 3))])
-    values = np.vstack([random.random((20, n)) < 0.3, random.normal(size=(20, n))]).astype(
-        np.float32
-    )
+    values = np.vstack([random.random((20, n)) < 0.3, random.normal(size=(20, n))]).astype(np.float32)
     eta = covariates @ [-0.5, 0.8, 0.0, -0.4] + 0.9 * values[0] - 0.6 * values[25]
     y = (random.random(n) < 1 / (1 + np.exp(-eta))).astype(float)
     return values, y, covariates
@@ -77,11 +75,7 @@ def read_epacts(folder: Path) -> tuple[np.ndarray, np.ndarray, np.ndarray, np.nd
 def test_epacts_files(shared):
     positions, values, y, covariates = read_epacts(shared / "data" / "oracles" / "hail")
     null = fit_null(y, covariates)
-    score, fits, firth = (
-        score_test(values, null),
-        fit_features(values, null),
-        fit_firth(values, null),
-    )
+    score, fits, firth = (score_test(values, null), fit_features(values, null), fit_firth(values, null))
     lrt, penalised = chi2_tail(fits.statistic).p, chi2_tail(firth.statistic).p
     at = {int(p): i for i, p in enumerate(positions)}
     for position, (rao, lrt_p, beta, firth_beta, firth_p) in EPACTS.items():

@@ -39,10 +39,7 @@ def test_text_becomes_indicators():
 @pytest.mark.parametrize(
     ("columns", "sentence"),
     [
-        (
-            {"a": [1, 2, 3, 4, 5, 7], "b": [2, 4, 6, 8, 10, 14]},
-            "covariate b: is constant or a linear",
-        ),
+        ({"a": [1, 2, 3, 4, 5, 7], "b": [2, 4, 6, 8, 10, 14]}, "covariate b: is constant or a linear"),
         ({"a": [3, 3, 3, 3, 3, 3]}, "covariate a: is constant"),
         ({"a": [1, 2, np.nan, 4, 5, 6]}, "covariate a: missing in 1 samples"),
         ({c: np.arange(6.0) ** i for i, c in enumerate("abcde", 1)}, "6 samples for 6 covariates"),

@@ -5,18 +5,27 @@ from __future__ import annotations
 import numpy as np
 import pytest
 from scipy.optimize import minimize_scalar
+from sklearn.cluster import KMeans
+from sklearn.decomposition import PCA
+from sklearn.metrics import adjusted_rand_score
 
 from feature_mining.phenotype.kinship import components, kinship, leave_block_out
 from feature_mining.phenotype.linear import ols
 from feature_mining.phenotype.mixed import decompose, fit_mixed, mixed_tests, null_phenotypes
 
+SEED, SAMPLES, LINEAGES = 5, 150, 5
+
+
+def draw_lineages(random: np.random.Generator) -> np.ndarray:
+    return random.integers(0, LINEAGES, SAMPLES)
+
 
 @pytest.fixture(scope="module")
 def cohort():
-    random = np.random.default_rng(5)
-    n = 150
-    lineage = random.integers(0, 5, n)
-    frequency = random.beta(0.7, 0.7, size=(600, 5))
+    random = np.random.default_rng(SEED)
+    n = SAMPLES
+    lineage = draw_lineages(random)
+    frequency = random.beta(0.7, 0.7, size=(600, LINEAGES))
     variants = (random.random((600, n)) < frequency[:, lineage]).astype(float)
     values = np.vstack([variants[:25], random.normal(size=(15, n))]).astype(np.float32)
     relatedness = kinship(variants[100:])
@@ -98,11 +107,15 @@ def test_kinship_is_the_centred_one_and_a_block_can_be_left_out(cohort):
         list(leave_block_out(variants, np.repeat("a", 600)))
 
 
-def test_components_separate_lineages(cohort):
-    *_, relatedness, _ = cohort
-    found = components(relatedness, 4)
-    assert found.shape == (150, 4)
-    assert np.allclose(found.T @ found / 150, np.eye(4), atol=1e-8)
+def test_components_are_those_of_scikit_learn_and_separate_the_lineages(cohort):
+    *_, relatedness, variants = cohort
+    found = components(relatedness, LINEAGES - 1)
+    theirs = PCA(LINEAGES - 1).fit_transform(variants[100:].T)
+    alike = np.corrcoef(found.T, theirs.T)[: LINEAGES - 1, LINEAGES - 1 :]
+    assert np.allclose(np.abs(alike), np.eye(LINEAGES - 1), atol=1e-6)
+    assert np.allclose(found.std(axis=0), 1)
+    clusters = KMeans(LINEAGES, n_init=10, random_state=0).fit_predict(found)
+    assert adjusted_rand_score(draw_lineages(np.random.default_rng(SEED)), clusters) == 1
 
 
 def test_null_phenotypes_have_the_covariance_of_the_model(cohort):

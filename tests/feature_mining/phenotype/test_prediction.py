@@ -67,10 +67,7 @@ def test_folds_of_one_class_are_said_plainly():
     folds = outer_folds(y, groups, True)
     assert folds[0].note == "a has controls only: no score of its own"
     y = (groups == "a").astype(float)
-    assert (
-        outer_folds(y, groups, True)[0].note
-        == "left out: without a only controls remain to train on"
-    )
+    assert outer_folds(y, groups, True)[0].note == "left out: without a only controls remain to train on"
     with pytest.raises(ValueError, match="every fold leaves one class to train on"):
         outer_folds(np.repeat([0.0, 1.0], 20), np.repeat(["a", "b"], 20), True)
     with pytest.raises(ValueError, match="all 20 samples are of group 'x'"):

@@ -10,13 +10,13 @@ from scipy.stats import combine_pvalues
 
 from feature_mining.phenotype.calibration import by_frequency, inflation, quantiles, warning
 from feature_mining.phenotype.design import Phenotype
+from feature_mining.phenotype.effective_tests import EffectiveTests
 from feature_mining.phenotype.kinship import kinship
 from feature_mining.phenotype.lineage import indicators, lineage_share, locus_or_lineage
 from feature_mining.phenotype.linear import ols
-from feature_mining.phenotype.multiplicity import EffectiveTests, effective_tests
 from feature_mining.phenotype.patterns import by_missing, collapse, rarity
 from feature_mining.phenotype.permutation import Permutation, shuffle_within
-from feature_mining.phenotype.regions import acat, region_tests
+from feature_mining.phenotype.region_tests import acat, region_tests
 from feature_mining.phenotype.replication import compare, split_samples
 from feature_mining.phenotype.scan import least_squares, logistic, mixed, scan
 
@@ -85,17 +85,13 @@ def test_lineage_markers_fall_and_the_locus_stays(cohort):
     naive = scan([(values, logistic)], trait, np.ones((400, 1)))
     design = np.column_stack([np.ones(400), lineages])
     adjusted = scan([(values, logistic)], trait, design)
-    words = locus_or_lineage(
-        naive.table["p"].to_numpy(), adjusted.table["p"].to_numpy(), adjusted.patterns
-    )
+    words = locus_or_lineage(naive.table["p"].to_numpy(), adjusted.table["p"].to_numpy(), adjusted.patterns)
     assert words[200] == "locus" and (words == "locus").sum() == 1
     assert (words == "lineage").sum() > 10
     assert inflation(naive.table["p"].to_numpy()) > 3
     assert inflation(adjusted.table["p"].to_numpy()) < 1.4
     model = scan(
-        [(values, mixed(kinship(values[:200])))],
-        Phenotype("drug", trait.values, False),
-        np.ones((400, 1)),
+        [(values, mixed(kinship(values[:200])))], Phenotype("drug", trait.values, False), np.ones((400, 1))
     )
     assert model.table["p"].idxmin() == 200 and inflation(model.table["p"].to_numpy()) < 1.5
     share = lineage_share(values, lineages)
@@ -129,6 +125,12 @@ def test_null_traits_give_uniform_p(cohort):
     p = np.concatenate(p)
     assert inflation(p) == pytest.approx(1.0, abs=0.12)
     assert np.mean(p <= 0.05) == pytest.approx(0.05, abs=0.012)
+
+
+def effective_tests(values):
+    counter = EffectiveTests(values.shape[1])
+    counter.add(values)
+    return counter.counts()
 
 
 def test_effective_tests():
@@ -167,13 +169,7 @@ def test_acat_against_scipy_free_formula():
     )
     table = region_tests(tests, ["region"])
     assert table.to_dict("records") == [
-        {
-            "region": "a",
-            "test": "acat",
-            "n_tests": 2,
-            "p": acat(np.array([0.01, 0.2])),
-            "feature": 5,
-        }
+        {"region": "a", "test": "acat", "n_tests": 2, "p": acat(np.array([0.01, 0.2])), "feature": 5}
     ]
 
 
@@ -182,9 +178,7 @@ def test_calibration_summaries():
     assert inflation(p) == pytest.approx(1.0, abs=1e-3)
     points = quantiles(p)
     assert np.allclose(points["expected"], points["observed"], atol=0.31)
-    assert (points["low"] < points["expected"]).all() and (
-        points["expected"] < points["high"]
-    ).all()
+    assert (points["low"] < points["expected"]).all() and (points["expected"] < points["high"]).all()
     table = by_frequency(p, np.full(10000, 30), np.full(10000, 1000))
     assert table["set"].tolist() == ["minor frequency 0.01-0.05"]
     assert "fewer than 1000" in warning(40) and warning(5000) == ""
@@ -203,3 +197,11 @@ def test_replication_is_asked_in_the_other_part(cohort):
     assert found["replicated"][200] and found["replicated"].sum() == 1
     with pytest.raises(ValueError, match="column collection: 0 of 400 samples are 'third'"):
         split_samples(cohorts, "third")
+
+
+@pytest.mark.parametrize("groups", [["a"] * 12, ["a"] * 4 + ["b"] * 4 + ["c"] * 4])
+def test_lineages_that_cannot_be_told_apart_explain_nothing(groups):
+    lineages = indicators(np.array(groups))
+    assert lineages.shape == (12, 0)
+    shares = lineage_share(np.arange(24.0).reshape(2, 12), lineages)
+    assert shares["lineage"].tolist() == ["", ""] and shares["lineage_r2"].isna().all()

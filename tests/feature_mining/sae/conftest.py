@@ -95,6 +95,7 @@ class FakeModel(DNAModel):
         taps: Sequence[str] = (),
         until: str | None = None,
         edits: Mapping[str, Edit] | None = None,
+        gradients: bool = False,
     ) -> Forward:
         self.calls.append(len(sequences))
         tokens = self.tokenize(sequences)

@@ -11,8 +11,7 @@ import torch
 from feature_mining.association.sparse import bin_values, by_feature
 from feature_mining.sae.calibrate import LEVELS, Calibration, calibrate
 from feature_mining.sae.model import SparseAutoencoder
-
-from .conftest import make_sae
+from tests.feature_mining.sae.conftest import make_sae
 
 
 @pytest.fixture
@@ -65,9 +64,7 @@ def test_values_of_each_feature(sae: SparseAutoencoder, sample: torch.Tensor) ->
     assert binned.min() == 1 and binned.max() == 64
 
 
-def test_proportions_between_features_are_kept(
-    sae: SparseAutoencoder, sample: torch.Tensor
-) -> None:
+def test_proportions_between_features_are_kept(sae: SparseAutoencoder, sample: torch.Tensor) -> None:
     shape = torch.linspace(0.5, 2, 40)
     calibrated, calibration = calibrate(sae, [sample], shape)
     ratio = calibrated.threshold / shape

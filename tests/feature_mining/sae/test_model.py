@@ -52,9 +52,7 @@ def test_a_value_never_depends_on_the_batch(sae: SparseAutoencoder) -> None:
     whole = sae.encode(x)
     order = torch.randperm(600, generator=torch.Generator().manual_seed(3))
     assert torch.equal(sae.encode(x[order]), whole[order])
-    assert torch.equal(
-        torch.cat([sae.encode(x[i : i + 1]) for i in range(0, 600, 50)]), whole[::50]
-    )
+    assert torch.equal(torch.cat([sae.encode(x[i : i + 1]) for i in range(0, 600, 50)]), whole[::50])
     assert torch.equal(sae.encode(torch.cat([x[300:], 100 * x]))[:300], whole[300:])
 
 
@@ -90,10 +88,7 @@ def test_files_round_trip(sae: SparseAutoencoder, tmp_path: Path) -> None:
     sae.save(tmp_path / "a" / "sae")
     back = SparseAutoencoder.load(tmp_path / "a" / "sae")
     assert back.hash == sae.hash and back.config == sae.config
-    assert sorted(p.name for p in (tmp_path / "a" / "sae").iterdir()) == [
-        "config.json",
-        "sae.safetensors",
-    ]
+    assert sorted(p.name for p in (tmp_path / "a" / "sae").iterdir()) == ["config.json", "sae.safetensors"]
     other = sae.with_threshold(sae.threshold + 1, {"note": 1})
     assert other.hash != sae.hash and other.config.provenance == {"note": 1}
 
@@ -110,11 +105,7 @@ def test_files_round_trip(sae: SparseAutoencoder, tmp_path: Path) -> None:
     ],
 )
 def test_damaged_files_are_refused(
-    sae: SparseAutoencoder,
-    tmp_path: Path,
-    name: str,
-    tensor: torch.Tensor | None,
-    message: str,
+    sae: SparseAutoencoder, tmp_path: Path, name: str, tensor: torch.Tensor | None, message: str
 ) -> None:
     sae.save(tmp_path)
     tensors = load_file(tmp_path / "sae.safetensors")
@@ -137,6 +128,25 @@ def test_missing_and_foreign_files_are_refused(sae: SparseAutoencoder, tmp_path:
     values = json.loads((tmp_path / "config.json").read_text())
     (tmp_path / "config.json").write_text(json.dumps(values | {"surprise": 1}))
     with pytest.raises(ValueError, match="surprise, weights_hash; expected exactly"):
+        SparseAutoencoder.load(tmp_path)
+
+
+@pytest.mark.parametrize(
+    ("settings", "message"),
+    [
+        ({"sites": 5}, "sites is 5; expected list"),
+        ({"sites": [1, "x"]}, "sites is .*; expected widths of layers"),
+        ({"row_norm": True}, "row_norm is True; expected str"),
+        ({"d_in": "8"}, "d_in is 8; expected int"),
+    ],
+)
+def test_settings_of_another_type_are_refused(
+    sae: SparseAutoencoder, tmp_path: Path, settings: dict[str, object], message: str
+) -> None:
+    sae.save(tmp_path)
+    path = tmp_path / "config.json"
+    path.write_text(json.dumps(json.loads(path.read_text()) | settings))
+    with pytest.raises(ValueError, match=message):
         SparseAutoencoder.load(tmp_path)
 
 

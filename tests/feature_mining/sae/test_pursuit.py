@@ -10,8 +10,7 @@ import torch
 
 from feature_mining.sae.model import SparseAutoencoder
 from feature_mining.sae.pursuit import Pursuit, calibrate_stop
-
-from .conftest import make_sae
+from tests.feature_mining.sae.conftest import make_sae
 
 
 def overcomplete(count: int = 96, width: int = 64) -> SparseAutoencoder:

@@ -9,20 +9,20 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from feature_mining.sae.source import read_activations
+from feature_mining.sae.training.source import read_activations
+from genomic_models.dna import reverse_complement
 from tests.workbench.cohort.test_haplotypes import row, write_vcf
 from tests.workbench.small_study import small_config, write_model
-from workbench.cohort.drivers import find_drivers
-from workbench.cohort.genotypes import read_genotypes
+from workbench.analysis.biomarkers.ablations import ablate_region
+from workbench.analysis.burdens.drivers import read_drivers
 from workbench.cohort.haplotypes import find_haplotypes
 from workbench.cohort.sequences import sequence_calls, sequence_files
-from workbench.config import CohortConfig
 from workbench.engines.local import here, run, run_stage
 from workbench.errors import InputError
-from workbench.fasta import reverse_complement
 from workbench.progress import Silent
 from workbench.stages.registry import STAGES
-from workbench.study import Study
+from workbench.study.config import CohortConfig
+from workbench.study.study import Study
 
 CONTIG = "NC_005816.1"
 SAMPLES = ["s1", "s2", "s3", "s4", "s5"]
@@ -58,11 +58,7 @@ def study(tmp_path_factory: pytest.TempPathFactory, samples: Path) -> Study:
     config = replace(
         config,
         cohort=CohortConfig(
-            variants=str(path),
-            phenotypes=str(table),
-            regions=str(bed),
-            mismatch="intersect",
-            max_missing=0.5,
+            variants=str(path), phenotypes=str(table), regions=str(bed), mismatch="intersect", max_missing=0.5
         ),
     )
     made = Study.create(folder / "study", config)
@@ -88,9 +84,7 @@ def direct(study: Study, edits: dict[int, tuple[str, str]], strand: str) -> np.n
         if lo >= hi:
             continue
         warmup = study.grid.warmup
-        left, right = (
-            (cell.start - warmup, cell.end) if strand == "+" else (cell.start, cell.end + warmup)
-        )
+        left, right = (cell.start - warmup, cell.end) if strand == "+" else (cell.start, cell.end + warmup)
         whole = "".join(letters[left:right])
         before = "".join(letters[left:lo])
         inside = "".join(letters[lo:hi])
@@ -205,9 +199,7 @@ def test_a_ready_matrix(study: Study, tmp_path: Path) -> None:
     run_stage(made, STAGES["burdens"], here, Silent())
     burdens = made.burdens.open("matrix")
     assert burdens.feature_names == ["f1", "f2"]
-    np.testing.assert_array_equal(
-        burdens.per_sample("value"), [[1, 2, 1, 2, np.nan], [0, 1, 0, 1, np.nan]]
-    )
+    np.testing.assert_array_equal(burdens.per_sample("value"), [[1, 2, 1, 2, np.nan], [0, 1, 0, 1, np.nan]])
     assert burdens.n_haplotypes == 3  # two rows, and a column of zeros in the reference's place
 
 
@@ -218,7 +210,7 @@ def test_drivers_are_what_taking_a_variant_out_does(study: Study) -> None:
         for edits in (cases(study)["s3"], cases(study)["s1"], parts(study)[2], {})
     )
     feature = int(np.argmax(np.abs(both - only_c)))
-    table = find_drivers(study, "pim", [feature], "max", "+").set_index("variant")
+    table = read_drivers(study, "pim", [feature]).effects("max", "+").set_index("variant")
     # s1 carries a alone, s3 carries a and c: one carrier each.
     expected = ((both - only_c)[feature] + (only_a - none)[feature]) / 2
     assert table.loc[a, "effect"] == pytest.approx(expected, abs=2e-5)
@@ -228,11 +220,25 @@ def test_drivers_are_what_taking_a_variant_out_does(study: Study) -> None:
     assert table["share"].sum() == pytest.approx(1)
 
 
-def test_genotypes_are_the_plain_variants(study: Study) -> None:
-    genotypes = read_genotypes(study)
-    assert genotypes.variants["regions"].tolist() == ["pim"] * 3
-    expected = [[1, 0, 0], [0, 1, 0], [1, 0, 1], [0, 1, 0], [0, 0, np.nan]]
-    np.testing.assert_array_equal(genotypes.dense(), expected)
+@pytest.mark.parametrize(
+    ("changed", "said"),
+    [
+        ({"region": "nosuch"}, "no region nosuch; it has (pim, far|far, pim)"),
+        ({"features": [64]}, "feature 64: expected a number from 0 to 63"),
+        ({"statistic": "median"}, "no statistic median of strand both; expected mean, max"),
+        ({"strand": "x"}, r"of strand x; expected .*, of \+, -, both"),
+    ],
+)
+def test_what_has_no_drivers_is_refused(study: Study, changed: dict, said: str) -> None:
+    asked = {"region": "pim", "features": [0], "statistic": "sum", "strand": "both"} | changed
+    with pytest.raises(InputError, match=said):
+        read_drivers(study, asked["region"], asked["features"]).effects(asked["statistic"], asked["strand"])
+    if "region" in changed or "features" in changed:
+        with pytest.raises(InputError, match=said):
+            ablate_region(study, asked["region"], asked["features"])
+    if "region" in changed:
+        with pytest.raises(InputError, match=said):
+            study.burdens.open(asked["region"])
 
 
 def test_sequences_of_samples_give_what_their_variants_give(study: Study, tmp_path: Path) -> None:
@@ -243,9 +249,7 @@ def test_sequences_of_samples_give_what_their_variants_give(study: Study, tmp_pa
             letters[4399] = cases(study)["s1"][4400][1]
         (tmp_path / f"{sample}.fa").write_text(f">{CONTIG}\n{''.join(letters)}\n")
     (tmp_path / "n.fa").write_text(f">{CONTIG}\n{reference[:4500]}N{reference[4501:]}\n")
-    calls = sequence_calls(
-        sequence_files(tmp_path), study.genome, tmp_path / "cache", CONTIG, 4300, 4800
-    )
+    calls = sequence_calls(sequence_files(tmp_path), study.genome, tmp_path / "cache", CONTIG, 4300, 4800)
     found = find_haplotypes(calls, reference[4300:4800], 4300)
     assert found.of_sample.tolist() == [-1, 1, 0]  # n, s1, s5
     (tmp_path / "other.fa").write_text(f">x\n{reference[:9000]}\n")

@@ -7,9 +7,9 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from workbench.cohort.cohort import Cohort, read_cohort
+from workbench.cohort.feature_matrix import read_feature_matrix
 from workbench.cohort.relatedness import read_matrix, read_tree
-from workbench.cohort.source import read_feature_matrix
+from workbench.cohort.samples import Cohort, read_cohort
 from workbench.errors import InputError
 
 
@@ -20,14 +20,9 @@ def write(folder: Path, text: str, name: str = "p.tsv") -> Path:
 
 
 def test_a_table_is_read(tmp_path: Path) -> None:
-    text = (
-        "sample,mic,resistant,age,batch,lineage\na,0.5,1,30,x,L1\nb,NA,0,41.5,y,\nc,2,1,NA,x,L2\n"
-    )
+    text = "sample,mic,resistant,age,batch,lineage\na,0.5,1,30,x,L1\nb,NA,0,41.5,y,\nc,2,1,NA,x,L2\n"
     cohort = read_cohort(write(tmp_path, text, "p.csv"), (), ["age", "batch"], ["lineage"])
-    assert [tuple(p) for p in cohort.phenotypes] == [
-        ("mic", "quantitative"),
-        ("resistant", "binary"),
-    ]
+    assert [tuple(p) for p in cohort.phenotypes] == [("mic", "quantitative"), ("resistant", "binary")]
     np.testing.assert_array_equal(cohort.samples["mic"], [0.5, np.nan, 2])
     np.testing.assert_array_equal(cohort.samples["age"], [30, 41.5, np.nan])
     assert cohort.samples["batch"].tolist() == ["x", "y", "x"]
@@ -56,9 +51,29 @@ def test_tables_that_cannot_be_used(tmp_path: Path, text: str, said: str) -> Non
     assert "\n" not in str(caught.value)
 
 
+@pytest.mark.parametrize("code", ["-9", "-99", "-999.0", "9999"])
+def test_codes_of_missing_values_are_not_measurements(tmp_path: Path, code: str) -> None:
+    path = write(tmp_path, f"sample\theight\tage\na\t171\t30\nb\t{code}\t31\nc\t165\t{code}\n")
+    with pytest.raises(InputError, match=rf"phenotype height is {code} in 1 of 3 rows, .*line 3"):
+        read_cohort(path, ["height"])
+    with pytest.raises(InputError, match=rf"covariate age is {code} in 1 of 3 rows, .*line 4"):
+        read_cohort(write(tmp_path, path.read_text().replace(f"b\t{code}", "b\t1")), ["height"], ["age"])
+    path = write(tmp_path, f"sample\theight\tage\na\t171\t30\nb\t{code}\t31\nc\t165\t{code}\n")
+    cohort = read_cohort(path, ["height"], ["age"], missing=[code])
+    np.testing.assert_array_equal(cohort.samples["height"], [171, np.nan, 165])
+    np.testing.assert_array_equal(cohort.samples["age"], [30, 31, np.nan])
+    measured = read_cohort(path, ["height"], ["age"], missing=["NA"])
+    assert measured.samples["height"].tolist() == [171, float(code), 165]
+    with pytest.raises(InputError, match=rf"feature height is {code} in 1 of 3"):
+        read_feature_matrix(path)
+    assert np.isnan(read_feature_matrix(path, [code]).values).sum() == 2
+
+
 def test_a_phenotype_constant_among_the_samples_kept(tmp_path: Path) -> None:
     cohort = read_cohort(write(tmp_path, "sample\tr\na\t1\nb\t0\nc\t1\n"))
     assert cohort.take(["b", "a"]).names == ["b", "a"]
+    with pytest.raises(InputError, match="no sample z; the cohort has a, b, c"):
+        cohort.take(["a", "z"])
     with pytest.raises(InputError, match="the samples kept: phenotype r is constant"):
         cohort.take(["a", "c"])
 
@@ -82,7 +97,7 @@ def test_a_matrix_in_the_order_of_the_samples(tmp_path: Path) -> None:
     with pytest.raises(InputError, match="not symmetric: a, b is 2 one way and 0 the other"):
         read_matrix(path, ["a"])
     path.write_text("\ta\tb\na\t1\tx\nb\t0\t4\n")
-    with pytest.raises(InputError, match=r"line 2: .*expected numbers"):
+    with pytest.raises(InputError, match=r"line 2: .*'x'; expected a number in each cell"):
         read_matrix(path, ["a"])
 
 

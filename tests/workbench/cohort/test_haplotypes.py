@@ -14,7 +14,7 @@ from workbench.cohort.edits import Edit, apply_edits, make_edit, parse_variant
 from workbench.cohort.haplotypes import Haplotypes, find_haplotypes
 from workbench.cohort.vcf import VariantFile
 from workbench.errors import InputError
-from workbench.genome import Genome
+from workbench.genome.reference import Genome
 
 HEADER = "##fileformat=VCFv4.2\n##contig=<ID=c,length={length}>\n"
 HEADER += '##FORMAT=<ID=GT,Number=1,Type=String,Description="Genotype">\n'
@@ -87,22 +87,19 @@ def random_cohort(folder: Path, seed: int) -> tuple[str, Path, list[str]]:
     rng = np.random.default_rng(seed)
     sequence = "".join(rng.choice(list("ACGT"), 3000))
     samples = [f"s{i}" for i in range(6)]
-    rows, at = [], 12
+    # An insertion before the first base, where no base stands before it, and one after the last.
+    rows, at = [row(1, sequence[0], "TTG" + sequence[0], *["0|1"] * 3, *["1|0"] * 3)], 12
     while at < 2960:
         kind = rng.integers(4)
         reference = sequence[at : at + (1 if kind != 1 else int(rng.integers(2, 9)))]
         other = [b for b in "ACGT" if b != reference[0]]
         inserted = reference + "".join(rng.choice(list("ACGT"), int(rng.integers(1, 7))))
-        alternatives = {
-            0: other[0],
-            1: reference[0],
-            2: inserted,
-            3: f"{other[0]},{other[1]}",
-        }[int(kind)]
+        alternatives = {0: other[0], 1: reference[0], 2: inserted, 3: f"{other[0]},{other[1]}"}[int(kind)]
         count = alternatives.count(",") + 1
         calls = [f"{a}|{b}" for a, b in rng.integers(0, count + 1, (6, 2))]
         rows.append(row(at + 1, reference, alternatives, *calls))
         at += int(rng.integers(10, 60))
+    rows.append(row(3000, sequence[-1], sequence[-1] + "CCA", *["1|1", "0|1", "0|0"] * 2))
     return sequence, write_vcf(folder / "cohort.vcf", len(sequence), samples, rows), samples
 
 
@@ -164,10 +161,7 @@ def test_equal_sequences_are_one_haplotype(tmp_path: Path) -> None:
 
 def test_missing_is_never_reference(tmp_path: Path) -> None:
     genome = make_genome(tmp_path, "ACGTACGTAC")
-    rows = [
-        row(3, "G", "C", "0/0", "./.", "1/.", "."),
-        row(8, "T", "A", "0/1", "0/0", "1/1", "0/1"),
-    ]
+    rows = [row(3, "G", "C", "0/0", "./.", "1/.", "."), row(8, "T", "A", "0/1", "0/0", "1/1", "0/1")]
     path = write_vcf(tmp_path / "a.vcf", 10, ["a", "b", "c", "d"], rows)
     calls = read(genome, path, 0, 10)
     found = find_haplotypes(calls, "ACGTACGTAC", 0)

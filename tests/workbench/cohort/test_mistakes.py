@@ -6,14 +6,18 @@ from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
 
+import pysam
 import pytest
 
 from tests.workbench.cohort.test_haplotypes import row, write_vcf
 from tests.workbench.small_study import small_config, write_model
-from workbench.config import CohortConfig
+from workbench.cohort.samples import read_cohort
+from workbench.cohort.variant_lines import FIXED
+from workbench.cohort.vcf import VariantFile
 from workbench.engines.local import run
 from workbench.errors import InputError
-from workbench.study import Study
+from workbench.study.config import CohortConfig
+from workbench.study.study import Study
 
 CONTIG = "NC_005816.1"
 GOOD = "sample\ttrait\na\t1\nb\t0\nc\t1\n"
@@ -33,17 +37,29 @@ def variants(folder: Path, letters: str, names: list[str], wrong: bool = False) 
     return path
 
 
+def test_records_are_found_by_their_own_names(tmp_path: Path) -> None:
+    """Some tools write one spelling in the header and another in the records."""
+    lines = ["##fileformat=VCFv4.2", "##contig=<ID=1,length=100>"]
+    lines += ["\t".join((*FIXED, "a", "b"))]
+    lines += [f"{chrom}\t9\t.\tA\tC\t.\t.\t.\tGT\t1\t0" for chrom in ("chr1", "un_7", "un_7")]
+    path = tmp_path / "v.vcf"
+    path.write_text("\n".join(lines) + "\n")
+    for name in ("1", "chr1"):
+        file = VariantFile(path, contigs={name: 100})
+        (record,) = file.read(name, 0, 100)
+        assert (record.start, record.chrom, record.genotypes.ravel().tolist()) == (8, name, [1, 0])
+        assert "1 of 2 contig names are not in the genome (un_7): 2 of 3 records left out" in file.note
+    with pytest.raises(InputError, match=r"its contigs \(chr1, un_7\) are not those of the genome"):
+        VariantFile(path, contigs={"chr2": 100})
+
+
 @pytest.fixture()
 def refused(tmp_path: Path, samples: Path, model: Path) -> Callable[..., str]:
     """The sentence with which a study of these files ends."""
     letters = "".join((samples / "yersinia_pPCP1.fa").read_text().split("\n")[1:])
 
     def attempt(
-        names: list[str],
-        table: str = GOOD,
-        wrong: bool = False,
-        vcf: Path | None = None,
-        **keys: str,
+        names: list[str], table: str = GOOD, wrong: bool = False, vcf: Path | None = None, **keys: str
     ) -> str:
         path = vcf or variants(tmp_path, letters, names, wrong)
         phenotypes = tmp_path / "p.tsv"
@@ -107,9 +123,7 @@ def test_phenotype_with_text(refused: Callable[..., str]) -> None:
         ("1000_Genomes", "a VCF without samples; expected genotypes, one column a sample"),
     ],
 )
-def test_malformed_header(
-    refused: Callable[..., str], shared: Path, name: str, sentence: str
-) -> None:
+def test_malformed_header(refused: Callable[..., str], shared: Path, name: str, sentence: str) -> None:
     path = shared / f"data/bad_input/brca_exchange_test_{name}.vcf"
     text = refused([], vcf=path)
     assert sentence in text and path.name in text
@@ -117,9 +131,7 @@ def test_malformed_header(
 
 def test_region_that_is_not_there(refused: Callable[..., str]) -> None:
     text = refused(["a", "b", "c"], regions="operon")
-    assert (
-        "regions is 'operon'; expected a BED file, windows, contigs, or one of the tracks" in text
-    )
+    assert "regions is 'operon'; expected a BED file, windows, contigs, or one of the tracks" in text
 
 
 def test_settings_are_checked(tmp_path: Path, samples: Path, model: Path) -> None:
@@ -136,11 +148,84 @@ def test_settings_are_checked(tmp_path: Path, samples: Path, model: Path) -> Non
 
 def _without_files(config, folder: Path):  # type: ignore[no-untyped-def]
     """Files that settings name, made empty, so that the settings themselves are what is wrong."""
-    given = {
-        k: str(folder / v)
-        for k, v in vars(config.cohort).items()
-        if str(v).endswith(("tsv", "vcf"))
-    }
+    given = {k: str(folder / v) for k, v in vars(config.cohort).items() if str(v).endswith(("tsv", "vcf"))}
     for path in given.values():
         Path(path).touch()
     return replace(config, cohort=replace(config.cohort, **given))
+
+
+def written(path: Path, *records: str, samples: str = "a b", again: str = "") -> Path:
+    """A VCF of the contig c, 100 bases, of records apart by spaces; ``again``, a second header of samples."""
+    head = ["##fileformat=VCFv4.2", "\t".join((*FIXED, *samples.split()))]
+    rows = ["\t".join(record.split(" ")) for record in records]
+    second = [head[0], "\t".join((*FIXED, *again.split())), *rows] if again else []
+    path.write_text("\n".join([*head, *rows, *second]) + "\n")
+    return path
+
+
+def test_files_put_one_after_the_other_are_refused(tmp_path: Path) -> None:
+    record = "c 9 . A C . . . GT 1 0"
+    path = written(tmp_path / "v.vcf", record, again="b a")
+    with pytest.raises(InputError, match=r"v\.vcf: line 4: '##fileformat=VCFv4.2' after the header"):
+        VariantFile(path, contigs={"c": 100})
+
+
+@pytest.mark.parametrize("position", [0, 101, 25_000])
+def test_a_place_that_the_contig_does_not_have_is_refused(tmp_path: Path, position: int) -> None:
+    records = ["c 9 . A C . . . GT 1 0", f"c {position} . A C . . . GT 1 0", "c 50 . A C . . . GT 1 0"]
+    path = written(tmp_path / "v.vcf", *records)
+    with pytest.raises(InputError, match=rf"line 4: position {position:,} of c; c has 100 bases"):
+        VariantFile(path, contigs={"c": 100})
+    VariantFile(written(path, "c 1 . A C . . . GT 1 0", "c 100 . A C . . . GT 1 0"), contigs={"c": 100})
+
+
+def test_an_index_is_asked_for_places_past_the_end_too(tmp_path: Path) -> None:
+    records = [f"c {position} . A C . . . GT 1 0" for position in (9, 101)]
+    path = Path(pysam.tabix_index(str(written(tmp_path / "v.vcf", *records)), preset="vcf", force=True))
+    with pytest.raises(InputError, match=r"position 101 of c; c has 100 bases"):
+        VariantFile(path, contigs={"c": 100})
+    assert VariantFile(path, contigs={"c": 101}).indexed
+
+
+def test_a_file_without_records_is_refused(tmp_path: Path) -> None:
+    with pytest.raises(InputError, match="no record in it"):
+        VariantFile(written(tmp_path / "v.vcf"), contigs={"c": 100})
+
+
+@pytest.mark.parametrize("alleles", ["A  ", " C", "A C,"])
+def test_an_empty_allele_is_no_deletion(tmp_path: Path, alleles: str) -> None:
+    reference, _, others = alleles.partition(" ")
+    path = written(tmp_path / "v.vcf", f"c 9 . {reference} {others.strip()} . . . GT 1 0")
+    with pytest.raises(InputError, match=r"c:9: allele ''; expected letters"):
+        list(VariantFile(path, contigs={"c": 100}).read("c", 0, 100))
+
+
+@pytest.mark.parametrize(
+    ("allele", "info", "end"),
+    [
+        ("<DEL>", "SVLEN=-40", 49),
+        ("<DEL>", "SVTYPE=DEL;SVLEN=40", 49),
+        ("<DUP:TANDEM>,<DEL>", "SVLEN=10,-30", 39),
+        ("<DEL>", "END=20;SVLEN=-11", 20),
+        ("<DEL>", "END=3;SVLEN=-40", 49),
+        ("<INS>", "SVLEN=40", 9),
+    ],
+)
+def test_a_symbolic_allele_reaches_as_far_as_it_says(
+    tmp_path: Path, allele: str, info: str, end: int
+) -> None:
+    path = written(tmp_path / "v.vcf", f"c 9 . A {allele} . . {info} GT . 0")
+    (record,) = VariantFile(path, contigs={"c": 100}).read("c", 0, 100)
+    assert (record.start, record.end) == (8, end)
+    assert len(list(VariantFile(path, contigs={"c": 100}).read("c", end - 1, 100))) == 1
+
+
+@pytest.mark.parametrize("strange", ["n/a", "?", "unknown", "40,5", "<18"])
+def test_a_word_among_numbers_makes_no_categories(tmp_path: Path, strange: str) -> None:
+    path = tmp_path / "p.tsv"
+    rows = [f"s{i}\t{i % 2}\t{age}" for i, age in enumerate(["40", "50", strange, "60", "55"])]
+    path.write_text("\n".join(["sample\ttrait\tage", *rows]) + "\n")
+    with pytest.raises(InputError, match=r"line 4: covariate age is .* among numbers"):
+        read_cohort(path, ["trait"], ["age"])
+    found = read_cohort(path, ["trait"], ["age"], missing=[strange])
+    assert found.samples["age"].isna().tolist() == [False, False, True, False, False]

@@ -7,10 +7,10 @@ from pathlib import Path
 import pandas as pd
 import pytest
 
+from genomic_models.dna import reverse_complement
 from workbench.cohort.edits import parse_variant
 from workbench.errors import InputError
-from workbench.fasta import reverse_complement
-from workbench.genome import Genome
+from workbench.genome.reference import Genome
 from workbench.variants.consequence import Annotation
 
 #        1-10: before   11 ATG AAA TGG TGC TAA 25   26-40: between

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 from dataclasses import replace
 from pathlib import Path
+from typing import NamedTuple
 
 import numpy as np
 import pytest
@@ -13,15 +14,15 @@ from typer.testing import CliRunner
 
 from feature_mining.sae.config import SAEConfig
 from feature_mining.sae.model import SparseAutoencoder, fold
-from feature_mining.sae.source import read_activations
+from feature_mining.sae.training.source import read_activations
 from genomic_models import load
+from genomic_models.dna import reverse_complement
 from genomic_models.scoring import score
 from tests.workbench.small_study import write_model
 from workbench.cli import app
 from workbench.cohort.edits import parse_variant
 from workbench.errors import InputError
-from workbench.fasta import reverse_complement
-from workbench.genome import Genome
+from workbench.genome.reference import Genome
 from workbench.progress import Silent
 from workbench.variants.effects import measure
 from workbench.variants.job import explain
@@ -59,39 +60,85 @@ def subject(folder: Path, samples: Path) -> Subject:
 
 
 def names_on(genome: Genome) -> list[str]:
-    """A substitution, a deletion of three bases, an insertion near the start of the contig."""
+    """A substitution, a deletion of three bases, an insertion near the start of the contig, and two bases for
+    five.
+    """  # fmt: skip
     other = {"A": "C", "C": "A", "G": "T", "T": "G"}
     a = genome.fetch(CONTIG, 4399, 4400)
     b = genome.fetch(CONTIG, 4499, 4503)
     c = genome.fetch(CONTIG, 19, 20)
-    return [f"{CONTIG}:4400:{a}:{other[a]}", f"{CONTIG}:4500:{b}:{b[0]}", f"{CONTIG}:20:{c}:{c}ACG"]
+    d = genome.fetch(CONTIG, 6999, 7004)
+    names = [f"4400:{a}:{other[a]}", f"4500:{b}:{b[0]}", f"20:{c}:{c}ACG"]
+    names.append(f"7000:{d}:{other[d[0]]}{other[d[-1]]}")
+    return [f"{CONTIG}:{name}" for name in names]
 
 
-def alleles(genome: Genome, name: str) -> tuple[int, str, str]:
-    """Left end of the window and both sequences, from the name alone."""
-    _, position, reference, alternative = name.split(":")
-    start = int(position) - 1
-    left = max(0, start - 64)
-    before = genome.fetch(CONTIG, left, start)
-    after = genome.fetch(CONTIG, start + len(reference), start + len(reference) + 64)
-    return left, before + reference + after, before + alternative + after
+@pytest.mark.parametrize("position", ["4400", "4,400"])
+def test_positions_as_people_write_them(position: str) -> None:
+    assert parse_variant(f"{CONTIG}:{position}:a:G").start == 4399
 
 
-def test_likelihood_is_that_of_both_sequences(subject: Subject) -> None:
+@pytest.mark.parametrize("position", ["0", "44,00", ",400", "4400,", "²", "9" * 5000, "-1", ""])
+def test_what_is_no_position(position: str) -> None:
+    with pytest.raises(InputError, match="not a variant; expected chrom:position:REF:ALT"):
+        parse_variant(f"{CONTIG}:{position}:A:G")
+
+
+class Sides(NamedTuple):
+    """A window of 128 bases with the longer allele in its middle: its left end, sides, middles."""
+
+    left: int
+    before: str
+    after: str
+    reference: str
+    alternative: str
+
+
+def sides_of(genome: Genome, name: str) -> Sides:
+    edit = parse_variant(name).edit
+    half = (128 - max(edit.end - edit.start, len(edit.letters))) // 2
+    left = max(0, edit.start - half)
+    before, after = (genome.fetch(CONTIG, left, edit.start), genome.fetch(CONTIG, edit.end, edit.end + half))
+    return Sides(left, before, after, genome.fetch(CONTIG, edit.start, edit.end), edit.letters)
+
+
+def nats_of(subject: Subject, sequence: str, strand: str) -> np.ndarray:
+    """A base each, in plus-strand order."""
+    if strand == "+":
+        return score(subject.model, [sequence])[0].nats.astype(float)
+    return score(subject.model, [reverse_complement(sequence)])[0].nats[::-1].astype(float)
+
+
+def test_likelihood_is_compared_base_with_base(subject: Subject) -> None:
     names = names_on(subject.genome)
-    effects = list(measure(subject, [parse_variant(n) for n in names]))
-    for name, effect in zip(names, effects, strict=True):
-        _, reference, alternative = alleles(subject.genome, name)
-        for turn, found in ((str, effect.plus), (reverse_complement, effect.minus)):
-            a, b = (score(subject.model, [turn(s)])[0].total for s in (reference, alternative))
-            assert found == pytest.approx(b - a, abs=2e-4)
-        assert effect.log_likelihood == pytest.approx((effect.plus + effect.minus) / 2)
+    for name, effect in zip(names, measure(subject, [parse_variant(n) for n in names]), strict=True):
+        found = sides_of(subject.genome, name)
+        first, last = len(found.before), -len(found.after)
+        for strand, change in (("+", effect.plus), ("-", effect.minus)):
+            a, b = (
+                nats_of(subject, found.before + own + found.after, strand)
+                for own in (found.reference, found.alternative)
+            )
+            own = np.nansum(a[first:last]), np.nansum(b[first:last])
+            assert (change.reference, change.alternative) == pytest.approx(own, abs=2e-4)
+            sides = np.concatenate([b[:first] - a[:first], b[last:] - a[last:]])
+            if a.size == b.size:
+                assert change.change == pytest.approx(np.nansum(b) - np.nansum(a), abs=2e-4)
+                assert change.compared == a.size - 1
+            else:
+                assert change.change == pytest.approx(np.nansum(sides), abs=2e-4)
+                assert change.compared == first - last - 1
+                whole = change.change + change.alternative - change.reference
+                assert whole == pytest.approx(np.nansum(b) - np.nansum(a), abs=5e-4)
+            assert change.score == change.change / change.compared
+        assert effect.score == (effect.plus.score + effect.minus.score) / 2
 
 
 def test_features_are_compared_base_with_base(subject: Subject) -> None:
     name = names_on(subject.genome)[0]
     effect = next(iter(measure(subject, [parse_variant(name)])))
-    left, reference, alternative = alleles(subject.genome, name)
+    left, before, after, *own = sides_of(subject.genome, name)
+    reference, alternative = (before + letters + after for letters in own)
     assert subject.sae is not None
     rows = [read_activations(subject.model, "blocks.2", [s])[0] for s in (reference, alternative)]
     a, b = (subject.sae.encode(r).numpy() for r in rows)
@@ -99,7 +146,7 @@ def test_features_are_compared_base_with_base(subject: Subject) -> None:
     for found in (c for c in effect.changes if c.strand == "+"):
         column = change[:, found.feature]
         at = found.position - left
-        assert at >= 64  # a causal model changes nothing before the variant
+        assert at >= 63  # a causal model changes nothing before the variant
         assert abs(found.change) == pytest.approx(np.abs(column).max(), abs=1e-5)
         assert found.change == pytest.approx(column[at], abs=1e-5)
         assert found.gained == pytest.approx(np.maximum(column, 0).sum(), abs=1e-3)
@@ -109,14 +156,37 @@ def test_features_are_compared_base_with_base(subject: Subject) -> None:
     assert set(np.flatnonzero(strongest > 1e-4)) <= listed
 
 
+def test_features_on_what_a_deletion_takes_away_are_no_loss_by_themselves(subject: Subject) -> None:
+    name = names_on(subject.genome)[1]
+    effect = next(iter(measure(subject, [parse_variant(name)])))
+    _, before, after, *own = sides_of(subject.genome, name)
+    rows = [read_activations(subject.model, "blocks.2", [before + letters + after])[0] for letters in own]
+    assert subject.sae is not None
+    a, b = (subject.sae.encode(r).numpy() for r in rows)
+    change = b[62:] - a[65:]
+    gone = set(np.flatnonzero(a[62:65].any(axis=0))) - set(np.flatnonzero(change.any(axis=0)))
+    assert gone  # some fire on the deleted bases alone
+    for found in (c for c in effect.changes if c.strand == "+"):
+        column = change[:, found.feature]
+        assert found.gained == pytest.approx(np.maximum(column, 0).sum(), abs=1e-2)
+        assert found.lost == pytest.approx(np.maximum(-column, 0).sum(), abs=1e-2)
+    assert gone <= {c.feature for c in effect.changes if c.strand == "+" and c.lost == 0}
+
+
 def test_tables_and_page(subject: Subject, tmp_path: Path) -> None:
     page = tmp_path / "v.html"
     one = [parse_variant(names_on(subject.genome)[1])]
-    found = explain(subject, one, Silent(), most=5, html=page)
+    found = explain(subject, one, Silent(), most=5, html=page, null=4)
     assert found.features["rank"].tolist() == [1, 2, 3, 4, 5]
     assert set(found.features["state"]) <= {"gained", "lost", "stronger", "weaker"}
     text = page.read_text()
     assert one[0].name in text and "not for clinical use" in text
+    assert "over 123 bases that both alleles have" in text
+    row = found.variants.iloc[0]
+    assert f"3 bases of the reference at a cost of {-row['own_reference']:.1f} nats, 0 bases of" in text
+    assert "share of 4 random deletions of the same length within 5,000 bases" in text
+    assert (row["type"], row["length"], row["compared"], row["null_n"]) == ("deletion", "3-4", 123, 4)
+    assert row["null_p"] in (0.2, 0.4, 0.6, 0.8, 1.0)
     # Nothing is fetched: the only addresses are names of XML namespaces.
     assert set(text.split("http")[1:]) and all(
         part.startswith("://www.w3.org/") for part in text.split("http")[1:]
@@ -131,6 +201,7 @@ def test_tables_and_page(subject: Subject, tmp_path: Path) -> None:
         ("chrX:5:A:C", "no contig chrX"),
         (f"{CONTIG}:9609:AA:A", "past the end"),
         (f"{CONTIG}:4400:A:N", "allele 'N'"),
+        (f"{CONTIG}:1:T:T{'ACGAG' * 13}", "changes 65 bases; expected at most half the window of 128"),
     ],
 )
 def test_variants_that_are_not_on_the_genome(subject: Subject, name: str, said: str) -> None:
@@ -215,17 +286,16 @@ def test_command_line_with_a_model(folder: Path, samples: Path, tmp_path: Path) 
     run = CliRunner().invoke(app, [*words, "--json"], catch_exceptions=False)
     found = json.loads(run.stdout[run.stdout.index("{") :])
     assert len(found["variants"]) == 8 == len(json.loads(out.read_text()))
-    likely = [row["log_likelihood"] for row in found["variants"]]
+    likely = [row["score"] for row in found["variants"]]
     assert likely == sorted(likely)
+    assert {(row["type"], row["length"], row["null_n"]) for row in found["variants"]} == {("SNV", "1", 0)}
     assert {row["gene"] for row in found["variants"] if row["position"] >= 4342} == {"pim"}
     assert [row["score"] for row in found["truth"]].count("consequence class") == 1
     assert (tmp_path / "v.truth.json").exists()
     with pytest.raises(InputError, match="give variants in one way"):
         CliRunner().invoke(app, words[:2], catch_exceptions=False)
     with pytest.raises(InputError, match="not a study folder; for a model give the sequence"):
-        CliRunner().invoke(
-            app, ["variants", "mini", "--variants", "c:5:A:C"], catch_exceptions=False
-        )
+        CliRunner().invoke(app, ["variants", "mini", "--variants", "c:5:A:C"], catch_exceptions=False)
 
 
 def test_labels_follow_the_feature(subject: Subject) -> None:
@@ -233,4 +303,4 @@ def test_labels_follow_the_feature(subject: Subject) -> None:
     labels = {i: f"track {i}" for i in range(48)}
     found = explain(replace(subject, labels=labels), names, Silent(), most=3)
     assert (found.features["label"] == "track " + found.features["feature"].astype(str)).all()
-    assert len(found.features) == 9
+    assert len(found.features) == 12

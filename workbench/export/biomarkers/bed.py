@@ -4,22 +4,16 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from workbench.atomic import write_atomic
-from workbench.export.biomarkers.rows import (
-    TIER_COLOURS,
-    Row,
-    display_name,
-    notice,
-    placed,
-    score,
-)
+from workbench.analysis.biomarkers.tiers import TIER_COLOURS
+from workbench.export.biomarkers.rows import Row, display_name, notice, placed, score
 from workbench.export.job import Job, comment, prepare_file
+from workbench.files.atomic import write_atomic
 
 
 def fields(row: Row) -> list[str]:
     """Columns 4 to 9: name, score -10 log10 q (at most 1000), strand, thick ends, colour of the tier."""
     ends = (str(row["start"]), str(row["end"]))
-    colour = TIER_COLOURS[row["evidence_tier"]]
+    colour = ",".join(map(str, bytes.fromhex(TIER_COLOURS[row["evidence_tier"]][1:])))
     return [display_name(row), str(score(row["q"])), row["strand"], *ends, colour]
 
 

@@ -5,16 +5,16 @@ from __future__ import annotations
 from pathlib import Path
 from typing import NamedTuple
 
-from workbench.atomic import write_atomic
 from workbench.errors import InputError
 from workbench.export import signals
 from workbench.export.biomarkers import bed, sequence, vcf
 from workbench.export.biomarkers.rows import Row, leading, part, placed
 from workbench.export.job import Job, prepare_folder
+from workbench.files.atomic import write_atomic
+from workbench.study.study import Study
 
-GENES = "gene"
+# Bases shown on each side of the first candidate.
 AROUND = 1000
-"""Bases shown on each side of the first candidate."""
 
 
 class Item(NamedTuple):
@@ -46,36 +46,49 @@ def write_bundle(job: Job, reference: bool = True) -> Bundle:
     items = [Item("candidates.bed", "candidate biomarkers", "bed")]
     if any(len(r["driving_variants"]) for r in rows):
         written += vcf.write(part(job, "vcf", "drivers.vcf.gz"))
-        items.append(
-            Item("drivers.vcf.gz", "driving variants", "vcf", index_path="drivers.vcf.gz.tbi")
-        )
+        items.append(Item("drivers.vcf.gz", "driving variants", "vcf", index_path="drivers.vcf.gz.tbi"))
     if genes := write_genes(job):
         written.append(genes)
         items.append(Item(genes.name, "genes", "bed"))
     led = part(job, "bigwig", "signals")._replace(features=job.features or leading(rows))
-    for path in signals.write_bigwig(led):
-        written.append(path)
-        if path.suffix == ".bw":
-            feature, side = path.name.split(".")[:2]
-            title = f"feature {feature.removeprefix('f')}, {side} strand's reading"
-            items.append(Item(f"signals/{path.name}", title, "bigwig"))
+    values, drawn = write_signals(led)
+    written += values
+    items += drawn
     top = max(rows, key=lambda r: r["minus_log10_p"])
     length = job.study.manifest.contigs[top["chrom"]]
     locus = (top["chrom"], max(0, top["start"] - AROUND), min(length, top["end"] + AROUND))
     return Bundle(items, locus, rows, written)
 
 
+def write_signals(job: Job) -> tuple[list[Path], list[Item]]:
+    """Values of features in the folder ``job.out``, as bigWig; the files, and the items that are shown."""
+    written = signals.write_bigwig(job)
+    items = []
+    for path in written:
+        if path.suffix == ".bw":
+            feature, side = path.name.split(".")[:2]
+            title = f"feature {feature.removeprefix('f')}, {side} strand's reading"
+            items.append(Item(f"{job.out.name}/{path.name}", title, "bigwig"))
+    return written, items
+
+
+def gene_rows(study: Study) -> list[tuple[str, int, int, str]]:
+    """Contig, start, end and further columns of BED6 of the track ``gene``, in the order of the genome."""
+    tables = [t.intervals for t in study.tracks if t.name == "gene"]
+    order = {chrom: i for i, chrom in enumerate(study.manifest.contigs)}
+    return [
+        (r.chrom, r.start, r.end, f"{'_'.join(str(r.name).split()) or '.'}\t0\t{r.strand}")
+        for table in tables
+        for r in table.iloc[table["chrom"].map(order).argsort(kind="stable")].itertuples()
+    ]
+
+
 def write_genes(job: Job) -> Path | None:
     """BED6 of the track ``gene``, if the study has it."""
-    track = next((t for t in job.study.tracks if t.name == GENES), None)
-    if track is None:
+    rows = gene_rows(job.study)
+    if not rows:
         return None
-    order = {chrom: i for i, chrom in enumerate(job.study.manifest.contigs)}
-    table = track.intervals
-    table = table.iloc[table["chrom"].map(order).argsort(kind="stable")]
     path = job.out / "genes.bed"
-    with write_atomic(path) as temporary, temporary.open("w") as handle:
-        for r in table.itertuples():
-            name = "_".join(str(r.name).split()) or "."
-            handle.write(f"{r.chrom}\t{r.start}\t{r.end}\t{name}\t0\t{r.strand}\n")
+    with write_atomic(path) as temporary:
+        temporary.write_text("".join("\t".join(map(str, row)) + "\n" for row in rows))
     return path

@@ -7,27 +7,19 @@ from pathlib import Path
 from typing import Any
 
 import pandas as pd
-from jinja2 import Environment, FileSystemLoader, StrictUndefined
-from markupsafe import Markup
 
-from workbench.atomic import write_atomic
-from workbench.audit.flags import FLAGS
+from feature_mining.association.verdict import Control
+from workbench.analysis.audit.flags import FLAGS
 from workbench.cohort.edits import parse_variant
 from workbench.export.biomarkers.pictures import draw_alleles, draw_effects, draw_locus
 from workbench.export.biomarkers.rows import Row, chosen, simulated
 from workbench.export.job import Job, prepare_folder, provenance
-from workbench.report import formats
-from workbench.report.context import CONTROLS
-from workbench.study import Study
+from workbench.files.pages import Figure, templates, write_page
+from workbench.study.study import Study
 from workbench.variants.effects import Effect, measure
 from workbench.variants.subject import Subject, opened
 
 HERE = Path(__file__).parent
-STYLE = HERE.parents[1] / "report" / "report.css"
-FILTERS = (
-    *("fixed", "signed", "strength", "count", "percent", "probability", "between", "plural"),
-    *("effect", "effects_between"),
-)  # fmt: skip
 
 
 def write(job: Job) -> list[Path]:
@@ -37,14 +29,9 @@ def write(job: Job) -> list[Path]:
     """
     table = chosen(job)
     prepare_folder(job.out)
-    environment = _environment()
+    environment = templates(HERE)
     rows = table.to_dict("records")
-    common = {
-        "study": job.study.folder.name,
-        "simulated": simulated(rows),
-        "style": Markup(STYLE.read_text()),
-        "provenance": provenance(job),
-    }
+    common = {"study": job.study.folder.name, "simulated": simulated(rows), "provenance": provenance(job)}
     written = [job.out / "index.html"]
     job.progress.begin("drawing cards", len(rows), "cards")
     effects = job.study.table("biomarker_lineages")
@@ -52,7 +39,7 @@ def write(job: Job) -> list[Path]:
     page = environment.get_template("card.html.j2")
     for row, subject, effect in _with_effects(job.study, rows):
         own = effects[effects["candidate_id"] == row["candidate_id"]]
-        beside = controls.get((row["feature"], row["label"], row["label_strand_mode"]), {})
+        beside = controls.get((row["feature"], row["closest_track"], row["label_strand_mode"]), {})
         text = page.render(
             **common,
             row=row,
@@ -60,38 +47,19 @@ def write(job: Job) -> list[Path]:
             effects=draw_effects(row, own),
             lineages=own.to_dict("records"),
             drivers=_drivers(row),
-            controls=[(name, *beside[key]) for key, name in CONTROLS.items() if key in beside],
-            flags=[
-                (f, FLAGS[f]) for f in str(row["confound_flags"] or "").split(",") if f in FLAGS
-            ],
+            controls=[(c.word, *beside[c]) for c in Control if c in beside],
+            flags=[(f, FLAGS[f]) for f in str(row["confound_flags"] or "").split(",") if f in FLAGS],
         )
         path = job.out / f"{row['candidate_id']}.html"
-        _save(path, text)
+        write_page(path, text)
         written.append(path)
         job.progress.advance(1)
     job.progress.end()
-    _save(written[0], environment.get_template("cards.html.j2").render(**common, rows=rows))
+    write_page(written[0], environment.get_template("cards.html.j2").render(**common, rows=rows))
     return written
 
 
-def _save(path: Path, text: str) -> None:
-    with write_atomic(path) as temporary:
-        temporary.write_text(text, encoding="utf-8")
-
-
-def _environment() -> Environment:
-    environment = Environment(
-        loader=FileSystemLoader(HERE), autoescape=True, undefined=StrictUndefined,
-        trim_blocks=True, lstrip_blocks=True,
-    )  # fmt: skip
-    environment.filters |= {name: getattr(formats, name) for name in FILTERS}
-    environment.filters["mode"] = formats.mode_words
-    return environment
-
-
-def _with_effects(
-    study: Study, rows: list[Row]
-) -> Iterator[tuple[Row, Subject | None, Effect | None]]:
+def _with_effects(study: Study, rows: list[Row]) -> Iterator[tuple[Row, Subject | None, Effect | None]]:
     """Rows with what the model says of their first driving variant, variant by variant."""
     by_variant: dict[str, list[Row]] = {}
     for row in rows:
@@ -108,14 +76,12 @@ def _with_effects(
             yield row, subject, effect
 
 
-def _pictures(
-    study: Study, row: Row, subject: Subject | None, effect: Effect | None
-) -> list[tuple[Any, ...]]:
+def _pictures(study: Study, row: Row, subject: Subject | None, effect: Effect | None) -> list[Figure]:
     if study.config.cohort.matrix:
         return []
     catalog = study.table("catalog").set_index("feature")
     maximum = float(catalog.loc[row["feature"], "max"])
-    found: list[tuple[Any, ...]] = []
+    found: list[Figure] = []
     if maximum > 0:
         found.append(draw_locus(study, row, str(row["label"] or "no label"), maximum))
     if subject is not None and effect is not None:
@@ -133,7 +99,7 @@ def _drivers(row: Row) -> list[dict[str, Any]]:
     ]
 
 
-def _controls(study: Study) -> dict[tuple[int, str, str], dict[str, tuple[float, float]]]:
+def _controls(study: Study) -> dict[tuple[int, str, str], dict[Control, tuple[float, float]]]:
     """Of a track's best feature: lift of each control, and the feature's margin over it."""
     if study.config.cohort.matrix:
         return {}
@@ -141,8 +107,8 @@ def _controls(study: Study) -> dict[tuple[int, str, str], dict[str, tuple[float,
     found = {}
     for row in table.to_dict("records"):
         found[row["feature"], row["track"], row["mode"]] = {
-            key: (row[f"{key}_ap_lift"], row[f"margin_{key}"])
-            for key in CONTROLS
-            if f"{key}_ap_lift" in row and f"margin_{key}" in row
+            control: (row[control.lift], row[control.margin])
+            for control in Control
+            if control.lift in row and control.margin in row
         }
     return found

@@ -3,14 +3,15 @@
 from __future__ import annotations
 
 import json
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
-from workbench.atomic import write_atomic
 from workbench.export.biomarkers import bed, gff3, tables, vcf
 from workbench.export.biomarkers.rows import chosen, notice, part
 from workbench.export.job import Job, prepare_folder, provenance
-from workbench.manifest import hash_file
+from workbench.files.atomic import write_atomic
+from workbench.study.manifest import hash_file
 
 CONTEXT = ["https://w3id.org/ro/crate/1.1/context", {"sha256": "https://schema.org/sha256"}]
 FORMATS = {
@@ -125,7 +126,5 @@ def _models(words: dict[str, str]) -> list[dict[str, Any]]:
 
 
 def _today(job: Job) -> str:
-    from datetime import UTC, datetime
-
     made = (job.study.folder / "tables" / "biomarkers.parquet").stat().st_mtime
     return datetime.fromtimestamp(made, UTC).date().isoformat()

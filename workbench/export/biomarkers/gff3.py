@@ -4,10 +4,10 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from workbench.atomic import write_atomic
 from workbench.export.biomarkers.rows import as_text, is_known, notice, placed
 from workbench.export.intervals import escape_attribute, escape_seqid
 from workbench.export.job import Job, comment, prepare_file
+from workbench.files.atomic import write_atomic
 
 ATTRIBUTES = (
     *("phenotype", "feature", "burden", "gene", "locus_tag", "label", "p", "q", "beta", "se"),

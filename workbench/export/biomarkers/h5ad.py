@@ -8,15 +8,15 @@ a study does not need otherwise.
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Any
 
 import h5py
 import numpy as np
 import pandas as pd
 
-from workbench.atomic import write_atomic
 from workbench.export.biomarkers.rows import chosen, notice
 from workbench.export.job import Job, prepare_file, provenance
+from workbench.export.tables import flat
+from workbench.files.atomic import write_atomic
 
 TEXT = h5py.string_dtype("utf-8")
 
@@ -39,7 +39,7 @@ def write(job: Job) -> list[Path]:
         _encode(file, "anndata", "0.1.0")
         _array(file, "X", values)
         _frame(file, "obs", samples.set_index("sample"))
-        _frame(file, "var", _flat(table).set_index("candidate_id"))
+        _frame(file, "var", flat(table).set_index("candidate_id"))
         for name in ("layers", "obsm", "varm", "obsp", "varp"):
             _encode(file.create_group(name), "dict", "0.1.0")
         uns = file.create_group("uns")
@@ -83,20 +83,4 @@ def _plain(column: pd.Series) -> np.ndarray:
     if kind.is_bool_dtype(column) or kind.is_numeric_dtype(column):
         found: np.ndarray = column.to_numpy()
         return found
-    given = [_cell(value) for value in column]
-    return np.array(given, dtype=object)
-
-
-def _cell(value: Any) -> str:
-    missing = value is None or (isinstance(value, float) and np.isnan(value))
-    return "" if missing else str(value)
-
-
-def _flat(table: pd.DataFrame) -> pd.DataFrame:
-    """The table with lists joined by commas."""
-    joined = {
-        name: [",".join(map(str, cell)) for cell in table[name]]
-        for name in table
-        if len(table) and isinstance(table[name].iloc[0], list | np.ndarray)
-    }
-    return table.assign(**joined)
+    return column.astype(object).where(column.notna(), "").astype(str).to_numpy(object)

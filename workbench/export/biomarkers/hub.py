@@ -6,69 +6,42 @@ import re
 from collections.abc import Iterator
 from pathlib import Path
 
-import pybigtools
-
-from workbench.atomic import write_atomic
-from workbench.errors import InputError
 from workbench.export.biomarkers import bed
-from workbench.export.biomarkers.bundle import GENES, Item, write_bundle
+from workbench.export.biomarkers.bigbed import Entry, write_bigbed
+from workbench.export.biomarkers.bundle import Item, gene_rows, write_bundle
 from workbench.export.biomarkers.igv import COLOURS
 from workbench.export.biomarkers.rows import Row, notice
 from workbench.export.biomarkers.sequence import write_twobit
 from workbench.export.job import Job, write_sidecar
+from workbench.files.atomic import write_atomic
 
+# Letters that the browser shows of labels.
 SHORT, LONG = 17, 76
-"""Letters that the browser shows of labels."""
 
 
 def write(job: Job) -> list[Path]:
     """Write the folder; put it on a web server, and give the browser the address of ``hub.txt``."""
     bundle = write_bundle(job, reference=False)
-    order = {chrom: i for i, chrom in enumerate(job.study.manifest.contigs)}
-    rows = sorted(bundle.rows, key=lambda r: (order[r["chrom"]], r["start"], r["end"]))
+    rows, contigs = bundle.rows, job.study.manifest.contigs
     written = [
         *bundle.written,
         write_twobit(job.study, job.out / "genome.2bit"),
-        _bigbed(job, job.out / "candidates.bb", _candidates(rows), len(rows)),
+        write_bigbed(contigs, job.out / "candidates.bb", _candidates(rows), 9),
     ]
-    chrom, start, end = bundle.locus
-    name = word(job.study.folder.name)
-    assembly = next((r["assembly"] for r in rows if r["assembly"]), "") or name
-    hub = {
-        "hub": name,
-        "shortLabel": name[:SHORT],
-        "longLabel": f"{notice(rows)}: candidate biomarkers of {name}"[:LONG],
-        "useOneFile": "on",
-        "email": "not-given",
-    }
-    genome = {
-        "genome": word(assembly),
-        "twoBitPath": "genome.2bit",
-        "organism": name,
-        "scientificName": name,
-        "description": f"{assembly}, the reference of {name}",
-        "defaultPos": f"{chrom}:{start + 1}-{end}",
-        "orderKey": "1",
-    }
+    assembly = next((r["assembly"] for r in rows if r["assembly"]), "")
+    says = f"{notice(rows)}: candidate biomarkers"
     tracks = [_candidate_track(rows), *(t for item in bundle.items for t in signal_track(item))]
     genes, gene_tracks = write_gene_track(job)
-    path = write_stanzas(job.out, [hub, genome, *tracks, *gene_tracks])
+    path = write_hub_file(job, says, bundle.locus, [*tracks, *gene_tracks], assembly)
     return [path, *written, *genes, write_sidecar(job)]
 
 
 def write_gene_track(job: Job) -> tuple[list[Path], list[dict[str, str]]]:
     """The track ``gene`` as bigBed with its stanza; nothing where the study has none."""
-    genes = next((t for t in job.study.tracks if t.name == GENES), None)
-    if genes is None:
+    rows = gene_rows(job.study)
+    if not rows:
         return [], []
-    order = {chrom: i for i, chrom in enumerate(job.study.manifest.contigs)}
-    table = genes.intervals
-    table = table.iloc[table["chrom"].map(order).argsort(kind="stable")]
-    entries = (
-        (r.chrom, r.start, r.end, f"{'_'.join(str(r.name).split()) or '.'}\t0\t{r.strand}")
-        for r in table.itertuples()
-    )
-    path = _bigbed(job, job.out / "genes.bb", entries, len(table))
+    path = write_bigbed(job.study.manifest.contigs, job.out / "genes.bb", rows, 6)
     stanza = {
         "track": "genes",
         "type": "bigBed 6",
@@ -80,10 +53,30 @@ def write_gene_track(job: Job) -> tuple[list[Path], list[dict[str, str]]]:
     return [path], [stanza]
 
 
-def write_stanzas(folder: Path, stanzas: list[dict[str, str]]) -> Path:
-    """Write ``hub.txt``."""
-    path = folder / "hub.txt"
-    texts = ("\n".join(f"{k} {v}" for k, v in stanza.items()) for stanza in stanzas)
+def write_hub_file(
+    job: Job, says: str, locus: tuple[str, int, int], tracks: list[dict[str, str]], assembly: str = ""
+) -> Path:
+    """Write ``hub.txt``: what the hub is of, its genome, opened at ``locus`` (0-based), and its tracks."""
+    chrom, start, end = locus
+    name = word(job.study.folder.name)
+    hub = {
+        "hub": name,
+        "shortLabel": name[:SHORT],
+        "longLabel": f"{says} of {name}"[:LONG],
+        "useOneFile": "on",
+        "email": "not-given",
+    }
+    genome = {
+        "genome": word(assembly or name),
+        "twoBitPath": "genome.2bit",
+        "organism": name,
+        "scientificName": name,
+        "description": f"{assembly or name}, the reference of {name}",
+        "defaultPos": f"{chrom}:{start + 1}-{end}",
+        "orderKey": "1",
+    }
+    path = job.out / "hub.txt"
+    texts = ("\n".join(f"{k} {v}" for k, v in part.items()) for part in (hub, genome, *tracks))
     with write_atomic(path) as temporary:
         temporary.write_text("\n\n".join(texts) + "\n")
     return path
@@ -94,33 +87,9 @@ def word(text: str) -> str:
     return re.sub(r"[^A-Za-z0-9_.-]", "_", text)
 
 
-def _candidates(rows: list[Row]) -> Iterator[tuple[str, int, int, str]]:
+def _candidates(rows: list[Row]) -> Iterator[Entry]:
     for row in rows:
         yield row["chrom"], row["start"], row["end"], "\t".join(bed.fields(row))
-
-
-def _bigbed(
-    job: Job, path: Path, entries: Iterator[tuple[str, int, int, str]], expected: int
-) -> Path:
-    """A bigBed file of sorted entries, read back: the library does not raise what fails in writing."""
-    with write_atomic(path) as temporary:
-        draft = temporary.with_name(f"{temporary.name}.bb")
-        try:
-            pybigtools.open(str(draft), "w").write(dict(job.study.manifest.contigs), entries)
-            with pybigtools.open(str(draft)) as file:
-                found = sum(1 for c in job.study.manifest.contigs for _ in _entries(file, c))
-            if found != expected:
-                raise InputError(
-                    f"{path}: {found} of {expected} entries were written; free disk space, then run again"
-                )
-            draft.replace(temporary)
-        finally:
-            draft.unlink(missing_ok=True)
-    return path
-
-
-def _entries(file: pybigtools.BBIRead, chrom: str) -> Iterator[object]:
-    return iter(file.records(chrom)) if chrom in file.chroms() else iter(())
 
 
 def _candidate_track(rows: list[Row]) -> dict[str, str]:

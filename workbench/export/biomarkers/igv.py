@@ -5,10 +5,10 @@ from __future__ import annotations
 from pathlib import Path
 from xml.etree import ElementTree
 
-from workbench.atomic import write_atomic
 from workbench.export.biomarkers.bundle import Item, write_bundle
 from workbench.export.biomarkers.rows import notice
 from workbench.export.job import Job, write_sidecar
+from workbench.files.atomic import write_atomic
 
 COLOURS = {"plus": "0,114,178", "minus": "213,94,0"}
 
@@ -20,9 +20,7 @@ def write(job: Job) -> list[Path]:
     return [path, *bundle.written, write_sidecar(job)]
 
 
-def write_session(
-    folder: Path, items: list[Item], locus: tuple[str, int, int], note: str = ""
-) -> Path:
+def write_session(folder: Path, items: list[Item], locus: tuple[str, int, int], note: str = "") -> Path:
     """Write ``session.xml`` for a folder that holds ``genome.fa``; ``locus`` is 0-based half-open."""
     chrom, start, end = locus
     session = ElementTree.Element(

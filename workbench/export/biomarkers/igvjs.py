@@ -6,11 +6,11 @@ import json
 from pathlib import Path
 from typing import Any
 
-from workbench.atomic import write_atomic
 from workbench.export.biomarkers.bundle import Item, write_bundle
 from workbench.export.biomarkers.igv import COLOURS
 from workbench.export.biomarkers.rows import notice
 from workbench.export.job import Job, write_sidecar
+from workbench.files.atomic import write_atomic
 
 KINDS = {"bed": "annotation", "vcf": "variant", "bigwig": "wig"}
 

@@ -3,41 +3,35 @@
 from __future__ import annotations
 
 from functools import partial
-from typing import Any, NamedTuple
+from typing import Any
 
 import pandas as pd
-from markupsafe import Markup
 
 from workbench.cohort.edits import parse_variant
 from workbench.export.biomarkers.rows import Row
+from workbench.files.pages import Figure, figure
+from workbench.genome.interval import Interval
 from workbench.report import charts, strips
-from workbench.study import Study
-from workbench.variants.curves import activation, curve, lines, svg
+from workbench.study.study import Study
+from workbench.variants.curves import activation, curve, lines
 from workbench.variants.effects import Effect
 from workbench.variants.subject import Subject
-from workbench.views import Locus
+from workbench.wording import spoken
 
+# Bases of the locus on each side of the region.
 FLANK = 300
-"""Bases of the locus on each side of the region."""
+# Bases shown on each side of a variant.
 NEAR = 60
-"""Bases shown on each side of a variant."""
+# A variant is drawn at least as wide as this part of the locus.
 THINNEST = 250
-"""A variant is drawn at least as wide as this part of the locus."""
 MOST_LINEAGES = 20
 POOLED = "all samples"
 
 
-class Picture(NamedTuple):
-    """A picture with its caption."""
-
-    svg: Markup
-    caption: str
-
-
-def draw_locus(study: Study, row: Row, label: str, maximum: float) -> Picture:
+def draw_locus(study: Study, row: Row, label: str, maximum: float) -> Figure:
     """Genes and other annotation, driving variants, and the feature on the reference, one x axis."""
     length = study.manifest.contigs[row["chrom"]]
-    locus = Locus(row["chrom"], max(0, row["start"] - FLANK), min(length, row["end"] + FLANK))
+    locus = Interval(row["chrom"], max(0, row["start"] - FLANK), min(length, row["end"] + FLANK))
     width = max(1, (locus.end - locus.start) // THINNEST)
     variants = [parse_variant(v) for v in row["driving_variants"]]
     drawn = [
@@ -45,8 +39,7 @@ def draw_locus(study: Study, row: Row, label: str, maximum: float) -> Picture:
         for v in variants
     ]
     region = pd.DataFrame(
-        [(row["start"], row["end"], row["strand"], row["region"])],
-        columns=["start", "end", "strand", "name"],
+        [(row["start"], row["end"], row["strand"], row["region"])], columns=["start", "end", "strand", "name"]
     )
     lanes = [("region tested", region)]
     if drawn:
@@ -54,13 +47,13 @@ def draw_locus(study: Study, row: Row, label: str, maximum: float) -> Picture:
         lanes.append(("driving variants", table.reset_index(drop=True)))
     strip = strips.Strip(int(row["feature"]), label, maximum)
     caption = (
-        f"Locus {locus.chrom}:{locus.start:,}–{locus.end:,} (0-based): annotation, the region tested, driving"
+        f"Locus {spoken(*locus)}: annotation, the region tested, driving"
         f" variants, and feature {row['feature']} on the reference (+ reading above the line, − below)."
     )
-    return Picture(svg(strips.draw(study, locus, [strip], more=lanes), caption), caption)
+    return figure(strips.draw(study, locus, [strip], more=lanes), "locus", caption)
 
 
-def draw_alleles(subject: Subject, row: Row, effect: Effect) -> list[Picture]:
+def draw_alleles(subject: Subject, row: Row, effect: Effect) -> list[Figure]:
     """The feature along the sequence with and without the first driving variant, a picture a strand read."""
     feature = int(row["feature"])
     values = partial(activation, subject.sae, feature)
@@ -70,9 +63,7 @@ def draw_alleles(subject: Subject, row: Row, effect: Effect) -> list[Picture]:
     for strand in ("+", "-") if row["burden_strand"] == "both" else (row["burden_strand"],):
         start, end = variant.start - NEAR, variant.start + len(variant.reference) + NEAR
         at = peaks.get(strand, variant.start)
-        points = curve(
-            effect.readings[strand], values, min(start, at - 20), max(end, at + 20), True
-        )
+        points = curve(effect.readings[strand], values, min(start, at - 20), max(end, at + 20), True)
         name = "plus" if strand == "+" else "minus"
         caption = (
             f"Feature {feature} with and without {variant.name}, {name} strand's reading of a window round"
@@ -80,17 +71,15 @@ def draw_alleles(subject: Subject, row: Row, effect: Effect) -> list[Picture]:
         )
         if not any(p["value"] for p in points):
             caption += " The feature is silent here on this strand."
-        found.append(Picture(svg(lines(points, "activation", variant.start), caption), caption))
+        found.append(figure(lines(points, "activation", variant.start), name, caption))
     return found
 
 
-def draw_effects(row: Row, effects: pd.DataFrame) -> Picture:
+def draw_effects(row: Row, effects: pd.DataFrame) -> Figure:
     """Effect with 95 % interval, all samples first, then the largest lineages by themselves."""
     largest = effects.sort_values("n", ascending=False, kind="stable").head(MOST_LINEAGES)
     rows = [(POOLED, row["n"], row["beta"], row["ci_low"], row["ci_high"])]
-    rows += list(
-        largest[["group", "n", "beta", "ci_low", "ci_high"]].itertuples(index=False, name=None)
-    )
+    rows += list(largest[["group", "n", "beta", "ci_low", "ci_high"]].itertuples(index=False, name=None))
     points: list[dict[str, Any]] = [
         {"name": f"{name} (n {n:,})", "beta": beta, "low": low, "high": high, "all": name == POOLED}
         for name, n, beta, low, high in rows
@@ -112,12 +101,7 @@ def draw_effects(row: Row, effects: pd.DataFrame) -> Picture:
             },
             {
                 "mark": {"type": "rule"},
-                "encoding": {
-                    "y": y,
-                    "x": {**x, "field": "low"},
-                    "x2": {"field": "high"},
-                    "color": colour,
-                },
+                "encoding": {"y": y, "x": {**x, "field": "low"}, "x2": {"field": "high"}, "color": colour},
             },
             {
                 "mark": {"type": "point", "filled": True, "size": 50},
@@ -130,4 +114,4 @@ def draw_effects(row: Row, effects: pd.DataFrame) -> Picture:
         "Effect with its 95 % interval: in all samples with lineages held fixed, and in each lineage large"
         " enough to be tested alone (Wald)."
     )
-    return Picture(svg(spec, caption), caption)
+    return figure(spec, "effects", caption)

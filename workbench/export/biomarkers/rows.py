@@ -12,10 +12,9 @@ from workbench.errors import InputError
 from workbench.export.choice import check
 from workbench.export.job import Job
 
-TIER_COLOURS = {"A": "0,158,115", "B": "0,114,178", "C": "230,159,0", "D": "153,153,153"}
 NOTICE = "not for clinical use"
+# Features whose values at single bases go into a genome browser's folder.
 MOST_SIGNALS = 12
-"""Features whose values at single bases go into a genome browser's folder."""
 
 Row = dict[str, Any]
 
@@ -23,9 +22,7 @@ Row = dict[str, Any]
 def chosen(job: Job) -> pd.DataFrame:
     """The table of candidates, of the features asked for; ``InputError`` for a strand."""
     if job.strand != "both":
-        raise InputError(
-            f"--strand {job.strand}: biomarkers have no strand to choose; leave it out"
-        )
+        raise InputError(f"--strand {job.strand}: biomarkers have no strand to choose; leave it out")
     table = job.study.table("biomarkers")
     if job.features is not None:
         wanted = check(job.features, len(job.study.table("catalog")))

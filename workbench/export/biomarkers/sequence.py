@@ -8,18 +8,18 @@ from pathlib import Path
 
 import numpy as np
 
-from workbench.atomic import write_atomic
-from workbench.genome import Genome
-from workbench.study import Study
+from genomic_models.dna import UNKNOWN, base_codes
+from workbench.files.atomic import write_atomic
+from workbench.genome import fasta
+from workbench.genome.reference import Genome
+from workbench.study.study import Study
 
-LINE = 60
-PIECE = 60 * 16_384
-"""Bases fetched at a time, whole lines."""
+# Bases fetched at a time, a multiple of four.
+PIECE = 1 << 20
+# First number of a 2bit file.
 SIGNATURE = 0x1A412743
-"""First number of a 2bit file."""
-_CODES = np.zeros(256, np.uint8)
-for _i, _letter in enumerate(b"TCAG"):
-    _CODES[_letter] = _i
+# 2bit's code (T C A G = 0 1 2 3, N as T) of each code of `genomic_models.dna`.
+_TWOBIT = np.array([2, 1, 3, 0, 0], np.uint8)
 
 
 def _pieces(genome: Genome, chrom: str) -> Iterator[str]:
@@ -30,18 +30,9 @@ def _pieces(genome: Genome, chrom: str) -> Iterator[str]:
 
 def write_fasta(study: Study, path: Path) -> list[Path]:
     """The reference as FASTA with its ``.fai``."""
-    genome, index, offset = study.genome, [], 0
-    with write_atomic(path) as temporary, temporary.open("w") as handle:
-        for chrom, length in genome.lengths.items():
-            offset += handle.write(f">{chrom}\n")
-            index.append(f"{chrom}\t{length}\t{offset}\t{LINE}\t{LINE + 1}\n")
-            for piece in _pieces(genome, chrom):
-                lines = (piece[i : i + LINE] for i in range(0, len(piece), LINE))
-                offset += handle.write("".join(f"{line}\n" for line in lines))
-    fai = path.with_name(f"{path.name}.fai")
-    with write_atomic(fai) as temporary:
-        temporary.write_text("".join(index))
-    return [path, fai]
+    genome = study.genome
+    fasta.write_fasta(((chrom, _pieces(genome, chrom)) for chrom in genome.lengths), path, index=True)
+    return [path, path.with_name(f"{path.name}.fai")]
 
 
 def write_twobit(study: Study, path: Path) -> Path:
@@ -79,8 +70,7 @@ def _unknown(genome: Genome, chrom: str) -> tuple[list[int], list[int]]:
     sizes: list[int] = []
     at = 0
     for piece in _pieces(genome, chrom):
-        letters = np.frombuffer(piece.upper().encode(), np.uint8)
-        other = (~np.isin(letters, np.frombuffer(b"ACGT", np.uint8))).astype(np.int8)
+        other = (base_codes(piece) == UNKNOWN).astype(np.int8)
         edges = np.flatnonzero(np.diff(np.concatenate([[0], other, [0]])))
         for lo, hi in edges.reshape(-1, 2).tolist():
             if starts and starts[-1] + sizes[-1] == at + lo:
@@ -88,12 +78,12 @@ def _unknown(genome: Genome, chrom: str) -> tuple[list[int], list[int]]:
             else:
                 starts.append(at + lo)
                 sizes.append(hi - lo)
-        at += letters.size
+        at += len(piece)
     return starts, sizes
 
 
 def _packed(piece: str) -> bytes:
     """Four bases a byte; only a sequence's last piece may need filling up."""
-    codes = _CODES[np.frombuffer(piece.upper().encode(), np.uint8)]
+    codes = _TWOBIT[base_codes(piece)]
     codes = np.concatenate([codes, np.zeros(-codes.size % 4, np.uint8)]).reshape(-1, 4)
     return bytes((codes << np.array([6, 4, 2, 0], np.uint8)).sum(axis=1, dtype=np.uint8))

@@ -6,10 +6,10 @@ import json
 from collections.abc import Callable
 from pathlib import Path
 
-from workbench.atomic import write_atomic
-from workbench.biomarkers.columns import schema
+from workbench.analysis.biomarkers.columns import schema
 from workbench.export import tables
 from workbench.export.job import Job
+from workbench.files.atomic import write_atomic
 
 
 def _with_schema(write: Callable[[Job], list[Path]]) -> Callable[[Job], list[Path]]:

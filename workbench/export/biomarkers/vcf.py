@@ -6,11 +6,11 @@ from pathlib import Path
 
 import pysam
 
-from workbench.atomic import write_atomic
 from workbench.cohort.edits import parse_variant
 from workbench.errors import InputError
 from workbench.export.biomarkers.rows import Row, notice, placed
 from workbench.export.job import Job, prepare_file, provenance
+from workbench.files.atomic import write_atomic
 
 _UNSAFE = {ord(c): f"%{ord(c):02X}" for c in "%;=|, \x7f" + "".join(map(chr, range(32)))}
 
@@ -29,19 +29,14 @@ def write(job: Job) -> list[Path]:
         for name, delta in zip(r["driving_variants"], r["driving_delta"], strict=True):
             records.setdefault(name, []).append((r, delta))
     if not records:
-        raise InputError(
-            f"{job.study.folder}: no candidate has a driving variant, so none is written"
-        )
+        raise InputError(f"{job.study.folder}: no candidate has a driving variant, so none is written")
     header = _header(job, rows)
     contigs = list(job.study.manifest.contigs)
     variants = sorted(
         ((parse_variant(name), name) for name in records),
         key=lambda v: (contigs.index(v[0].chrom), v[0].start, v[1]),
     )
-    with (
-        write_atomic(job.out) as temporary,
-        pysam.VariantFile(str(temporary), "wz", header=header) as out,
-    ):
+    with write_atomic(job.out) as temporary, pysam.VariantFile(str(temporary), "wz", header=header) as out:
         for variant, name in variants:
             alleles = (variant.reference, variant.alternative)
             record = out.new_record(variant.chrom, variant.start, alleles=alleles)

@@ -20,9 +20,7 @@ def peer() -> Callable[[str], ModuleType]:
         sys.modules["torchvision"] = None  # type: ignore[assignment]
 
     def load(name: str) -> ModuleType:
-        pytest.importorskip(
-            name.split(".")[0], reason=f"{name} not installed (pip install '.[peers]')"
-        )
+        pytest.importorskip(name.split(".")[0], reason=f"{name} not installed (pip install '.[peers]')")
         return importlib.import_module(name)
 
     return load

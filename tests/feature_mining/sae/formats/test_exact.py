@@ -193,9 +193,7 @@ def test_transcoders_go_out_and_come_back(
     again = read(tmp_path).sae
     assert again.config.d_out == d_out and (again.W_skip is not None) == skip
     torch.testing.assert_close(again.encode(rows()), sae.encode(rows()), atol=1e-6, rtol=1e-6)
-    torch.testing.assert_close(
-        again.reconstruct(rows()), sae.reconstruct(rows()), atol=1e-6, rtol=1e-6
-    )
+    torch.testing.assert_close(again.reconstruct(rows()), sae.reconstruct(rows()), atol=1e-6, rtol=1e-6)
 
 
 @pytest.mark.parametrize(("name", "kind", "d_out", "skip"), TRANSCODERS)
@@ -218,9 +216,7 @@ def test_an_autoencoder_with_a_skip_is_one_of_sparsify(tmp_path: Path) -> None:
     write(sae, "sparsify", tmp_path / "out")
     again = read(tmp_path / "out").sae
     assert again.config.d_out == 0
-    torch.testing.assert_close(
-        again.reconstruct(rows()), sae.reconstruct(rows()), atol=2e-6, rtol=1e-6
-    )
+    torch.testing.assert_close(again.reconstruct(rows()), sae.reconstruct(rows()), atol=2e-6, rtol=1e-6)
     with pytest.raises(ValueError, match="export this one as sparsify"):
         write(sae, "saelens", tmp_path / "sl")
 
@@ -235,9 +231,7 @@ def test_what_cannot_hold_a_transcoder_says_so(tmp_path: Path) -> None:
         write(transcoder("topk", 5, False), "sparsify", tmp_path / "b")
 
 
-@pytest.mark.parametrize(
-    ("file", "settings", "k"), [("a.ckpt", True, 7), ("l24_sae40_k9.pt", False, 9)]
-)
+@pytest.mark.parametrize(("file", "settings", "k"), [("a.ckpt", True, 7), ("l24_sae40_k9.pt", False, 9)])
 def test_interprot(tmp_path: Path, file: str, settings: bool, k: int) -> None:
     g = torch.Generator().manual_seed(2)
     t = {

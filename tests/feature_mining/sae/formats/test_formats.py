@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import pickle
 from pathlib import Path
+from zipfile import ZIP_DEFLATED, ZipFile
 
 import pytest
 import torch
@@ -13,8 +14,8 @@ from safetensors.torch import load_file, save_file
 from torch import Tensor
 
 from feature_mining.sae.config import SAEConfig
-from feature_mining.sae.evo2 import PUBLISHED_K
 from feature_mining.sae.formats import detect, read, write
+from feature_mining.sae.formats.evo2 import PUBLISHED_K
 from feature_mining.sae.model import SparseAutoencoder
 
 D_IN, D_SAE, K = 8, 40, 5
@@ -35,9 +36,7 @@ def make(kind: str, centred: bool = True, seed: int = 0) -> SparseAutoencoder:
         W_dec=decoder / decoder.norm(dim=1, keepdim=True),
         b_dec=torch.randn(D_IN, generator=g),
         threshold=threshold,
-        config=SAEConfig(
-            kind, D_IN, D_SAE, K, centred, "fake", "blocks.0", row_topk=kind == "topk"
-        ),
+        config=SAEConfig(kind, D_IN, D_SAE, K, centred, "fake", "blocks.0", row_topk=kind == "topk"),
     )
 
 
@@ -227,6 +226,24 @@ def test_no_code_in_a_pickle_is_run(tmp_path: Path) -> None:
     assert not (tmp_path / "ran").exists()
 
 
+def test_a_pickle_that_is_damaged_says_why(tmp_path: Path) -> None:
+    """Each damage ends PyTorch in an error of another class."""
+    write(make("relu"), "dictionary_learning", tmp_path / "out")
+    path = tmp_path / "out" / "ae.pt"
+    whole = path.read_bytes()
+    for at, put in ((0, b"X"), (len(whole) // 2, b"")):
+        path.write_bytes(whole[:at] + put + whole[at + 1 :] if put else whole[:at])
+        with pytest.raises(ValueError, match=r"ae\.pt: not a file of tensors alone"):
+            read(tmp_path / "out")
+
+
+def test_settings_nested_without_end_are_refused(tmp_path: Path) -> None:
+    write(make("relu"), "saelens", tmp_path / "out")
+    (tmp_path / "out" / "cfg.json").write_text("[" * 100_000)
+    with pytest.raises(ValueError, match=r"cfg\.json: cannot be read as JSON"):
+        read(tmp_path / "out")
+
+
 def test_python_tags_in_yaml_are_names_only(tmp_path: Path) -> None:
     write(make("topk"), "interplm", tmp_path / "out")
     ran = tmp_path / "ran"
@@ -284,9 +301,7 @@ def test_truncated_missing_and_misshapen(tmp_path: Path) -> None:
         ({"k": 99}, "k is 99; expected 1 to 40"),
     ],
 )
-def test_what_saelens_has_and_cannot_be_represented(
-    tmp_path: Path, change: dict, message: str
-) -> None:
+def test_what_saelens_has_and_cannot_be_represented(tmp_path: Path, change: dict, message: str) -> None:
     write(make("topk"), "saelens", tmp_path)
     config = json.loads((tmp_path / "cfg.json").read_text())
     (tmp_path / "cfg.json").write_text(json.dumps(config | change))
@@ -317,3 +332,44 @@ def test_what_is_no_autoencoder_is_named(tmp_path: Path) -> None:
         read(tmp_path / "dl")
     with pytest.raises(ValueError, match="not an empty folder"):
         write(make("relu"), "dictionary_learning", tmp_path / "dl")
+
+
+def test_settings_that_grow_when_read(tmp_path: Path) -> None:
+    """Aliases of aliases, 9 ** 40 parts if each were followed; and parts within parts without end."""
+    write(make("topk"), "interplm", tmp_path / "out")
+    config = tmp_path / "out" / "config.yaml"
+    for part in ("[{}]", "{{<<: [{}]}}"):
+        rows = [f"a{i}: &a{i} {part.format(','.join([f'*a{i - 1}'] * 9))}" for i in range(1, 40)]
+        config.write_text("\n".join(["a0: &a0 {class: TopKSAE}", *rows]))
+        assert read(tmp_path / "out").sae.config.row_topk
+    config.write_text("&a [*a, {class: TopKSAE}]")
+    assert read(tmp_path / "out").sae.config.row_topk
+    config.write_text("[" * 50_000)
+    with pytest.raises(ValueError, match="not YAML that can be read safely"):
+        read(tmp_path / "out")
+    config.write_text("# " + "x" * (1 << 18))
+    with pytest.raises(ValueError, match="expected settings of at most 262,144"):
+        read(tmp_path / "out")
+
+
+def test_tensors_that_are_more_than_their_file(tmp_path: Path) -> None:
+    write(make("relu"), "dictionary_learning", tmp_path / "out")
+    weights = tmp_path / "out" / "ae.pt"
+    whole = torch.load(weights, weights_only=True)
+    for name, tensor in (
+        ("encoder.weight", torch.zeros(1, 1).expand(1 << 20, 1 << 20)),
+        ("bias", torch.zeros(1).expand(8)),
+        ("encoder.bias", torch.zeros(1 << 20, 1 << 20, layout=torch.sparse_coo)),
+    ):
+        torch.save(whole | {name: tensor}, weights)
+        assert weights.stat().st_size < 1 << 20
+        with pytest.raises(ValueError, match=f"tensor {name} of shape .* is not stored whole"):
+            read(tmp_path / "out")
+    torch.save(whole | {"bias": torch.zeros(1 << 20)}, weights)
+    with ZipFile(weights) as archive:
+        parts = {name: archive.read(name) for name in archive.namelist()}
+    with ZipFile(weights, "w", ZIP_DEFLATED) as archive:
+        for name, content in parts.items():
+            archive.writestr(name, content)
+    with pytest.raises(ValueError, match=r"bytes that unpack to 4,\d\d\d,\d\d\d"):
+        read(tmp_path / "out")

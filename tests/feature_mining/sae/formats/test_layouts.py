@@ -19,8 +19,8 @@ ENCODER_BIAS = torch.tensor([0.5, -1.0, 0.0])
 DECODER = torch.tensor([[1.0, 0.6, 0.0], [0.0, 0.8, 2.0]])
 BIAS = torch.tensor([1.0, -1.0])
 X = torch.tensor([[3.0, 2.0], [1.0, -3.0]])
+# Factors that the library divides by only when asked to: they change nothing here.
 RESCALE = torch.tensor([9.0, 9.0, 9.0])
-"""Factors that the library divides by only when asked to: they change nothing here."""
 
 HEADER = "!!python/object:interplm.train.configs.TrainingRunConfig\n"
 TRAINER = "trainer_cfg: !!python/object:interplm.train.trainers.{0}.{1}\n  lr: 0.001\n"
@@ -63,9 +63,7 @@ def lay(folder: Path, kind: str, text: str, name: str = "ae.pt", root: bool = Fa
 @pytest.mark.parametrize("kind", [*CENTRED, *RAW])
 @pytest.mark.parametrize("name", ["ae.pt", "ae_unnormalized.pt"])
 def test_interplm_by_hand(tmp_path: Path, kind: str, name: str) -> None:
-    module = {"TopK": "top_k", "BatchTopK": "batch_top_k", "JumpReLU": "jump_relu"}.get(
-        kind, "relu"
-    )
+    module = {"TopK": "top_k", "BatchTopK": "batch_top_k", "JumpReLU": "jump_relu"}.get(kind, "relu")
     lay(tmp_path, kind, TRAINER.format(module, f"{kind}TrainerConfig"), name)
     assert detect(tmp_path) == "interplm"
     sae = read(tmp_path).sae
@@ -91,13 +89,13 @@ def test_interplm_that_brings_activations_to_one_norm(tmp_path: Path) -> None:
         read(tmp_path)
 
 
+# What SAELens 3 to 5 cannot do without.
 FLAT = {
     "architecture", "d_in", "d_sae", "activation_fn_str", "apply_b_dec_to_input",
     "finetuning_scaling_factor", "context_size", "model_name", "hook_name", "hook_layer",
     "hook_head_index", "prepend_bos", "dataset_path", "dataset_trust_remote_code",
     "normalize_activations", "dtype", "device", "sae_lens_training_version", "activation_fn_kwargs",
 }  # fmt: skip
-"""What SAELens 3 to 5 cannot do without."""
 
 
 def test_saelens_before_version_6_by_hand(tmp_path: Path) -> None:

@@ -26,9 +26,7 @@ def test_saelens_loads_it(tmp_path: Path, peer: Peer, kind: str, centred: bool, 
     with torch.no_grad():
         features = theirs.encode(rows())
         torch.testing.assert_close(features, sae.encode(rows()), atol=1e-5, rtol=1e-5)
-        torch.testing.assert_close(
-            theirs.decode(features), sae.decode(features), atol=1e-5, rtol=1e-5
-        )
+        torch.testing.assert_close(theirs.decode(features), sae.decode(features), atol=1e-5, rtol=1e-5)
 
 
 @pytest.mark.parametrize(("kind", "centred"), BOTH)
@@ -39,9 +37,7 @@ def test_dictionary_learning_loads_it(tmp_path: Path, peer: Peer, kind: str, cen
     with torch.no_grad():
         features = theirs.encode(rows())
         torch.testing.assert_close(features, sae.encode(rows()), atol=1e-5, rtol=1e-5)
-        torch.testing.assert_close(
-            theirs.decode(features), sae.decode(features), atol=1e-5, rtol=1e-5
-        )
+        torch.testing.assert_close(theirs.decode(features), sae.decode(features), atol=1e-5, rtol=1e-5)
 
 
 @pytest.mark.parametrize("centred", [True, False])
@@ -53,9 +49,7 @@ def test_sparsify_loads_it(tmp_path: Path, peer: Peer, centred: bool) -> None:
         values, indices, _ = theirs.encode(rows())
         features = torch.zeros(len(rows()), D_SAE).scatter_(1, indices, values)
         torch.testing.assert_close(features, sae.encode(rows()), atol=1e-5, rtol=1e-5)
-        torch.testing.assert_close(
-            theirs.decode(values, indices), sae.decode(features), atol=1e-5, rtol=1e-5
-        )
+        torch.testing.assert_close(theirs.decode(values, indices), sae.decode(features), atol=1e-5, rtol=1e-5)
 
 
 CLASSES = {

@@ -1,0 +1,41 @@
+"""The canvas of the browser as a Streamlit component; its files lie in ``assets``."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from pathlib import Path
+from typing import Any
+
+import streamlit as st
+
+_FILES = Path(__file__).with_name("assets")
+_SCRIPTS = ("codec.js", "paint.js", "svg.js", "browser.js")
+
+
+def _text(name: str) -> str:
+    return (_FILES / name).read_text(encoding="utf-8")
+
+
+_mount = st.components.v2.component(
+    "workbench_browser",
+    html=_text("browser.html"),
+    css=_text("browser.css"),
+    js="\n".join(_text(name) for name in _SCRIPTS),
+)
+
+
+def canvas(data: bytes, key: str, on_moved: Callable[[], None], on_brushed: Callable[[], None]) -> None:
+    """Draw a message of `app.canvas.message`.
+
+    ``st.session_state[key]`` then holds, inside the callbacks, ``moved`` (``at``, ``width``, ``coarse``)
+    or ``brushed`` (``chrom``, ``span`` of two numbers or None, ``view``). All of it comes from the browser
+    and is to be checked.
+    """
+    _mount(data=data, key=key, on_moved_change=on_moved, on_brushed_change=on_brushed)
+
+
+def last_event(key: str, event: str) -> dict[str, Any]:
+    """Last event of one kind that the canvas sent; empty where there is none."""
+    state = st.session_state.get(key)
+    value = state.get(event) if isinstance(state, Mapping) else None
+    return dict(value) if isinstance(value, Mapping) else {}

@@ -1,0 +1,217 @@
+"""The message to the canvas: tiles of features, boxes of tracks, bases and codons, in one binary blob."""
+
+from __future__ import annotations
+
+import json
+import struct
+from collections.abc import Sequence
+from concurrent.futures import ThreadPoolExecutor
+from typing import Any, NamedTuple
+
+import streamlit as st
+
+from app.canvas.track_lanes import lane, variant_lane
+from app.data.annotation import codons_in
+from app.data.study import Opened, key_of, scale
+from app.links import BrowseView
+from app.verdict_text import label_sentences, short_label
+from workbench.browse.tiles import Tile, TileReader, bin_size
+from workbench.genome.interval import Interval
+from workbench.tracks.track import Track
+from workbench.wording import percent, spoken
+
+COARSE_BINS = 1200
+SIDES = {"both": "+-", "+": "+", "-": "-"}
+# Pixels a base from which letters are drawn; they are sent a step before.
+READABLE = 2.0
+# How much finer and wider than the view the tiles for the next move are.
+STEP = 4
+_AHEAD = ThreadPoolExecutor(1, "tiles-ahead")
+
+
+class View(NamedTuple):
+    """A view that has been checked against the study.
+
+    locus : Interval
+    features : list of int
+    tracks : list of Track
+    request : BrowseView
+        Threshold, strands and drawing of the address.
+    brush : Interval or None
+    variants : tuple of Track
+        Variants of samples, where the address asks for them.
+    """
+
+    locus: Interval
+    features: list[int]
+    tracks: list[Track]
+    request: BrowseView
+    brush: Interval | None
+    variants: tuple[Track, ...] = ()
+
+
+class Client(NamedTuple):
+    """State of the canvas in the browser.
+
+    width : pixels
+    coarse : keys of the tiles of whole contigs that it holds
+    token : which jump it is at
+    sharp : whether it has drawn the view already, so that only what the next move needs is missing
+    """
+
+    width: int
+    coarse: tuple[str, ...]
+    token: int
+    sharp: bool = False
+
+
+@st.cache_resource(max_entries=4, show_spinner=False)
+def _reader(_opened: Opened, key: tuple[str, ...]) -> TileReader:
+    return TileReader(_opened.study, scale(_opened).top)
+
+
+def reader(opened: Opened) -> TileReader:
+    """The tile reader of a study, shared by all sessions."""
+    return _reader(opened, key_of(opened))
+
+
+class FeatureText(NamedTuple):
+    """A feature's short label, and lines of its tooltip."""
+
+    label: str
+    facts: list[str]
+
+
+def feature_text(opened: Opened, feature: int) -> FeatureText:
+    """Label and tooltip of a feature."""
+    density = percent(opened.evidence.catalog.loc[feature, "density"])
+    sentences = label_sentences(opened.evidence, feature)[:2]
+    label = short_label(opened.evidence, feature)
+    return FeatureText(label, [*sentences, f"active at {density} of readings"])
+
+
+def fine_tile(opened: Opened, view: View, width: int) -> Tile:
+    """Twice the view (half a view more on each side), in bins no wider than a pixel."""
+    start, end = view.locus.start, view.locus.end
+    wide = _around(opened, view.locus, (end - start) // 2)
+    size = bin_size(end - start, width)
+    return reader(opened).tile(view.features, wide, size, SIDES[view.request.strands])
+
+
+def _around(opened: Opened, locus: Interval, more: int) -> Interval:
+    length = opened.evidence.manifest.contigs[locus.chrom]
+    return Interval(locus.chrom, max(0, locus.start - more), min(length, locus.end + more))
+
+
+def _next_tiles(opened: Opened, view: View, size: int) -> list[Tile]:
+    """Tiles for the next move: the view four times finer, and eight views in bins four times wider.
+
+    Those that need files read are read in the background, for the message after this one.
+    """
+    start, end = view.locus.start, view.locus.end
+    wanted = [(view.locus, max(1, size // STEP))] if size > 1 else []
+    wide = _around(opened, view.locus, (end - start) * 7 // 2)
+    if wide.end - wide.start > 2 * (end - start):
+        wanted.append((wide, size * STEP))
+    source, strands = reader(opened), SIDES[view.request.strands]
+    tiles = []
+    for locus, fine in wanted:
+        if source.holds(view.features, locus, fine, strands):
+            tiles.append(source.tile(view.features, locus, fine, strands))
+        else:
+            _AHEAD.submit(source.tile, view.features, locus, fine, strands)
+    return tiles
+
+
+def message(opened: Opened, view: View, client: Client) -> bytes:
+    """Bytes of everything to draw a view at the canvas' resolution, and a coarse whole contig."""
+    chrom, start, end = view.locus
+    length = opened.evidence.manifest.contigs[chrom]
+    strands = SIDES[view.request.strands]
+    size = bin_size(end - start, client.width)
+    near = [] if client.sharp else [fine_tile(opened, view, client.width)]
+    near += _next_tiles(opened, view, size)
+    tiles = [(_name(view, tile, strands), tile, False) for tile in near]
+    whole_size = bin_size(length, COARSE_BINS // 2)
+    coarse = f"whole/{chrom}/{strands}/{','.join(map(str, view.features))}"
+    if whole_size > size and coarse not in client.coarse:
+        whole = reader(opened).tile(view.features, Interval(chrom, 0, length), whole_size, strands)
+        tiles.append((coarse, whole, True))
+    wide = _around(opened, view.locus, (end - start) // 2)
+    lanes = _around(opened, view.locus, (end - start) * 3 // 2)
+    readable = client.width / (end - start) >= READABLE / STEP
+    letters = opened.study.genome.fetch(*wide) if readable else ""
+    head: dict[str, Any] = {
+        "token": client.token,
+        "chrom": chrom,
+        "length": length,
+        "view": [start, end],
+        "span": [lanes.start, lanes.end],
+        "scale": str(key_of(opened)),
+        "strands": strands,
+        "draw": view.request.draw,
+        "threshold": view.request.threshold,
+        "brush": [view.brush.start, view.brush.end] if view.brush else None,
+        "features": [_feature(opened, f) for f in view.features],
+        "lanes": [lane(opened, track.name, lanes) for track in view.tracks]
+        + [variant_lane(track, lanes) for track in view.variants],
+        "letters": {"start": wide.start, "text": letters} if readable else None,
+        "codons": codons_in(opened, wide) if readable else [],
+        "words": f"{spoken(*view.locus)}, features {', '.join(map(str, view.features)) or 'none'}; the tables"
+        " below hold the same",
+    }
+    return pack(head, tiles, view.features, strands)
+
+
+def pack(
+    head: dict[str, Any], tiles: Sequence[tuple[str, Tile, bool]], features: Sequence[int], strands: str
+) -> bytes:
+    """Header and arrays: uint32 length, JSON, then for each tile edges uint32 (n + 1) and codes uint8.
+
+    All arrays are little-endian and begin at multiples of 4, at the offsets that the header names; the
+    codes of a tile are in the order feature, strand, bin.
+    """
+    described = [
+        {
+            "key": key,
+            "whole": whole,
+            "chrom": tile.chrom,
+            "size": tile.size,
+            "n": tile.codes.shape[2],
+            "features": list(features),
+            "strands": strands,
+            "at": 0,
+        }
+        for key, tile, whole in tiles
+    ]
+    bodies = [tile.edges.astype("<u4").tobytes() + tile.codes.tobytes() for _, tile, _ in tiles]
+    # Offsets stand in the header and depend on its length: numbers of fixed width settle that.
+    room = len(json.dumps({**head, "tiles": described}).encode()) + 24 * len(tiles) + 8
+    at = -(-(4 + room) // 4) * 4
+    start = at
+    for entry, body in zip(described, bodies, strict=True):
+        entry["at"] = at
+        at += -(-len(body) // 4) * 4
+    text = json.dumps({**head, "tiles": described}).encode()
+    out = bytearray(at)
+    out[4 : 4 + len(text)] = text
+    out[:4] = struct.pack("<I", len(text))
+    assert 4 + len(text) <= start
+    for entry, body in zip(described, bodies, strict=True):
+        out[entry["at"] : entry["at"] + len(body)] = body
+    return bytes(out)
+
+
+def _name(view: View, tile: Tile, strands: str) -> str:
+    place = f"{tile.chrom}:{tile.edges[0]}-{tile.edges[-1]}"
+    return f"{place}/{tile.size}/{strands}/{','.join(map(str, view.features))}"
+
+
+def _feature(opened: Opened, feature: int) -> dict[str, Any]:
+    words = feature_text(opened, feature)
+    return {
+        "id": feature,
+        "label": words.label,
+        "max": float(scale(opened).top[feature]),
+        "facts": words.facts,
+    }

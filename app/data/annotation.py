@@ -1,0 +1,82 @@
+"""Annotation, variants of samples and codons in a stretch, read once for all pages."""
+
+from __future__ import annotations
+
+from concurrent.futures import Future, ThreadPoolExecutor
+
+import pandas as pd
+import streamlit as st
+
+from app.data.study import Opened, key_of
+from workbench.browse.codons import Codon, codons
+from workbench.browse.places import name_index
+from workbench.browse.track_cache import TrackIndex, interval_tracks
+from workbench.browse.variant_tracks import COHORT, carried_variants, driving_variants
+from workbench.genome.interval import Interval
+from workbench.study.locus import annotation
+from workbench.tracks.track import Track
+
+
+@st.cache_resource(max_entries=4, show_spinner=False)
+def _tracks(_opened: Opened, key: tuple[str, ...]) -> Future[list[Track]]:
+    with ThreadPoolExecutor(1) as pool:
+        future = pool.submit(interval_tracks, _opened.study)
+        pool.shutdown(wait=False)
+    return future
+
+
+def tracks(opened: Opened) -> Future[list[Track]]:
+    """Future of the interval tracks of a study, read in the background."""
+    return _tracks(opened, key_of(opened))
+
+
+@st.cache_resource(max_entries=4, show_spinner="Reading the names of the annotation, once")
+def _names(_opened: Opened, key: tuple[str, ...]) -> pd.DataFrame:
+    return name_index(_opened.study, tracks(_opened).result())
+
+
+def names(opened: Opened) -> pd.DataFrame:
+    """Names, locus tags and products of the annotation with their places, read once."""
+    return _names(opened, key_of(opened))
+
+
+@st.cache_resource(max_entries=16, show_spinner=False)
+def _sampled(_opened: Opened, key: tuple[str, ...], which: str) -> tuple[Track, ...]:
+    every = carried_variants(_opened.study)
+    if which == COHORT:
+        return (every,)
+    return driving_variants(_opened.study, which), every
+
+
+def variants(opened: Opened, which: str) -> tuple[Track, ...]:
+    """Variants of samples that an address names (`app.links`); ``InputError`` where there are none."""
+    return _sampled(opened, key_of(opened), which) if which else ()
+
+
+@st.cache_resource(max_entries=4, show_spinner=False)
+def _index(_opened: Opened, key: tuple[str, ...]) -> TrackIndex:
+    return TrackIndex(tracks(_opened).result())
+
+
+@st.cache_data(max_entries=400, show_spinner=False)
+def _boxes(_opened: Opened, key: tuple[str, ...], track: str, at: Interval, most: int) -> pd.DataFrame:
+    return annotation(_index(_opened, key).near(track, at), at, most)
+
+
+def boxes(opened: Opened, track: str, at: Interval, most: int) -> pd.DataFrame:
+    """Intervals of a track that meet a stretch, as `workbench.study.locus.annotation` gives them."""
+    return _boxes(opened, key_of(opened), track, at, most)
+
+
+def codons_in(opened: Opened, locus: Interval) -> list[Codon]:
+    """Codons of coding tracks that meet a stretch; none while the annotation is being read."""
+    ready = tracks(opened)
+    if not ready.done():
+        return []
+    found: list[Codon] = []
+    index = _index(opened, key_of(opened))
+    for track in ready.result():
+        if track.type == "CDS":
+            near = index.near(track.name, locus).intervals
+            found += codons(opened.study.genome, near, locus)
+    return found

@@ -1,0 +1,1 @@
+"""What a page shows as files, and the commands that make it."""

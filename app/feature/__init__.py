@@ -1,0 +1,1 @@
+"""What a feature page shows."""

@@ -1,0 +1,1 @@
+"""One file a page; `app.main` lists them."""

@@ -1,0 +1,1 @@
+"""A new study: its files and settings, and its run watched."""

@@ -1,0 +1,106 @@
+"""Which bases of a sequence an output hangs on: every substitution, and the gradient by the letters.
+
+What a causal model has read before a place is the same for all substitutions there: it is read once, and its
+state carried on, so that the last bases of a long sequence cost what a short one costs.
+"""
+
+from __future__ import annotations
+
+import numpy as np
+import torch
+
+from feature_mining.attribution.target import Target, check_finite
+from genomic_models.contract import DNAModel, Forward, ModelError
+from genomic_models.dna import BASES
+
+# Positions whose substitutions are read from one state.
+BLOCK = 16
+
+
+def saturate(
+    model: DNAModel, sequence: str, start: int, end: int, target: Target, together: int = 64
+) -> np.ndarray:
+    """The change of an output under every substitution of a stretch.
+
+    Parameters
+    ----------
+    model : DNAModel
+        Causal, one token a base.
+    sequence : str
+        In the direction of the reading; upper-case A, C, G, T in the stretch.
+    start, end : int
+        0-based half-open.
+    target : Target
+        Of positions from ``start`` on: a substitution changes nothing before it.
+    together : int
+        Sequences that are read at once.
+
+    Returns
+    -------
+    ndarray
+        float32 ``(end - start, 4)``, A, C, G, T: the output with that base less the output as it is; 0 for
+        the base that stands there.
+
+    Raises
+    ------
+    ValueError
+        For a stretch outside the sequence, and letters in it that are not A, C, G or T.
+    ModelError
+        For a model that cannot resume from where it stopped.
+    """
+    if not 0 <= start < end <= len(sequence):
+        raise ValueError(f"stretch {start}-{end}: expected 0 <= start < end <= {len(sequence)}")
+    if strange := set(sequence[start:end]) - set(BASES):
+        raise ValueError(f"the stretch holds {', '.join(sorted(strange))}: expected A, C, G and T")
+    tokens = model.base_tokens()
+    if tokens is None or not model.causal:
+        raise ModelError(f"model {model.name} does not read base after base: no state to carry on")
+    ids = model.tokenize([sequence]).ids
+    out = np.zeros((end - start, len(BASES)), np.float32)
+    state: object | None = None
+    read = 0
+    for first in range(start, end, BLOCK):
+        # The prediction of a base is given by the one before it, which is read again with the rest.
+        begin = max(0, first - 1)
+        if begin > read:
+            _, state = model.read(ids[:, read:begin], state)
+            read = begin
+        places = [
+            (at, base)
+            for at in range(first, min(first + BLOCK, end))
+            for base in range(len(BASES))
+            if BASES[base] != sequence[at]
+        ]
+        for part in range(0, len(places), together - 1):
+            group = places[part : part + together - 1]
+            rows = ids[:, begin:].repeat(len(group) + 1, 1)
+            for row, (at, base) in enumerate(group, 1):
+                rows[row, at - begin] = tokens[base]
+            carried = None if state is None else model.repeat(state, len(rows))
+            forward, _ = model.read(rows, carried, taps=target.taps)
+            values = check_finite(target.value(model, forward))
+            for (at, base), value in zip(group, (values[1:] - values[0]).tolist(), strict=True):
+                out[at - start, base] = value
+    return out
+
+
+def attribute_bases(model: DNAModel, sequence: str, target: Target) -> np.ndarray:
+    """Gradient of an output by the letters, times the letters, in one pass: ``(L,)`` float32.
+
+    The gradient by a base's embedding, times that embedding less the mean of the four bases': what the output
+    would lose, were it linear, with a base of no kind in its place. Raises ``ModelError`` for a model without
+    an embedding of single bases.
+    """
+    tokens = model.base_tokens()
+    if tokens is None or model.layers[0] != "embedding_layer":
+        raise ModelError(f"model {model.name} has no embedding of single bases")
+    layer = model.layers[0]
+    four = model.forward([BASES], taps=[layer], until=layer).taps[layer][0].float().clone()
+    x = model.forward([sequence], taps=[layer], until=layer).taps[layer].float().clone()
+    leaf = x.detach().requires_grad_(True)
+    found: Forward = model.forward(
+        [sequence], taps=target.taps, edits={layer: lambda own, context: leaf.to(own.dtype)}, gradients=True
+    )
+    value = check_finite(target.value(model, found))[0]
+    (gradient,) = torch.autograd.grad(value, leaf)
+    return (gradient * (x - four.mean(0)))[0].sum(-1).cpu().numpy()

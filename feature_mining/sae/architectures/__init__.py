@@ -1,0 +1,1 @@
+"""Training forms of sparse autoencoders, one architecture a module, and what they share."""

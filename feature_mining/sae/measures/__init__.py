@@ -1,0 +1,1 @@
+"""Measures of a trained autoencoder: quality, spliced loss, absorption, strands, ablations, dictionaries."""

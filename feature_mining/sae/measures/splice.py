@@ -1,0 +1,207 @@
+"""What the model loses when a layer is replaced by its reconstruction, in bits a base.
+
+The same positions are also replaced by zeros and by the mean activation: two references, because the
+share recovered depends on which one is taken.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, fields
+from functools import reduce
+from operator import add
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from feature_mining.sae.model import SparseAutoencoder
+from feature_mining.sae.training.source import Window
+from genomic_models.contract import DNAModel, Edit, ModelError, TapContext
+
+
+@dataclass(frozen=True)
+class SpliceBits:
+    """Summed bits of the true next tokens, under each replacement; ``a + b`` merges two parts.
+
+    Attributes
+    ----------
+    clean, sae, zero, mean : float
+        Bits over all ``bases`` predictions.
+    bases : int
+    kl_sae, kl_zero, kl_mean : float
+        Summed Kullback-Leibler divergence, bits, from the untouched prediction to the one under each
+        replacement, over the whole vocabulary.
+    """
+
+    clean: float
+    sae: float
+    zero: float
+    mean: float
+    bases: int
+    kl_sae: float = 0.0
+    kl_zero: float = 0.0
+    kl_mean: float = 0.0
+
+    def __add__(self, other: SpliceBits) -> SpliceBits:
+        return SpliceBits(*(getattr(self, f.name) + getattr(other, f.name) for f in fields(SpliceBits)))
+
+    def per_base(self) -> dict[str, float]:
+        """Bits a base by replacement, and the fractions recovered; nothing is clipped.
+
+        ``recovered_zero`` is (zero − sae) / (zero − clean), ``recovered_mean`` the same with the mean: 1
+        for a perfect reconstruction, below 0 for one worse than the reference. ``kl_recovered_zero`` and
+        ``kl_recovered_mean`` are the same of the divergences. NaN where undefined.
+        """
+        names = [f.name for f in fields(SpliceBits) if f.name != "bases"]
+        bits = {n: getattr(self, n) / self.bases if self.bases else math.nan for n in names}
+        for name in ("zero", "mean"):
+            lost = bits[name] - bits["clean"]
+            bits[f"recovered_{name}"] = (bits[name] - bits["sae"]) / lost if lost else math.nan
+            away = bits[f"kl_{name}"]
+            bits[f"kl_recovered_{name}"] = (away - bits["kl_sae"]) / away if away else math.nan
+        return bits
+
+
+NOTHING = SpliceBits(0.0, 0.0, 0.0, 0.0, 0)
+# Of window ``i``: int class of every used position, ``len(sequence) - skip``, in reading direction.
+Classes = Callable[[int], np.ndarray]
+
+
+def splice_bits(
+    model: DNAModel,
+    layer: str,
+    sae: SparseAutoencoder,
+    windows: Sequence[Window],
+    mean: Tensor,
+    together: int = 8,
+) -> SpliceBits:
+    """Bits of held-out windows with ``layer`` as it is, reconstructed, zero, and at its mean.
+
+    Parameters
+    ----------
+    model : DNAModel
+        Causal, one token a base.
+    layer : str
+    sae : SparseAutoencoder
+    windows : sequence of Window
+        Positions from ``skip`` on are replaced; what the model read before stays as it is. Scored are the
+        used tokens after the first replaced one, by a log-softmax over the whole vocabulary in fp32.
+    mean : Tensor
+        ``(d_in,)`` mean activation.
+    together : int
+        Windows that run together.
+
+    Raises
+    ------
+    ModelError
+        A model that does not predict base after base.
+    """
+
+    def one(index: int) -> np.ndarray:
+        return np.zeros(len(windows[index].sequence) - windows[index].skip, np.int64)
+
+    return splice_by_class(model, layer, sae, windows, mean, one, 1, together)[0]
+
+
+def splice_by_class(
+    model: DNAModel,
+    layer: str,
+    sae: SparseAutoencoder,
+    windows: Sequence[Window],
+    mean: Tensor,
+    classes: Classes,
+    n_classes: int,
+    together: int = 8,
+) -> list[SpliceBits]:
+    """As ``splice_bits``, for each class of the base that is predicted; they add up to the whole."""
+    model.resolve(layer)
+    total = [NOTHING] * n_classes
+    groups: dict[tuple[int, int], list[int]] = {}
+
+    def flush(group: list[int]) -> None:
+        part = _group_bits(
+            model, layer, sae, [windows[i] for i in group], mean, [classes(i) for i in group], n_classes
+        )
+        total[:] = [a + b for a, b in zip(total, part, strict=True)]
+        group.clear()
+
+    for i in range(len(windows)):
+        window = windows[i]
+        # One length and one skip in a batch: nothing padded, one cut for all rows.
+        group = groups.setdefault((len(window.sequence), window.skip), [])
+        group.append(i)
+        if len(group) == together:
+            flush(group)
+    for group in groups.values():
+        if group:
+            flush(group)
+    return total
+
+
+def merged(parts: Sequence[SpliceBits]) -> SpliceBits:
+    """All classes together."""
+    return reduce(add, parts, NOTHING)
+
+
+def _group_bits(
+    model: DNAModel,
+    layer: str,
+    sae: SparseAutoencoder,
+    group: list[Window],
+    mean: Tensor,
+    classes: list[np.ndarray],
+    n_classes: int,
+) -> list[SpliceBits]:
+    sequences, skip = [w.sequence for w in group], group[0].skip
+
+    def replaced(values: Tensor, context: TapContext, new: Tensor | float) -> Tensor:
+        out = values.clone()
+        first = max(0, skip - context.offset)
+        out[:, first:] = new[:, first:] if isinstance(new, Tensor) and new.ndim == 3 else new
+        return out
+
+    def reconstructed(values: Tensor, context: TapContext) -> Tensor:
+        rows = values.flatten(0, 1)
+        new = sae.reconstruct(rows.float()).to(values).view_as(values)
+        return replaced(values, context, new)
+
+    def at_zero(values: Tensor, context: TapContext) -> Tensor:
+        return replaced(values, context, 0.0)
+
+    def at_mean(values: Tensor, context: TapContext) -> Tensor:
+        return replaced(values, context, mean.to(values))
+
+    size = len(sequences[0]) - skip - 1
+    use = np.stack([np.ones(size, bool) if w.use is None else w.use[1:] for w in group])
+    of = np.stack([c[1:] for c in classes])[use]
+
+    def summed(scores: Tensor) -> np.ndarray:
+        """Bits by class from nats ``(B, size)``."""
+        picked = scores.double().cpu().numpy()[use] / math.log(2)
+        return np.bincount(of, picked, minlength=n_classes)
+
+    edits: dict[str, Edit | None] = {"clean": None, "sae": reconstructed, "zero": at_zero, "mean": at_mean}
+    bits: dict[str, np.ndarray] = {}
+    untouched: Tensor | None = None
+    for name, edit in edits.items():
+        with torch.no_grad():
+            forward = model.forward(sequences, edits={layer: edit} if edit else None)
+        if forward.logits is None or forward.tokens.spans is not None or not model.causal:
+            raise ModelError(f"model {model.name} does not predict base after base: no bits to splice")
+        targets = forward.tokens.ids[:, skip + 1 :].to(forward.logits.device)
+        logs = forward.logits[:, skip : skip + targets.shape[1]].float().log_softmax(-1)
+        bits[name] = summed(-logs.gather(-1, targets[..., None])[..., 0])
+        if untouched is None:
+            untouched = logs
+            continue
+        # Tokens that both rule out (-inf) add nothing.
+        difference = torch.where(untouched == logs, 0.0, untouched - logs)
+        chance = untouched.exp()
+        bits[f"kl_{name}"] = summed(torch.where(chance > 0, chance * difference, 0.0).sum(-1))
+    counts = np.bincount(of, minlength=n_classes)
+    return [
+        SpliceBits(bases=int(counts[c]), **{name: float(values[c]) for name, values in bits.items()})
+        for c in range(n_classes)
+    ]

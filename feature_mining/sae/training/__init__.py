@@ -1,0 +1,1 @@
+"""Activations to train on, the training loop, and the thresholds set after it."""

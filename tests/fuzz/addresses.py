@@ -1,0 +1,130 @@
+"""Addresses of the app: what their parts say, and what pages make of them."""
+
+from __future__ import annotations
+
+import functools
+import tempfile
+from collections.abc import Callable
+from functools import partial
+from pathlib import Path
+from typing import Any
+from unittest.mock import patch
+from urllib.parse import parse_qsl
+
+from streamlit.testing.v1 import AppTest
+
+import app
+from app import links
+from app.data.study import VARIABLE, allowed
+from tests.fuzz.limits import PATIENCE
+from tests.fuzz.target import Target
+from tests.workbench.study_factory import make_study
+from workbench import Study
+from workbench.browse.alleles import apply_changes
+from workbench.browse.atlas import find_motif, find_words
+from workbench.browse.motif_search import find_matrix, parse_matrix
+from workbench.browse.pasted_sequence import clean
+from workbench.browse.places import name_index, read_place
+from workbench.browse.variant_tracks import driving_variants
+from workbench.cohort.edits import parse_variant
+from workbench.errors import InputError
+from workbench.study.locus import find_locus
+
+ADDRESSES = """browse?study=study&at=chrA:100-2,900&features=3,7,5&tracks=CDS&threshold=0.25&strands=-
+browse?at=gene2&features=none&tracks=none&draw=heat&brush=300-900&variants=cohort
+browse?at=feature%207&variants=cb_0123456789abcdef
+feature?study=study&feature=7
+atlas?q=CDS&track=CDS&verdict=learnt&flag=kmer&list=pinned&pinned=1,2
+atlas?q=7&motif=TATAWR
+atlas?matrix=1%202%203%0A4%205%206%0A7%208%209%0A1%201%201
+atlas?place=chrA:200-800
+sequence?at=chrA:10-60&features=3
+phenotypes?phenotype=mic&candidate=cb_1
+overview?study=study
+provenance?study=..%2Fstudy
+audit?study=%2Fetc
+"""
+ALLELES = "120:A:G, 131:CT:;3::ACG\nchr1:1,042:A:G\nACGTRYN\n>x\nACGU 12\n"
+# Not the page of a sequence: the autoencoder of the synthetic study fits no model that reads one.
+OPENED = ("browse", "feature", "atlas", "phenotypes", "overview", "provenance", "audit")
+MAIN = Path(app.__file__).with_name("main.py")
+
+
+@functools.cache
+def _study() -> Study:
+    return make_study(Path(tempfile.mkdtemp(prefix="fuzz-app-"))).study
+
+
+def _queries(folder: Path) -> list[tuple[str, dict[str, str]]]:
+    """Page and query of each address, as a browser sends them."""
+    text = (folder / "addresses").read_bytes().decode("utf-8", "replace")
+    cut = [line.partition("?") for line in text.splitlines()]
+    return [(page, dict(parse_qsl(query, keep_blank_values=True))) for page, _, query in cut]
+
+
+def _told(read: Callable[[Any], object], text: Any) -> None:
+    """Read; a refusal is one of many here."""
+    try:
+        read(text)
+    except InputError:
+        pass
+    except ValueError as error:
+        if ": expected " not in str(error):  # a sentence of `links`
+            raise
+
+
+def read_parts(folder: Path) -> None:
+    """Everything that an address or a box of the app may say."""
+    study = _study()
+    tables = (study.table(name) for name in ("examples", "logos", "catalog", "associations"))
+    examples, logos, catalog, associations = tables
+    names = name_index(study, study.tracks)
+    for _, query in _queries(folder):
+        get = query.get
+        for read, text in (
+            (links.parse_browse, query),
+            (links.parse_feature, query),
+            (links.parse_numbers, get("pinned")),
+            (allowed, get("study", "")),
+            (lambda text: find_locus(study, text), get("at", "")),
+            (lambda text: read_place(study, text, names, "chrA"), get("place", "")),
+            (lambda text: driving_variants(study, text), get("variants", "")),
+            (lambda text: find_words(catalog, associations, text, {}), get("q", "")),
+            (lambda text: find_motif(examples, text), get("motif", "")),
+            (lambda text: find_matrix(logos, parse_matrix(text)), get("matrix", "")),
+        ):
+            _told(read, text)
+    text = (folder / "alleles").read_bytes().decode("utf-8", "replace")
+    for part in (text, *text.splitlines()):
+        _told(clean, part)
+        _told(partial(apply_changes, "ACGT" * 50), part)
+        _told(parse_variant, part)
+
+
+def open_pages(folder: Path) -> None:
+    """The pages themselves, of addresses that are not as they were."""
+    usual = set(ADDRESSES.splitlines())
+    lines = (folder / "addresses").read_bytes().decode("utf-8", "replace").splitlines()
+    changed = [i for i, line in enumerate(lines) if line not in usual] or [0]
+    with patch.dict("os.environ", {VARIABLE: str(_study().folder)}):
+        for page, query in [_queries(folder)[i] for i in changed[:2] if i < len(lines)]:
+            at = AppTest.from_file(str(MAIN), default_timeout=PATIENCE)
+            at.run()
+            if page in OPENED:
+                at.switch_page(f"screens/{page}.py")
+            for key, value in query.items():
+                at.query_params[key] = value
+            at.run()
+            if at.exception:
+                raise AssertionError(f"{page} {query}: {at.exception[0].message}")
+
+
+def _make(folder: Path) -> None:
+    (folder / "addresses").write_text(ADDRESSES)
+    (folder / "alleles").write_text(ALLELES)
+
+
+TARGETS = {
+    "addresses": Target(_make, read_parts, ("*",)),
+    "pages": Target(_make, open_pages, ("addresses",), 0.1),
+}

@@ -1,0 +1,289 @@
+"""Commands for batch jobs, on a stand-in for Slurm: what is refused, and what is said."""
+
+from __future__ import annotations
+
+import json
+import os
+import re
+import subprocess
+from pathlib import Path
+
+import pytest
+
+from tests.conftest import ROOT
+from tests.workbench.small_study import small_config, write_model
+from workbench import Study
+from workbench.engines.shards import fingerprint
+from workbench.engines.submission import submissions
+from workbench.stages.registry import STAGES
+from workbench.study.failures import kind_of, worth_retrying
+
+SBATCH = """#!/bin/bash
+if [ "$1" = --test-only ]; then
+    if grep -q -- --partition=nowhere "$2"; then
+        echo "sbatch: error: invalid partition specified: nowhere" >&2
+        exit 1
+    fi
+    if grep -q -- --exclude=lonely "$2"; then
+        echo "sbatch: error: Requested node configuration is not available" >&2
+        exit 1
+    fi
+    exit 0
+fi
+echo "$@" >> LOG
+echo $(( $(wc -l < LOG) + 100 ))
+"""
+
+
+@pytest.fixture(scope="module")
+def planned(tmp_path_factory, samples) -> Path:
+    folder = tmp_path_factory.mktemp("planned")
+    study = Study.create(folder / "study", small_config(samples, write_model(folder / "tiny")))
+    study.run(until="plan")
+    return study.folder
+
+
+@pytest.fixture
+def folder(planned, tmp_path) -> Path:
+    import shutil
+
+    return Path(shutil.copytree(planned, tmp_path / "study"))
+
+
+@pytest.fixture
+def slurm(tmp_path, monkeypatch) -> Path:
+    """A stand-in for Slurm; the file where submissions are noted."""
+    tools, log = tmp_path / "bin", tmp_path / "sbatch.log"
+    tools.mkdir()
+    log.touch()
+    for name, text in {
+        "sbatch": SBATCH.replace("LOG", str(log)),
+        "scontrol": "#!/bin/bash\necho MaxArraySize = 4\n",
+        "squeue": f"#!/bin/bash\ncat {tmp_path}/queue 2>/dev/null; exit 0\n",
+        "scancel": f'#!/bin/bash\necho "$@" >> {tmp_path}/cancelled\n',
+        "sacct": "#!/bin/bash\necho 'Slurm accounting storage is disabled' >&2; exit 1\n",
+    }.items():
+        (tools / name).write_text(text)
+        (tools / name).chmod(0o755)
+    monkeypatch.setenv("PATH", f"{tools}:{os.environ['PATH']}")
+    root = ROOT
+    monkeypatch.setenv("PYTHONPATH", str(root))
+    return log
+
+
+def test_arrays_and_reductions_are_chained(cli, folder, slurm):
+    code, out, err = cli("submit", folder, "--tasks", 8, "--gpus", 1, "--mem", "4G", "--time", "1:00:00")
+    assert code == 0, err
+    calls = slurm.read_text().splitlines()
+    names = [c.rsplit("/", 1)[1] for c in calls]
+    assert names[:5] == [
+        "wb-sae-reduce.sh",
+        "wb-quality.sh",
+        "wb-quality-reduce.sh",
+        "wb-encode.sh",
+        "wb-encode-reduce.sh",
+    ]
+    assert names[-1] == "wb-report-reduce.sh"
+    # Each waits for the one before, however that ended; numbers are those the stand-in gave.
+    for i, call in enumerate(calls[1:]):
+        assert f"--dependency=afterany:{101 + i} " in call
+    encode = (folder / "jobs" / "wb-encode.sh").read_text()
+    # The scheduler's limit on array indices caps the tasks; their number is written into the script.
+    assert "#SBATCH --array=0-2\n" in encode and "'/3'" in encode
+    assert "#SBATCH --gpus=1" in encode
+    assert "--gpus" not in (folder / "jobs" / "wb-report-reduce.sh").read_text()
+    assert "101  sae reduce" in out
+
+
+def test_a_dry_run_prints_and_queues_nothing(cli, folder, slurm):
+    code, out, _ = cli("submit", folder, "--dry-run", "--until", "encode", "--account", "lab")
+    assert code == 0
+    assert re.findall(r"^# ---- (\S+)", out, re.M) == [
+        "wb-sae-reduce",
+        "wb-quality",
+        "wb-quality-reduce",
+        "wb-encode",
+        "wb-encode-reduce",
+    ]
+    assert out.count("#SBATCH --account=lab") == 5
+    assert slurm.read_text() == "" and not (folder / "jobs").exists()
+
+
+def test_a_second_submission_is_refused_while_jobs_wait(cli, refused, folder, slurm, tmp_path):
+    assert cli("submit", folder, "--until", "sae")[0] == 0
+    (tmp_path / "queue").write_text("101|N/A|PENDING|Priority\n999|0|RUNNING|None\n")
+    assert "jobs of this study are in the queue (101)" in refused("submit", folder)
+    assert "in the queue (101)" in refused("run", folder)
+    code, out, _ = cli("status", folder)
+    assert code == 0 and "queue: 1 pending (Priority)" in out
+    code, out, _ = cli("cancel", folder)
+    assert (tmp_path / "cancelled").read_text() == "101\n" and "cancelled 101" in out
+
+
+def test_an_unknown_partition_is_refused_before_anything_is_queued(refused, folder, slurm):
+    line = refused("submit", folder, "--partition", "nowhere")
+    assert "invalid partition specified: nowhere" in line
+    assert slurm.read_text() == ""
+
+
+def test_no_scheduler(refused, folder, tmp_path, monkeypatch):
+    monkeypatch.setenv("PATH", str(tmp_path))
+    assert "no scheduler on this machine" in refused("submit", folder)
+    assert "no `bparams` on this machine" in refused("submit", folder, "--scheduler", "lsf")
+
+
+def test_a_python_that_cannot_work_is_refused(refused, folder, slurm, tmp_path):
+    line = refused("submit", folder, "--python", "/usr/bin/false")
+    assert "the workers' Python /usr/bin/false cannot run the workbench" in line
+    line = refused("submit", folder, "--setup", "echo module not found >&2; exit 3")
+    assert "cannot run the workbench" in line and "module not found" in line
+    old = tmp_path / "python"
+    old.write_text('#!/bin/bash\necho \'{"python": "3.11", "torch": "1.0"}\'\n')
+    old.chmod(0o755)
+    line = refused("submit", folder, "--python", old)
+    assert re.search(r"is (1\.0|not installed) on the workers and \S+( installed)? here", line), line
+    assert slurm.read_text() == ""
+
+
+def test_scratch_that_is_missing_or_full_is_refused(refused, folder, slurm, tmp_path):
+    assert "is not a folder that can be written" in refused("submit", folder, "--scratch", "/nowhere")
+    small = tmp_path / "small"
+    small.mkdir()
+    if (
+        os.geteuid()
+        or subprocess.run(
+            ["mount", "-t", "tmpfs", "-o", "size=1m", "tmpfs", str(small)], capture_output=True
+        ).returncode
+    ):
+        pytest.skip("a small disk needs root and mount")
+    try:
+        line = refused("submit", folder, "--scratch", small)
+    finally:
+        subprocess.run(["umount", str(small)], check=True)
+    assert re.search(r"has 0\.00 GB free, expected at least 1\.1 GB", line)
+
+
+@pytest.mark.parametrize(
+    ("option", "value", "said"),
+    [
+        ("--time", "soon", "time is 'soon', expected something like 4:00:00"),
+        ("--mem", "lots", "memory is 'lots', expected something like 32G"),
+        ("--tasks", "0", "tasks 0 must be at least 1"),
+        ("--until", "lunch", "unknown stage 'lunch'"),
+        ("--scheduler", "cron", "unknown scheduler 'cron'"),
+    ],
+)
+def test_values_that_make_no_sense(option, value, said, refused, folder, slurm):
+    assert said in refused("submit", folder, option, value)
+
+
+def test_retry_needs_a_submission_and_a_known_kind(refused, folder):
+    assert "nothing was submitted" in refused("retry", folder)
+    assert "--only hunger: expected kinds among oom, timeout" in refused("retry", folder, "--only", "hunger")
+
+
+def test_a_reduction_before_its_shards_is_refused(refused, folder):
+    assert "stage encode needs stage sae, which is not done" in refused("reduce", folder, "--stage", "encode")
+    assert "unknown stage 'lunch'" in refused("reduce", folder, "--stage", "lunch")
+
+
+def test_lost_shards_are_told_from_living_ones(cli, folder, slurm, tmp_path):
+    assert cli("submit", folder, "--until", "encode")[0] == 0
+    study = Study.open(folder)
+    begun = study.folder / "ledger" / "encode"
+    begun.mkdir(parents=True, exist_ok=True)
+    for shard, job in ((0, "103_0"), (1, "103_1")):
+        record = {"attempts": 1, "host": "elsewhere", "pid": 1, "job": job, "time": 0.0}
+        (begun / f"{shard:05d}.run.json").write_text(json.dumps(record))
+    (tmp_path / "queue").write_text("103|1|RUNNING|None\n")
+    code, out, _ = cli("status", folder, "--json")
+    values = json.loads(out)
+    stages = {s["stage"]: s for s in values["stages"]}
+    assert code == 0 and stages["encode"]["lost"] == {"0": "lost"}
+    (tmp_path / "queue").write_text("")
+    before = len(slurm.read_text().splitlines())
+    code, out, err = cli("retry", folder)
+    assert code == 0, err
+    assert len(slurm.read_text().splitlines()) > before
+
+
+@pytest.mark.parametrize(("host", "kind", "avoided"), [
+    ("broken", "disk", True), ("lonely", "disk", False), ("broken", "error", False)
+])  # fmt: skip
+def test_what_a_host_did_is_retried_on_another_if_there_is_one(
+    cli, folder, slurm, monkeypatch, host, kind, avoided
+):
+    assert cli("submit", folder, "--until", "encode")[0] == 0
+    monkeypatch.setattr("platform.node", lambda: host)
+    study = Study.open(folder)
+    study.ledger.begin("encode", 1)
+    study.ledger.fail("encode", 1, fingerprint(study, STAGES["encode"]), kind, "it went wrong")
+    code, _, err = cli("retry", folder)
+    assert code == 0, err
+    script = (folder / "jobs" / "wb-encode.sh").read_text()
+    assert (f"#SBATCH --exclude={host}" in script) == avoided
+    # A later submission is not kept off that host.
+    assert submissions(study)[-1].settings.extra == []
+
+
+def test_logs_show_failures_with_their_trace(cli, folder):
+    study = Study.open(folder)
+    study.ledger.begin("encode", 2)
+    mark = fingerprint(study, STAGES["encode"])
+    study.ledger.fail("encode", 2, mark, "oom", "MemoryError: too small", "Traceback: there")
+    code, out, _ = cli("logs", folder, "--failed")
+    assert code == 0 and "encode 2 failed: oom: MemoryError: too small" in out
+    assert "    Traceback: there" in out
+
+
+def test_a_failure_is_shown_until_it_is_mended(cli, folder):
+    study = Study.open(folder)
+    ledger, mark = study.ledger, fingerprint(study, STAGES["encode"])
+
+    def shown() -> tuple[str, dict[str, int]]:
+        stages = json.loads(cli("status", folder, "--json")[1])["stages"]
+        return next((s["state"], s["failures"]) for s in stages if s["stage"] == "encode")
+
+    ledger.begin("encode", 2)
+    ledger.fail("encode", 2, mark, "input", "study.toml [cohort]: wrong")
+    assert shown() == ("failed", {"input: study.toml [cohort]: wrong": 1})
+    assert "input: study.toml [cohort]: wrong" in cli("status", folder)[1]
+    # Another worker, which began it as well, came to its end before.
+    ledger.mark("encode", 2, mark, 1.0)
+    ledger.fail("encode", 2, mark, "error", "a file was gone")
+    assert shown() == ("running", {})
+    # The settings were others, and are back.
+    ledger.fail("encode", 3, "other", "input", "study.toml [windows]: wrong")
+    assert shown() == ("running", {})
+    ledger.fail("encode", None, mark, "input", "nothing to merge")
+    assert shown() == ("failed", {"input: nothing to merge": 1})
+    ledger.fail("encode", 4, mark, "oom", "too small")
+    ledger.mark("encode", None, mark, 1.0)
+    assert shown() == ("done", {})
+
+
+def test_doctor_names_what_is_wrong(cli, tmp_path):
+    code, out, _ = cli("doctor", tmp_path, "--json")
+    found = {f["check"]: f for f in map(json.loads, out.splitlines())}
+    assert code == 0 and {f["state"] for n, f in found.items() if n != "scheduler"} == {"ok"}
+    assert found["locking"]["found"] == "a second driver is kept out"
+    code, out, _ = cli("doctor", tmp_path, "--model", "evo2_7b")
+    assert code == 1 and "no weights found" in out.replace("\n", " ")
+
+
+def test_estimate_measures_a_probe_and_leaves_the_study_alone(cli, folder):
+    before = sorted(p.name for p in folder.rglob("*"))
+    code, out, err = cli("submit", folder, "--estimate", "--tasks", 4)
+    assert code == 0, err
+    assert re.search(r"one worker: [\d.]+ h; 4 tasks: [\d.]+ h", out)
+    assert re.search(r"disk [\d.]+ GB \(measured by a probe of \d+ s here\)", out)
+    assert sorted(p.name for p in folder.rglob("*")) == before
+
+
+def test_kinds_of_errors():
+    assert kind_of(MemoryError()) == "oom"
+    assert kind_of(OSError(28, "No space left on device")) == "disk"
+    assert kind_of(ValueError("no such contig")) == "input"
+    assert kind_of(RuntimeError("odd")) == "error"
+    assert worth_retrying(OSError(116, "Stale file handle")) and worth_retrying(RuntimeError())
+    assert not worth_retrying(ValueError()) and not worth_retrying(OSError(28, ""))

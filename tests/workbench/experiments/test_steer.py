@@ -1,0 +1,158 @@
+"""Steering: what is summarised, against counts by hand; arms that differ by their edit alone; refusals."""
+
+from __future__ import annotations
+
+import shutil
+from dataclasses import replace
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+import pytest
+import torch
+
+from feature_mining.edits.apply import Applied
+from feature_mining.edits.edit import Push, Steer
+from feature_mining.edits.passes import run
+from feature_mining.edits.plan import EditPlan
+from tests.workbench.small_study import finished_study
+from workbench.engines.local import run_experiment
+from workbench.errors import InputError
+from workbench.experiments.registry import create_experiment, open_experiment
+from workbench.experiments.response import CONTROLS, FEATURE, UNEDITED, summarise, win_rate
+from workbench.experiments.steer import SteerSettings
+from workbench.files.parquet import read_parquet
+from workbench.study.study import Study
+
+CONTIG = "NC_005816.1"
+
+
+def some_written(effects: dict[str, float], prompts: int = 24) -> pd.DataFrame:
+    """Responses with a given effect an arm, noise of 0.01 and prompts that differ."""
+    random = np.random.default_rng(0)
+    rows = []
+    for prompt in range(prompts):
+        base = random.normal(0.5, 0.2)
+        for arm in (UNEDITED, FEATURE, *CONTROLS):
+            for strength in (0.0,) if arm == UNEDITED else (1.0, 2.0):
+                effect = effects.get(arm, 0.0) * strength
+                rows.append((7, arm, strength, prompt, base + effect + random.normal(0, 0.01), 0.5))
+    return pd.DataFrame(rows, columns=["feature", "arm", "strength", "prompt", "response", "gc"])
+
+
+NO_DAMAGE = pd.DataFrame(
+    [(7, UNEDITED, 0.0, "c:0-9", "+", 1.9), (7, FEATURE, 1.0, "c:0-9", "+", 2.0)],
+    columns=["feature", "arm", "strength", "place", "strand", "response"],
+)
+
+
+def test_the_best_control_decides() -> None:
+    assert win_rate(np.array([1.0, 2, 3, 0]), np.array([[0, 0, 0, 0.0], [2, 1, 3, 1]])) == (0.375, 1)
+    found = summarise(some_written({FEATURE: 0.3, "same GC": 0.1}), NO_DAMAGE, 1, 0)
+    own = found[found["arm"] == FEATURE].set_index("strength")
+    assert own.loc[2.0, "best_control"] == "same GC" and own.loc[2.0, "win_rate"] == 1
+    assert own.loc[1.0, "effect"] == pytest.approx(0.3, abs=0.01)
+    assert own.loc[1.0, "effect_low"] < own.loc[1.0, "effect"] < own.loc[1.0, "effect_high"]
+    assert own["steers"].all() and own.loc[1.0, "damage"] == pytest.approx(0.1)
+    assert np.isnan(own.loc[2.0, "damage"])
+    # A readout that a judge could not give says nothing, and for nobody.
+    holes = some_written({FEATURE: 0.3})
+    holes.loc[holes["prompt"] < 4, "response"] = np.nan
+    own = summarise(holes, NO_DAMAGE, 1, 0)
+    assert own[own["arm"] == FEATURE]["prompts"].tolist() == [20, 20]
+    assert own[own["arm"] == FEATURE]["steers"].all()
+    # A control that does as much takes the claim away, and so does the other direction.
+    for effects, sign in (({FEATURE: 0.3, "random direction": 0.3}, 1), ({FEATURE: 0.3}, -1), ({}, 1)):
+        own = summarise(some_written(effects), NO_DAMAGE, sign, 0)
+        assert not own[own["arm"] == FEATURE]["steers"].any()
+
+
+def test_a_push_is_as_long_as_the_steering_that_it_controls(folder: Path) -> None:
+    study = Study.open(folder)
+    dictionary = study.dictionary
+    feature = int(dictionary.unit.argmax())
+    sequence = study.genome.fetch(CONTIG, 100, 160)
+    layer = study.layer
+    x = study.model.forward([sequence], taps=[layer]).taps[layer]
+    moved = {}
+    for edit in (Steer(layer, feature, 2.0), Push(layer, feature, 2.0), Push(layer, feature, 2.0, seed=1)):
+        applied = Applied([EditPlan((edit,))], {layer: dictionary})
+        moved[edit] = run(study.model, [sequence], applied, [layer]).taps[layer] - x
+        assert applied.acted[edit][0] == len(sequence)
+    steered, pushed, other = (each[0] for each in moved.values())
+    assert torch.allclose(steered.norm(dim=1), pushed.norm(dim=1), rtol=1e-3)
+    # One direction for all bases, another with another seed.
+    directions = [each / each.norm(dim=1, keepdim=True) for each in (steered, pushed, other)]
+    assert torch.allclose(directions[1], directions[1][:1].expand_as(pushed), atol=1e-3)
+    assert abs(float(directions[1][0] @ directions[2][0])) < 0.99
+    edit = Push(layer, feature, 2.0, seed=3)
+    assert EditPlan.from_json(EditPlan((edit,)).to_json()).edits == (edit,)
+
+
+@pytest.fixture(scope="module")
+def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A copy of a finished study."""
+    copy = tmp_path_factory.mktemp("steering") / "study"
+    shutil.copytree(finished_study(tmp_path_factory), copy)
+    return copy
+
+
+def quick(study: Study) -> SteerSettings:
+    units = study.dictionary.unit
+    return SteerSettings(
+        features=[int(units.argmax())], strengths=[1.0, 3.0], prompts=2, prompt=60, length=30, copies=1,
+        readout="stops.plus_1",
+    )  # fmt: skip
+
+
+def test_arms_differ_by_their_edit_alone(folder: Path) -> None:
+    study = Study.open(folder)
+    settings = quick(study)
+    create_experiment(study, "steered", "steer", settings)
+    run_experiment(study, "steered")
+    asked = open_experiment(study, "steered")
+    written = read_parquet(asked.folder / "written.parquet")
+    assert set(written["arm"]) == {UNEDITED, FEATURE, *CONTROLS}
+    assert (written["written"].str.len() == settings.length).all()
+    assert len(written) == 2 * (1 + 5 * 2)
+    # Read by hand: share of codons in frame that are stops.
+    for row in written.itertuples():
+        codons = [row.written[i : i + 3] for i in range(0, settings.length, 3)]
+        assert row.response == pytest.approx(sum(c in ("TAA", "TAG", "TGA") for c in codons) / len(codons))
+    gc = written.groupby(["strength", "arm"])["gc"].mean()
+    for strength in settings.strengths:
+        assert gc[strength, "same GC"] == pytest.approx(gc[strength, FEATURE], abs=0.04)
+    responses = read_parquet(asked.folder / "responses.parquet")
+    assert len(responses) == 1 + 5 * 2
+    page = (asked.folder / "page.html").read_text()
+    assert "does not steer" in page or "steers at strength" in page
+    assert study.sae_hash in page
+    # Again, in the same words.
+    create_experiment(study, "again", "steer", settings)
+    run_experiment(study, "again")
+    again = read_parquet(open_experiment(study, "again").folder / "written.parquet")
+    assert list(again["written"]) == list(written["written"])
+
+
+@pytest.mark.parametrize(
+    ("change", "said"),
+    [
+        ({"features": []}, "no feature or no strength"),
+        ({"features": [999]}, "expected a number from 0 to 63"),
+        ({"strengths": [float("nan")]}, "strength nan: expected a finite number above 0"),
+        ({"prompt": 20}, "no room for the edit at a shifted place"),
+        ({"track": "nothing"}, "track 'nothing' has no interval; expected one of"),
+        ({"prompts": 500}, "500 prompts are asked for"),
+        ({"readout": "stops"}, "expected JUDGE.COLUMN"),
+        ({"readout": "stops.none"}, "judge stops has no column of numbers 'none'"),
+        ({"readout": "stops.open_strand"}, "no column of numbers 'open_strand'"),
+        ({"copies": 0}, "copies 0 must be at least 1"),
+        ({"readout": "nobody.x"}, "there is no judge 'nobody'"),
+        ({"expect": "other"}, "expected one of more, less"),
+    ],
+)
+def test_what_cannot_be_asked_is_refused(folder: Path, change: dict[str, object], said: str) -> None:
+    study = Study.open(folder)
+    with pytest.raises(InputError, match=said):
+        create_experiment(study, "wrong", "steer", replace(quick(study), **change))  # type: ignore[arg-type]
+    assert not (folder / "experiments" / "wrong").exists()

@@ -1,0 +1,73 @@
+"""The demo study that ships: packed, unpacked elsewhere, and what this code reads."""
+
+from __future__ import annotations
+
+import json
+import re
+import tarfile
+from pathlib import Path
+
+import pytest
+
+from benchmarks import demo_study
+from genomic_models import load
+from tests.workbench.study_factory import make_study
+from workbench.browse.tiles import TileReader
+from workbench.errors import InputError
+from workbench.genome.interval import Interval
+from workbench.report.context import gather
+from workbench.setup import demo_archive
+from workbench.study.damage import refuse_damage
+
+
+def test_a_packed_study_opens_elsewhere(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    made = make_study(tmp_path / "made")
+    folder = made.study.folder
+    (folder / "ledger" / "plan").mkdir(parents=True)
+    outputs = {"manifest.json": [1, "a"], "work/big.npy": [9999, "b"]}
+    record = {"host": "node7", "fingerprint": "x", "outputs": outputs}
+    (folder / "ledger" / "plan" / "00000.done.json").write_text(json.dumps(record))
+    (folder / "work").mkdir()
+    (folder / "work" / "big.npy").write_bytes(b"0" * 9999)
+    archive = tmp_path / demo_archive.ARCHIVE
+    size = demo_study.pack(made.study, archive)
+    assert size == archive.stat().st_size
+    with tarfile.open(archive) as tar:
+        entries = {e.name.removeprefix("./"): e for e in tar.getmembers()}
+        text = tar.extractfile(entries["ledger/plan/00000.done.json"]).read()  # type: ignore[union-attr]
+    assert "work/big.npy" not in entries and json.loads(text)["host"] == ""
+    assert json.loads(text)["outputs"] == {"manifest.json": [1, "a"]}
+    assert {(e.mtime, e.uid, e.uname) for e in entries.values()} == {(0, 0, "")}
+    monkeypatch.setattr(demo_archive, "samples_folder", lambda: tmp_path)
+    study = demo_archive.unpack(tmp_path / "there" / "demo")
+    values, _ = made.dense["chrA", "+"]
+    row = study.features.rows("chrA", 200, 260, "+")
+    assert row.features.values.sum() == pytest.approx(values[200:260].sum(), rel=1e-5)
+    assert [p.name for p in (tmp_path / "there").iterdir()] == ["demo"]
+    with pytest.raises(InputError, match="cannot put the demo study here"):
+        demo_archive.unpack(tmp_path / "there" / "demo")
+    archive.unlink()
+    with pytest.raises(InputError, match="run `workbench demo` instead"):
+        demo_archive.unpack(tmp_path / "there" / "again")
+
+
+@pytest.mark.skipif(demo_archive.shipped() is None, reason="this copy ships no ready demo study")
+def test_what_ships_is_what_this_code_reads(tmp_path: Path) -> None:
+    archive = demo_archive.shipped()
+    assert archive is not None and archive.stat().st_size < 9_500_000
+    study = demo_archive.unpack(tmp_path / "moved" / "demo")
+    refuse_damage(study)
+    assert study.config.sae == demo_study.SAE
+    assert study.manifest.model.weights_hash == load("mini").weights_hash
+    evidence = gather(study)
+    assert len(evidence.catalog) == demo_study.SAE.width and len(evidence.shown) > 5
+    assert len(study.table("phenotype_associations")) and len(study.table("haplotypes"))
+    length = study.manifest.contigs["NC_000932.1"]
+    assert length == 154_478 and study.genome.fetch("NC_000932.1", 0, 4) == "ATGG"
+    reader = TileReader(study, evidence.catalog["max"].to_numpy())
+    best = int(evidence.shown["feature"].iloc[0])
+    assert reader.tile([best], Interval("NC_000932.1", 0, length), 64).codes.max() == 255
+    for path in study.folder.rglob("*"):
+        if path.suffix in (".json", ".toml", ".html"):
+            absolute = re.search(r'"/\w+/\w', path.read_text())
+            assert absolute is None, f"{path}: {absolute}"

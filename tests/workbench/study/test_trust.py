@@ -1,0 +1,115 @@
+"""A study that one received runs nothing here that its user did not accept, and writes nowhere else."""
+
+from __future__ import annotations
+
+import os
+import platform
+import subprocess
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+from typer.testing import CliRunner
+
+from genomic_models.files import remove_leftovers, write_whole
+from workbench import InputError, Study
+from workbench.cli import app
+from workbench.files.atomic import open_own, write_atomic
+from workbench.study.config import InputConfig, JobConfig, ModelConfig, StudyConfig, write_config
+from workbench.study.ledger import exclusive
+
+
+@pytest.fixture(autouse=True)
+def fresh(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("XDG_CONFIG_HOME", str(tmp_path / "config"))
+
+
+@pytest.fixture
+def received(tmp_path: Path) -> Study:
+    """A study whose settings would run a shell line and a model's own code."""
+    (tmp_path / "g.fa").write_text(">c\nACGT\n")
+    config = StudyConfig(
+        input=InputConfig(genome=str(tmp_path / "g.fa")),
+        model=ModelConfig(name="hf:nobody/nothing", trust_remote_code=True),
+        jobs=JobConfig(scheduler="slurm", setup=["touch it-ran"]),
+    )
+    return Study.create(tmp_path / "study", config)
+
+
+def said(*words: str) -> tuple[int, str]:
+    found = CliRunner().invoke(app, list(words))
+    return found.exit_code, found.output + str(found.exception or "")
+
+
+def test_settings_take_effect_once_they_were_accepted(received: Study) -> None:
+    folder = str(received.folder)
+    with pytest.raises(InputError, match=r"\[model\] trust_remote_code.*workbench trust"):
+        _ = received.model
+    status, text = said("submit", folder, "--dry-run")
+    assert status and "[jobs] setup" in text and "workbench trust" in text
+    assert said("run", folder, "--dask", "slurm")[1].count("[jobs] setup")
+    status, text = said("trust", folder)
+    assert status == 0 and "[jobs] setup = ['touch it-ran']" in text and "hf:nobody/nothing" in text
+    assert "[jobs] setup" in said("submit", folder, "--dry-run")[1]  # shown is not accepted
+    assert "accepted for" in said("trust", folder, "--accept")[1]
+    assert "workbench trust" not in said("submit", folder, "--dry-run")[1]
+    with pytest.raises(ValueError) as caught:  # goes on to look for the model
+        _ = received.model
+    assert "workbench trust" not in str(caught.value)
+    # What is changed afterwards is asked about anew; so is a copy elsewhere.
+    jobs = replace(received.config.jobs, setup=["touch another"])
+    write_config(replace(received.config, jobs=jobs), received.folder / "study.toml")
+    assert "workbench trust" in said("submit", folder, "--dry-run")[1]
+
+
+def test_what_is_typed_needs_no_asking(received: Study) -> None:
+    status, text = said("submit", str(received.folder), "--setup", "module load x", "--dry-run")
+    assert "workbench trust" not in text, status
+
+
+@pytest.mark.parametrize("key", ["partition", "account", "python", "container", "scratch", "setup"])
+def test_no_value_smuggles_a_second_line(received: Study, key: str) -> None:
+    value = "x\n#SBATCH --uid=0"
+    jobs = replace(received.config.jobs, **{key: [value] if key == "setup" else value})
+    with pytest.raises(InputError, match=rf"\[jobs\]: {key} is .*expected one line"):
+        replace(received.config, jobs=jobs).check()
+
+
+def test_links_in_a_study_are_not_followed(received: Study, tmp_path: Path) -> None:
+    victim = tmp_path / "victim"
+    victim.write_text("mine")
+    (received.folder / "run.lock").symlink_to(victim)
+    with pytest.raises(InputError, match=r"run.lock: is a link"), exclusive(received.folder):
+        pass
+    (received.folder / "logs").mkdir()
+    (received.folder / "logs" / "run.jsonl").symlink_to(victim)
+    with pytest.raises(InputError, match=r"run.jsonl: is a link"):
+        received.ledger.event("done")
+    with pytest.raises(InputError, match="is a link"):
+        open_own(received.folder / "run.lock", "wb")
+    # A link in the place of a result is replaced; one in the place of a temporary file is not met.
+    result = received.folder / "result"
+    result.symlink_to(victim)
+    names = set()
+    for _ in range(2):
+        with write_atomic(result) as temporary:
+            names.add(temporary.name)
+            temporary.write_text("new")
+    assert len(names) == 2 and not result.is_symlink()
+    assert victim.read_text() == "mine"
+
+
+def test_leftovers_of_killed_processes_are_removed(tmp_path: Path) -> None:
+    ended = subprocess.Popen(["true"])
+    ended.wait()
+    with write_whole(tmp_path / "kept") as mine:
+        mine.write_text("")
+        deep = tmp_path / "a" / f".x.tmp-{platform.node()}-{ended.pid}-0a0b0c0d"
+        other = tmp_path / ".y.tmp-another-host-1-0a0b0c0d"
+        old = tmp_path / ".z.tmp-another-host-1-0a0b0c0d"
+        deep.parent.mkdir()
+        for path in (deep, other, old):
+            path.write_text("")
+        os.utime(old, (0, 0))
+        remove_leftovers(tmp_path)
+        assert mine.exists() and other.exists() and not deep.exists() and not old.exists()

@@ -1,0 +1,1 @@
+"""Regions of a cohort: which haplotypes are read there, and which variants move a feature."""

@@ -1,0 +1,56 @@
+"""What the controls are read from: random weights, neurons and principal directions, headline features."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from feature_mining.association.labels import Column
+from feature_mining.association.scores import best_per_track
+from feature_mining.sae.calibrate import Calibration
+from feature_mining.sae.model import SparseAutoencoder
+from genomic_models import DNAModel
+from genomic_models.registry import with_random_weights
+from workbench.analysis.detectors import Directions, Source
+from workbench.analysis.labels import study_columns
+from workbench.files.arrays import read_arrays
+from workbench.study.study import Study
+
+DENSE = ("neuron", "pca")
+
+
+def folder(study: Study) -> Path:
+    """Work files of the controls."""
+    return study.folder / "work" / "controls"
+
+
+def random_model(study: Study) -> DNAModel:
+    """The probed architecture with fresh weights; the same in every process."""
+    return with_random_weights(study.model, study.config.run.seed)
+
+
+def random_source(study: Study) -> Source:
+    """Autoencoder of the random-weights model."""
+    path = folder(study) / "random"
+    return Source(SparseAutoencoder.load(path), Calibration.load(path))
+
+
+def directions(study: Study) -> dict[str, Directions]:
+    """Neurons and principal directions, by name."""
+    arrays = read_arrays(folder(study) / "directions.npz")
+    return {name: Directions(*(arrays[f"{name}_{part}"] for part in Directions._fields)) for name in DENSE}
+
+
+def headline_features(study: Study) -> np.ndarray:
+    """The feature of each column, picked on the whole select split; -1 where there is none."""
+    best = headlines(study)
+    return np.array([best[c]["feature"] if c in best else -1 for c in study_columns(study)], int)
+
+
+def headlines(study: Study) -> dict[Column, dict[str, Any]]:
+    """Row of the associations of each column's best feature; a track absent from select has none."""
+    best = best_per_track(study.table("associations")).dropna(subset=["feature"])
+    rows = best.astype({"feature": int}).to_dict("records")
+    return {(row["track"], row["mode"]): row for row in rows}

@@ -1,0 +1,111 @@
+"""Sums over a study of features against label states: what all base-level scores come from."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any, NamedTuple
+
+import numpy as np
+
+from feature_mining.association.histogram import Histogram
+from feature_mining.association.sparse import Csc
+from workbench.files.arrays import Arrays, read_arrays
+from workbench.study.study import Study
+
+# Strongest bases kept a feature and shard.
+STRONGEST = 64
+
+
+class Summary(NamedTuple):
+    """Sums over the whole study.
+
+    select, report : Histogram
+    joint : int64 (C, C), select bases that two columns share
+    active : int64 (2, F), callable bases with the feature active, plus and minus readings
+    callable : int64 (2), callable bases
+    total : float64 (F), sum of values over all bases
+    value : float32 (F, K), strongest values, descending; 0 where there are fewer
+    position : int64 (F, K), their bases; contig : int32 (F, K), index of the contig; minus : bool (F, K)
+    """
+
+    select: Histogram
+    report: Histogram
+    joint: np.ndarray
+    active: np.ndarray
+    callable: np.ndarray
+    total: np.ndarray
+    value: np.ndarray
+    position: np.ndarray
+    contig: np.ndarray
+    minus: np.ndarray
+
+
+def strongest(features: Csc, count: int) -> tuple[np.ndarray, np.ndarray]:
+    """Rows int64 (F, count) and values float32 (F, count) of the largest values; -1 and 0 for none.
+
+    Equal values: the earlier row.
+    """
+    rows = np.full((features.n_features, count), -1, np.int64)
+    values = np.zeros((features.n_features, count), np.float32)
+    for f in np.flatnonzero(np.diff(features.indptr)):
+        at = slice(features.indptr[f], features.indptr[f + 1])
+        order = np.argsort(-features.values[at], kind="stable")[:count]
+        rows[f, : order.size] = features.rows[at][order]
+        values[f, : order.size] = features.values[at][order]
+    return rows, values
+
+
+def merge_strongest(parts: list[Summary], count: int) -> dict[str, np.ndarray]:
+    """The ``count`` strongest bases of several summaries; ties go to the earlier part."""
+    names = ("value", "position", "contig", "minus")
+    joined = {n: np.concatenate([getattr(p, n) for p in parts], axis=1) for n in names}
+    order = np.argsort(-joined["value"], axis=1, kind="stable")[:, :count]
+    return {n: np.take_along_axis(a, order, axis=1) for n, a in joined.items()}
+
+
+def add(a: Summary, b: Summary, count: int = 2 * STRONGEST) -> Summary:
+    """Sum of two summaries."""
+    return Summary(
+        a.select + b.select,
+        a.report + b.report,
+        a.joint + b.joint,
+        a.active + b.active,
+        a.callable + b.callable,
+        a.total + b.total,
+        **merge_strongest([a, b], count),
+    )
+
+
+def summary_path(study: Study, shard: int | None) -> Path:
+    """File of one shard's sums, or (None) of those over all shards."""
+    name = "total" if shard is None else f"{shard:05d}"
+    return study.folder / "work" / "annotate" / f"{name}.npz"
+
+
+def pack(summary: Summary) -> Arrays:
+    """A summary as arrays of a file."""
+    arrays = {k: v for k, v in summary._asdict().items() if not isinstance(v, Histogram)}
+    for name in ("select", "report"):
+        histogram: Histogram = getattr(summary, name)
+        arrays |= {f"{name}_{k}": v for k, v in histogram.arrays().items()}
+    return arrays
+
+
+def _unpack(arrays: dict[str, np.ndarray]) -> Summary:
+    values: dict[str, Any] = {}
+    for name in ("select", "report"):
+        prefix = f"{name}_"
+        own = {k.removeprefix(prefix): v for k, v in arrays.items() if k.startswith(prefix)}
+        values[name] = Histogram.from_arrays(own)
+    values |= {k: v for k, v in arrays.items() if not k.startswith(("select_", "report_"))}
+    return Summary(**values)
+
+
+def read_summary(study: Study) -> Summary:
+    """Sums over all shards."""
+    return _unpack(read_arrays(summary_path(study, None)))
+
+
+def add_packed(a: Arrays, b: Arrays) -> Arrays:
+    """Sum of two summaries as arrays of a file."""
+    return pack(add(_unpack(a), _unpack(b)))

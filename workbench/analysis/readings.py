@@ -1,0 +1,77 @@
+"""Reading a genome with a model: activations of cells, both strands, on genome coordinates."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import replace
+from itertools import islice
+from typing import TYPE_CHECKING, NamedTuple
+
+import numpy as np
+
+from feature_mining.sae.training.source import read_activations
+from genomic_models import DNAModel
+from workbench.genome.windows import Cell, Grid, Sequences, read_sequence
+
+if TYPE_CHECKING:
+    from torch import Tensor
+
+    from workbench.study.study import Study
+
+STRANDS = ("+", "-")
+
+
+class CellReading(NamedTuple):
+    """One strand of one cell: row ``r`` is base ``cell.start + r`` on both strands.
+
+    activations : float32 (n, d); callable : bool (n)
+    """
+
+    cell: Cell
+    strand: str
+    activations: np.ndarray
+    callable: np.ndarray
+
+
+def read_cells(
+    model: DNAModel,
+    layer: str,
+    genome: Sequences,
+    grid: Grid,
+    cells: Iterable[Cell],
+    batch: int,
+    strands: Sequence[str] = STRANDS,
+) -> Iterator[CellReading]:
+    """Activations at ``layer`` of each strand of each cell, in the order of ``cells``.
+
+    Passes end at ``layer``; ``batch`` windows run together. Raises ``ModelError`` for an unknown layer.
+    """
+    model.resolve(layer)
+    jobs = ((cell, strand) for cell in cells for strand in strands)
+    while group := list(islice(jobs, batch)):
+        parts = [read_sequence(genome, grid, cell, strand) for cell, strand in group]
+        values = read_activations(model, layer, [p.sequence for p in parts])
+        for (cell, strand), part, rows in zip(group, parts, values, strict=True):
+            own = rows[part.skip :].cpu().numpy()
+            yield CellReading(cell, strand, own if strand == "+" else own[::-1], part.callable)
+
+
+def read_shifted(study: Study, cell: Cell, strand: str = "+") -> tuple[Tensor, Tensor] | None:
+    """Activations (window, d) of a cell's window, and of its bases in one begun half a window earlier.
+
+    None where the contig does not reach that far.
+    """
+    grid, offset = study.grid, study.grid.window // 2
+    start = cell.start - grid.warmup if strand == "+" else cell.start
+    near = Cell(cell.chrom, start, start + grid.window, 0)
+    far = near._replace(start=start - offset) if strand == "+" else near._replace(end=near.end + offset)
+    if far.start < 0 or far.end > study.manifest.contigs[cell.chrom]:
+        return None
+    whole = replace(grid, warmup=0)
+    short, long = (
+        read_activations(study.model, study.layer, [read_sequence(study.genome, whole, c, strand).sequence])[
+            0
+        ].cpu()
+        for c in (near, far)
+    )
+    return short, long[offset:]

@@ -1,0 +1,1 @@
+"""What the app asks of a finished study."""

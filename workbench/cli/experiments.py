@@ -1,0 +1,149 @@
+"""Questions put to the model of a finished study."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from pathlib import Path
+from typing import Annotated, Any
+
+import typer
+
+from workbench.cli.tables import show
+from workbench.errors import InputError
+from workbench.experiments.settings import AttributeSettings, SteerSettings
+from workbench.files.settings import sentence
+from workbench.progress import showing
+from workbench.study.study import Study
+
+Folder = Annotated[Path, typer.Argument(help="Folder of a study that has run.")]
+Name = Annotated[str, typer.Option(help="Name of the experiment, a folder in experiments/ of the study.")]
+Workers = Annotated[int, typer.Option(help="Worker processes.", min=1)]
+ATTRIBUTE, STEER = AttributeSettings(), SteerSettings()
+DOSES = ",".join(f"{strength:g}" for strength in STEER.strengths)
+Later = Annotated[bool, typer.Option("--later", help="Write the question; run nothing.")]
+
+
+def attribute(
+    folder: Folder,
+    target: Annotated[list[str], typer.Option(help=f"{sentence(AttributeSettings, 'targets')} Repeatable.")],
+    name: Name = "attribution",
+    strand: Annotated[
+        list[str] | None, typer.Option(help=f"{sentence(AttributeSettings, 'strands')} Default: both.")
+    ] = None,
+    context: Annotated[int, typer.Option(help=sentence(AttributeSettings, "context"))] = ATTRIBUTE.context,
+    method: Annotated[str, typer.Option(help=sentence(AttributeSettings, "method"))] = ATTRIBUTE.method,
+    steps: Annotated[int, typer.Option(help=sentence(AttributeSettings, "steps"))] = ATTRIBUTE.steps,
+    ablated: Annotated[int, typer.Option(help=sentence(AttributeSettings, "ablated"))] = ATTRIBUTE.ablated,
+    bases: Annotated[int, typer.Option(help=sentence(AttributeSettings, "bases"))] = ATTRIBUTE.bases,
+    workers: Workers = 1,
+    later: Later = False,
+) -> None:
+    """Say which features and bases a prediction hangs on.
+
+    The prediction is taken apart into parts of the layer's features and of what the autoencoder does not
+    explain; the leading features are also set to zero, exactly, beside active features of the same size that
+    were not among them; and every substitution of the last bases is tried. Tables, and page.html, in the
+    study's experiments/NAME.
+    """
+    strands = strand or ATTRIBUTE.strands
+    settings = AttributeSettings(target, strands, context, method, steps, ablated, bases)
+    _ask(folder, name, "attribute", settings, workers, later)
+
+
+def steer(
+    folder: Folder,
+    feature: Annotated[list[int], typer.Option(help=f"{sentence(SteerSettings, 'features')} Repeatable.")],
+    name: Name = "steering",
+    strengths: Annotated[
+        str, typer.Option(help=f"{sentence(SteerSettings, 'strengths')} Commas between.")
+    ] = DOSES,
+    track: Annotated[str, typer.Option(help=sentence(SteerSettings, "track"))] = STEER.track,
+    prompts: Annotated[int, typer.Option(help=sentence(SteerSettings, "prompts"))] = STEER.prompts,
+    prompt: Annotated[int, typer.Option(help=sentence(SteerSettings, "prompt"))] = STEER.prompt,
+    length: Annotated[int, typer.Option(help=sentence(SteerSettings, "length"))] = STEER.length,
+    copies: Annotated[int, typer.Option(help=sentence(SteerSettings, "copies"))] = STEER.copies,
+    readout: Annotated[str, typer.Option(help=sentence(SteerSettings, "readout"))] = STEER.readout,
+    expect: Annotated[str, typer.Option(help=sentence(SteerSettings, "expect"))] = STEER.expect,
+    temperature: Annotated[
+        float, typer.Option(help=sentence(SteerSettings, "temperature"))
+    ] = STEER.temperature,
+    seed: Annotated[int, typer.Option(help=sentence(SteerSettings, "seed"))] = STEER.seed,
+    workers: Workers = 1,
+    later: Later = False,
+) -> None:
+    """Steer features and see what the model writes, beside everything that could do the same.
+
+    Each prompt is continued unedited and with the feature added at every base written; the other arms, under
+    the same random draws: a random direction of the same norm, another feature of the same density, the same
+    edit earlier in the prompt, and unedited writing held to the same GC. A judge that knows nothing of the
+    autoencoder reads what was written. Said are the change at each strength, how often the feature wins over
+    the best control (intervals over prompts), and the damage in bits a base of natural sequence. Tables, and
+    page.html, in the study's experiments/NAME.
+    """
+    try:
+        doses = [float(part) for part in strengths.split(",")]
+    except ValueError:
+        raise InputError(f"--strengths {strengths}: expected numbers with commas between, as 1,2,4") from None
+    settings = SteerSettings(
+        feature, doses, track, prompts, prompt, length, copies, readout, expect, temperature, seed
+    )
+    _ask(folder, name, "steer", settings, workers, later)
+
+
+def experiments(
+    folder: Folder,
+    run: Annotated[
+        str, typer.Option(help="Run what is missing of this experiment; its question may be a copied file.")
+    ] = "",
+    workers: Workers = 1,
+) -> None:
+    """List the experiments of a study, or run one.
+
+    A question is a file, experiments/NAME/question.toml with every setting. Copied to another study of the
+    same model and autoencoder it can be run there. On a cluster: workbench submit STUDY --experiment NAME.
+    """
+    from workbench.engines.survey import stand  # PyTorch
+    from workbench.experiments.page import PAGE  # PyTorch
+    from workbench.experiments.registry import as_stage, open_experiment  # PyTorch
+    from workbench.experiments.registry import experiments as names  # PyTorch
+
+    study = Study.open(folder)
+    if run:
+        _run(study, run, workers)
+        return
+    rows = []
+    for name in names(study):
+        try:
+            asked = open_experiment(study, name)
+            standing = stand(study, as_stage(study, name))
+        except InputError as error:
+            rows.append([name, "?", "refused", "", str(error)])
+            continue
+        shards = f"{standing.done} of {standing.shards}"
+        page = asked.folder / PAGE
+        where = str(page) if standing.state == "done" and page.exists() else ""
+        rows.append([name, asked.question.kind, standing.state, shards, where])
+    show(["experiment", "kind", "state", "shards", "page"], rows)
+
+
+def _ask(folder: Path, name: str, kind: str, settings: Any, workers: int, later: bool) -> None:
+    """Write the question of an experiment and run it, unless later."""
+    from workbench.experiments.registry import create_experiment  # PyTorch
+
+    study = Study.open(folder)
+    made = create_experiment(study, name, kind, settings)
+    if later:
+        print(f"question: {made.folder}/question.toml; then: workbench experiments {folder} --run {name}")
+        return
+    _run(study, name, workers)
+
+
+def _run(study: Study, name: str, workers: int) -> None:
+    from workbench.engines.local import here, processes, run_experiment  # PyTorch
+    from workbench.experiments.page import PAGE  # PyTorch
+    from workbench.experiments.question import folder_of  # PyTorch
+
+    execute: Callable[..., Any] = processes(workers) if workers > 1 else here
+    with showing() as progress:
+        run_experiment(study, name, execute, progress)
+    print(f"page: {folder_of(study, name) / PAGE}")

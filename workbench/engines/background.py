@@ -1,0 +1,114 @@
+"""A run that goes on by itself: a process of its own, known by a small file in the study's logs."""
+
+from __future__ import annotations
+
+import fcntl
+import json
+import os
+import signal
+import subprocess
+import sys
+from pathlib import Path
+from typing import NamedTuple
+
+from workbench.errors import InputError
+from workbench.files.atomic import open_own, write_atomic
+
+RECORD, OUTPUT = "background.json", "background.log"
+# Bytes at the end of a run's output that are read.
+LAST = 4000
+# Runs begun by this process, so that ended ones are collected.
+_children: dict[int, subprocess.Popen[bytes]] = {}
+
+
+class Run(NamedTuple):
+    """A run in the background: whether it goes on, its process, the end of what it printed."""
+
+    running: bool
+    pid: int
+    output: str
+
+
+def start(folder: Path) -> int:
+    """Run a study in a process that outlives this one; gives its number.
+
+    Raises ``InputError`` where a run holds the study already.
+    """
+    if state(folder).running or held(folder):
+        raise InputError(f"{folder.name}: runs already; wait for it, or stop it")
+    return _launch(folder, ["run", str(folder)])
+
+
+def start_demo(folder: Path) -> int:
+    """Make the demo study in a process that outlives this one."""
+    if state(folder).running or held(folder):
+        raise InputError(f"{folder.name}: runs already; wait for it, or stop it")
+    return _launch(folder, ["demo", "--out", str(folder)])
+
+
+def _launch(folder: Path, words: list[str]) -> int:
+    logs = folder / "logs"
+    logs.mkdir(parents=True, exist_ok=True)
+    with open_own(logs / OUTPUT, "wb") as out:
+        child = subprocess.Popen(
+            [sys.executable, "-P", "-m", "workbench", *words],
+            stdin=subprocess.DEVNULL,
+            stdout=out,
+            stderr=subprocess.STDOUT,
+            start_new_session=True,
+        )
+    _children[child.pid] = child
+    with write_atomic(logs / RECORD) as temporary:
+        temporary.write_text(json.dumps({"pid": child.pid, "folder": str(folder)}))
+    return child.pid
+
+
+def state(folder: Path) -> Run:
+    """The study's last run in the background."""
+    logs = folder / "logs"
+    try:
+        pid = int(json.loads((logs / RECORD).read_text())["pid"])
+    except (OSError, ValueError, KeyError, TypeError):
+        return Run(False, 0, "")
+    return Run(_alive(pid, folder), pid, _tail(logs / OUTPUT))
+
+
+def stop(folder: Path) -> None:
+    """Ask the run to stop: SIGTERM to that process alone. What is finished is kept."""
+    run = state(folder)
+    if run.running:
+        os.kill(run.pid, signal.SIGTERM)
+
+
+def held(folder: Path) -> bool:
+    """Whether any run, from here or a command line, holds the study."""
+    path = folder / "run.lock"
+    if not path.exists():
+        return False
+    with path.open("r") as handle:
+        try:
+            fcntl.flock(handle, fcntl.LOCK_SH | fcntl.LOCK_NB)
+        except BlockingIOError:
+            return True
+    return False
+
+
+def _alive(pid: int, folder: Path) -> bool:
+    """Whether the process is still the run that was begun: its number may have gone to another since."""
+    child = _children.get(pid)
+    if child is not None:
+        return child.poll() is None
+    try:
+        words = Path(f"/proc/{pid}/cmdline").read_bytes().split(b"\0")
+    except OSError:
+        return False
+    return b"workbench" in words and str(folder).encode() in words
+
+
+def _tail(path: Path) -> str:
+    try:
+        with path.open("rb") as handle:
+            handle.seek(max(0, path.stat().st_size - LAST))
+            return handle.read().decode("utf-8", "replace").replace("\r", "\n")
+    except OSError:
+        return ""

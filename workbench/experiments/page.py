@@ -1,0 +1,179 @@
+"""An experiment as one page that opens anywhere: question, answer, controls, and hashes of what it is of."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from dataclasses import fields
+from pathlib import Path
+from typing import Any
+
+import altair as alt
+import pandas as pd
+
+from genomic_models.dna import BASES
+from workbench.errors import InputError
+from workbench.experiments.kind import Experiment
+from workbench.experiments.question import QUESTION
+from workbench.files.hashing import sha256_of
+from workbench.files.pages import Figure, figure, templates, write_page
+from workbench.files.settings import sentence
+from workbench.report.charts import WIDTH, Spec, styled
+from workbench.study.manifest import shown_model
+from workbench.study.study import Study
+
+HERE = Path(__file__).parent
+PAGE = "page.html"
+# Outputs that are drawn; the tables hold all.
+MOST_DRAWN = 12
+_WORDS = {False: "attributed", True: "control of its size"}
+# The feature stands out; controls are told apart by colour-blind readers.
+_ARMS = ["#2367a8", "#d9822b", "#2f9e73", "#b565b0", "#8b949e"]
+_COLOURS = alt.Scale(domain=list(_WORDS.values()), range=["#3b82c4", "#d9822b"])
+
+
+def write_experiment(experiment: Experiment, template: str, **content: Any) -> None:
+    """Write an experiment's page from a template, which is given what was asked and of what."""
+    manifest = experiment.study.manifest
+    settings = [
+        (key.name, getattr(experiment.settings, key.name), sentence(type(experiment.settings), key.name))
+        for key in fields(experiment.settings)
+    ]
+    files = {name: file.sha256 for name, file in manifest.inputs.items()}
+    answers = sorted(path for path in experiment.folder.glob("*.parquet"))
+    text = (
+        templates(HERE)
+        .get_template(template)
+        .render(
+            name=experiment.name,
+            study=experiment.study.folder.name,
+            model_name=shown_model(manifest.model.name),
+            subject=experiment.question.subject,
+            settings=settings,
+            files=files,
+            question=QUESTION,
+            answers={path.name: sha256_of(path) for path in answers},
+            **content,
+        )
+    )
+    write_page(experiment.folder / PAGE, text)
+
+
+def named(study: Study, features: Iterable[int]) -> dict[int, str]:
+    """Each feature's number with what it is called, where the study has gone far enough to say."""
+    try:
+        labels = study.feature_labels()
+    except InputError:
+        return {feature: f"Feature {feature}" for feature in features}
+    return {feature: f"Feature {feature} ({labels[feature].text})" for feature in features}
+
+
+def effects_drawn(ablations: pd.DataFrame, names: Mapping[int, str]) -> Spec:
+    """What attribution says of each feature beside what the output loses without it."""
+    drawn = ablations.assign(kind=ablations["control"].map(_WORDS), name=ablations["feature"].map(names))
+    order = list(drawn.sort_values(["control", "attribution"], ascending=[True, False])["name"])
+    rows = alt.Y("name:N", sort=order, title=None)
+    colour = alt.Color("kind:N", scale=_COLOURS, title=None)
+    bars = (
+        alt.Chart(drawn)
+        .mark_bar(opacity=0.5)
+        .encode(
+            x=alt.X("effect:Q", title="nats: bar, lost without the feature; tick, attributed"),
+            y=rows,
+            color=colour,
+        )
+    )
+    ticks = alt.Chart(drawn).mark_tick(thickness=2, color="currentColor").encode(x="attribution:Q", y=rows)
+    return styled((bars + ticks).properties(width=WIDTH - 160, height=alt.Step(14)))
+
+
+def substitutions_drawn(bases: pd.DataFrame) -> Spec:
+    """The change of the output with every base in the place of every other."""
+    rows = bases.reset_index(drop=True).rename_axis("order").reset_index()
+    rows["place"] = (rows["position"] + 1).map("{:,}".format) + " " + rows["base"]
+    long = rows.melt(["order", "place", "base"], list(BASES), var_name="with", value_name="change")
+    most = max(float(long["change"].abs().max()), 1e-9)
+    chart = (
+        alt.Chart(long)
+        .mark_rect()
+        .encode(
+            x=alt.X(
+                "place:O",
+                sort=alt.SortField("order"),
+                title=None,
+                axis=alt.Axis(labelAngle=-90, labelFontSize=8),
+            ),
+            y=alt.Y("with:N", sort=list(BASES), title="in its place"),
+            color=alt.Color(
+                "change:Q",
+                scale=alt.Scale(scheme="blueorange", domain=[-most, most], reverse=True),
+                title="nats",
+            ),
+        )
+    )
+    return styled(chart.properties(width=WIDTH - 60, height=70))
+
+
+def write_attribution(experiment: Experiment, tables: dict[str, pd.DataFrame]) -> None:
+    """The page of an attribution."""
+    parts: list[dict[str, Any]] = []
+    names = named(experiment.study, tables["ablations"]["feature"].unique())
+    for number, row in enumerate(tables["targets"].to_dict("records")):
+        mine = {
+            name: table[(table["target"] == row["target"]) & (table["strand"] == row["strand"])]
+            for name, table in tables.items()
+        }
+        ablations = mine["ablations"]
+        leading, control = (ablations[ablations["control"] == kind] for kind in (False, True))
+        pictures: list[Figure] = []
+        if number < MOST_DRAWN:
+            caption = (
+                f"{row['title']}, {row['strand']} strand's reading: the output's loss without each feature"
+                " beside what was attributed to it"
+            )
+            if len(ablations):
+                pictures.append(figure(effects_drawn(ablations, names), f"effects{number}", caption))
+            if len(mine.get("bases", ())):
+                caption = f"{row['title']}: change with every substitution, in the direction of the reading"
+                pictures.append(figure(substitutions_drawn(mine["bases"]), f"bases{number}", caption))
+        agreement = ablations["attribution"].corr(ablations["effect"], method="spearman")
+        parts.append(
+            row
+            | {
+                "pictures": pictures,
+                "agreement": agreement,
+                "lost": float(leading["effect"].abs().mean()),
+                "control_lost": float(control["effect"].abs().mean()),
+                "pairs": len(control),
+            }
+        )
+    write_experiment(experiment, "attribution.html.j2", parts=parts, drawn=MOST_DRAWN)
+
+
+def responses_drawn(responses: pd.DataFrame) -> Spec:
+    """Response of each arm against strength, with intervals; one feature."""
+    unedited = responses[responses["strength"] == 0].iloc[0]
+    rest = responses[responses["strength"] > 0]
+    arms = list(rest["arm"].unique())
+    # The unedited response is where every arm begins.
+    begun = pd.concat([rest, *(unedited.to_frame().T.assign(arm=arm) for arm in arms)], ignore_index=True)
+    for column in ("strength", "response", "low", "high"):
+        begun[column] = begun[column].astype(float)
+    colour = alt.Color("arm:N", sort=arms, title=None, scale=alt.Scale(domain=arms, range=_ARMS[: len(arms)]))
+    doses = alt.Axis(values=sorted(set(begun["strength"])))
+    x = alt.X("strength:Q", title="strength (of the feature's 99.9 % activation)", axis=doses)
+    base = alt.Chart(begun).encode(x=x, color=colour)
+    lines = base.mark_line(point=True).encode(y=alt.Y("response:Q", title="readout"))
+    bars = base.mark_rule(opacity=0.6).encode(y="low:Q", y2="high:Q")
+    return styled((lines + bars).properties(width=WIDTH - 260, height=220))
+
+
+def write_steering(experiment: Experiment, responses: pd.DataFrame) -> None:
+    """The page of a steering experiment."""
+    parts = []
+    names = named(experiment.study, responses["feature"].unique())
+    for number, (feature, own) in enumerate(responses.groupby("feature", sort=False)):
+        caption = f"{names[feature]}: mean readout of every arm, with 95 % intervals over prompts"
+        picture = figure(responses_drawn(own), f"feature{number}", caption) if number < MOST_DRAWN else None
+        rows = own.to_dict("records")
+        parts.append({"feature": feature, "name": names[feature], "picture": picture, "rows": rows})
+    write_experiment(experiment, "steering.html.j2", parts=parts, drawn=MOST_DRAWN)

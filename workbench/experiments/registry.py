@@ -1,0 +1,94 @@
+"""All kinds of experiments, and experiments as stages, so that every engine runs them as it runs a study."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from dataclasses import asdict
+
+from workbench.errors import InputError
+from workbench.experiments import attribute, steer
+from workbench.experiments.kind import Experiment, Kind
+from workbench.experiments.question import (
+    FOLDER,
+    QUESTION,
+    Question,
+    folder_of,
+    read_question,
+    refuse_other_subject,
+    subject_of,
+    write_question,
+)
+from workbench.files.settings import check_section
+from workbench.progress import Progress
+from workbench.stages import registry
+from workbench.stages.stage import Shard, Stage
+from workbench.study.study import Study
+
+KINDS: dict[str, Kind] = {kind.name: kind for kind in (attribute.KIND, steer.KIND)}
+
+
+def open_experiment(study: Study, name: str) -> Experiment:
+    """An experiment of a study; ``InputError`` where there is none, or its question does not fit."""
+    folder = folder_of(study, name)
+    path = folder / QUESTION
+    question = read_question(path, {kind.name: kind.settings for kind in KINDS.values()})
+    refuse_other_subject(study, question, path)
+    return Experiment(study, name, folder, question)
+
+
+def create_experiment(study: Study, name: str, kind: str, settings: object) -> Experiment:
+    """Write the question of a new experiment, or find the same one there.
+
+    Raises ``InputError`` where another question has the name, and for settings that do not fit the study.
+    """
+    folder = folder_of(study, name)
+    question = Question(kind, settings, subject_of(study))
+    experiment = Experiment(study, name, folder, question)
+    if (folder / QUESTION).exists():
+        if open_experiment(study, name).question != question:
+            raise InputError(
+                f"{folder / QUESTION}: asks something else; give another --name, or remove the folder"
+            )
+        return experiment
+    check_section(settings, kind)
+    KINDS[kind].shards(experiment)
+    write_question(folder / QUESTION, question)
+    return experiment
+
+
+def experiments(study: Study) -> list[str]:
+    """Names of a study's experiments, in order of the alphabet."""
+    return sorted(path.parent.name for path in (study.folder / FOLDER).glob(f"*/{QUESTION}"))
+
+
+def as_stage(study: Study, name: str) -> Stage:
+    """An experiment as a step that engines run; its question is among what the outputs depend on."""
+    asked = open_experiment(study, name)
+    kind = KINDS[asked.question.kind]
+    text = json.dumps([kind.name, asdict(asked.settings)], sort_keys=True)
+
+    def again(study: Study) -> Experiment:
+        return asked._replace(study=study)
+
+    def run(study: Study, shard: Shard, progress: Progress) -> int:
+        return kind.run(again(study), shard, progress)
+
+    return Stage(
+        name=f"{FOLDER}/{name}",
+        title=f"{name}: {kind.title}",
+        needs=kind.needs,
+        sections=(),
+        run=run,
+        shards=lambda study: kind.shards(again(study)),
+        finish=lambda study: kind.finish(again(study)),
+        inputs=lambda study: {"question": hashlib.sha256(text.encode()).hexdigest()},
+        model=True,
+    )
+
+
+def find_step(study: Study, name: str) -> Stage:
+    """A stage, the groups of one, or an experiment as ``experiments/NAME``; ``InputError`` otherwise."""
+    if name.startswith(f"{FOLDER}/"):
+        return as_stage(study, name.removeprefix(f"{FOLDER}/"))
+    return registry.find_stage(name)

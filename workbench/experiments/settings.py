@@ -1,0 +1,44 @@
+"""What each kind of experiment can be asked; the command line takes sentences and defaults from here."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from workbench.files.settings import setting
+
+FORMS = "CONTIG:POSITION:REF:ALT, CONTIG:POSITION or CONTIG:START-END, from 1, END included"
+METHODS = ("gradient", "integrated")
+
+
+@dataclass(frozen=True)
+class AttributeSettings:
+    """Which predictions, and how they are taken apart."""
+
+    targets: list[str] = setting(
+        [], f"Log-odds of two alleles, the base at a place, or the likelihood of a stretch: {FORMS}."
+    )
+    strands: list[str] = setting(["+", "-"], "Strands that are read, + and -.")
+    context: int = setting(1024, "Bases that are read before the place.", least=1)
+    method: str = setting("integrated", "integrated, or gradient (one pass, coarser).", one_of=METHODS)
+    steps: int = setting(32, "Points of the integrated gradient.", least=1)
+    ablated: int = setting(12, "Leading features that are also taken out exactly, and as many controls.")
+    bases: int = setting(60, "Bases up to the place whose every substitution is tried; 0 for none.")
+
+
+@dataclass(frozen=True)
+class SteerSettings:
+    """Which features, how strongly, where, and who judges."""
+
+    features: list[int] = setting([], "Features, each steered by itself.")
+    strengths: list[float] = setting(
+        [1.0, 2.0, 4.0], "What is added, in units of the feature's own 99.9 % activation."
+    )
+    track: str = setting("CDS", "Prompts are the first bases of its intervals, in their direction.")
+    prompts: int = setting(24, "Prompts, spread over the report split.", least=2)
+    prompt: int = setting(600, "Bases of a prompt; a multiple of 3 keeps the frame of a CDS.", least=2)
+    length: int = setting(150, "Bases written.", least=1)
+    copies: int = setting(2, "Sequences a prompt and arm.", least=1)
+    readout: str = setting("stops.plus_1", "JUDGE.COLUMN that answers; see `workbench judge --list`.")
+    expect: str = setting("more", "more or less of the readout than unedited.", one_of=("more", "less"))
+    temperature: float = setting(1.0, "Of the writing.")
+    seed: int = setting(0, "Of draws and of random directions.")

@@ -1,0 +1,85 @@
+"""Facts as JSON: written whole, and read with a sentence for damage; values compared with types."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable, Mapping
+from dataclasses import is_dataclass
+from pathlib import Path
+from types import UnionType
+from typing import Any, TypeVar, Union, cast, get_args, get_origin, get_type_hints
+
+from workbench.errors import InputError
+from workbench.files.atomic import write_atomic
+from workbench.files.text import read_text
+
+T = TypeVar("T")
+
+
+def write_facts(path: Path, values: Mapping[str, Any]) -> None:
+    """Write an object, keys sorted."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    with write_atomic(path) as temporary:
+        temporary.write_text(json.dumps(values, indent=1, sort_keys=True))
+
+
+def read_facts(path: Path) -> dict[str, Any]:
+    """Read an object; ``InputError`` where the file is missing, damaged or holds something else."""
+    try:
+        values = json.loads(read_text(path))
+    except (ValueError, RecursionError) as error:
+        raise InputError(f"{path}: cannot be read as JSON ({error})") from None
+    if not isinstance(values, dict):
+        raise InputError(f"{path}: holds {type(values).__name__}; expected an object of JSON")
+    return values
+
+
+def fits(value: object, kind: Any) -> bool:
+    """Whether a value of JSON or TOML is of a type as annotations name it.
+
+    A whole number fits ``float``, one of more than 64 bits and a truth value no number.
+    """
+    origin, of = get_origin(kind), get_args(kind)
+    if kind is Any:
+        return True
+    if origin in (Union, UnionType):
+        return any(fits(value, one) for one in of)
+    if origin is list:
+        return isinstance(value, list) and all(fits(v, of[0]) for v in value)
+    if origin is dict:
+        return isinstance(value, dict) and all(fits(k, of[0]) and fits(v, of[1]) for k, v in value.items())
+    if kind in (int, float) and isinstance(value, int):
+        return not isinstance(value, bool) and abs(value) < 1 << 63
+    return isinstance(value, kind)
+
+
+def make_record(kind: Callable[..., T], values: object) -> T | None:
+    """A NamedTuple or a dataclass of an object of JSON; None where a value is missing or does not fit.
+
+    Keys that it does not know are left out.
+    """
+    if not isinstance(values, dict):
+        return None
+    hints = get_type_hints(kind)
+    known = {name: value for name, value in values.items() if name in hints}
+    if not all(fits(value, hints[name]) for name, value in known.items()):
+        return None
+    try:
+        return kind(**known)
+    except TypeError:  # one without a default is missing
+        return None
+
+
+def restore(value: object, kind: Any) -> Any:
+    """A value of JSON as a type of records, lists and dictionaries names it; None where it does not fit."""
+    of = get_args(kind)
+    if is_dataclass(kind) or hasattr(kind, "_fields"):
+        newer = isinstance(value, dict) and set(value) - set(get_type_hints(kind))
+        return None if newer else make_record(cast(Callable[..., Any], kind), value)
+    if isinstance(value, list) and get_origin(kind) is list:
+        found = [restore(each, of[0]) for each in value]
+        return None if None in found else found
+    if isinstance(value, dict) and get_origin(kind) is dict:
+        parts = {name: restore(each, of[1]) for name, each in value.items()}
+        return None if None in parts.values() else parts
+    return value if fits(value, kind) else None

@@ -1,0 +1,1 @@
+"""Models by themselves, without a study: list, score, pretrain."""

@@ -1,0 +1,118 @@
+"""Words and figures about the models that can be loaded."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import torch
+
+from genomic_models.contract import ModelError
+from genomic_models.registry import MINI, load
+from genomic_models.released import RELEASED, parameter_count, where_to_look
+from genomic_models.striped_hyena.model import StripedHyenaModel
+from genomic_models.striped_hyena.network import StripedHyena
+
+GIB = 1 << 30
+
+
+def _size(count: float) -> str:
+    return f"{count / GIB:.1f} GiB" if count >= GIB else f"{count / (1 << 20):.0f} MiB"
+
+
+def list_models(folder: Path | None = None) -> list[tuple[str, ...]]:
+    """Rows: name, parameters, size of weights, memory in bf16, context, FP8 need, whether it is here."""
+    mini = load("mini")
+    weights = MINI / "model.safetensors"
+    parameters = parameter_count(mini.network.config)  # type: ignore[attr-defined]
+    rows: list[tuple[str, ...]] = [
+        (
+            "mini",
+            f"{parameters / 1e6:.1f} M",
+            _size(weights.stat().st_size),
+            _size(2 * parameters),
+            f"{mini.context:,}",
+            "no",
+            "ships with the project",
+        )
+    ]
+    for name, model in RELEASED.items():
+        found = next((p for p in where_to_look(name, folder) if p.exists()), None)
+        rows.append(
+            (
+                name,
+                f"{model.parameters / 1e9:.1f} G",
+                _size(model.bytes) if model.bytes else "unknown",
+                _size(2 * model.parameters),
+                f"{model.config.context:,}",
+                "needed" if model.config.fp8_projections else "no",
+                str(found) if found else "not here",
+            )
+        )
+    return rows
+
+
+def describe(name: str, folder: Path | None = None) -> list[str]:
+    """Lines about one model. Raises ``ModelError`` for an unknown one."""
+    if name in RELEASED:
+        model = RELEASED[name]
+        config = model.config
+        network = _skeleton(name)
+        lines = [
+            f"{name}: {model.parameters:,} parameters, width {config.width}, {config.depth} blocks"
+            f" ({config.pattern}), context {config.context:,}",
+            f"memory for weights: {_size(2 * model.parameters)} in bf16,"
+            f" {_size(4 * model.parameters)} in fp32",
+            f"files: {', '.join(model.files)} from huggingface.co/{model.repository}",
+            "looked for, in order:",
+            *(f"  {'found  ' if p.exists() else 'absent '} {p}" for p in where_to_look(name, folder)),
+        ]
+        if model.note:
+            lines.append(f"note: {model.note}")
+    elif name == "mini" or Path(name).is_dir():
+        loaded = load(name)
+        network = loaded.network  # type: ignore[attr-defined]
+        config = network.config
+        lines = [
+            f"{name}: {parameter_count(config):,} parameters, width {config.width}, {config.depth} blocks"
+            f" ({config.pattern}), context {config.context:,}",
+            f"weights hash {loaded.weights_hash}",
+        ]
+        card = (MINI if name == "mini" else Path(name)) / "card.md"
+        if card.exists():
+            lines += ["", card.read_text()]
+    else:
+        raise ModelError(
+            f"unknown model {name!r}: expected mini, {', '.join(RELEASED)}, or a folder of weights"
+        )
+    taps = [tap for tap in network.tap_names() if tap.count(".") < 2]
+    parts = [tap.removeprefix("blocks.0.") for tap in network.tap_names() if tap.startswith("blocks.0.")]
+    return [*lines, f"layers: {', '.join(taps)}", f"parts of a block: {', '.join(parts)}"]
+
+
+def here(folder: Path | None = None) -> list[str]:
+    """Names of models whose weights are on this machine."""
+    found = [n for n in RELEASED if any(p.exists() for p in where_to_look(n, folder))]
+    return ["mini", *found]
+
+
+def layers(name: str) -> list[str]:
+    """Outputs of the blocks of a model by name, first to last."""
+    network = load(name).network if name == "mini" else _skeleton(name)  # type: ignore[attr-defined]
+    return [tap for tap in network.tap_names() if tap.startswith("blocks.") and tap.count(".") == 1]
+
+
+def check_model(name: str, layer: str) -> None:
+    """Raise ``ModelError`` for a model that there is not, and for a layer (unless empty) that it has not.
+
+    The file of a released model need not be here. What ``hf:`` names is known only once it is loaded.
+    """
+    if name.startswith("hf:"):
+        return
+    model = StripedHyenaModel(_skeleton(name), name) if name in RELEASED else load(name)
+    if layer:
+        model.resolve(layer)
+
+
+def _skeleton(name: str) -> StripedHyena:
+    with torch.device("meta"):
+        return StripedHyena(RELEASED[name].config)

@@ -1,0 +1,1 @@
+"""How a study begins: files handed over in the app, the demo."""

@@ -1,0 +1,1 @@
+"""A study as a folder: settings, manifest, ledger, inputs, and what it holds."""

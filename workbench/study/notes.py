@@ -1,0 +1,64 @@
+"""Names, notes and ratings that a reader gives features, kept in the study as one JSON file; text only."""
+
+from __future__ import annotations
+
+import json
+import time
+from pathlib import Path
+from typing import NamedTuple
+
+from workbench.errors import InputError
+from workbench.files.atomic import write_atomic
+from workbench.files.facts import make_record, read_facts
+from workbench.wording import visible, visible_name
+
+FILE = "notes.json"
+# Characters of a note, and of a name.
+LONGEST, LONGEST_NAME = 2000, 60
+
+
+class Note(NamedTuple):
+    """What a reader wrote: text, 0 (none) to 5 stars, whether pinned, when (UTC, ISO 8601), and a name."""
+
+    text: str = ""
+    rating: int = 0
+    pinned: bool = False
+    time: str = ""
+    name: str = ""
+
+
+def read_notes(folder: Path) -> dict[int, Note]:
+    """All notes by feature. Raises ``InputError`` for a file that cannot be read."""
+    path = folder / FILE
+    if not path.exists():
+        return {}
+    try:
+        found = {int(feature): make_record(Note, note) for feature, note in read_facts(path).items()}
+    except ValueError as error:
+        raise InputError(f"{path}: {error}; mend it or move it elsewhere") from None
+    notes = {f: note for f, note in found.items() if note and 0 <= note.rating <= 5}
+    if len(notes) < len(found):
+        raise InputError(f"{path}: holds something else than notes; mend it or move it elsewhere")
+    return notes
+
+
+def write_note(folder: Path, feature: int, note: Note) -> None:
+    """Keep a feature's note; an empty one takes it out.
+
+    ``InputError`` if its text or name is too long or it is badly rated.
+    """
+    if len(note.text) > LONGEST:
+        raise InputError(f"note of {len(note.text):,} characters: at most {LONGEST:,}")
+    if not 0 <= note.rating <= 5:
+        raise InputError(f"rating {note.rating}: expected 0 to 5")
+    name = visible_name(" ".join(note.name.split()))
+    if len(name) > LONGEST_NAME:
+        raise InputError(f"name of {len(name)} characters: at most {LONGEST_NAME}")
+    notes = read_notes(folder)
+    notes.pop(feature, None)
+    if note.text or note.rating or note.pinned or name:
+        now = time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime())
+        notes[feature] = note._replace(text=visible(note.text), time=now, name=name)
+    values = {str(f): n._asdict() for f, n in sorted(notes.items())}
+    with write_atomic(folder / FILE) as temporary:
+        temporary.write_text(json.dumps(values, indent=1, ensure_ascii=False), encoding="utf-8")

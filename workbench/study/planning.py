@@ -1,0 +1,53 @@
+"""What a study plans to read: layer, cells, split, and whether there is annotation to test against."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from workbench.errors import InputError
+from workbench.genome.interval import Interval
+from workbench.genome.reference import Genome
+from workbench.genome.splits import Split, make_split
+from workbench.genome.windows import Cell, Grid
+from workbench.study.study import Study
+from workbench.tracks import Track, read_regions
+
+if TYPE_CHECKING:
+    from genomic_models import DNAModel
+
+
+def default_layer(model: DNAModel) -> str:
+    """The tap after the block at 70 % of the depth: past the letters, before the output."""
+    blocks = [n for n in model.layers if n.startswith("blocks.") and n.count(".") == 1]
+    return blocks[int(0.7 * len(blocks))] if blocks else model.layers[len(model.layers) // 2]
+
+
+def refuse_no_annotation(study: Study, tracks: list[Track]) -> None:
+    """Raise ``InputError`` where no interval track is left to test features against."""
+    if not any(t.kind == "interval" for t in tracks):
+        raise InputError(
+            f"{study.folder}: no interval track with at least {study.config.statistics.min_intervals}"
+            " intervals; give annotation with --tracks"
+        )
+
+
+def planned_cells(study: Study, genome: Genome, grid: Grid) -> list[Cell]:
+    """Cells of the genome, or of the regions that ``[input] regions`` names; ``InputError`` as
+    `read_regions`.
+    """
+    if not study.config.input.regions:
+        return [c for chrom, length in genome.lengths.items() for c in grid.cells(chrom, length)]
+    given = study.config.input
+    regions = read_regions(study.resolve(given.regions), genome, given.rename)
+    return grid.cells_of(regions, genome.lengths)
+
+
+def planned_split(study: Study, genome: Genome) -> Split:
+    """The split that the settings ask for; ``InputError`` for a genome too short for it."""
+    given = study.config.split
+    shares = {name: getattr(given, name) for name in ("train", "select", "report")}
+    seed = study.config.run.seed
+    read = []
+    if study.config.input.regions:
+        read = [Interval(c.chrom, c.start, c.end) for c in planned_cells(study, genome, study.grid)]
+    return make_split(genome.lengths, study.grid, shares, seed, given.block, genome.circular, read)
