@@ -22,7 +22,7 @@ from workbench.browse.pasted_sequence import Pasted, clean, firing, read_pasted
 from workbench.browse.places import read_place
 from workbench.genome.interval import Interval
 from workbench.study.notes import read_notes
-from workbench.wording import percent, spoken
+from workbench.wording import percent, plural, spoken
 
 MOST_ENRICHED = 200
 SHORTEST_MOTIF = 4

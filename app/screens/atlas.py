@@ -20,6 +20,7 @@ from workbench import InputError
 from workbench.browse.atlas import feature_map
 from workbench.study.feature_lists import read_lists, write_list
 from workbench.study.notes import read_notes
+from workbench.wording import plural
 
 ANY = "any"
 MOST_DRAWN = 4500

@@ -13,6 +13,7 @@ from app.reserve_height import TABLE_ROW, reserve_height
 from app.tables import AUDIT, COLUMNS, CONCEPTS, COPIES, UNEXPLAINED
 from app.verdict_text import plain
 from workbench.analysis.audit.flags import FLAGS
+from workbench.wording import plural
 
 MOST_ROWS = 500
 

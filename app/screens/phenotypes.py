@@ -118,7 +118,8 @@ def candidates(opened: Opened, name: str, rows: pd.DataFrame) -> list[int]:
         found = every[every["phenotype"] == name].sort_values(["evidence_tier", "q"], kind="stable")
         counted = found["evidence_tier"].value_counts().to_dict()
         tiers = ", ".join(f"{counted[t]} with evidence {t}" for t in RULES if t in counted) or "none"
-        st.caption(f"{plural(len(found), 'candidate')}: {tiers}. Not for clinical use. Select rows for details.")
+        count = plural(len(found), "candidate")
+        st.caption(f"{count}: {tiers}. Not for clinical use. Select rows for details.")
         found = found.assign(drivers=[_drivers(row) for row in found.to_dict("records")])
         columns = CANDIDATE
     if found.empty:

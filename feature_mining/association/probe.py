@@ -84,8 +84,9 @@ def sparse_probes(
     Returns
     -------
     DataFrame, one row a (column, size): column (int), size (int, as asked for), features (list of
-    int), weights (list of float), ap_select, and the fields of `ProbeScores` on report. A column
-    without positives or without negatives in one of the splits has no row.
+    int), weights (list of float, of float32 precision), ap_select (float32), and the fields of
+    `ProbeScores` on report (float32). A column without positives or without negatives in one of the
+    splits has no row.
     """
     return score_probes(fit_probes(select, sizes, pool), report, sizes)
 
@@ -110,13 +111,14 @@ def score_probes(fitted: Fitted, report: Sample, sizes: Sequence[int] = SIZES) -
                     "column": column,
                     "size": size,
                     "features": probe.features.tolist(),
-                    "weights": probe.weights.tolist(),
+                    # The digits beyond depend on the order of sums, and so on the machine's load.
+                    "weights": np.float32(probe.weights).tolist(),
                     "ap_select": on_select.average_precision,
                     **scores._asdict(),
                 }
             )
-    names = ["column", "size", "features", "weights", "ap_select", *ProbeScores._fields]
-    return pd.DataFrame(rows, columns=names)
+    scores = dict.fromkeys(("ap_select", *ProbeScores._fields), np.float32)
+    return pd.DataFrame(rows, columns=["column", "size", "features", "weights", *scores]).astype(scores)
 
 
 def fit_probes(select: Sample, sizes: Sequence[int] = SIZES, pool: int = POOL) -> Fitted:

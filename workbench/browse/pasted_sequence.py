@@ -13,10 +13,10 @@ from workbench.browse.value_scale import ValueScale
 from workbench.errors import InputError
 from workbench.genome.fasta import check_letters
 from workbench.study.locus import check_features
-from workbench.variants.effects import STRANDS, SequenceReading, read_sequences
 
 if TYPE_CHECKING:
     from workbench.study.study import Study
+    from workbench.variants.effects import SequenceReading
 
 # Bases of a sequence.
 LONGEST = 4000
@@ -57,6 +57,8 @@ def clean(text: str, longest: int = LONGEST) -> str:
 
 def read_pasted(study: Study, sequence: str) -> Pasted:
     """Likelihood and features of a sequence on both strands, without anything round it."""
+    from workbench.variants.effects import read_sequences  # takes seconds to import: PyTorch
+
     if len(sequence) > study.model.context:
         raise InputError(
             f"{len(sequence):,} bases: longer than the context of the model, {study.model.context:,}"
@@ -64,8 +66,8 @@ def read_pasted(study: Study, sequence: str) -> Pasted:
     turned = {"+": sequence, "-": reverse_complement(sequence)}
     found = read_sequences(study.model, study.layer, list(turned.values()), study.batch)
     last, nats, tables = len(sequence) - 1, {}, []
-    for strand in STRANDS:
-        reading = found[turned[strand]]
+    for strand, letters in turned.items():
+        reading = found[letters]
         nats[strand] = reading.nats if strand == "+" else reading.nats[::-1]
         assert reading.activations is not None
         csr = study.sae.encode_sparse(np.ascontiguousarray(reading.activations))
@@ -137,6 +139,8 @@ def mutate(study: Study, sequence: str, start: int, end: int, feature: int) -> p
         where the substitution is less likely; ``feature``: change of the largest value on either strand.
         Rows of the reference letter are 0.
     """
+    from workbench.variants.effects import read_sequences  # takes seconds to import: PyTorch
+
     if not 0 <= start < end <= len(sequence) or end - start > MOST_MUTATED:
         raise InputError(
             f"stretch {start}-{end}: expected 0 <= start < end <= {len(sequence)}, at most {MOST_MUTATED}"

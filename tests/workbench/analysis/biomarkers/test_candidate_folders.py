@@ -6,6 +6,7 @@ import hashlib
 import json
 import re
 from html.parser import HTMLParser
+from itertools import product
 from pathlib import Path
 from xml.etree import ElementTree
 
@@ -55,13 +56,16 @@ def test_signals_are_the_values_of_the_leading_features(study: Study, tmp_path: 
     names = [f"f{f}.{side}" for f in expected for side in ("plus", "minus")]
     assert [p.name for p in written[:-1]] == [f"{n}.bw" for n in names]
     assert [p.name for p in texts] == [f"{n}.bedgraph" for n in names]
-    reading = study.features.rows(CONTIG, 4300, 4800, "+")
-    dense = reading.features.dense()[:, expected[0]]
-    with pyBigWig.open(str(written[0])) as file:
-        values = np.array(file.values(CONTIG, 4300, 4800))
-    assert (np.isnan(values) == ~reading.callable).all()
-    np.testing.assert_allclose(values[reading.callable], dense[reading.callable], rtol=1e-6)
-    assert dense.max() > 0
+    largest = []
+    for file_path, (feature, strand) in zip(written[:-1], product(expected, "+-"), strict=True):
+        reading = study.features.rows(CONTIG, 4300, 4800, strand)
+        dense = reading.features.dense()[:, feature]
+        with pyBigWig.open(str(file_path)) as file:
+            values = np.array(file.values(CONTIG, 4300, 4800))
+        assert (np.isnan(values) == ~reading.callable).all()
+        np.testing.assert_allclose(values[reading.callable], dense[reading.callable], rtol=1e-6)
+        largest.append(dense.max())
+    assert max(largest) > 0
     merged = tool("bedtools", "merge", "-i", texts[0]).splitlines()
     assert merged and all(line.startswith(CONTIG) for line in merged)
 
