@@ -117,12 +117,12 @@ def score_probes(fitted: Fitted, report: Sample, sizes: Sequence[int] = SIZES) -
                     **scores._asdict(),
                 }
             )
-    scores = dict.fromkeys(("ap_select", *ProbeScores._fields), np.float32)
-    return pd.DataFrame(rows, columns=["column", "size", "features", "weights", *scores]).astype(scores)
+    types = dict.fromkeys(("ap_select", *ProbeScores._fields), np.float32)
+    return pd.DataFrame(rows, columns=["column", "size", "features", "weights", *types]).astype(types)
 
 
 def fit_probes(select: Sample, sizes: Sequence[int] = SIZES, pool: int = POOL) -> Fitted:
-    """Probes by column and size, each with its scores on the bases it was fitted on.
+    """Probes by column and size, each with its types on the bases it was fitted on.
 
     Empty for a column without positives or negatives, or where no feature is active.
     """
