@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from workbench.errors import InputError
+from workbench.files.numbers import parse_whole
 from workbench.files.settings import sentence
 from workbench.interruption import listening, stopped
 from workbench.progress import showing
@@ -134,7 +135,7 @@ def shard(
     from workbench.experiments.registry import find_step  # PyTorch
 
     try:
-        task, tasks = (int(part) for part in shard.split("/"))
+        task, tasks = (parse_whole(part) for part in shard.split("/"))
     except ValueError:
         raise InputError(f"--shard {shard}: expected I/N, as in --shard 0/8") from None
     if not 0 <= task < tasks:

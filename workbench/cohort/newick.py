@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import NamedTuple
 
 from workbench.errors import InputError
+from workbench.files.numbers import parse_number
 from workbench.files.text import read_lines
 
 _LABEL = re.compile(r"[^\s()\[\]',:;]+")
@@ -103,12 +104,9 @@ def _add(tree: Tree, parent: int) -> int:
 
 def _length(token: str) -> float:
     try:
-        length = float(token.removeprefix("'"))
+        return parse_number(token.removeprefix("'"))
     except ValueError:
-        length = math.inf
-    if not math.isfinite(length):
-        raise ValueError(f"a branch of length {token[1:21]!r}")
-    return length
+        raise ValueError(f"a branch of length {token[1:21]!r}") from None
 
 
 def read_newick(path: Path) -> Tree:

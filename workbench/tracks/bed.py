@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import math
 import re
 from pathlib import Path
 
 from workbench.errors import InputError
+from workbench.files.numbers import parse_number, parse_whole
 from workbench.files.text import read_lines, stem_of
 from workbench.tracks.track import Contigs, Row, Track, check_span, frame
 
@@ -23,7 +25,7 @@ def is_display(line: str) -> bool:
 
 def _numbers(where: str, name: str, texts: list[str]) -> list[int]:
     try:
-        return [int(t) for t in texts]
+        return [parse_whole(t) for t in texts]
     except ValueError:
         listed = ", ".join(repr(t) for t in texts[:4])
         raise InputError(f"{where}: {name}: {listed}; expected whole numbers") from None
@@ -53,7 +55,7 @@ def _parse(where: str, fields: list[str], group: str, contigs: Contigs) -> list[
     check_span(where, chrom, start, end, contigs)
     name = fields[3] if len(fields) > 3 else ""
     try:
-        score = float(fields[4]) if len(fields) > 4 and fields[4] != "." else float("nan")
+        score = parse_number(fields[4]) if len(fields) > 4 and fields[4] != "." else math.nan
     except ValueError:
         raise InputError(f"{where}: score is {fields[4]!r}; expected a number or .") from None
     strand = fields[5] if len(fields) > 5 else "."

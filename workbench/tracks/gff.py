@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import re
 from collections import defaultdict
 from collections.abc import Iterable
@@ -9,6 +10,7 @@ from pathlib import Path
 from typing import NamedTuple
 
 from workbench.errors import InputError
+from workbench.files.numbers import parse_number, parse_whole
 from workbench.files.text import read_lines, suffix_of
 from workbench.tracks.names import unquoted
 from workbench.tracks.track import CONTIG_TYPES, Contigs, Row, Track, check_span, is_broken, typed_tracks
@@ -73,7 +75,7 @@ def _gtf_attributes(text: str) -> dict[str, str]:
 
 def _number(where: str, name: str, text: str) -> int:
     try:
-        return int(text)
+        return parse_whole(text)
     except ValueError:
         raise InputError(f"{where}: {name} is {text[:40]!r}; expected a whole number") from None
 
@@ -94,7 +96,7 @@ def _parse(where: str, line: str, gtf: bool | None, contigs: Contigs) -> _Featur
     if strand not in _STRANDS:
         raise InputError(f"{where}: strand is {strand!r}; expected +, -, . or ?")
     try:
-        value = float("nan") if score == "." else float(score)
+        value = math.nan if score == "." else parse_number(score)
     except ValueError:
         raise InputError(f"{where}: score is {score!r}; expected a number or .") from None
     if phase not in (".", "0", "1", "2"):

@@ -12,6 +12,7 @@ import numpy as np
 
 from workbench.errors import InputError
 from workbench.files.contained import ReadFailure, read_foreign
+from workbench.files.numbers import parse_number, parse_whole
 from workbench.files.text import read_lines, stem_of, suffix_of
 from workbench.tracks.bed import is_display
 from workbench.tracks.track import Contigs, Track, check_span, empty_intervals
@@ -84,17 +85,18 @@ class BedGraph:
             where, fields = f"{path}: line {number:,}", line.split()
             try:
                 chrom, start, end, value = fields
-                span = (int(start), int(end), float(value))
+                span = (parse_whole(start), parse_whole(end), parse_number(value))
             except ValueError:
                 raise InputError(
-                    f"{where}: {line[:60]!r}; expected chrom, start, end and a number (bedGraph)"
+                    f"{where}: {line[:60]!r}; expected chrom, start, end and a number (bedGraph); a place"
+                    " without a value has no line"
                 ) from None
             check_span(where, chrom, span[0], span[1], contigs)
             self.counts[chrom] += 1
             target = contigs.target(chrom)
             if target is not None:
-                whole = contigs.lengths.get(target, span[1])
-                rows.setdefault(target, []).extend(_on_ring(span, whole))
+                length = contigs.lengths.get(target, span[1])
+                rows.setdefault(target, []).extend(_on_ring(span, length))
         if not self.counts:
             raise InputError(f"{path}: no value in it; expected bedGraph lines")
         self._contigs = contigs

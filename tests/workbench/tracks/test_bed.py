@@ -89,6 +89,10 @@ BAD = {
     "c\t1\t5\tn\t0\tplus\n": r"line 1: strand is 'plus'; expected \+, - or .",
     "c\t10\t50\tg\t0\t+\t10\t50\t0\t2\t5,8\t0\n": r"blockCount is 2, with 2 sizes and 1 starts",
     "c\t10\t50\tg\t0\t+\t10\t50\t0\t1\t50\t0\n": r"a block lies outside 10 to 50",
+    "c\t1_0\t50\n": r"line 1: start and end: '1_0', '50'; expected whole numbers",
+    "c\t1\t٥\n": r"line 1: start and end: '1', '٥'; expected whole numbers",
+    "c\t1\t5\tn\tnan\t+\n": r"line 1: score is 'nan'; expected a number or .",
+    "c\t1\t5\tn\t1_0\t+\n": r"line 1: score is '1_0'; expected a number or .",
     "#nothing\n": r"no interval in it; expected BED lines",
 }
 

@@ -65,6 +65,9 @@ BAD = {
     "chr1\t1\t5\t1\nchr1\t4\t9\t2\n": r"intervals of chr1 overlap at 4",
     "chr1\t1\t101\t1\n": r"line 1: ends at 101, past the end of chr1, which has 100 bases",
     "chr9\t1\t5\t1\n": r"its contigs \(chr9\) are not those of the genome \(chr1\)",
+    "chr1\t1_0\t50\t1\n": r"line 1: 'chr1\\t1_0\\t50\\t1'; expected chrom, start, end and a number",
+    "chr1\t1\t5\tinf\n": r"expected chrom, start, end and a number",
+    "chr1\t1\t5\tNaN\n": r"a place without a value has no line",
     "": r"no value in it; expected bedGraph lines",
 }
 

@@ -179,6 +179,8 @@ BAD = {
     "chr2 s gene 5 101 . + . ID=a": r"line 2: ends at 101, past the end of chr2, which has 100 bases",
     "NC_1.3 s gene 5 205 . + . ID=a": r"line 2: 5 to 205 is more than one turn of the circular NC_1.3",
     "chr2 s gene five 9 . + . ID=a": r"line 2: start is 'five'; expected a whole number",
+    "chr2 s gene 5 1_0 . + . ID=a": r"line 2: end is '1_0'; expected a whole number",
+    "chr2 s gene 5 9 inf + . ID=a": r"line 2: score is 'inf'; expected a number or .",
     "chr2 s gene 5 9 . x . ID=a": r"line 2: strand is 'x'; expected \+, -, . or \?",
     "chr2 s CDS 5 9 . + 3 ID=a": r"line 2: phase is '3'; expected 0, 1, 2 or .",
     "chr2 s gene 5 9 . +": r"line 2: 7 columns; expected 9, separated by tabs",
