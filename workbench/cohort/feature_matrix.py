@@ -34,7 +34,7 @@ def read_feature_matrix(path: Path, missing: Sequence[str] = ()) -> Matrix:
     for name, column in columns.items():
         refuse_codes(f"{path}: feature {name}", column, missing)
     values = columns.mask(absent).apply(pd.to_numeric, errors="coerce")
-    strange = values.isna() & ~absent
+    strange = ~np.isfinite(values) & ~absent
     if strange.to_numpy().any():
         row, column = (int(a[0]) for a in np.nonzero(strange.to_numpy()))
         raise InputError(

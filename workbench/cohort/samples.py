@@ -13,14 +13,17 @@ import pandas as pd
 
 from workbench.cohort.relatedness import Relatedness
 from workbench.errors import InputError
+from workbench.files.numbers import parse_number
 from workbench.files.tables import read_table
 from workbench.wording import listed, repeated
 
 # Entries that mean: not measured.
 MISSING = frozenset(("", "NA", "na", "N/A", "NaN", "nan", "."))
-_PLINK = ({1.0, 2.0}, {-9.0, 1.0, 2.0}, {-9.0, 0.0, 1.0})
+_PLINK = ({1.0, 2.0}, {-9.0, 1.0, 2.0}, {-9.0, 0.0, 1.0}, {-9.0, 0.0, 1.0, 2.0})
 # Numbers that tables of phenotypes use for: not measured.
 CODES = (-9.0, -99.0, -999.0, -9999.0, -99999.0, -88.0, -888.0, 9999.0, 99999.0, -(2.0**31))
+# Others that are taken for one where they stand far above all else: how many times the next lower value.
+_HIGH, _APART = (9.0, 99.0, 999.0), 4
 
 
 class Phenotype(NamedTuple):
@@ -99,21 +102,48 @@ def read_sample_table(path: Path) -> pd.DataFrame:
     return table.drop(columns="", errors="ignore")
 
 
-def refuse_codes(where: str, column: pd.Series, missing: Sequence[str]) -> None:
+def refuse_codes(
+    where: str, column: pd.Series, missing: Sequence[str], likely: bool = False, high: bool = True
+) -> None:
     """Raise ``InputError`` for entries that are customary codes of a missing value.
 
     ``column`` holds text; a list ``missing`` that the user gave settles what is missing, so that nothing is
-    asked.
+    asked. With ``likely``, -1 is a code where no other value is below 0, and, if ``high``, 9, 99 and 999
+    where they stand far above all others.
     """
     if missing:
         return
-    found = column[pd.to_numeric(column, errors="coerce").isin(CODES)]
+    values = pd.to_numeric(column, errors="coerce")
+    codes = [*CODES, *(_likely_codes(values.dropna().unique(), high) if likely else ())]
+    found = column[values.isin(codes)]
     if len(found):
         code = found.iloc[0]
         raise InputError(
             f"{where} is {code} in {int((column == code).sum()):,} of {len(column):,} rows, first at line"
             f" {found.index[0]}; that often stands for a missing value: set missing ="
             f' ["{code}"] in [cohort] if it does here, or missing = ["NA"] if it was measured'
+        )
+
+
+def _likely_codes(values: np.ndarray, high: bool) -> list[float]:
+    """Of different values, those that are codes of a missing value by what the others are.
+
+    Of two values none is: the other would be constant.
+    """
+    if len(values) < 3:
+        return []
+    *below, last, top = sorted(values)
+    codes = [top] if high and top in _HIGH and top > _APART * last >= 0 else []
+    return codes + [v for v in below[:1] if v == -1 and [*below, last][1] >= 0]
+
+
+def _refuse_unknown_status(where: str, values: np.ndarray, missing: Sequence[str]) -> None:
+    """Raise ``InputError`` for 0, 1 and 2, unless the user said what is missing."""
+    if not missing and set(values[~np.isnan(values)]) == {0.0, 1.0, 2.0}:
+        raise InputError(
+            f"{where} is 0 in {int((values == 0).sum()):,} of {len(values):,} rows, and 1 or 2 in others;"
+            " PLINK writes 0 for not known, 1 for controls, 2 for cases: write NA, 0 and 1 if that is what"
+            ' they mean, or set missing = ["NA"] in [cohort] if 0, 1 and 2 were measured'
         )
 
 
@@ -130,8 +160,6 @@ def _kind(where: str, name: str, values: np.ndarray) -> str:
             f"{where}: phenotype {name} holds {', '.join(f'{v:g}' for v in known)}, which looks like"
             " PLINK's coding; write 1 for cases, 0 for controls and NA where it is not known"
         )
-    if not np.isfinite(known).all():
-        raise InputError(f"{where}: phenotype {name} has infinite values; expected numbers or NA")
     return "quantitative"
 
 
@@ -142,7 +170,7 @@ def _numbers(column: pd.Series) -> tuple[np.ndarray, object]:
         if not text:
             continue
         try:
-            values[i] = float(text)
+            values[i] = parse_number(text)
         except ValueError:
             return values, column.index[i]
     return values, None
@@ -187,8 +215,8 @@ def read_cohort(
     ------
     InputError
         Besides `read_sample_table`: an absent column, a phenotype with text (the line and what was found),
-        a constant one, one coded 1 and 2; a number such as -9 or 9999 that often codes a missing value,
-        unless ``missing`` says what does.
+        a constant one, one coded 1 and 2; unless ``missing`` says what is missing, one coded 0, 1 and 2,
+        and in any column a number such as -9 or 9999 that often codes a missing value.
     """
     table = read_sample_table(path)
     used = {"sample", *covariates, *groups}
@@ -207,15 +235,13 @@ def read_cohort(
             )
         columns[name] = values
         found.append(Phenotype(name, _kind(str(path), name, values)))
-        refuse_codes(f"{path}: phenotype {name}", text, missing)
+        refuse_codes(f"{path}: phenotype {name}", text, missing, likely=True)
+        _refuse_unknown_status(f"{path}: phenotype {name}", values, missing)
     for name in covariates:
         text = _column(path, table, "covariate", name, missing)
-        refuse_codes(f"{path}: covariate {name}", text, missing)
+        refuse_codes(f"{path}: covariate {name}", text, missing, likely=True)
         values, line = _numbers(text)
-        if line is None:
-            if np.isinf(values).any():
-                raise InputError(f"{path}: covariate {name} has infinite values; expected numbers or NA")
-        elif _mostly_numbers(text):
+        if line is not None and _mostly_numbers(text):
             raise InputError(
                 f"{path}: line {line}: covariate {name} is {text[line]!r} among numbers: set missing ="
                 f' ["{text[line]}"] in [cohort] if it was not measured there; write categories as words'
@@ -223,5 +249,7 @@ def read_cohort(
         columns[name] = values if line is None else text.to_numpy()
     for name in groups:
         text = _column(path, table, "group", name, missing)
+        # A lineage may be called 9.
+        refuse_codes(f"{path}: group {name}", text, missing, likely=True, high=False)
         columns[name] = text.to_numpy()
     return Cohort(pd.DataFrame(columns), tuple(found), tuple(covariates), tuple(groups))

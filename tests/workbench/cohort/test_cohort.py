@@ -69,6 +69,58 @@ def test_codes_of_missing_values_are_not_measurements(tmp_path: Path, code: str)
     assert np.isnan(read_feature_matrix(path, [code]).values).sum() == 2
 
 
+@pytest.mark.parametrize(
+    ("values", "code"),
+    [
+        (["0", "1", "9"], "9"),
+        (["1", "2", "1", "9"], "9"),
+        (["0", "3", "5", "99"], "99"),
+        (["171.5", "165", "999"], "999"),
+        (["0", "1", "-1"], "-1"),
+        (["0.5", "12", "-1"], "-1"),
+        (["0", "1", "2"], "0"),
+        (["0", "1", "2", "-1"], "-1"),
+        (["3", "9", "5"], ""),
+        (["300", "500", "999"], ""),
+        (["-1", "-2.5", "1"], ""),
+        (["0", "1", "2", "3"], ""),
+        (["-1", "1"], ""),
+    ],
+)
+def test_codes_are_told_by_the_other_values(tmp_path: Path, values: list[str], code: str) -> None:
+    path = write(tmp_path, "".join(["sample\tr\n", *(f"s{i}\t{v}\n" for i, v in enumerate(values))]))
+    if code:
+        line = rf" in 1 of {len(values)} rows.*missing = \[\"NA\"\] (in \[cohort\] )?if "
+        with pytest.raises(InputError, match=rf"phenotype r is {code}{line}"):
+            read_cohort(path)
+    measured = read_cohort(path, missing=["NA"] if code else [])
+    assert measured.samples["r"].tolist() == [float(v) for v in values]
+
+
+@pytest.mark.parametrize(
+    ("values", "code"), [(["A", "-9", "B"], "-9"), (["1", "-1", "4"], "-1"), (["1", "9", "2"], "")]
+)
+def test_codes_among_groups(tmp_path: Path, values: list[str], code: str) -> None:
+    rows = (f"s{i}\t{i % 2}\t{v}\n" for i, v in enumerate(values))
+    path = write(tmp_path, "".join(["sample\tr\tlineage\n", *rows]))
+    if code:
+        with pytest.raises(InputError, match=rf'group lineage is {code} in 1 of 3 .*missing = \["{code}"\]'):
+            read_cohort(path, ["r"], groups=["lineage"])
+    found = read_cohort(path, ["r"], groups=["lineage"], missing=[code] if code else [])
+    assert found.samples["lineage"].tolist() == [v if v != code else "" for v in values]
+
+
+@pytest.mark.parametrize("strange", ["1_000", "inf", "-Infinity", "1e999", "٣"])
+def test_what_only_python_takes_for_a_number(tmp_path: Path, strange: str) -> None:
+    path = write(tmp_path, f"sample\tr\na\t1\nb\t{strange}\nc\t3\n")
+    with pytest.raises(InputError, match=rf"line 3: phenotype r is '{strange}'; expected a number"):
+        read_cohort(path)
+    with pytest.raises(InputError, match=rf"line 3: feature r is '{strange}'; expected a number"):
+        read_feature_matrix(path)
+    with pytest.raises(InputError, match=r"a branch of length"):
+        read_tree(write(tmp_path, f"(a:1,b:{strange});\n", "t.nwk"), ["a"])
+
+
 def test_a_phenotype_constant_among_the_samples_kept(tmp_path: Path) -> None:
     cohort = read_cohort(write(tmp_path, "sample\tr\na\t1\nb\t0\nc\t1\n"))
     assert cohort.take(["b", "a"]).names == ["b", "a"]
