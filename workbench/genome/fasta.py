@@ -14,6 +14,19 @@ _LINE = 60
 _PIECE = 1 << 20
 
 
+def check_name(where: str, name: str) -> str:
+    """The name of a record; ``InputError`` for one with which lines of other files cannot begin.
+
+    With ``#`` begins a comment, with ``>`` the sequence in a GFF3.
+    """
+    if name[0] in "#>":
+        raise InputError(
+            f"{where}: the name {name[:40]} begins with {name[0]}, so that lines of BED, GFF3 and VCF that"
+            " begin with it are none of a contig; rename it there and in the files that name it"
+        )
+    return name
+
+
 def check_letters(where: str, letters: str) -> str:
     """Upper-case letters of DNA, U read as T; ``InputError`` for anything outside IUPAC."""
     try:
@@ -27,15 +40,25 @@ class _Reader:
 
     def __init__(self, path: Path) -> None:
         self.path = path
-        self.lines = read_lines(path, _PIECE)
+        self.lines = self._lines()
         self.header: tuple[int, str] | None = None
+
+    def _lines(self) -> Iterator[tuple[int, str]]:
+        """Pieces of lines; those of comments, which begin with ``;``, are left out."""
+        before = comment = 0
+        for number, line in read_lines(self.path, _PIECE):
+            if line.startswith(";") and number > before:
+                comment = number
+            before = number
+            if number > comment:
+                yield number, line
 
     def begin(self) -> None:
         for number, line in self.lines:
             if line.startswith(">"):
                 self.header = (number, line)
                 return
-            if line.strip() and not line.startswith(";"):
+            if line.strip():
                 raise InputError(
                     f"{self.path}: line {number:,}: found {line[:30]!r} before any header; expected FASTA,"
                     " with '>name' before each sequence"
@@ -74,7 +97,7 @@ def read_fasta(path: Path) -> Iterator[tuple[str, Iterator[str]]]:
             raise InputError(
                 f"{path}: line {number:,}: the name {name} is there twice; give each record its own"
             )
-        seen.add(name)
+        seen.add(check_name(f"{path}: line {number:,}", name))
         yield name, reader.pieces(name, number)
     if not seen:
         raise InputError(f"{path}: empty: no sequence record; expected FASTA")

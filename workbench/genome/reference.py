@@ -25,7 +25,7 @@ from workbench.errors import InputError
 from workbench.files.facts import read_facts, write_facts
 from workbench.files.hashing import is_noted, note_of
 from workbench.files.text import read_lines, suffix_of
-from workbench.genome.fasta import check_letters, read_fasta, write_fasta
+from workbench.genome.fasta import check_letters, check_name, read_fasta, write_fasta
 from workbench.genome.windows import check_fetch
 from workbench.interruption import heed
 from workbench.tracks.genbank import parse_records
@@ -43,7 +43,7 @@ def annotated_records(path: Path, circular: set[str]) -> Iterator[tuple[str, Ite
         name = str(record.id)
         if name in seen:
             raise InputError(f"{path}: the record {name} is there twice; give each its own name")
-        seen.add(name)
+        seen.add(check_name(f"{path}: record {name}", name))
         if not record.seq or not record.seq.defined:
             raise InputError(f"{path}: record {name} has no sequence; fetch it with its sequence")
         if record.annotations.get("topology") == "circular":

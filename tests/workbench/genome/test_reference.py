@@ -67,6 +67,18 @@ def test_long_line_comes_in_pieces(tmp_path):
         assert genome.fetch("x", at, at + 10) == letters[at : at + 10]
 
 
+def test_comments_are_left_out(tmp_path):
+    """Lines that begin with ``;``, as Pearson wrote them; a line of 3 MB comes in pieces."""
+    piece = 1 << 20
+    path = tmp_path / "old.fa"
+    path.write_text(f";first\n>a one\n;second\nACGT\n;{'>' * 2 * piece}{'A' * piece}\nGG\n")
+    genome = Genome(path, cache=tmp_path / "cache")
+    assert genome.lengths == {"a": 6} and genome.fetch("a", 0, 6) == "ACGTGG"
+    path.write_text(f">a\n{'A' * piece};GGG\n")
+    with pytest.raises(InputError, match=r"line 2, record a: 1 of 4 letters are not DNA"):
+        Genome(path, cache=tmp_path / "cache")
+
+
 def test_fetch_against_pysam(shared, tmp_path):
     source = shared / "data" / "yeast" / "sacCer3.fa.gz"
     plain = tmp_path / "plain.fa"
@@ -106,6 +118,11 @@ BAD = {
     ">a\n>b\nAC\n": r"line 1: record a is empty",
     ">a\nAC\n>b\n": r"line 3: record b is empty",
     "> \nAC\n": r"line 1: a header without a name",
+    ">#a\nAC\n": r"line 1: the name #a begins with #, so that lines of BED, GFF3 and VCF.*; rename it there",
+    ">a\nAC\n>>b\nAC\n": r"line 3: the name >b begins with >",
+    ";a\nACGT\n": r"line 2: found 'ACGT' before any header; expected FASTA, with '>name'",
+    ">a\n;b\n>c\nAC\n": r"line 1: record a is empty",
+    ">a\nAC;GT\n": r"line 2, record a: 1 of 5 letters are not DNA \(';'\)",
     ">a\nAC-GT\n": r"1 of 5 letters are not DNA \('-'\); expected the IUPAC letters",
 }
 
