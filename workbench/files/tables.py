@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import csv
+import re
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -13,11 +14,16 @@ from workbench.files.parquet import read_parquet
 from workbench.files.text import read_lines, suffix_of
 from workbench.wording import visible_name
 
+# What Excel writes, and reads, before the header of a table.
+_DECLARED = re.compile(r'"?sep=([^\w\s"]|\t)"?', re.IGNORECASE)
+_CUTS = {",": "commas", "\t": "tabs", ";": "semicolons"}
+
 
 def read_table(path: Path) -> pd.DataFrame:
     """A table of text: commas between columns in ``.csv``, tabs in others, or Parquet.
 
-    Fields may be quoted, as R and spreadsheets do; what is not seen in them stands as its escape.
+    A first line ``sep=;`` says what is between columns instead, as it does to Excel. Fields may be quoted,
+    as R and spreadsheets do; what is not seen in them stands as its escape.
 
     Returns
     -------
@@ -31,8 +37,11 @@ def read_table(path: Path) -> pd.DataFrame:
     """
     if suffix_of(path) == ".parquet":
         return _read_parquet(path)
-    cut = "," if suffix_of(path) == ".csv" else "\t"
-    rows = list(_records(path, cut))
+    _, first = next(read_lines(path), (0, ""))
+    declared = _DECLARED.fullmatch(first)
+    cut = declared[1] if declared else "," if suffix_of(path) == ".csv" else "\t"
+    between = _CUTS.get(cut, repr(cut))
+    rows = list(_records(path, cut, between, bool(declared)))
     if not rows:
         raise InputError(f"{path}: empty; expected a table with names of its columns")
     (_, header), *body = rows
@@ -40,20 +49,23 @@ def read_table(path: Path) -> pd.DataFrame:
         if len(fields) != len(header):
             raise InputError(
                 f"{path}: line {number:,}: {len(fields)} columns, the header has {len(header)};"
-                f" expected {'commas' if cut == ',' else 'tabs'} between columns{_hint(cut, header, fields)}"
+                f" expected {between} between columns{_hint(cut, header, fields)}"
             )
     index = pd.Index([number for number, _ in body], name="line")
     return pd.DataFrame([fields for _, fields in body], columns=header, index=index, dtype=str)
 
 
-def _records(path: Path, cut: str) -> Iterator[tuple[int, list[str]]]:
-    """``(line, fields)`` of every row that is not blank; a quoted field may run over several lines."""
+def _records(path: Path, cut: str, between: str, declared: bool) -> Iterator[tuple[int, list[str]]]:
+    """``(line, fields)`` of every row that is not blank; a quoted field may run over several lines.
+
+    ``between`` is ``cut`` in words; ``declared``: the first line says it.
+    """
     at = 0
 
     def lines() -> Iterator[str]:
         nonlocal at
-        for at, line in read_lines(path):  # noqa: B007 (read after the row is whole)
-            yield line + "\n"
+        for at, line in read_lines(path):
+            yield "\n" if declared and at == 1 else line + "\n"
 
     first = 1
     try:
@@ -64,7 +76,7 @@ def _records(path: Path, cut: str) -> Iterator[tuple[int, list[str]]]:
     except csv.Error as error:
         raise InputError(
             f"{path}: line {first:,}: cannot be cut into columns ({error}); expected"
-            f" {'commas' if cut == ',' else 'tabs'} between columns, and a quoted field quoted at both ends"
+            f" {between} between columns, and a quoted field quoted at both ends"
         ) from None
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import csv
 import gzip
+import re
 from pathlib import Path
 
 import pandas as pd
@@ -52,6 +53,20 @@ def test_what_r_writes(tmp_path: Path) -> None:
         read_table(path)
     path = put(tmp_path / "s.csv", b"sample;x\nS0;0,5\n")
     with pytest.raises(InputError, match=r"line 2: 2 columns.*seems to have semicolons"):
+        read_table(path)
+
+
+@pytest.mark.parametrize(
+    ("first", "cut"), [("sep=,", ","), ("sep=;", ";"), ('"sep=;"', ";"), ("SEP=\t", "\t"), ("sep=|", "|")]
+)
+def test_what_excel_is_told_in_the_first_line(tmp_path: Path, first: str, cut: str) -> None:
+    path = put(tmp_path / "e.csv", f"\ufeff{first}\r\nsample{cut}x\r\na{cut}0.5\r\n".encode())
+    table = read_table(path)
+    assert [list(table.columns), *table.to_numpy().tolist()] == [["sample", "x"], ["a", "0.5"]]
+    assert table.index.tolist() == [3]
+    path.write_text(f"{first}\nsample{cut}x\na\n")
+    between = {",": "commas", ";": "semicolons", "\t": "tabs"}.get(cut, "'|'")
+    with pytest.raises(InputError, match=rf"line 3: 1 columns.*expected {re.escape(between)} between"):
         read_table(path)
 
 
