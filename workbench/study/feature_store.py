@@ -26,6 +26,8 @@ from workbench.tracks.track import Contigs
 
 # Numbers of a piece with a checksum of its own.
 CHUNK = 16_384
+# Bytes of a contig's name in the name of a file, at most: a file system takes 255, temporary names too.
+_NAMED = 150
 ZOOMS = (64, 512, 4096)
 STRANDS = {"+": "plus", "-": "minus"}
 
@@ -56,8 +58,9 @@ class Zoom(NamedTuple):
 
 
 def shard_path(folder: Path, chrom: str, index: int) -> Path:
-    """File of a shard; odd characters of a contig's name never become path parts."""
+    """File of a shard; odd characters of a contig's name, and the rest of a long one, are no part of it."""
     safe = "".join(c if c.isalnum() or c in "._-" else "_" for c in chrom).lstrip(".")
+    safe = safe.encode()[:_NAMED].decode(errors="ignore")
     return folder / f"{safe or 'contig'}.{index:05d}.h5"
 
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import tracemalloc
 from collections.abc import Callable
 from dataclasses import replace
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -17,11 +18,22 @@ from workbench.browse.pasted_sequence import mutate
 from workbench.browse.tiles import TileReader
 from workbench.browse.track_cache import TrackIndex
 from workbench.errors import InputError
+from workbench.files.atomic import write_atomic
 from workbench.genome.interval import Interval
 from workbench.genome.shuffled_genome import ShuffledGenome
+from workbench.study.feature_store import shard_path
 from workbench.study.locus import find_locus, strip
 from workbench.study.results import FACTS, TABLES
 from workbench.study.study import Study
+
+
+@pytest.mark.parametrize("name", ["c" * 300, "é" * 200, "../" * 100, "c" * 100])
+def test_a_shard_is_written_whatever_its_contig_is_called(tmp_path: Path, name: str) -> None:
+    path = shard_path(tmp_path, name, 7)
+    with write_atomic(path) as temporary:
+        temporary.write_bytes(b"")
+    assert [p.name for p in tmp_path.iterdir()] == [path.name] and path.name.endswith(".00007.h5")
+    assert shard_path(tmp_path, "NC_1.3", 7).name == "NC_1.3.00007.h5"
 
 
 @pytest.fixture(scope="module")
