@@ -18,8 +18,9 @@ from pathlib import Path
 ROOT = Path(__file__).resolve().parents[1]
 sys.path.insert(0, str(ROOT))
 # Threads change the order of sums: one for every engine, as the jobs' scripts have it, so that the bytes can
-# be compared. Set before NumPy and PyTorch are loaded, which read it once.
-os.environ["OMP_NUM_THREADS"] = "1"
+# be compared. Set before NumPy and PyTorch are loaded, which read it once; not for whoever imports this.
+if __name__ == "__main__":
+    os.environ["OMP_NUM_THREADS"] = "1"
 
 from benchmarks.command_line import absent, finish, parser, skip  # noqa: E402
 from benchmarks.ecoli import prepare  # noqa: E402

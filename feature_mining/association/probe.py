@@ -84,9 +84,8 @@ def sparse_probes(
     Returns
     -------
     DataFrame, one row a (column, size): column (int), size (int, as asked for), features (list of
-    int), weights (list of float, of float32 precision), ap_select (float32), and the fields of
-    `ProbeScores` on report (float32). A column without positives or without negatives in one of the
-    splits has no row.
+    int), weights (list of float), ap_select, and the fields of `ProbeScores` on report. A column
+    without positives or without negatives in one of the splits has no row.
     """
     return score_probes(fit_probes(select, sizes, pool), report, sizes)
 
@@ -111,18 +110,17 @@ def score_probes(fitted: Fitted, report: Sample, sizes: Sequence[int] = SIZES) -
                     "column": column,
                     "size": size,
                     "features": probe.features.tolist(),
-                    # The digits beyond depend on the order of sums, and so on the machine's load.
-                    "weights": np.float32(probe.weights).tolist(),
+                    "weights": probe.weights.tolist(),
                     "ap_select": on_select.average_precision,
                     **scores._asdict(),
                 }
             )
-    types = dict.fromkeys(("ap_select", *ProbeScores._fields), np.float32)
-    return pd.DataFrame(rows, columns=["column", "size", "features", "weights", *types]).astype(types)
+    names = ["column", "size", "features", "weights", "ap_select", *ProbeScores._fields]
+    return pd.DataFrame(rows, columns=names)
 
 
 def fit_probes(select: Sample, sizes: Sequence[int] = SIZES, pool: int = POOL) -> Fitted:
-    """Probes by column and size, each with its types on the bases it was fitted on.
+    """Probes by column and size, each with its scores on the bases it was fitted on.
 
     Empty for a column without positives or negatives, or where no feature is active.
     """
