@@ -196,13 +196,14 @@ def trust(
 
 
 def verify(folder: Folder) -> None:
-    """Read every file of finished stages and experiments, and compare it with the hash noted for it.
+    """Read every file of finished stages and experiments, and the checked genome, and compare their hashes.
 
     `run` and `export` compare sizes and times, and read only what differs; this reads everything. What is
     damaged is forgotten, so that the next run makes it again. Exit status 2 if anything was.
     """
     from workbench.engines.shards import check_outputs, fingerprint  # PyTorch
     from workbench.experiments.registry import as_stage, experiments  # PyTorch
+    from workbench.genome.reference import forget_damaged  # pyfaidx
     from workbench.stages.registry import STAGES  # PyTorch
 
     study = Study.open(folder)
@@ -216,11 +217,12 @@ def verify(folder: Folder) -> None:
             damaged += check_outputs(study, stage, fingerprint(study, stage), thorough=True)
             progress.advance(1)
         progress.end()
-    for found in damaged:
-        print(f"{found.stage}: {found.cause}")
-    if damaged:
+    causes = forget_damaged(study.folder / "cache") + [f"{found.stage}: {found.cause}" for found in damaged]
+    for cause in causes:
+        print(cause)
+    if causes:
         raise InputError(
-            f"{study.folder}: {len(damaged):,} damaged; make it again with `workbench run {study.folder}`, an"
+            f"{study.folder}: {len(causes):,} damaged; make it again with `workbench run {study.folder}`, an"
             f" experiment with `workbench experiments {study.folder} --run NAME`"
         )
     print("every file of the finished stages and experiments is the one that was written")

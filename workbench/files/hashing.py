@@ -17,12 +17,17 @@ def note_of(path: Path) -> list[int | str]:
     return [stat.st_size, stat.st_mtime_ns, sha256_of(path)]
 
 
-def is_noted(path: Path, noted: Sequence[object]) -> bool:
-    """Whether a file is the one of a note: by its size and time, or where its time differs by its hash."""
+def is_noted(path: Path, noted: Sequence[object], thorough: bool = False) -> bool:
+    """Whether a file is the one of a note: by its size and time, or where its time differs by its hash.
+
+    By its hash in any case where ``thorough``.
+    """
     try:
         stat = path.stat()
         size, changed, digest = noted
-        return stat.st_size == size and (stat.st_mtime_ns == changed or sha256_of(path) == digest)
+        return stat.st_size == size and (
+            (stat.st_mtime_ns == changed and not thorough) or sha256_of(path) == digest
+        )
     except (OSError, ValueError, TypeError):
         return False
 

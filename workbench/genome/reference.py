@@ -93,14 +93,32 @@ def _digest(facts: Mapping[str, object]) -> str:
     return hashlib.sha256(json.dumps(facts, sort_keys=True).encode()).hexdigest()
 
 
-def _is_whole(copy: Path) -> bool:
-    """Whether a checked copy, its index and their note are there, as they were written."""
+def _is_whole(copy: Path, thorough: bool = False) -> bool:
+    """Whether a checked copy, its index and their note are there, as they were written.
+
+    The index is read whole each time, the copy where its time differs or ``thorough``.
+    """
     try:
         facts = read_facts(copy.with_suffix(".json"))
         sealed = facts.pop("sha256", "") == _digest(facts)
-        return sealed and all(is_noted(copy.with_name(n), noted) for n, noted in facts["files"].items())
+        return sealed and all(
+            is_noted(path, facts["files"][path.name], thorough or path != copy)
+            for path in (copy, _index(copy))
+        )
     except (InputError, KeyError, AttributeError):  # of an older version, or damaged
         return False
+
+
+def forget_damaged(cache: Path) -> list[str]:
+    """Checked copies of a cache folder that are not what was written: read whole, and made anew when needed.
+
+    Returns what is wrong, a line each.
+    """
+    noted = (p for p in sorted(cache.glob("*.fa")) if p.with_suffix(".json").exists())
+    damaged = [copy for copy in noted if not _is_whole(copy, thorough=True)]
+    for copy in damaged:
+        copy.with_suffix(".json").unlink()
+    return [f"{cache.name}/{copy.name} or its index is not the file that was written" for copy in damaged]
 
 
 class Genome:

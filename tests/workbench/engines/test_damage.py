@@ -130,6 +130,15 @@ def test_damage_that_no_time_betrays_is_found_by_verify(copy: Path) -> None:
     assert not study.ledger.done("encode", None, fingerprint(study, STAGES["encode"]))
 
 
+def test_a_byte_of_the_checked_genome_is_found_by_verify(copy: Path) -> None:
+    path = next(copy.glob("cache/*.fa"))
+    stat = path.stat()
+    flip(path)
+    os.utime(path, ns=(stat.st_atime_ns, stat.st_mtime_ns))
+    found = CliRunner().invoke(app, ["verify", str(copy)])
+    assert found.exit_code != 0 and f"cache/{path.name} or its index is not the file" in found.output
+
+
 def test_what_reads_a_damaged_file_says_so(copy: Path) -> None:
     study = Study.open(copy)
     for name in ("tracks", "catalog"):

@@ -13,7 +13,7 @@ from Bio.Seq import Seq
 from Bio.SeqRecord import SeqRecord
 
 from workbench.errors import InputError
-from workbench.genome.reference import Genome, record_names
+from workbench.genome.reference import Genome, forget_damaged, record_names
 
 
 @pytest.fixture
@@ -166,6 +166,35 @@ def test_damaged_files(fasta, tmp_path):
         Genome(binary, cache=cache)
     with pytest.raises(InputError, match="cannot be read"):
         Genome(tmp_path / "none.fa", cache=cache)
+
+
+@pytest.mark.parametrize("suffix", [".fa", ".fa.fai"])
+def test_damage_of_a_copy_that_no_time_betrays(fasta, tmp_path, suffix):
+    """An index that is of another file is noticed at once, a letter of the sequence where all is read."""
+    cache = tmp_path / "cache"
+    Genome(fasta, cache=cache)
+    assert forget_damaged(cache) == []
+    (copy,) = (p for p in cache.iterdir() if p.name.endswith(suffix))
+    stat, whole = copy.stat(), copy.read_bytes()
+    copy.write_bytes(whole.replace(b"ACGTACGTRY", b"ACGTACGTRT").replace(b"a\t16", b"a\t15"))
+    os.utime(copy, ns=(stat.st_atime_ns, stat.st_mtime_ns))
+    assert copy.read_bytes() != whole
+    if suffix == ".fa.fai":
+        assert Genome(fasta, cache=cache).lengths["a"] == 16
+    else:
+        assert forget_damaged(cache) == [f"cache/{copy.name} or its index is not the file that was written"]
+        assert forget_damaged(cache) == []
+        assert Genome(fasta, cache=cache).fetch("a", 0, 10) == "ACGTACGTRY"
+    assert copy.read_bytes() == whole
+
+
+def test_the_index_of_a_user_is_not_believed(tmp_path):
+    path = tmp_path / "g.fa"
+    path.write_text(">a\nACGT\n")
+    pysam.faidx(str(path))
+    path.write_text(">x\nGGGGGG\n>a\nACGT\n")
+    genome = Genome(path, cache=tmp_path / "cache")
+    assert genome.lengths == {"x": 6, "a": 4} and genome.fetch("a", 0, 4) == "ACGT"
 
 
 @pytest.mark.parametrize("suffix", [".fa", ".fa.fai", ".json"])
