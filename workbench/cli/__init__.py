@@ -68,6 +68,7 @@ COMMANDS: dict[str, Callable[..., None]] = {
     "audit": audit.audit,
     "attribute": experiments.attribute,
     "steer": experiments.steer,
+    "passport": experiments.passport,
     "experiments": experiments.experiments,
     "export": export.export,
     "import-sae": formats.import_sae,

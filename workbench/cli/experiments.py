@@ -10,7 +10,7 @@ import typer
 
 from workbench.cli.tables import show
 from workbench.errors import InputError
-from workbench.experiments.settings import AttributeSettings, SteerSettings
+from workbench.experiments.settings import AttributeSettings, PassportSettings, SteerSettings, WritingSettings
 from workbench.files.settings import sentence
 from workbench.progress import showing
 from workbench.study.study import Study
@@ -20,6 +20,15 @@ Name = Annotated[str, typer.Option(help="Name of the experiment, a folder in exp
 Workers = Annotated[int, typer.Option(help="Worker processes.", min=1)]
 ATTRIBUTE, STEER = AttributeSettings(), SteerSettings()
 DOSES = ",".join(f"{strength:g}" for strength in STEER.strengths)
+READOUTS = " and ".join(PassportSettings().readouts)
+Strengths = Annotated[str, typer.Option(help=f"{sentence(WritingSettings, 'strengths')} Commas between.")]
+Track = Annotated[str, typer.Option(help=sentence(WritingSettings, "track"))]
+Prompts = Annotated[int, typer.Option(help=sentence(WritingSettings, "prompts"))]
+PromptBases = Annotated[int, typer.Option(help=sentence(WritingSettings, "prompt"))]
+Length = Annotated[int, typer.Option(help=sentence(WritingSettings, "length"))]
+Copies = Annotated[int, typer.Option(help=sentence(WritingSettings, "copies"))]
+Temperature = Annotated[float, typer.Option(help=sentence(WritingSettings, "temperature"))]
+Seed = Annotated[int, typer.Option(help=sentence(WritingSettings, "seed"))]
 Later = Annotated[bool, typer.Option("--later", help="Write the question; run nothing.")]
 
 
@@ -54,20 +63,16 @@ def steer(
     folder: Folder,
     feature: Annotated[list[int], typer.Option(help=f"{sentence(SteerSettings, 'features')} Repeatable.")],
     name: Name = "steering",
-    strengths: Annotated[
-        str, typer.Option(help=f"{sentence(SteerSettings, 'strengths')} Commas between.")
-    ] = DOSES,
-    track: Annotated[str, typer.Option(help=sentence(SteerSettings, "track"))] = STEER.track,
-    prompts: Annotated[int, typer.Option(help=sentence(SteerSettings, "prompts"))] = STEER.prompts,
-    prompt: Annotated[int, typer.Option(help=sentence(SteerSettings, "prompt"))] = STEER.prompt,
-    length: Annotated[int, typer.Option(help=sentence(SteerSettings, "length"))] = STEER.length,
-    copies: Annotated[int, typer.Option(help=sentence(SteerSettings, "copies"))] = STEER.copies,
+    strengths: Strengths = DOSES,
+    track: Track = STEER.track,
+    prompts: Prompts = STEER.prompts,
+    prompt: PromptBases = STEER.prompt,
+    length: Length = STEER.length,
+    copies: Copies = STEER.copies,
     readout: Annotated[str, typer.Option(help=sentence(SteerSettings, "readout"))] = STEER.readout,
     expect: Annotated[str, typer.Option(help=sentence(SteerSettings, "expect"))] = STEER.expect,
-    temperature: Annotated[
-        float, typer.Option(help=sentence(SteerSettings, "temperature"))
-    ] = STEER.temperature,
-    seed: Annotated[int, typer.Option(help=sentence(SteerSettings, "seed"))] = STEER.seed,
+    temperature: Temperature = STEER.temperature,
+    seed: Seed = STEER.seed,
     workers: Workers = 1,
     later: Later = False,
 ) -> None:
@@ -80,14 +85,66 @@ def steer(
     the best control (intervals over prompts), and the damage in bits a base of natural sequence. Tables, and
     page.html, in the study's experiments/NAME.
     """
-    try:
-        doses = [float(part) for part in strengths.split(",")]
-    except ValueError:
-        raise InputError(f"--strengths {strengths}: expected numbers with commas between, as 1,2,4") from None
     settings = SteerSettings(
-        feature, doses, track, prompts, prompt, length, copies, readout, expect, temperature, seed
+        _doses(strengths), track, prompts, prompt, length, copies, temperature, seed, feature, readout, expect
     )
     _ask(folder, name, "steer", settings, workers, later)
+
+
+def passport(
+    folder: Folder,
+    feature: Annotated[
+        list[int] | None,
+        typer.Option(help=f"{sentence(PassportSettings, 'features')} Repeatable. Default: see --best."),
+    ] = None,
+    best: Annotated[int, typer.Option(help="Features taken by verdict where none is given.", min=1)] = 5,
+    name: Name = "passports",
+    strengths: Strengths = DOSES,
+    track: Track = STEER.track,
+    prompts: Prompts = STEER.prompts,
+    prompt: PromptBases = STEER.prompt,
+    length: Length = STEER.length,
+    copies: Copies = STEER.copies,
+    readout: Annotated[
+        list[str] | None,
+        typer.Option(help=f"{sentence(PassportSettings, 'readouts')} Repeatable. Default: {READOUTS}."),
+    ] = None,
+    temperature: Temperature = STEER.temperature,
+    seed: Seed = STEER.seed,
+    workers: Workers = 1,
+    later: Later = False,
+) -> None:
+    """Test once, on untouched loci and over seeds, what features are said to do.
+
+    For each feature every readout, direction and strength is tried on prompts of the select split, beside all
+    controls of workbench steer; the one at which it is furthest beyond its best control is its hypothesis.
+    That alone is tested, once, on prompts of the report split: with the feature, and with the feature that
+    matches it in the study's autoencoders of other seeds (seeds = 3 under [sae]). Beside it stands a sequence
+    model of 31 bases that is asked for the feature's track. The outcome, passed, failed or not tested, is in
+    the catalog, on the feature's page and in exports. Tables, and page.html, in the study's experiments/NAME.
+    """
+    features = feature or _best(Study.open(folder), best)
+    settings = PassportSettings(
+        _doses(strengths), track, prompts, prompt, length, copies, temperature, seed, features,
+        readout or PassportSettings().readouts,
+    )  # fmt: skip
+    _ask(folder, name, "passport", settings, workers, later)
+
+
+def _best(study: Study, count: int) -> list[int]:
+    from workbench.study.feature_labels import best_features  # pandas
+
+    found = best_features(study.table("catalog"), study.table("tracks"), count)
+    if not found:
+        raise InputError(f"{study.folder}: no feature is the best of a track; name some with --feature")
+    return found
+
+
+def _doses(text: str) -> list[float]:
+    try:
+        return [float(part) for part in text.split(",")]
+    except ValueError:
+        raise InputError(f"--strengths {text}: expected numbers with commas between, as 1,2,4") from None
 
 
 def experiments(

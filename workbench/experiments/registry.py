@@ -7,7 +7,7 @@ import json
 from dataclasses import asdict
 
 from workbench.errors import InputError
-from workbench.experiments import attribute, steer
+from workbench.experiments import attribute, passport, steer
 from workbench.experiments.kind import Experiment, Kind
 from workbench.experiments.question import (
     FOLDER,
@@ -25,7 +25,7 @@ from workbench.stages import registry
 from workbench.stages.stage import Shard, Stage
 from workbench.study.study import Study
 
-KINDS: dict[str, Kind] = {kind.name: kind for kind in (attribute.KIND, steer.KIND)}
+KINDS: dict[str, Kind] = {kind.name: kind for kind in (attribute.KIND, steer.KIND, passport.KIND)}
 
 
 def open_experiment(study: Study, name: str) -> Experiment:

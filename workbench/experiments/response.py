@@ -7,6 +7,7 @@ in every draw, so that its choice is part of the uncertainty.
 from __future__ import annotations
 
 from collections.abc import Sequence
+from typing import NamedTuple
 
 import numpy as np
 import pandas as pd
@@ -18,7 +19,43 @@ DRAWS = 2000
 TAIL = 0.025
 
 
-def summarise(written: pd.DataFrame, damage: pd.DataFrame, sign: int, seed: int) -> pd.DataFrame:
+class Hypothesis(NamedTuple):
+    """What a feature is said to do when it is added.
+
+    Attributes
+    ----------
+    readout : str
+    sign : int
+        1 for more of it, -1 for less.
+    strength : float
+    select_t : float
+        Mean of what the feature does beyond the best control, in standard errors over prompts.
+    """
+
+    readout: str
+    sign: int
+    strength: float
+    select_t: float
+
+
+def freeze(written: pd.DataFrame, readouts: Sequence[str]) -> Hypothesis:
+    """The readout, direction and strength at which one feature is furthest beyond its best control.
+
+    ``written`` has a column a readout in place of ``response`` of `summarise`. To be tested on other prompts:
+    here it is the best of many.
+    """
+    found = []
+    for readout in readouts:
+        arms = _Arms(written.assign(response=written[readout]), None, np.random.default_rng(0))
+        for strength in sorted(set(written["strength"]) - {0.0}):
+            for sign in (1, -1):
+                found.append(Hypothesis(readout, sign, strength, arms.beyond(strength, sign)))
+    return max(found, key=lambda each: each.select_t)
+
+
+def summarise(
+    written: pd.DataFrame, damage: pd.DataFrame | None, sign: int, seed: int, tests: int = 0
+) -> pd.DataFrame:
     """The response of every arm.
 
     Parameters
@@ -26,11 +63,14 @@ def summarise(written: pd.DataFrame, damage: pd.DataFrame, sign: int, seed: int)
     written : DataFrame
         ``feature, arm, strength, prompt, response, gc``, a row a sequence; `UNEDITED` at strength 0.
     damage : DataFrame
-        ``feature, arm, strength, place, strand, response``: bits a base of natural sequence.
+        ``feature, arm, strength, place, strand, response``: bits a base of natural sequence; None where that
+        was not measured.
     sign : int
         1 where more of the readout was expected, -1 where less.
     seed : int
         Of the bootstrap.
+    tests : int
+        Features and strengths that share the level; 0 for those of ``written``.
 
     Returns
     -------
@@ -44,9 +84,11 @@ def summarise(written: pd.DataFrame, damage: pd.DataFrame, sign: int, seed: int)
         expected side of 0.
     """
     rows: list[dict[str, object]] = []
-    asked = written[written["strength"] > 0].groupby(["feature", "strength"]).ngroups
+    asked = tests or written[written["strength"] > 0].groupby(["feature", "strength"]).ngroups
     for feature, own in written.groupby("feature", sort=False):
-        bits = damage[damage["feature"] == feature].groupby(["arm", "strength"])["response"].mean()
+        bits = None
+        if damage is not None:
+            bits = damage[damage["feature"] == feature].groupby(["arm", "strength"])["response"].mean()
         arms = _Arms(own, bits, np.random.default_rng(seed))
         strengths = sorted(set(own["strength"]) - {0.0})
         found = [arms.row(UNEDITED, 0.0)]
@@ -60,7 +102,7 @@ def summarise(written: pd.DataFrame, damage: pd.DataFrame, sign: int, seed: int)
 class _Arms:
     """Means by prompt of every arm of one feature, and draws of prompts."""
 
-    def __init__(self, written: pd.DataFrame, bits: pd.Series, random: np.random.Generator) -> None:
+    def __init__(self, written: pd.DataFrame, bits: pd.Series | None, random: np.random.Generator) -> None:
         keys = ["arm", "strength"]
         self.means = written.pivot_table(index="prompt", columns=keys, values="response", dropna=False)
         self.base = self.means[UNEDITED, 0.0].to_numpy()
@@ -84,13 +126,33 @@ class _Arms:
         return found | {
             "gc": float(self.gc[arm, strength]),
             "prompts": int(np.isfinite(values).sum()),
-            "damage": float(self.bits.get((arm, strength), np.nan) - self.bits[UNEDITED, 0.0]),
+            "damage": self.damage(arm, strength),
         }
+
+    def damage(self, arm: str, strength: float) -> float:
+        """Bits a base more on natural sequence; NaN where that was not measured."""
+        if self.bits is None:
+            return float("nan")
+        return float(self.bits.get((arm, strength), np.nan) - self.bits[UNEDITED, 0.0])
+
+    def beyond(self, strength: float, sign: int) -> float:
+        """Mean over prompts of the effect beyond the best control, in standard errors; -inf for none."""
+        effect, others = self.effects(strength, sign)
+        apart = effect - others[win_rate(effect, others)[1]]
+        apart = apart[np.isfinite(apart)]
+        if len(apart) < 2:
+            return -np.inf
+        error = float(apart.std(ddof=1)) / np.sqrt(len(apart))
+        return float(apart.mean()) / max(error, 1e-12)
+
+    def effects(self, strength: float, sign: int) -> tuple[np.ndarray, np.ndarray]:
+        """What the feature ``(prompts,)`` and every control ``(controls, prompts)`` do in a direction."""
+        others = np.stack([self.effect(arm, strength) for arm in CONTROLS])
+        return sign * self.effect(FEATURE, strength), sign * others
 
     def contest(self, strength: float, sign: int, tail: float) -> dict[str, object]:
         """The feature's arm against the controls."""
-        effect = sign * self.effect(FEATURE, strength)
-        others = sign * np.stack([self.effect(arm, strength) for arm in CONTROLS])
+        effect, others = self.effects(strength, sign)
         rate, best = win_rate(effect, others)
         drawn = [win_rate(effect[chosen], others[:, chosen])[0] for chosen in self.draws]
         low, high = np.nanquantile(drawn, [tail, 1 - tail])

@@ -26,19 +26,36 @@ class AttributeSettings:
 
 
 @dataclass(frozen=True)
-class SteerSettings:
-    """Which features, how strongly, where, and who judges."""
+class WritingSettings:
+    """Prompts, how they are continued, and how strongly a feature is added."""
 
-    features: list[int] = setting([], "Features, each steered by itself.")
     strengths: list[float] = setting(
         [1.0, 2.0, 4.0], "What is added, in units of the feature's own 99.9 % activation."
     )
     track: str = setting("CDS", "Prompts are the first bases of its intervals, in their direction.")
-    prompts: int = setting(24, "Prompts, spread over the report split.", least=2)
+    prompts: int = setting(24, "Prompts, spread over a split.", least=2)
     prompt: int = setting(600, "Bases of a prompt; a multiple of 3 keeps the frame of a CDS.", least=2)
     length: int = setting(150, "Bases written.", least=1)
     copies: int = setting(2, "Sequences a prompt and arm.", least=1)
-    readout: str = setting("stops.plus_1", "JUDGE.COLUMN that answers; see `workbench judge --list`.")
-    expect: str = setting("more", "more or less of the readout than unedited.", one_of=("more", "less"))
     temperature: float = setting(1.0, "Of the writing.")
     seed: int = setting(0, "Of draws and of random directions.")
+
+
+@dataclass(frozen=True)
+class SteerSettings(WritingSettings):
+    """Which features, how strongly, where, and who judges."""
+
+    features: list[int] = setting([], "Features, each steered by itself.")
+    readout: str = setting("stops.plus_1", "JUDGE.COLUMN that answers; see `workbench judge --list`.")
+    expect: str = setting("more", "more or less of the readout than unedited.", one_of=("more", "less"))
+
+
+@dataclass(frozen=True)
+class PassportSettings(WritingSettings):
+    """Which features are put to the test, and by which readouts."""
+
+    features: list[int] = setting([], "Features, each tested by itself.")
+    readouts: list[str] = setting(
+        ["stops.plus_1", "stops.longest_open"],
+        "Readouts JUDGE.COLUMN, of which each feature's hypothesis takes one; see `workbench judge --list`.",
+    )

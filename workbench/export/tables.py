@@ -18,6 +18,7 @@ from workbench.errors import InputError
 from workbench.export.choice import check
 from workbench.export.job import Job, prepare_file, write_sidecar
 from workbench.files.atomic import write_atomic
+from workbench.study.passports import with_causal
 
 # Rows turned into text at a time.
 SLICE = 20_000
@@ -45,6 +46,7 @@ def _write(job: Job, write: Callable[[pd.DataFrame, Path], None]) -> list[Path]:
     if job.what == "catalog":
         labels = job.study.feature_labels()
         table.insert(1, "label", [labels[int(f)].text for f in table["feature"]])
+        table = with_causal(table, job.study.folder, job.study.sae_hash)
     if job.features is not None:
         wanted = check(job.features, len(job.study.table("catalog")))
         table = table[table["feature"].isin(wanted)].reset_index(drop=True)

@@ -14,6 +14,7 @@ from workbench.errors import InputError
 from workbench.study.config import COHORT_FILES, InputConfig
 from workbench.study.feature_labels import Label
 from workbench.study.manifest import Manifest
+from workbench.study.passports import with_causal
 
 if TYPE_CHECKING:
     from workbench.study.study import Study
@@ -72,7 +73,8 @@ def gather(study: Study) -> Evidence:
     """Read what the report needs. Raises ``InputError`` where a table is missing."""
     associations = _with_columns(study.table("associations"), ASSOCIATION_COLUMNS)
     tracks = with_select(_with_columns(study.table("tracks"), TRACK_COLUMNS), associations)
-    catalog, labels = study.table("catalog").set_index("feature", drop=False), study.feature_labels()
+    catalog = with_causal(study.table("catalog"), study.folder, study.sae_hash)
+    catalog, labels = catalog.set_index("feature", drop=False), study.feature_labels()
     return Evidence(
         name=study.folder.name,
         manifest=study.manifest,

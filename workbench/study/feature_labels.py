@@ -47,7 +47,17 @@ class Label(NamedTuple):
 
 def judged(tracks: pd.DataFrame, feature: int) -> pd.DataFrame:
     """Rows of the tracks of which this is the best feature: best verdict first, then highest lift."""
-    rows = tracks[tracks["feature"] == feature]
+    return _by_verdict(tracks[tracks["feature"] == feature])
+
+
+def best_features(catalog: pd.DataFrame, tracks: pd.DataFrame, count: int) -> list[int]:
+    """Live features that are the best of a track: best verdict first, then highest lift."""
+    live = catalog.loc[~catalog["dead"], "feature"]
+    rows = _by_verdict(tracks[tracks["feature"].isin(live)])
+    return [int(feature) for feature in dict.fromkeys(rows["feature"])][:count]
+
+
+def _by_verdict(rows: pd.DataFrame) -> pd.DataFrame:
     rank = rows["verdict"].map({verdict: i for i, verdict in enumerate(Verdict)})
     order = rows.assign(_rank=rank).sort_values(["_rank", "ap_lift"], ascending=[True, False], kind="stable")
     return order.drop(columns="_rank")

@@ -1,0 +1,184 @@
+"""The arms of steering: what the model writes with a feature added, and with all that could do the same.
+
+Every prompt is continued under the same random draws, unedited and under each arm: the feature; a random
+direction of the same norm; another feature of the same density; the same edit at a shifted place; and, with
+no edit, sequence held to the GC of what the feature wrote. Judges that know nothing of the autoencoder read
+the result.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import NamedTuple
+
+import numpy as np
+import pandas as pd
+
+from feature_mining.edits.apply import Dictionary
+from feature_mining.edits.edit import Edit, Push, Steer
+from feature_mining.edits.places import Where
+from feature_mining.edits.plan import EditPlan
+from feature_mining.writing.constraints import GCRange
+from feature_mining.writing.measures import gc_share
+from feature_mining.writing.write import Written, write
+from genomic_models.contract import ModelError
+from genomic_models.generation import Sampling
+from workbench.errors import InputError
+from workbench.experiments.prompts import Prompt
+from workbench.experiments.response import CONTROLS, FEATURE, UNEDITED
+from workbench.experiments.settings import WritingSettings
+from workbench.judges.hearing import hear
+from workbench.judges.judge import References
+from workbench.judges.registry import Panel, assemble
+from workbench.progress import Progress, Silent
+from workbench.study.study import Study
+
+# How far the same-GC arm may be from the GC of what it is held to.
+GC_SLACK = 0.02
+EVERYWHERE = Where()
+
+
+class Steered(NamedTuple):
+    """A feature of a dictionary of the study's layer, and the other one that stands against it."""
+
+    dictionary: Dictionary
+    feature: int
+    other: int
+
+
+def refuse_unwritable(study: Study, given: WritingSettings, features: Sequence[int]) -> None:
+    """Raise ``InputError`` where no feature, strength or room is given, or a feature cannot be added."""
+    if not features or not given.strengths:
+        raise InputError("no feature or no strength given")
+    width = study.sae_config.d_sae
+    for feature in features:
+        if not 0 <= feature < width:
+            raise InputError(f"feature {feature}: expected a number from 0 to {width - 1}")
+    for strength in given.strengths:
+        if not np.isfinite(strength) or strength <= 0:
+            raise InputError(f"strength {strength}: expected a finite number above 0")
+    if given.prompt < 2 * given.length:
+        raise InputError(
+            f"a prompt of {given.prompt} bases has no room for the edit at a shifted place; expected at least"
+            f" {2 * given.length}, twice what is written"
+        )
+    for feature in features:
+        if not float(study.dictionary.unit[feature]):
+            raise InputError(f"feature {feature} was never active: it has no strength to go by")
+
+
+def panel_of(study: Study, readouts: Sequence[str]) -> Panel:
+    """The judges of some readouts ``JUDGE.COLUMN``; ``InputError`` for one that gives no number."""
+    names = []
+    for readout in readouts:
+        judge, dot, _ = readout.partition(".")
+        if not dot:
+            raise InputError(f"readout {readout!r}: expected JUDGE.COLUMN")
+        names.append(judge)
+    references = References(study.resolve(study.config.input.genome), None, study.manifest.model.name)
+    panel = assemble(list(dict.fromkeys(names)), references)
+    for readout in readouts:
+        judge, _, column = readout.partition(".")
+        columns = [c.name for c in panel.ready[judge].card.columns if c.dtype != "string"]
+        if column not in columns:
+            known = ", ".join(columns)
+            raise InputError(f"judge {judge} has no column of numbers {column!r}; expected {known}")
+    return panel
+
+
+def other_of_density(study: Study, feature: int) -> int:
+    """The feature of the nearest density that is active and is another one."""
+    units = study.dictionary.unit.numpy()
+    catalog = study.table("catalog").set_index("feature")["density"]
+    own = float(catalog[feature])
+    others = catalog.drop(feature)
+    others = others[(others > 0) & (units[others.index] > 0)]
+    return int((np.log(others) - np.log(max(own, 1e-9))).abs().idxmin())
+
+
+def edit_of(
+    arm: str, study: Study, steered: Steered, strength: float, seed: int, where: Where = EVERYWHERE
+) -> Edit:
+    """The edit of an arm, at every base or ``where``."""
+    feature = steered.other if arm == "other feature" else steered.feature
+    if arm == "random direction":
+        return Push(study.layer, feature, strength, seed=seed, where=where)
+    return Steer(study.layer, feature, strength, where=where)
+
+
+def write_arms(
+    study: Study,
+    given: WritingSettings,
+    steered: Steered,
+    strengths: Sequence[float],
+    prompts: Sequence[Prompt],
+    readouts: Sequence[str],
+    progress: Progress,
+) -> pd.DataFrame:
+    """What every arm writes after some prompts, and how judges read it.
+
+    Returns
+    -------
+    DataFrame
+        A row a sequence: ``feature, other, arm, strength, prompt, copy, written, gc, place, strand`` and a
+        column float64 a readout, NaN where its judge could not say.
+
+    Raises ``InputError`` for a model that cannot write.
+    """
+    # The last base of the prompt predicts the first that is written.
+    end = given.prompt + given.length
+    here = Where(((given.prompt - 1, end),))
+    shifted = Where(((given.prompt - 2 * given.length, given.prompt - given.length),))
+    arms: list[tuple[str, float]] = [(UNEDITED, 0.0)]
+    plans = [EditPlan()]
+    for strength in strengths:
+        for arm in (FEATURE, *CONTROLS[:-1]):
+            where = shifted if arm == "shifted place" else here
+            arms.append((arm, strength))
+            plans.append(EditPlan((edit_of(arm, study, steered, strength, given.seed, where),)))
+    try:
+        found = _written(study, given, steered, prompts, plans, progress)
+        rows = [(*arms[each.plan], prompts[each.prompt].number, each.copy, each.sequence) for each in found]
+        for strength in strengths:
+            own = [row[4] for row in rows if row[:2] == (FEATURE, strength)]
+            gc = float(np.mean([gc_share(text) for text in own]))
+            held = [GCRange(max(0.0, gc - GC_SLACK), min(1.0, gc + GC_SLACK))]
+            found = _written(study, given, steered, prompts, [EditPlan()], progress, held)
+            rows += [("same GC", strength, prompts[e.prompt].number, e.copy, e.sequence) for e in found]
+    except (ModelError, ValueError) as error:
+        raise InputError(f"feature {steered.feature}: {error}") from error
+    table = pd.DataFrame(rows, columns=["arm", "strength", "prompt", "copy", "written"])
+    panel = panel_of(study, readouts)
+    heard = hear(panel, {str(i): text for i, text in enumerate(table["written"])}, Silent())
+    for readout in readouts:
+        table[readout] = heard[readout].to_numpy(float, na_value=np.nan)
+    table["gc"] = table["written"].map(gc_share)
+    of = {prompt.number: prompt for prompt in prompts}
+    table["place"] = table["prompt"].map(lambda number: str(of[number].place))
+    table["strand"] = table["prompt"].map(lambda number: of[number].strand)
+    table.insert(0, "feature", steered.feature)
+    return table.assign(other=steered.other)
+
+
+def _written(
+    study: Study,
+    given: WritingSettings,
+    steered: Steered,
+    prompts: Sequence[Prompt],
+    plans: Sequence[EditPlan],
+    progress: Progress,
+    constraints: Sequence[GCRange] = (),
+) -> list[Written]:
+    # Draws belong to the prompt, whatever shard it is in.
+    sampling = Sampling(given.temperature, seed=given.seed + 1_000_003 * prompts[0].number)
+    return write(
+        study.model,
+        [prompt.letters(study) for prompt in prompts],
+        given.length,
+        plans,
+        {study.layer: steered.dictionary},
+        constraints=constraints,
+        sampling=sampling,
+        number=given.copies,
+        told=progress.advance,
+    )
