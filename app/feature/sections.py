@@ -1,4 +1,4 @@
-"""Sections of a feature's page: consistency, strongest bases, notes."""
+"""Sections of a feature's page: consistency, causal test, strongest bases, notes."""
 
 from __future__ import annotations
 
@@ -12,7 +12,8 @@ from app.verdict_text import plain
 from feature_mining.logo import logo_svg
 from workbench.analysis.audit.flags import FLAGS
 from workbench.study.notes import LONGEST, LONGEST_NAME, Note, read_notes, write_note
-from workbench.wording import NONE, fixed, percent
+from workbench.study.passports import Causal, read_passports
+from workbench.wording import NONE, fixed, percent, signed
 
 
 def consistency(opened: Opened, feature: int) -> None:
@@ -55,6 +56,29 @@ def consistency(opened: Opened, feature: int) -> None:
         st.warning(plain(f"Flags of the audit. {meanings}."), icon=":material/flag:")
     else:
         st.caption("No flag of the shortcut audit." if audit is not None else "Not audited.")
+
+
+def causal(opened: Opened, feature: int) -> None:
+    """Draw what passports say of it: whether the model writes what it is said to make it write."""
+    study = opened.study
+    tests = read_passports(study.folder, opened.evidence.sae["hash"]).set_index("feature")
+    if feature not in tests.index:
+        st.caption(
+            f"Causal test: {Causal.NOT_TESTED}. Whether the model writes otherwise when it is added:"
+            f" `workbench passport {plain(study.folder.name)} --feature {feature}`."
+        )
+        return
+    found = tests.loc[feature]
+    effect = f" ({signed(found['causal_effect'])}, win rate over the best control"
+    effect += f" {percent(found['causal_win_rate'])})" if pd.notna(found["causal_win_rate"]) else ")"
+    st.markdown(
+        f"Causal test: **{found['causal']}**. Hypothesis: added at strength"
+        f" {fixed(found['causal_strength'], 1)}, it makes the model write {plain(found['causal_readout'])}"
+        f"{effect}. It does so in the autoencoders of {found['causal_seeds']} seeds (experiment"
+        f" {plain(found['causal_experiment'])}).",
+        help="Chosen on the select split, tested once on the report split beside random directions, another"
+        " feature, a shifted place and the same GC, read by a judge that knows nothing of the autoencoder.",
+    )
 
 
 def _row(opened: Opened, name: str, feature: int) -> pd.Series | None:

@@ -11,7 +11,7 @@ from app.data.study import Opened, current, scale
 from app.exports import commands
 from app.feature.activations import FeatureActivity, feature_activity, locus_panels, metagene
 from app.feature.locus_panels import loci_chart
-from app.feature.sections import consistency, notes, strongest
+from app.feature.sections import causal, consistency, notes, strongest
 from app.feature.similar_features import similar_features
 from app.figures import picture, table_file
 from app.navigation import link, put
@@ -201,6 +201,7 @@ for sentence in label_sentences(evidence, feature):
 top = float(scale(opened).top[feature])
 facts(row, top)
 consistency(opened, feature)
+causal(opened, feature)
 notes(opened, feature)
 best = best_associations(evidence.associations, feature, most=12)
 strongest(opened, feature)

@@ -6,11 +6,13 @@ import ast
 import html
 import json
 import re
+import shutil
 import signal
 import subprocess
 import sys
 from pathlib import Path
 
+import pandas as pd
 import pytest
 from streamlit.testing.v1 import AppTest
 
@@ -20,6 +22,7 @@ from tests.workbench.study_factory import DEAD, Synthetic, make_study
 from workbench.analysis.quality_table import gather_quality, quality_lines
 from workbench.cli.app import app as command
 from workbench.errors import InputError
+from workbench.files.parquet import write_parquet
 from workbench.report.cohort import gather_cohort
 from workbench.report.render import write_report
 from workbench.report.scan_charts import manhattan, quantile_plot, volcano
@@ -243,3 +246,19 @@ def test_no_loose_texts_on_pages() -> None:
         rest = ast.parse(file.read_text()).body[1:]
         texts = [n for n in rest if isinstance(n, ast.Expr) and isinstance(n.value, ast.Constant)]
         assert [n.lineno for n in texts] == [], file.name
+
+
+def test_the_page_of_a_feature_says_its_causal_test(made: Synthetic, opened: AppTest) -> None:
+    visit(opened, "feature", feature="3")
+    assert "Causal test: not tested" in texts(opened)
+    row = {
+        "feature": 3, "causal": "failed", "readout": "stops.plus_1", "sign": -1, "strength": 2.0,
+        "sae_seed": 0, "effect": -0.012, "win_rate": 0.61, "steers": True, "autoencoder": made.study.sae_hash,
+    }  # fmt: skip
+    folder = made.study.folder / "experiments" / "tested"
+    write_parquet(folder / "passports.parquet", pd.DataFrame([row, row | {"sae_seed": 1, "steers": False}]))
+    visit(opened, "feature", feature="3")
+    said = texts(opened)
+    assert "Causal test: **failed**" in said and "strength 2.0" in said and "less stops.plus_1" in said
+    assert "win rate over the best control 61" in said and "1 of 2 seeds (experiment tested)" in said
+    shutil.rmtree(folder)
