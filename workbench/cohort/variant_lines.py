@@ -106,10 +106,20 @@ class VariantLines:
                 f"{self.path}: cannot be read as VCF or BCF{at} ({error}); check it with bcftools view"
             ) from None
 
-    @property
+    @cached_property
     def indexed(self) -> bool:
-        """Whether stretches can be fetched without reading the whole file."""
-        return any(self.path.with_name(self.path.name + s).exists() for s in INDEXES)
+        """Whether stretches can be fetched without reading the whole file.
+
+        Raises ``InputError`` for an index that is older than the file, or of another.
+        """
+        found = [index for s in INDEXES if (index := self.path.with_name(self.path.name + s)).exists()]
+        if found and not json.loads(b"".join(self._foreign("index_fits"))):
+            command = "bcftools index -f" if self._binary else "tabix -f -p vcf"
+            raise InputError(
+                f"{found[0]}: is not the index of {self.path.name} as it is now, but an older one or that of"
+                f" another file; make it anew with {command} {self.path.name}"
+            )
+        return bool(found)
 
     @cached_property
     def contigs(self) -> dict[str, int]:

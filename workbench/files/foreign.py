@@ -8,14 +8,17 @@ sentence on what went wrong follows).
 
 from __future__ import annotations
 
+import gzip
 import json
 import os
 import resource
 import signal
+import struct
 import sys
 import time
 from collections.abc import Callable, Iterator
 from functools import lru_cache
+from itertools import chain, repeat
 from multiprocessing.connection import Connection
 from typing import Any
 
@@ -53,11 +56,70 @@ def bcf_records(path: str, *region: Any) -> Iterator[bytes]:
             yield from _joined(map(str, file.fetch(*region) if region else file))
 
 
+def _index(path: str) -> str | None:
+    return next((path + s for s in INDEXES if os.path.exists(path + s)), None)
+
+
 def _tabix(path: str) -> Any:
     import pysam  # in the child process alone
 
-    index = next((path + s for s in INDEXES if os.path.exists(path + s)), None)
-    return pysam.TabixFile(path, index=index, encoding="utf-8")
+    return pysam.TabixFile(path, index=_index(path), encoding="utf-8")
+
+
+def _indexed_spans(index: str) -> list[tuple[int, bytes, int, int]]:
+    """Number and name (none in that of a BCF) of each contig with records, where they begin and end.
+
+    Formats .tbi and .csi of the SAM specification; places are virtual ones of BGZF.
+    """
+    with gzip.open(index) as file:
+        data = file.read()
+    if data[:4] == b"CSI\1":
+        depth, own = struct.unpack_from("<ii", data, 8)
+        names, at = data[44 : 16 + own], 16 + own
+        (contigs,) = struct.unpack_from("<i", data, at)
+        head, at = "<IQi", at + 4
+    else:
+        contigs, own = struct.unpack_from("<i24xi", data, 4)
+        names, at, head, depth = data[36 : 36 + own], 36 + own, "<Ii", 5
+    # A bin that is none: it holds counts.
+    counts = ((1 << 3 * (depth + 1)) - 1) // 7 + 1
+    found = []
+    for contig, name in zip(range(contigs), chain(names.split(b"\0"), repeat(b"")), strict=False):
+        (bins,) = struct.unpack_from("<i", data, at)
+        at += 4
+        places: list[int] = []
+        for _ in range(bins):
+            number, *_, chunks = struct.unpack_from(head, data, at)
+            at += struct.calcsize(head)
+            if number != counts:
+                places += struct.unpack_from(f"<{2 * chunks}Q", data, at)
+            at += 16 * chunks
+        if head == "<Ii":
+            at += 4 + 8 * struct.unpack_from("<i", data, at)[0]
+        if places:
+            found.append((contig, name, min(places), max(places)))
+    return found
+
+
+def index_fits(path: str) -> Iterator[bytes]:
+    """Whether each contig begins where the index says, and nothing follows the last, in JSON."""
+    import pysam  # in the child process alone
+
+    spans = _indexed_spans(str(_index(path)))
+    fits = True
+    try:
+        with pysam.BGZFile(path, mode="r", index=None) as file:
+            for contig, name, start, _ in spans:
+                file.seek(start)
+                if name:
+                    fits &= file.readline().split(b"\t", 1)[0] == name
+                else:
+                    fits &= struct.unpack_from("<i", file.read(12), 8)[0] == contig
+            file.seek(max(end for *_, end in spans))
+            fits &= not file.read(1)
+    except (OSError, ValueError, struct.error):  # no block there, no record in the index
+        fits = False
+    yield json.dumps(fits).encode()
 
 
 def indexed_contigs(path: str) -> Iterator[bytes]:
@@ -112,7 +174,15 @@ def _signal(path: str, changed: int) -> Any:
 
 READINGS: dict[str, Callable[..., Iterator[bytes]]] = {
     f.__name__: f
-    for f in (bcf_header, bcf_records, indexed_contigs, indexed_lines, signal_contigs, signal_values)
+    for f in (
+        bcf_header,
+        bcf_records,
+        index_fits,
+        indexed_contigs,
+        indexed_lines,
+        signal_contigs,
+        signal_values,
+    )
 }
 
 

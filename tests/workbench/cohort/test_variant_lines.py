@@ -161,6 +161,24 @@ def test_what_is_no_bcf(tmp_path: Path) -> None:
         list(VariantFile(path).read("c", 0, 5000))
 
 
+@pytest.mark.parametrize("place", [2, 3, 5])
+@pytest.mark.parametrize("other", ["longer", "shorter", "another"])
+def test_an_index_that_is_not_of_the_file_is_refused(tmp_path: Path, place: int, other: str) -> None:
+    path = packings(invented(tmp_path / "a.vcf", 0))[place]
+    text = (tmp_path / "a.vcf").read_text().splitlines(keepends=True)
+    if other == "longer":
+        changed = [*text, text[-1].replace("d\t", "d\t1", 1)]
+    else:
+        changed = text[:-1] if other == "shorter" else text[:12] + text[14:]
+    (tmp_path / "a.vcf").write_text("".join(changed))
+    (tmp_path / "later").mkdir()
+    (tmp_path / "later" / "a.vcf").write_text("".join(changed))
+    path.write_bytes(packings(tmp_path / "later" / "a.vcf")[place].read_bytes())
+    suffix, command = {2: (".tbi", "tabix"), 3: (".csi", "tabix"), 5: (".csi", "bcftools index")}[place]
+    with pytest.raises(InputError, match=rf"{path.name}{suffix}: is not the index of .* anew with {command}"):
+        VariantFile(path, contigs=CONTIGS)
+
+
 def test_bcftools_reads_the_same(tmp_path: Path) -> None:
     """Genotypes as ``bcftools query`` prints them."""
     path = invented(tmp_path / "a.vcf", 9)
