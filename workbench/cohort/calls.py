@@ -89,7 +89,7 @@ def read_calls(file: VariantFile, genome: Sequences, chrom: str, start: int, end
     short = called.copy()
     for lo, hi, shift in unwrapped(start, end, genome.lengths[chrom], chrom in genome.circular):
         for record in file.read(chrom, lo, hi):
-            check_reference(file.path, record, genome)
+            check_reference(record, genome)
             flat = record.genotypes.ravel()
             called |= flat >= 0
             short |= (flat == NO_ALLELE) & np.repeat(record.genotypes[:, 0] >= 0, found.ploidy)
@@ -116,9 +116,8 @@ def _add(found: Calls, file: VariantFile, record: Record, shift: int) -> None:
         letters = record.alleles[allele]
         if symbolic(letters):
             raise InputError(
-                f"{file.path}: {record.chrom}:{record.start + 1}: sample"
-                f" {file.samples[carriers[0] // found.ploidy]} carries the symbolic allele"
-                f" {letters}, whose sequence is not given; write it out or leave it out"
+                f"{record.where}: sample {file.samples[carriers[0] // found.ploidy]} carries the symbolic"
+                f" allele {letters}, whose sequence is not given; write it out or leave it out"
                 " (bcftools view -e 'ALT~\"<\"')"
             )
         if letters == "*":

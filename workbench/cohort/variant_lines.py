@@ -33,7 +33,7 @@ _FURTHEST = 1 << 29
 
 
 class Line(NamedTuple):
-    """A record: where it stands (for messages), and its columns as text.
+    """A record: where it stands (for messages: its file and line, or place), and its columns as text.
 
     start, end : 0-based half-open, of the bases that it speaks of: REF, or to INFO's END or as far as SVLEN
         says where an allele is symbolic.
@@ -44,6 +44,12 @@ class Line(NamedTuple):
     start: int
     end: int
     columns: list[str]
+
+    @property
+    def placed(self) -> str:
+        """Where it stands, its place in any case."""
+        place = f": {self.chrom}:{self.start + 1}"
+        return self.where.removesuffix(place) + place
 
 
 class VariantLines:
@@ -185,7 +191,8 @@ class VariantLines:
     def _fetched(self, reading: str, *arguments: object) -> Iterator[Line]:
         for text in self._foreign(reading, *arguments):
             for line in visible(text.decode()).split("\n"):
-                yield self._line(str(self.path), line)
+                place = ":".join(line.split("\t", 2)[:2])[:80]
+                yield self._line(f"{self.path}: {place}", line)
 
     def _line(self, where: str, text: str) -> Line:
         columns = text.split("\t")

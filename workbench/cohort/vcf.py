@@ -34,6 +34,7 @@ class Record(NamedTuple):
     alleles : REF, then ALT, upper case
     genotypes : int16 (n, ploidy), allele numbers; -1 no call, -2 no second allele (haploid)
     phased : bool (n)
+    where : file, line where that is known, and place, for messages
     """
 
     chrom: str
@@ -43,6 +44,7 @@ class Record(NamedTuple):
     alleles: tuple[str, ...]
     genotypes: np.ndarray
     phased: np.ndarray
+    where: str
 
     def variant(self, allele: int) -> str:
         """``chrom:pos:ref:alt`` of an allele, position 1-based as in the file."""
@@ -71,7 +73,7 @@ class VariantFile:
     samples : list of str
         Those kept, in the order of the file.
     ploidy : int
-        Alleles a sample in the first record that has genotypes.
+        Alleles a sample in the first record that tells them: a lone ``.`` may stand for any number.
     simulated : str
         What the header says after ``##simulated=``; empty for real samples.
     note : str
@@ -128,7 +130,8 @@ class VariantFile:
 
     def _ploidy(self) -> int:
         lines = (line for line in self._lines.records() if _has_genotypes(line))
-        return next((_genotypes(line, self._columns)[0].shape[1] for line in lines), 1)
+        found = (_genotypes(line, self._columns)[0] for line in lines)
+        return next((calls.shape[1] for calls in found if calls.shape[1] > 1 or (calls >= 0).any()), 1)
 
     @property
     def indexed(self) -> bool:
@@ -145,7 +148,7 @@ class VariantFile:
                 yield self._record(line, chrom)
 
     def _record(self, line: Line, chrom: str) -> Record:
-        where = f"{self.path}: {line.chrom}:{line.start + 1}"
+        where = line.placed
         if not _has_genotypes(line):
             raise InputError(f"{where}: no GT field; expected a genotype for each sample")
         genotypes, phased = _genotypes(line, self._columns)
@@ -168,7 +171,7 @@ class VariantFile:
                 " damaged"
             )
         name = "" if name == "." else name
-        return Record(chrom, line.start, line.end, name, alleles, genotypes, phased)
+        return Record(chrom, line.start, line.end, name, alleles, genotypes, phased, where)
 
 
 def _has_genotypes(line: Line) -> bool:
@@ -222,10 +225,10 @@ def symbolic(allele: str) -> bool:
     return any(c in allele for c in "<[]")
 
 
-def check_reference(path: Path, record: Record, genome: Sequences) -> None:
+def check_reference(record: Record, genome: Sequences) -> None:
     """Refuse a record whose REF is not what the genome has there, or lies past its contig's end."""
     length = genome.lengths[record.chrom]
-    where = f"{path}: {record.chrom}:{record.start + 1}"
+    where = record.where
     if record.end > length:
         raise InputError(f"{where}: past the end of the contig, which has {length:,} bases")
     found = genome.fetch(record.chrom, record.start, record.start + len(record.alleles[0]))

@@ -33,7 +33,7 @@ def read_sites(path: Path) -> list[Variant]:
                 continue
             if set(reference) - _LETTERS or set(alternative) - _LETTERS:
                 raise InputError(
-                    f"{path}: {line.chrom}:{line.start + 1}: alleles {reference[:20]},"
+                    f"{line.placed}: alleles {reference[:20]},"
                     f" {alternative[:20]}; expected letters A, C, G, T; a deletion is written with the base"
                     " before it"
                 )

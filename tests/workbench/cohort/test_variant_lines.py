@@ -11,8 +11,10 @@ import numpy as np
 import pysam
 import pytest
 
+from workbench.cohort.calls import read_calls
 from workbench.cohort.vcf import Record, VariantFile
 from workbench.errors import InputError
+from workbench.genome.reference import Genome
 
 CONTIGS = {"c": 5000, "d": 400}
 META = (
@@ -136,11 +138,51 @@ BAD = {
 }
 
 
+@pytest.mark.parametrize("first", [". .", "./. .", ". ./."])
+@pytest.mark.parametrize("rest", ["0/1 1", "1 0"])
+def test_a_lone_point_tells_no_ploidy(tmp_path: Path, first: str, rest: str) -> None:
+    rows = [f"c {at} . G C . . . GT {calls}" for at, calls in ((3, first), (9, rest))]
+    file = VariantFile(write(tmp_path / "a.vcf", ["a", "b"], rows))
+    assert file.ploidy == (2 if "/" in first + rest else 1)
+    assert [r.genotypes.shape[1] for r in file.read("c", 0, 9)] == [file.ploidy] * 2
+
+
 @pytest.mark.parametrize("row", BAD)
 def test_records_that_are_none(tmp_path: Path, row: str) -> None:
     path = write(tmp_path / "a.vcf", ["a"], [row])
     with pytest.raises(InputError, match=BAD[row]):
         list(VariantFile(path).read("c", 0, 100))
+
+
+@pytest.mark.parametrize(
+    ("row", "said"),
+    [
+        ("c 3 . A C . . . GT 2", "c:3: a genotype names allele 2"),
+        ("c 3 . G C . . . DP 7", "c:3: no GT field"),
+        ("c 3 . G 1 . . . GT 1", "c:3: allele '1'"),
+        ("c 3 . G C . . . GT A/T", "c:3: genotype 'A/T'"),
+        ("c 3 . G C . . GT 0", "c:3: 9 columns, the header has 10"),
+        ("c 3 . A <DEL> . . . GT 1", "c:3: sample a carries the symbolic allele <DEL>"),
+        ("c 3 . GT C . . . GT 1", "c:3: REF is GT, the genome has AA there"),
+        ("d 400 . AA C . . . GT 1", "d:400: past the end of the contig"),
+    ],
+)
+@pytest.mark.parametrize("indexed", [False, True])
+def test_a_fault_is_told_with_its_place(tmp_path: Path, row: str, said: str, indexed: bool) -> None:
+    """And with its line where the file is read by lines; an index finds places alone."""
+    fasta = tmp_path / "g.fa"
+    fasta.write_text("".join(f">{c}\n{'A' * n}\n" for c, n in CONTIGS.items()))
+    genome = Genome(fasta, cache=tmp_path / "cache")
+    path = write(tmp_path / "a.vcf", ["a"], ["c 1 . A C . . . GT 1", row])
+    if indexed:
+        path = Path(pysam.tabix_index(str(path), preset="vcf", force=True))
+    with pytest.raises(InputError) as caught:
+        file = VariantFile(path, contigs=CONTIGS)
+        for chrom, length in CONTIGS.items():
+            read_calls(file, genome, chrom, 0, length)
+    place, _, fault = said.partition(": ")
+    assert str(caught.value).startswith(f"{path}: {place if indexed else 'line 11'}: ")
+    assert fault in str(caught.value)
 
 
 def test_a_symbolic_allele_is_met_to_its_end(tmp_path: Path) -> None:
