@@ -142,6 +142,7 @@ class DNAModel(ABC):
         until: str | None = None,
         edits: Mapping[str, Edit] | None = None,
         gradients: bool = False,
+        frozen: bool = False,
     ) -> Forward:
         """Run a batch.
 
@@ -159,6 +160,9 @@ class DNAModel(ABC):
         gradients : bool
             Whether the values can be differentiated by tensors that edits put in. Without it nothing is kept
             for that. Raises ``ModelError`` for a model that cannot be differentiated.
+        frozen : bool
+            Whether gates, attention patterns and sizes of norms are constants to these gradients, which are
+            then those of the direct effect. Raises ``ModelError`` for a model that cannot hold them.
         """
 
     def forward_chunks(

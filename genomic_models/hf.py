@@ -174,7 +174,10 @@ class HFModel(DNAModel):
         until: str | None = None,
         edits: Mapping[str, Edit] | None = None,
         gradients: bool = False,
+        frozen: bool = False,
     ) -> Forward:
+        if frozen:
+            raise ModelError(f"model {self.name} cannot hold its gates: no direct effect of it is known")
         tokens = self.tokenize(sequences)
         longest = tokens.ids.shape[1]
         if longest > self.context:

@@ -22,7 +22,7 @@ from feature_mining.edits.plan import EditPlan
 from feature_mining.sae.row_norms import ROW_NORMS
 from genomic_models.contract import DNAModel, TapContext
 
-METHODS = ("gradient", "integrated")
+METHODS = ("gradient", "integrated", "direct")
 
 
 @dataclass(frozen=True)
@@ -73,6 +73,8 @@ def attribute_features(
         ``gradient``: activation times the gradient at the activation itself, one pass and a half.
         ``integrated``: the gradient averaged over ``steps`` points of the way from ``b_dec`` (midpoint rule;
         Sundararajan et al. 2017), whose parts add up but for the error of the sum.
+        ``direct``: as ``gradient``, with gates, attention patterns and sizes of norms held as they are: what
+        reaches the output by itself, not by what it opens for others.
     steps : int
 
     Raises
@@ -92,8 +94,8 @@ def attribute_features(
         _, centre, size = ROW_NORMS[sae.config.row_norm](x[0])
         rest = rest * size + centre
     away = x - rest
-    if method == "gradient":
-        value, gradient = _gradient(model, sequence, target, layer, x)
+    if method != "integrated":
+        value, gradient = _gradient(model, sequence, target, layer, x, frozen=method == "direct")
     else:
         shares = [(step + 0.5) / steps for step in range(steps)]
         slopes_on_the_way = (_gradient(model, sequence, target, layer, rest + s * away)[1] for s in shares)
@@ -146,7 +148,13 @@ def ablate_features(
 
 
 def _gradient(
-    model: DNAModel, sequence: str, target: Target, layer: str, x: Tensor, backward: bool = True
+    model: DNAModel,
+    sequence: str,
+    target: Target,
+    layer: str,
+    x: Tensor,
+    backward: bool = True,
+    frozen: bool = False,
 ) -> tuple[float, Tensor]:
     """The target with a layer's activation ``(1, L, d)`` put in, and its gradient by it."""
     leaf = x.detach().clone().requires_grad_(backward)
@@ -154,7 +162,8 @@ def _gradient(
     def put(own: Tensor, context: TapContext) -> Tensor:
         return leaf.to(own.dtype)
 
-    found = model.forward([sequence], taps=target.taps, edits={layer: put}, gradients=backward)
+    edits = {layer: put}
+    found = model.forward([sequence], taps=target.taps, edits=edits, gradients=backward, frozen=frozen)
     value = check_finite(target.value(model, found))[0]
     if not backward:
         return float(value), x

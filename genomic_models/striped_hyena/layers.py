@@ -16,6 +16,7 @@ from torch import Tensor, nn
 
 from genomic_models.striped_hyena import operators
 from genomic_models.striped_hyena.config import StripedHyenaConfig
+from genomic_models.striped_hyena.frozen import held
 
 EPSILON = 1e-6
 # Positions that a store of keys has room for beyond what it holds, at least.
@@ -98,7 +99,7 @@ class RMSNorm(nn.Module):
 
     def forward(self, x: Tensor) -> Tensor:
         size = x.norm(2, dim=-1, keepdim=True) * x.shape[-1] ** -0.5
-        return self.scale * (x / (size + EPSILON))
+        return self.scale * (x / (held(size) + EPSILON))
 
 
 class GatedMLP(nn.Module):
@@ -114,7 +115,7 @@ class GatedMLP(nn.Module):
     def forward(self, x: Tensor, probe: Probe, name: str) -> Tensor:
         gate = probe(f"{name}.l1", self.l1(x))
         value = probe(f"{name}.l2", self.l2(x))
-        return probe(f"{name}.l3", self.l3((F.gelu(gate) if self.gelu else gate) * value))
+        return probe(f"{name}.l3", self.l3(held(F.gelu(gate) if self.gelu else gate) * value))
 
 
 class HyenaFilter(nn.Module):
@@ -167,8 +168,8 @@ class HyenaFilter(nn.Module):
         if not self.interleaved:
             y = y + self.short_filter_bias[:, None]
         x2, x1, v = self._split(y)
-        c, past = self.inner(x1 * v, past, keep)
-        return (x2 * c).mT, (front, past)
+        c, past = self.inner(held(x1) * v, past, keep)
+        return (held(x2) * c).mT, (front, past)
 
 
 class ShortFilter(HyenaFilter):
@@ -292,7 +293,7 @@ class Attention(nn.Module):
         offset = 0 if state is None else state[0].length
         q, k, v = self._heads(probe(f"{name}.Wqkv", self.Wqkv(x)))
         turn = operators.rotation(self.rotary_emb.inv_freq, offset, x.shape[1], self.scale, x.dtype)
-        q, k = (operators.rotate(each, *turn).transpose(1, 2) for each in (q, k))
+        q, k = (held(operators.rotate(each, *turn)).transpose(1, 2) for each in (q, k))
         v = v.transpose(1, 2)
         keys, values = (
             (Grown(k, 2), Grown(v, 2)) if state is None else (state[0].append(k), state[1].append(v))

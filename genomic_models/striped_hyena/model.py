@@ -14,6 +14,7 @@ from torch import Tensor
 from genomic_models import tokenizer
 from genomic_models.contract import DNAModel, Edit, Forward, ModelError, TapContext, Tokens
 from genomic_models.dna import BASES
+from genomic_models.striped_hyena.frozen import holding
 from genomic_models.striped_hyena.network import StripedHyena
 
 
@@ -102,6 +103,7 @@ class StripedHyenaModel(DNAModel):
         edits: Mapping[str, Edit] | None,
         keep: bool,
         gradients: bool = False,
+        frozen: bool = False,
     ) -> tuple[Forward, list]:
         for name in (*taps, *(edits or ()), *([until] if until else [])):
             self.resolve(name)
@@ -109,7 +111,7 @@ class StripedHyenaModel(DNAModel):
         probe = _Probe(ids, offset, taps, until, edits or {})
         logits, after = None, []
         graph = torch.enable_grad() if gradients else torch.inference_mode()
-        with graph, contextlib.suppress(_Reached):
+        with graph, holding(frozen), contextlib.suppress(_Reached):
             logits, after = self.network(ids, states, probe, keep)
         missed = [name for name in taps if name not in probe.read]
         if missed:
@@ -123,9 +125,11 @@ class StripedHyenaModel(DNAModel):
         until: str | None = None,
         edits: Mapping[str, Edit] | None = None,
         gradients: bool = False,
+        frozen: bool = False,
     ) -> Forward:
         tokens = self.tokenize(sequences)
-        return self._run(tokens, None, 0, taps, until, edits, keep=False, gradients=gradients)[0]
+        found = self._run(tokens, None, 0, taps, until, edits, False, gradients, frozen)
+        return found[0]
 
     def forward_chunks(
         self,

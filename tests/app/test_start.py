@@ -111,6 +111,8 @@ def test_from_files_to_features(page: Any, studies: Path, samples: Path) -> None
     page.get_by_text("Set Training bases to 23,000 or so").wait_for()
     setting(page, "Training bases", 58_000)
     playwright.expect(page.get_by_text("Short for this training")).to_have_count(0, timeout=60_000)
+    # What is above the buttons is gone: while they are drawn in their new place, the old ones are there too.
+    page.wait_for_selector(QUIET)
     page.get_by_role("button", name="Estimate time and memory").click()
     page.get_by_text(re.compile(r"About \d+ min to \d+ min, and \d+\.\d GB of memory")).wait_for()
     button = page.get_by_role("button", name="Check the files and run")

@@ -119,6 +119,8 @@ def test_edits_are_seen_by_what_follows(kind: str, request: pytest.FixtureReques
         seen.append(context)
         return 2 * x
 
+    with pytest.raises(ModelError, match="cannot hold its gates: no direct effect"):
+        model.forward(SEQUENCES, gradients=True, frozen=True)
     for name in ("embedding", "blocks.0"):
         edited = model.forward(SEQUENCES, taps=model.layers, edits={name: double})
         torch.testing.assert_close(edited.taps[name], 2 * plain.taps[name])

@@ -89,6 +89,7 @@ class KnownModel(DNAModel):
         until: str | None = None,
         edits: Mapping[str, Edit] | None = None,
         gradients: bool = False,
+        frozen: bool = False,
     ) -> Forward:
         tokens = encode(sequences)
         x = torch.zeros(*tokens.ids.shape, WIDTH)

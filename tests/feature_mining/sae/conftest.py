@@ -96,6 +96,7 @@ class FakeModel(DNAModel):
         until: str | None = None,
         edits: Mapping[str, Edit] | None = None,
         gradients: bool = False,
+        frozen: bool = False,
     ) -> Forward:
         self.calls.append(len(sequences))
         tokens = self.tokenize(sequences)
