@@ -9,7 +9,7 @@ import stat
 import zlib
 from collections.abc import Iterator
 from pathlib import Path
-from typing import BinaryIO, TextIO, cast
+from typing import BinaryIO, cast
 
 from workbench.errors import InputError
 from workbench.interruption import heed
@@ -86,6 +86,11 @@ class _Text(io.TextIOWrapper):
         super().__init__(cast(io.BufferedReader, raw), encoding=encoding)
         self._path, self._number, self._unasked = path, 1, 0
 
+    @property
+    def read_to(self) -> int:
+        """Number of the line that was read last, from 1."""
+        return max(1, self._number - 1)
+
     def readline(self, size: int = -1, /) -> str:  # type: ignore[override]
         line = super().readline(size if size >= 0 else LONGEST)
         if size < 0 and len(line) == LONGEST and not line.endswith("\n"):
@@ -111,7 +116,7 @@ class _Text(io.TextIOWrapper):
         raise StopIteration
 
 
-def open_text(path: Path) -> TextIO:
+def open_text(path: Path) -> _Text:
     """Open a text file, gzipped or not, in UTF-8, or UTF-16 with its mark (by its first bytes).
 
     Raises ``InputError`` if it cannot be opened, or is a bgzip file without its end marker; when read by

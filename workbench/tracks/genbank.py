@@ -40,18 +40,23 @@ def parse_records(path: Path) -> Iterator[SeqRecord]:
         warnings.simplefilter("ignore", BiopythonWarning)
         # A file that ends early, or is put together from parts: its LOCUS line promises other letters.
         warnings.filterwarnings("error", "Expected sequence length")
+        which = "the first record"
         try:
-            yield from SeqIO.parse(handle, kind)
+            for record in SeqIO.parse(handle, kind):
+                yield record
+                which = f"the record after {record.id}"
         except InputError:
             raise
         except BiopythonWarning as warning:
             raise InputError(
-                f"{path}: {str(warning).rstrip('.')}; the file ends early or is put together from parts:"
-                " fetch it again"
+                f"{path}: {str(warning).rstrip('.')}, in {which}, which ends at line"
+                f" {handle.read_to:,}; the file ends early or is put together from parts: fetch it again"
             ) from None
         except Exception as error:  # damage ends Biopython in errors of many classes
             what = " ".join(f"{type(error).__name__}: {error}".split())[:200]
-            raise InputError(f"{path}: not readable as {kind} ({what})") from None
+            raise InputError(
+                f"{path}: not readable as {kind} ({what}), in {which}, at or before line {handle.read_to:,}"
+            ) from None
 
 
 def feature_type(feature: SeqFeature) -> str:

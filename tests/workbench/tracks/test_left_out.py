@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import re
+
 import pytest
 from Bio import SeqIO
 
@@ -306,6 +308,23 @@ def test_a_record_that_is_shorter_than_it_says_is_refused(tmp_path):
     path.write_text("\n".join(lines[:-4]) + "\n//\n")
     with pytest.raises(InputError, match=r"Expected sequence length 600, found 420 .* the file ends early"):
         list(parse_records(path))
+
+
+def test_a_fault_is_told_with_its_record(tmp_path):
+    """Biopython knows no lines: the record before, and how far the file was read."""
+    first, path = genbank(tmp_path / "a.gb", "1..60").read_text(), tmp_path / "x.gb"
+    second = first.replace("AB1", "CD2")
+    lines = first.count("\n") + second.count("\n")
+    faults = {
+        second.replace("CDS             1..60", "CDS       <1..>9"): "IndexError",
+        second.replace(" 600 bp ", " 601 bp "): "Expected sequence length 601, found 600",
+    }
+    for text, said in faults.items():
+        path.write_text(first + text)
+        told = rf"x\.gb: .*{said}.*, in the record after AB1\.1.* line (\d+)"
+        with pytest.raises(InputError, match=told) as caught:
+            list(parse_records(path))
+        assert first.count("\n") < int(re.search(told, str(caught.value))[1]) <= lines
 
 
 def test_a_pseudogene_is_known_by_its_gene_too(tmp_path):
