@@ -82,9 +82,16 @@ def read_annotation(folder: Path, config: StudyConfig, genome: Genome) -> Annota
             if track.signal or len(track.intervals):
                 apart = _name_apart(track.name, path, [t.name for t in tracks])
                 tracks.append(replace(track, name=apart))
+    taken = {t.name for t in tracks}
     for track in derive_tracks(tracks, Contigs(genome.lengths, genome.circular)):
-        notes |= dict.fromkeys(track.notes)
-        tracks.append(track)
+        if track.name not in taken:
+            notes |= dict.fromkeys(track.notes)
+            tracks.append(track)
+        elif len(track.intervals):
+            notes[
+                f"{track.name}: not derived from {track.source}, since a track that was given has that name;"
+                " give that another name to have both"
+            ] = None
     skipped, least = config.statistics.skip_tracks, max(1, config.statistics.min_intervals)
     tested = []
     left_out: dict[str, list[str]] = defaultdict(list)

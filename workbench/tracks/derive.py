@@ -117,7 +117,8 @@ def derive_tracks(tracks: list[Track], contigs: Contigs) -> list[Track]:
     For each track of type CDS: ``CDS_start`` and ``CDS_stop``, the first and last codon of each complete CDS
     (named after the track, so that a second CDS track gives its own), with a note on CDS that have none; a
     derived track may be empty. Where there are genes or CDS:
-    ``intergenic``, the bases of annotated contigs that no gene, transcript or CDS of any track covers.
+    ``intergenic``, the bases of annotated contigs that no gene, transcript or CDS of any track covers. One of
+    the tracks may have such a name.
     """
     made = []
     for cds in (t for t in tracks if t.type == "CDS"):
@@ -130,5 +131,4 @@ def derive_tracks(tracks: list[Track], contigs: Contigs) -> list[Track]:
         genic = [t for t in tracks if t.type in GENIC]
         rows = _between([t.intervals for t in genic], contigs)
         made.append(Track("intergenic", order(frame(rows), contigs), ", ".join(t.name for t in genic)))
-    taken = {t.name for t in tracks}
-    return [t for t in made if t.name not in taken]
+    return made

@@ -219,6 +219,29 @@ def test_a_study_says_what_is_not_tested(tmp_path):
     ]
 
 
+def test_a_study_says_which_tracks_it_does_not_derive(tmp_path):
+    """A track of the user takes the place of one that would be derived under its name."""
+    path = genbank(tmp_path / "g.gb", *(f"{p}..{p + 29}" for p in range(1, 400, 60)))
+    for name in ("intergenic", "CDS_stop"):
+        rows = "".join(f"AB1.1\t{p}\t{p + 5}\n" for p in range(0, 500, 50))
+        (tmp_path / f"{name}.bed").write_text(rows)
+    given = InputConfig(
+        genome=str(path), tracks=[str(path), *(str(p) for p in sorted(tmp_path.glob("*.bed")))]
+    )
+    tracks, notes = read_annotation(tmp_path, StudyConfig(input=given), Genome(path, cache=tmp_path))
+    assert {t.name: len(t.intervals) for t in tracks} == {
+        "CDS": 7,
+        "CDS_stop": 10,
+        "intergenic": 10,
+        "CDS_start": 7,
+    }
+    assert notes == [
+        f"{name}: not derived from CDS, since a track that was given has that name; give that another name to"
+        " have both"
+        for name in ("CDS_stop", "intergenic")
+    ]
+
+
 def test_places_that_no_contig_has(tmp_path):
     """Numbers that fit no integer, on a contig whose length is not known."""
     path = genbank(tmp_path / "g.gb", "1..90")
