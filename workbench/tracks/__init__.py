@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
 
@@ -61,17 +61,26 @@ READERS: dict[str, Reader] = {
 }
 
 
-def _on_genome(track: Track, matched: Mapping[str, str], contigs: Contigs) -> Track:
-    """The track with the genome's names, what is on other contigs and descriptions of contigs left out."""
-    table = track.intervals.assign(chrom=track.intervals["chrom"].map(matched))
-    table = unwrap(table.dropna(subset=["chrom"]), contigs)
-    notes = track.notes
+def _on_genome(tracks: Sequence[Track], matched: Mapping[str, str], contigs: Contigs) -> list[Track]:
+    """The tracks with the genome's names, what is on other contigs and descriptions of contigs left out."""
+    # All at once: a file may have many types, and a genome many contigs.
+    table = pd.concat([t.intervals.assign(track=i) for i, t in enumerate(tracks)], ignore_index=True)
+    table["chrom"] = table["chrom"].map(matched)
+    table = order(unwrap(table.dropna(subset=["chrom"]), contigs), contigs)
+    empty = table[:0].drop(columns="track")
+    found = {i: part.drop(columns="track") for i, part in table.groupby("track")}
+    return [_without_wholes(replace(t, intervals=found.get(i, empty)), contigs) for i, t in enumerate(tracks)]
+
+
+def _without_wholes(track: Track, contigs: Contigs) -> Track:
+    """The track without rows that describe a whole contig, if it is of a type of these."""
+    table, notes = track.intervals, track.notes
     if track.type in CONTIG_TYPES:
         whole = (table["start"] == 0) & (table["end"] == table["chrom"].map(dict(contigs.lengths)))
         counts = {(track.type, "over whole contigs"): int(whole.sum())}
         notes += note_left_out(track.source, counts) * bool(whole.any())
         table = table[~whole]
-    return replace(track, intervals=order(table, contigs), notes=notes)
+    return replace(track, intervals=table.reset_index(drop=True), notes=notes)
 
 
 def read_regions(path: Path, genome: Assembly, rename: Mapping[str, str] | None = None) -> pd.DataFrame:
@@ -90,7 +99,7 @@ def read_regions(path: Path, genome: Assembly, rename: Mapping[str, str] | None 
         raise InputError(
             f"{path}: contig {strange[0]} is not in the genome; it has {listed(list(genome.lengths))}"
         )
-    return _on_genome(track, matched, contigs).intervals
+    return _on_genome([track], matched, contigs)[0].intervals
 
 
 def read_tracks(path: Path, genome: Assembly, rename: Mapping[str, str] | None = None) -> list[Track]:
@@ -117,4 +126,5 @@ def read_tracks(path: Path, genome: Assembly, rename: Mapping[str, str] | None =
         counts.update(track.signal.counts if track.signal else track.intervals["chrom"])
     matched, note = match_names(str(path), counts, list(genome.lengths), contigs.rename)
     tracks = [replace(t, notes=t.notes + (note,) * bool(note)) for t in tracks]
-    return [t if t.signal else _on_genome(t, matched, contigs) for t in tracks]
+    # A file holds intervals or one signal.
+    return tracks if tracks[0].signal else _on_genome(tracks, matched, contigs)

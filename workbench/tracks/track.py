@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from functools import cached_property
+from itertools import accumulate
 from pathlib import Path
 from typing import NamedTuple, Protocol
 
@@ -174,7 +175,14 @@ def typed_tracks(path: Path, rows: Mapping[str, list[Row]], notes: tuple[str, ..
             f"{path}: {len(rows):,} feature types ({first}, ...); expected {MOST_TYPES} at most, such as gene"
             " and CDS; are names of features where their types should be?"
         )
-    return [Track(kind, frame(own), str(path), type=kind, notes=notes) for kind, own in rows.items()]
+    # One table for all, cut: of many types each would cost more than its rows.
+    table = frame([row for own in rows.values() for row in own])
+    ends = accumulate(map(len, rows.values()))
+    parts = (table[end - len(own) : end] for own, end in zip(rows.values(), ends, strict=True))
+    return [
+        Track(kind, part.reset_index(drop=True), str(path), type=kind, notes=notes)
+        for kind, part in zip(rows, parts, strict=True)
+    ]
 
 
 def note_left_out(path: Path | str, counts: Mapping[tuple[str, str], int]) -> tuple[str, ...]:

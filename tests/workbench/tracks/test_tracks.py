@@ -224,6 +224,33 @@ def test_volvox(shared, tmp_path):
     assert not len(found["contig"].intervals)
 
 
+def test_many_types_on_many_contigs(tmp_path):
+    """Contigs are gone through once a file, not once a type."""
+
+    class Counted(dict):
+        gone_through = 0
+
+        def __iter__(self):
+            self.gone_through += 1
+            return super().__iter__()
+
+        def keys(self):
+            self.gone_through += 1
+            return super().keys()
+
+    class Assembly:
+        lengths = Counted({f"c{i}": 100 for i in range(50)})
+        circular = frozenset()
+
+    rows = [f"c{49 - i % 50} s type{i % 30} {i + 1} {i + 9} . + . ID=f{i}" for i in range(90)]
+    tracks = read_tracks(gff(tmp_path, *rows), Assembly)
+    assert Assembly.lengths.gone_through < 20
+    for number, track in enumerate(tracks):
+        own = [(49 - i % 50, i, i + 9) for i in range(90) if i % 30 == number]
+        assert spans(track) == [(f"c{c}", start, end, "+") for c, start, end in sorted(own)]
+        assert track.intervals.index.tolist() == [0, 1, 2]
+
+
 def test_unknown_suffix(tmp_path, genome):
     with pytest.raises(InputError, match=r"unknown kind of track '.xlsx'; expected one of .gff"):
         read_tracks(tmp_path / "t.xlsx", genome)
