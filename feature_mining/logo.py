@@ -67,6 +67,39 @@ def consensus(frequencies: np.ndarray) -> str:
     return "".join(out)
 
 
+def contribution_svg(letters: str, heights: np.ndarray, column_width: int = 10, height: int = 90) -> str:
+    """Letters as high as their contribution as one SVG element: upright above 0, upside down below.
+
+    Parameters
+    ----------
+    letters : A, C, G and T
+    heights : (n), of any unit; the axis names the largest and the smallest
+    """
+    margin = 44
+    top, bottom = max(0.0, float(heights.max())), min(0.0, float(heights.min()))
+    scale = height / max(top - bottom, 1e-12)
+    zero = top * scale
+    width = margin + 4 + len(letters) * column_width
+    parts = [f'<line x1="{margin}" x2="{width}" y1="{zero:.2f}" y2="{zero:.2f}" stroke="currentColor"/>']
+    for value, y in ((top, 9.0), (bottom, float(height))):
+        if value:
+            parts.append(f'<text x="{margin - 4}" y="{y:.0f}" text-anchor="end">{value:.2g}</text>')
+    for index, (letter, value) in enumerate(zip(letters, heights.tolist(), strict=True)):
+        size, left = abs(value) * scale, margin + 2 + index * column_width
+        if size >= 0.3:
+            upright = size / 100 if value > 0 else -size / 100
+            parts.append(
+                f'<path d="{OUTLINES[letter]}" fill="{COLOURS[letter]}" fill-rule="evenodd" '
+                f'transform="translate({left} {zero - value * scale if value > 0 else zero + size:.2f}) '
+                f'scale({(column_width - 1) / 100:.3f} {upright:.4f})"/>'
+            )
+    return (
+        f'<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 {width} {height + 2}" width="{width}" '
+        f'height="{height + 2}" font-family="sans-serif" font-size="9" fill="currentColor" role="img">'
+        f"<title>Contribution of {letters}</title>{''.join(parts)}</svg>"
+    )
+
+
 def logo_svg(
     frequencies: np.ndarray,
     bits: np.ndarray,

@@ -1,4 +1,4 @@
-"""Which bases of a sequence an output hangs on: every substitution, and the gradient by the letters.
+"""Which bases of a sequence an output hangs on: substitutions, shuffled stretches, the gradient by letters.
 
 What a causal model has read before a place is the same for all substitutions there: it is read once, and its
 state carried on, so that the last bases of a long sequence cost what a short one costs.
@@ -10,8 +10,9 @@ import numpy as np
 import torch
 
 from feature_mining.attribution.target import Target, check_finite
+from feature_mining.dinucleotide_shuffle import shuffle_dinucleotides
 from genomic_models.contract import DNAModel, Forward, ModelError
-from genomic_models.dna import BASES
+from genomic_models.dna import BASES, base_codes
 
 # Positions whose substitutions are read from one state.
 BLOCK = 16
@@ -48,8 +49,7 @@ def saturate(
     ModelError
         For a model that cannot resume from where it stopped.
     """
-    if not 0 <= start < end <= len(sequence):
-        raise ValueError(f"stretch {start}-{end}: expected 0 <= start < end <= {len(sequence)}")
+    _check_stretch(sequence, start, end)
     if strange := set(sequence[start:end]) - set(BASES):
         raise ValueError(f"the stretch holds {', '.join(sorted(strange))}: expected A, C, G and T")
     tokens = model.base_tokens()
@@ -82,6 +82,96 @@ def saturate(
             for (at, base), value in zip(group, (values[1:] - values[0]).tolist(), strict=True):
                 out[at - start, base] = value
     return out
+
+
+def ablate(
+    model: DNAModel,
+    sequence: str,
+    start: int,
+    end: int,
+    target: Target,
+    shuffles: int = 20,
+    seed: int = 0,
+    together: int = 16,
+) -> np.ndarray:
+    """How much an output loses with a stretch shuffled, pairs of neighbouring letters kept.
+
+    Parameters
+    ----------
+    model : DNAModel
+    sequence : str
+        In the direction of the reading.
+    start, end : int
+        0-based half-open.
+    target : Target
+    shuffles : int
+        Random sequences that take the stretch's place.
+    seed : int
+    together : int
+        Sequences that are read at once.
+
+    Returns
+    -------
+    ndarray
+        float32 ``(shuffles,)``: the output as it is less the output with each of them.
+    """
+    _check_stretch(sequence, start, end)
+    changed = [
+        sequence[:start] + text + sequence[end:]
+        for text in _shuffled(sequence[start:end], shuffles, np.random.default_rng([seed, start, end]))
+    ]
+    values = _outputs(model, [sequence, *changed], target, together)
+    return values[0] - values[1:]
+
+
+def marginalize(
+    model: DNAModel,
+    sequence: str,
+    start: int,
+    end: int,
+    target: Target,
+    until: int,
+    shuffles: int = 20,
+    seed: int = 0,
+    together: int = 16,
+) -> np.ndarray:
+    """How much an output gains when a stretch is put into surroundings that say nothing.
+
+    The letters before ``until`` are shuffled, pairs of neighbouring letters kept; what the output is of
+    follows as it is. Parameters as of `ablate`.
+
+    Returns
+    -------
+    ndarray
+        float32 ``(shuffles,)``: the output with the stretch in its place in each of the surroundings, less
+        the output of the surroundings alone.
+    """
+    _check_stretch(sequence, start, end)
+    if not end <= until <= len(sequence):
+        raise ValueError(f"until {until}: expected {end} to {len(sequence)}")
+    around = _shuffled(sequence[:until], shuffles, np.random.default_rng([seed, start, end]))
+    without = [text + sequence[until:] for text in around]
+    placed = [text[:start] + sequence[start:end] + text[end:] for text in without]
+    values = _outputs(model, [*placed, *without], target, together)
+    return values[:shuffles] - values[shuffles:]
+
+
+def _check_stretch(sequence: str, start: int, end: int) -> None:
+    if not 0 <= start < end <= len(sequence):
+        raise ValueError(f"stretch {start}-{end}: expected 0 <= start < end <= {len(sequence)}")
+
+
+def _shuffled(letters: str, count: int, random: np.random.Generator) -> list[str]:
+    codes, names = base_codes(letters), np.array(list(BASES + "N"))
+    return ["".join(names[shuffle_dinucleotides(codes, random)]) for _ in range(count)]
+
+
+def _outputs(model: DNAModel, sequences: list[str], target: Target, together: int) -> np.ndarray:
+    found = []
+    for first in range(0, len(sequences), together):
+        forward = model.forward(sequences[first : first + together], taps=target.taps)
+        found.append(check_finite(target.value(model, forward)).cpu().numpy())
+    return np.concatenate(found).astype(np.float32)
 
 
 def attribute_bases(model: DNAModel, sequence: str, target: Target) -> np.ndarray:

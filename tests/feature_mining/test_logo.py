@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import xml.etree.ElementTree as ElementTree
 
 import numpy as np
@@ -44,3 +45,15 @@ def test_svg_is_well_formed_and_stacks_the_commonest_on_top():
     assert "AT" in root.find(f"{space}title").text
     with pytest.raises(ValueError, match="windows"):
         logo.position_frequencies(np.zeros((0, 5), np.uint8))
+
+
+def test_contributions_are_letters_up_and_down() -> None:
+    svg = logo.contribution_svg("ACGT", np.array([1.0, -0.5, 0.0, 0.25]), column_width=10, height=90)
+    drawn = re.findall(r'fill="(#\w+)".*?translate\(([\d.]+) ([\d.]+)\) scale\(0\.090 (-?[\d.]+)\)', svg)
+    # 60 points a unit, 0 at 60: A from the top to there, C below upside down, T a quarter high.
+    assert [(colour, float(y), float(scale)) for colour, _, y, scale in drawn] == [
+        (logo.COLOURS["A"], 0.0, 0.6),
+        (logo.COLOURS["C"], 90.0, -0.3),
+        (logo.COLOURS["T"], 45.0, 0.15),
+    ]
+    assert ">1<" in svg and ">-0.5<" in svg

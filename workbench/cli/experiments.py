@@ -44,18 +44,21 @@ def attribute(
     steps: Annotated[int, typer.Option(help=sentence(AttributeSettings, "steps"))] = ATTRIBUTE.steps,
     ablated: Annotated[int, typer.Option(help=sentence(AttributeSettings, "ablated"))] = ATTRIBUTE.ablated,
     bases: Annotated[int, typer.Option(help=sentence(AttributeSettings, "bases"))] = ATTRIBUTE.bases,
+    track: Annotated[str, typer.Option(help=sentence(AttributeSettings, "track"))] = ATTRIBUTE.track,
+    shuffles: Annotated[int, typer.Option(help=sentence(AttributeSettings, "shuffles"))] = ATTRIBUTE.shuffles,
     workers: Workers = 1,
     later: Later = False,
 ) -> None:
     """Say which features and bases a prediction hangs on.
 
     The prediction is taken apart into parts of the layer's features and of what the autoencoder does not
-    explain; the leading features are also set to zero, exactly, beside active features of the same size that
-    were not among them; and every substitution of the last bases is tried. Tables, and page.html, in the
-    study's experiments/NAME.
+    explain, total and direct (with gates and attention held as they are); the leading features are also set
+    to zero, exactly, beside active features of the same size that were not among them; every substitution of
+    the last bases is tried; and intervals of --track are shuffled where they are, and put into shuffled
+    surroundings. Tables, bigWig files of the bases' part, and page.html, in the study's experiments/NAME.
     """
     strands = strand or ATTRIBUTE.strands
-    settings = AttributeSettings(target, strands, context, method, steps, ablated, bases)
+    settings = AttributeSettings(target, strands, context, method, steps, ablated, bases, track, shuffles)
     _ask(folder, name, "attribute", settings, workers, later)
 
 

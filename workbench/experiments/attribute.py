@@ -1,7 +1,8 @@
-"""What a prediction hangs on: features of the layer with the error's share, ablations, and single bases.
+"""What a prediction hangs on: features of the layer with the error's share, ablations, bases and intervals.
 
 The features with the largest attribution are taken out by themselves, exactly, beside as many active
-features of nearly the same size that are not among them: what attribution says must show there.
+features of nearly the same size that are not among them: what attribution says must show there. Beside the
+total effect of a feature stands its direct one, with gates and attention held as they are.
 """
 
 from __future__ import annotations
@@ -11,21 +12,25 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 
-from feature_mining.attribution.bases import saturate
+from feature_mining.attribution.bases import ablate, marginalize, saturate
 from feature_mining.attribution.features import ablate_features, attribute_features
+from feature_mining.attribution.target import Target
 from genomic_models.contract import ModelError
 from genomic_models.dna import BASES
 from workbench.errors import InputError
 from workbench.experiments.kind import Experiment, Kind
-from workbench.experiments.page import write_attribution
+from workbench.experiments.page import contributions, write_attribution
 from workbench.experiments.settings import FORMS, AttributeSettings
 from workbench.experiments.targets import Asked, parse_target
+from workbench.files.bigwig import write_bigwig
 from workbench.files.parquet import read_parquet, write_parquet
+from workbench.genome.interval import Interval
 from workbench.progress import Progress
 from workbench.stages.stage import Shard, shards_of
 
 STRANDS = ("+", "-")
-PARTS = ("targets", "features", "ablations", "bases")
+PARTS = ("targets", "features", "ablations", "bases", "intervals")
+SIDES = {"+": "plus", "-": "minus"}
 
 
 def _asked(experiment: Experiment) -> list[tuple[Asked, str]]:
@@ -43,6 +48,8 @@ def _shards(experiment: Experiment) -> list[Shard]:
     asked = _asked(experiment)
     for target, strand in asked:
         target.read(experiment.study, strand, given.context)
+    if given.track:
+        _intervals(experiment)
     return shards_of(asked, lambda task: given.context + task[0].place.size)
 
 
@@ -86,7 +93,11 @@ def _run(experiment: Experiment, shard: Shard, progress: Progress) -> int:
     }
     parts = {
         "targets": pd.DataFrame([row]),
-        "features": table.assign(chrom=chrom, position=on_genome(table["position"].to_numpy())),
+        "features": table.assign(
+            direct=_direct(experiment, letters, target, table),
+            chrom=chrom,
+            position=on_genome(table["position"].to_numpy()),
+        ),
         "ablations": ablated,
     }
     if given.bases:
@@ -99,6 +110,8 @@ def _run(experiment: Experiment, shard: Shard, progress: Progress) -> int:
         bases.insert(0, "base", list(letters[first:last]))
         bases.insert(0, "position", on_genome(places))
         parts["bases"] = bases.assign(chrom=chrom)
+    if given.track:
+        parts["intervals"] = _shuffled(experiment, letters, before, asked.place, strand, target)
     for name, part in parts.items():
         for column, value in reversed(key.items()):
             part.insert(0, column, value)
@@ -106,6 +119,46 @@ def _run(experiment: Experiment, shard: Shard, progress: Progress) -> int:
     read = len(letters)
     progress.advance(read)
     return read
+
+
+def _direct(experiment: Experiment, letters: str, target: Target, table: pd.DataFrame) -> np.ndarray:
+    """The direct attribution of the rows of a table, float32; NaN of a model that cannot hold its gates."""
+    study = experiment.study
+    try:
+        found = attribute_features(study.model, letters, target, study.dictionary, "direct").table
+    except ModelError:
+        return np.full(len(table), np.nan, np.float32)
+    key = ["feature", "position"]
+    direct: np.ndarray = table[key].merge(found, on=key, how="left")["attribution"].to_numpy()
+    return direct
+
+
+def _intervals(experiment: Experiment) -> pd.DataFrame:
+    study, name = experiment.study, experiment.settings.track
+    track = next((t for t in study.tracks if t.name == name and t.kind == "interval"), None)
+    if track is None:
+        names = ", ".join(t.name for t in study.tracks if t.kind == "interval")
+        raise InputError(f"there is no track {name!r}; expected one of {names or 'none'}")
+    return track.intervals.drop_duplicates(["chrom", "start", "end"])
+
+
+def _shuffled(
+    experiment: Experiment, letters: str, before: int, place: Interval, strand: str, target: Target
+) -> pd.DataFrame:
+    """A row an interval of the track that lies whole in the context, each shuffled and marginalized."""
+    model, given = experiment.study.model, experiment.settings
+    left, right = (place.start - before, place.start) if strand == "+" else (place.end, place.end + before)
+    rows = _intervals(experiment)
+    rows = rows[(rows["chrom"] == place.chrom) & (rows["start"] >= left) & (rows["end"] <= right)]
+    found = []
+    for row in rows.sort_values("start").itertuples():
+        start, end = int(row.start), int(row.end)
+        at = (start - left, end - left) if strand == "+" else (right - end, right - start)
+        lost = ablate(model, letters, *at, target, given.shuffles)
+        gained = marginalize(model, letters, *at, target, before, given.shuffles)
+        found.append((place.chrom, start, end, lost.mean(), lost.std(), gained.mean(), gained.std()))
+    names = ["chrom", "start", "end", "ablated", "ablated_sd", "marginal", "marginal_sd"]
+    return pd.DataFrame(found, columns=names).assign(track=given.track, shuffles=given.shuffles)
 
 
 def _matched(sums: pd.DataFrame, leading: np.ndarray, norms: np.ndarray) -> list[int]:
@@ -134,7 +187,20 @@ def _finish(experiment: Experiment) -> None:
         if found:
             tables[name] = pd.concat(found, ignore_index=True)
             write_parquet(experiment.folder / f"{name}.parquet", tables[name])
+    if "bases" in tables:
+        _write_tracks(experiment, tables["bases"])
     write_attribution(experiment, tables)
+
+
+def _write_tracks(experiment: Experiment, bases: pd.DataFrame) -> None:
+    """`contributions` as bigWig, a file an output and strand, numbered in the order of the targets."""
+    lengths = experiment.study.manifest.contigs
+    numbers = {text: number for number, text in enumerate(dict.fromkeys(experiment.settings.targets), 1)}
+    for (target, strand), own in bases.groupby(["target", "strand"]):
+        own = own.assign(value=contributions(own)).sort_values("position")
+        entries = [(row.chrom, row.position, row.position + 1, row.value) for row in own.itertuples()]
+        path = experiment.folder / f"bases.{numbers[target]}.{SIDES[strand]}.bw"
+        write_bigwig(path, lengths, entries)
 
 
 KIND = Kind(

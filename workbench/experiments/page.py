@@ -8,8 +8,11 @@ from pathlib import Path
 from typing import Any
 
 import altair as alt
+import numpy as np
 import pandas as pd
+from markupsafe import Markup
 
+from feature_mining.logo import contribution_svg
 from genomic_models.dna import BASES
 from workbench.errors import InputError
 from workbench.experiments.kind import Experiment
@@ -113,6 +116,19 @@ def substitutions_drawn(bases: pd.DataFrame) -> Spec:
     return styled(chart.properties(width=WIDTH - 60, height=70))
 
 
+def contributions(bases: pd.DataFrame) -> np.ndarray:
+    """What an output loses, on the mean, with another base in the place of each, ``(n,)`` nats."""
+    lost: np.ndarray = -bases[list(BASES)].sum(axis=1).to_numpy() / (len(BASES) - 1)
+    return lost
+
+
+def _letters(bases: pd.DataFrame, title: str) -> Figure:
+    """The bases in the direction of the reading, as high as their part."""
+    svg = contribution_svg("".join(bases["base"]), contributions(bases))
+    caption = f"{title}: letters as high as what is lost, in nats, with the mean of the others in their place"
+    return Figure(Markup(svg), caption)
+
+
 def write_attribution(experiment: Experiment, tables: dict[str, pd.DataFrame]) -> None:
     """The page of an attribution."""
     parts: list[dict[str, Any]] = []
@@ -133,6 +149,7 @@ def write_attribution(experiment: Experiment, tables: dict[str, pd.DataFrame]) -
             if len(ablations):
                 pictures.append(figure(effects_drawn(ablations, names), f"effects{number}", caption))
             if len(mine.get("bases", ())):
+                pictures.append(_letters(mine["bases"], row["title"]))
                 caption = f"{row['title']}: change with every substitution, in the direction of the reading"
                 pictures.append(figure(substitutions_drawn(mine["bases"]), f"bases{number}", caption))
         agreement = ablations["attribution"].corr(ablations["effect"], method="spearman")
@@ -140,6 +157,7 @@ def write_attribution(experiment: Experiment, tables: dict[str, pd.DataFrame]) -
             row
             | {
                 "pictures": pictures,
+                "intervals": mine["intervals"].to_dict("records") if "intervals" in mine else [],
                 "agreement": agreement,
                 "lost": float(leading["effect"].abs().mean()),
                 "control_lost": float(control["effect"].abs().mean()),

@@ -23,6 +23,10 @@ class AttributeSettings:
     steps: int = setting(32, "Points of the integrated gradient.", least=1)
     ablated: int = setting(12, "Leading features that are also taken out exactly, and as many controls.")
     bases: int = setting(60, "Bases up to the place whose every substitution is tried; 0 for none.")
+    track: str = setting(
+        "", "Track whose intervals in the context are shuffled, and put into shuffled context; empty: none."
+    )
+    shuffles: int = setting(20, "Shuffled sequences an interval.", least=2)
 
 
 @dataclass(frozen=True)

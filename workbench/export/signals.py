@@ -11,12 +11,11 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import numpy as np
-import pybigtools
 
-from workbench.errors import InputError
 from workbench.export.choice import choose, describe
 from workbench.export.job import STRANDS, Job, comment, prepare_folder, write_sidecar
 from workbench.export.stream import pieces
+from workbench.files import bigwig
 from workbench.files.atomic import write_atomic
 
 # Bases ``[start, end)`` of one value; ``contig`` counts the manifest's contigs.
@@ -123,35 +122,5 @@ def _bedgraph(job: Job, blocks: Iterator[np.ndarray], path: Path) -> None:
 def _bigwig(job: Job, blocks: Iterator[np.ndarray], path: Path) -> None:
     lengths = job.study.manifest.contigs
     contigs = list(lengths)
-    sent, ended = 0, False
-
-    def entries() -> Iterator[tuple[str, int, int, float]]:
-        nonlocal sent, ended
-        for block in blocks:
-            sent += int((block["end"] - block["start"]).sum())
-            for contig, start, end, value in block.tolist():
-                yield contigs[contig], start, end, value
-        ended = True
-
-    with write_atomic(path) as temporary:
-        # The library goes by the suffix, and a failure while it writes is not raised but leaves a file
-        # that cannot be opened or lacks bases: so what was written is read back.
-        draft = temporary.with_name(f"{temporary.name}.bw")
-        try:
-            pybigtools.open(str(draft), "w").write(lengths, entries())
-            covered = _covered(draft)
-            if covered != sent or not ended:
-                raise InputError(
-                    f"{path}: {covered} of {sent} bases were written; free disk space, then run again"
-                )
-            draft.replace(temporary)
-        finally:
-            draft.unlink(missing_ok=True)
-
-
-def _covered(path: Path) -> int:
-    """Bases with a value in a bigWig file; 0 where it cannot be read."""
-    try:
-        return int(pybigtools.open(str(path)).info()["summary"]["basesCovered"])
-    except pybigtools.BBIReadError:
-        return 0
+    entries = ((contigs[c], start, end, value) for b in blocks for c, start, end, value in b.tolist())
+    bigwig.write_bigwig(path, lengths, entries)

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 import torch
 
-from feature_mining.attribution.bases import BLOCK, attribute_bases, saturate
+from feature_mining.attribution.bases import BLOCK, ablate, attribute_bases, marginalize, saturate
 from feature_mining.attribution.target import Activation, BaseProbability, Likelihood
 from feature_mining.edits.apply import Dictionary
 from genomic_models.striped_hyena.model import StripedHyenaModel
@@ -80,3 +80,39 @@ def test_mistakes_are_a_sentence(model: StripedHyenaModel) -> None:
         saturate(model, SEQUENCE, 5, 99, Likelihood(1, 48))
     with pytest.raises(ValueError, match="the stretch holds N"):
         saturate(model, "ACGNACGT", 2, 6, Likelihood(1, 8))
+
+
+def test_a_shuffled_stretch_and_shuffled_surroundings(model: StripedHyenaModel) -> None:
+    """One stretch or all but it is shuffled with its pairs of letters; values are those of whole passes."""
+    read: list[str] = []
+
+    class Watched:
+        taps = ()
+
+        def value(self, model, forward):
+            read.extend(bytes(row.tolist()).decode() for row in forward.tokens.ids)
+            return Likelihood(40, 45).value(model, forward)
+
+    def pairs(text: str) -> list[str]:
+        return sorted(text[i : i + 2] for i in range(len(text) - 1))
+
+    start, end = 10, 30
+    lost = ablate(model, SEQUENCE, start, end, Watched(), shuffles=5, together=4)
+    assert read[0] == SEQUENCE and len(set(read)) > 2
+    for text, value in zip(read[1:], lost, strict=True):
+        assert text[:start] == SEQUENCE[:start] and text[end:] == SEQUENCE[end:]
+        assert pairs(text[start:end]) == pairs(SEQUENCE[start:end])
+        both = [Likelihood(40, 45).value(model, model.forward([each])) for each in (SEQUENCE, text)]
+        assert value == pytest.approx(float(both[0] - both[1]), abs=1e-4)
+    read.clear()
+    gained = marginalize(model, SEQUENCE, start, end, Watched(), until=40, shuffles=3)
+    for placed, without, value in zip(read[:3], read[3:], gained, strict=True):
+        assert placed[start:end] == SEQUENCE[start:end] and without[40:] == placed[40:] == SEQUENCE[40:]
+        assert pairs(without[:40]) == pairs(SEQUENCE[:40])
+        assert placed[:start] + without[start:end] + placed[end:] == without
+        both = [Likelihood(40, 45).value(model, model.forward([each])) for each in (placed, without)]
+        assert value == pytest.approx(float(both[0] - both[1]), abs=1e-4)
+    with pytest.raises(ValueError, match="expected 0 <= start < end"):
+        ablate(model, SEQUENCE, 5, 5, Watched())
+    with pytest.raises(ValueError, match="until 20: expected 30"):
+        marginalize(model, SEQUENCE, start, end, Watched(), until=20)

@@ -9,9 +9,11 @@ from html.parser import HTMLParser
 from pathlib import Path
 
 import numpy as np
+import pyBigWig
 import pytest
 import torch
 
+from feature_mining.attribution.features import attribute_features
 from tests.workbench.small_study import finished_study
 from workbench.engines.local import here, processes, run_experiment
 from workbench.engines.shards import fingerprint
@@ -142,6 +144,43 @@ def test_parts_add_up_and_ablations_are_exact(answered: Study) -> None:
         assert len(leading) == len(control) == 3
         assert not set(leading["feature"]) & set(control["feature"])
         assert leading["attribution"].abs().min() >= control["attribution"].abs().max()
+
+
+def test_direct_parts_and_shuffled_intervals_stand_in_tables_and_page(folder: Path) -> None:
+    study = Study.open(folder)
+    settings = replace(QUICK, context=900, track="CDS", shuffles=2, targets=[f"{CONTIG}:4001"])
+    create_experiment(study, "intervals", "attribute", settings)
+    run_experiment(study, "intervals")
+    asked = open_experiment(study, "intervals")
+    tables = {name: read_parquet(asked.folder / f"{name}.parquet") for name in ("features", "intervals")}
+    genes = next(t for t in study.tracks if t.name == "CDS").intervals
+    for strand, (left, right) in {"+": (3100, 4000), "-": (4001, 4901)}.items():
+        inside = genes[(genes["start"] >= left) & (genes["end"] <= right)]
+        found = tables["intervals"][tables["intervals"]["strand"] == strand]
+        assert list(zip(found["start"], found["end"], strict=True)) == list(
+            zip(inside["start"], inside["end"], strict=True)
+        )
+    assert len(tables["intervals"]) == 2 and tables["intervals"]["ablated"].notna().all()
+    # The direct parts again, by the library.
+    letters, _, target = parse_target(study, settings.targets[0]).read(study, "+", 900)
+    own = attribute_features(study.model, letters, target, study.dictionary, "direct").table
+    mine = tables["features"][tables["features"]["strand"] == "+"]
+    both = mine.assign(position=mine["position"] - 3100).merge(own, on=["feature", "position"])
+    np.testing.assert_allclose(both["direct"], both["attribution_y"], rtol=1e-4, atol=1e-7)
+    # A third of the sum of losses, as another reader sees it.
+    bases = read_parquet(asked.folder / "bases.parquet")
+    for strand, side in (("+", "plus"), ("-", "minus")):
+        with pyBigWig.open(str(asked.folder / f"bases.1.{side}.bw")) as file:
+            assert dict(file.chroms()) == dict(study.manifest.contigs)
+            for row in bases[bases["strand"] == strand].to_dict("records"):
+                lost = -sum(row[base] for base in "ACGT") / 3
+                value = file.values(CONTIG, row["position"], row["position"] + 1)[0]
+                assert value == pytest.approx(lost, abs=1e-6)
+    page = (asked.folder / "page.html").read_text()
+    assert "Contribution of" in page and "intervals of CDS in the context" in page
+    with pytest.raises(InputError, match="there is no track 'none'; expected one of"):
+        create_experiment(study, "wrong", "attribute", replace(settings, track="none"))
+    shutil.rmtree(asked.folder)
 
 
 def test_substitutions_are_those_of_the_genome(answered: Study) -> None:
