@@ -104,7 +104,7 @@ class Scale(_Strong):
 
 @dataclass(frozen=True)
 class Ablate(FeatureEdit):
-    """Sets a feature to zero, or to its mean on the calibration sample (``to`` is ``zero`` or ``mean``)."""
+    """Sets a feature to zero, or to its mean over all positions (``to`` is ``zero`` or ``mean``)."""
 
     kind: ClassVar[str] = "ablate"
     to: str = "zero"

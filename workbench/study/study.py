@@ -318,10 +318,19 @@ class Study:
 
     @cached_property
     def dictionary(self) -> Dictionary:
-        """The autoencoder where it reads and writes, features in units of their calibration, for edits."""
+        """The autoencoder where it reads and writes, features in units of their calibration, for edits.
+
+        Means of features, over all readings of the genome, are known once the catalog is.
+        """
+        import torch  # seconds to import
+
         from feature_mining.edits.apply import Dictionary  # PyTorch
 
-        return Dictionary.at(self.layer, self.sae, self.calibration)
+        mean = None
+        if (self.folder / "tables" / "catalog.parquet").exists():
+            catalog = self.table("catalog").sort_values("feature")
+            mean = torch.tensor((catalog["density"] * catalog["mean_active"]).to_numpy(), dtype=torch.float32)
+        return Dictionary.at(self.layer, self.sae, self.calibration, mean)
 
     @property
     def features(self) -> FeatureStore:

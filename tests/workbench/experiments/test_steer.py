@@ -12,7 +12,7 @@ import pytest
 import torch
 
 from feature_mining.edits.apply import Applied
-from feature_mining.edits.edit import Push, Steer
+from feature_mining.edits.edit import Ablate, Push, Steer
 from feature_mining.edits.passes import run
 from feature_mining.edits.plan import EditPlan
 from tests.workbench.small_study import finished_study
@@ -132,6 +132,25 @@ def test_arms_differ_by_their_edit_alone(folder: Path) -> None:
     run_experiment(study, "again")
     again = read_parquet(open_experiment(study, "again").folder / "written.parquet")
     assert list(again["written"]) == list(written["written"])
+
+
+def test_what_is_ablated_to_its_mean_has_that_of_all_readings(folder: Path) -> None:
+    study = Study.open(folder)
+    sums, bases = np.zeros(study.sae_config.d_sae), 0
+    for strand in "+-":
+        rows = study.features.rows(CONTIG, 0, study.manifest.contigs[CONTIG], strand)
+        sums += rows.features.dense()[rows.callable].sum(axis=0, dtype=np.float64)
+        bases += int(rows.callable.sum())
+    mean = study.dictionary.mean
+    assert mean is not None
+    np.testing.assert_allclose(mean.numpy(), sums / bases, rtol=1e-4)
+    feature = int(mean.argmax())
+    plan = EditPlan((Ablate(study.layer, feature, "mean"),))
+    x = run(study.model, ["ACGTACGTTT"], Applied([plan], {study.layer: study.dictionary}), [study.layer])
+    untouched = study.model.forward(["ACGTACGTTT"], taps=[study.layer]).taps[study.layer]
+    own = study.sae.encode(untouched[0])[:, feature]
+    moved = (x.taps[study.layer] - untouched)[0] @ study.sae.W_dec[feature]
+    torch.testing.assert_close(moved, mean[feature] - own, rtol=1e-3, atol=1e-4)
 
 
 @pytest.mark.parametrize(
