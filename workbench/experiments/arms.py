@@ -32,6 +32,7 @@ from workbench.judges.judge import References
 from workbench.judges.registry import Panel, assemble
 from workbench.progress import Progress, Silent
 from workbench.study.study import Study
+from workbench.tracks import annotates
 
 # How far the same-GC arm may be from the GC of what it is held to.
 GC_SLACK = 0.02
@@ -75,7 +76,9 @@ def panel_of(study: Study, readouts: Sequence[str]) -> Panel:
         if not dot:
             raise InputError(f"readout {readout!r}: expected JUDGE.COLUMN")
         names.append(judge)
-    references = References(study.resolve(study.config.input.genome), None, study.manifest.model.name)
+    given = study.config.input
+    annotation = next(filter(annotates, map(study.resolve, given.tracks)), None)
+    references = References(study.resolve(given.genome), annotation, study.manifest.model.name)
     panel = assemble(list(dict.fromkeys(names)), references)
     for readout in readouts:
         judge, _, column = readout.partition(".")

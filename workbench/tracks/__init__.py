@@ -34,6 +34,7 @@ __all__ = [
     "Contigs",
     "SignalTrack",
     "Track",
+    "annotates",
     "check_intervals",
     "derive_tracks",
     "read_regions",
@@ -81,6 +82,11 @@ def _without_wholes(track: Track, contigs: Contigs) -> Track:
         notes += note_left_out(track.source, counts) * bool(whole.any())
         table = table[~whole]
     return replace(track, intervals=table.reset_index(drop=True), notes=notes)
+
+
+def annotates(path: Path) -> bool:
+    """Whether a file is, by its suffix, of a format that tells coding sequences."""
+    return READERS.get(suffix_of(path)) in (read_gff, read_genbank)
 
 
 def read_regions(path: Path, genome: Assembly, rename: Mapping[str, str] | None = None) -> pd.DataFrame:

@@ -40,11 +40,11 @@ def parse_records(path: Path) -> Iterator[SeqRecord]:
         warnings.simplefilter("ignore", BiopythonWarning)
         # A file that ends early, or is put together from parts: its LOCUS line promises other letters.
         warnings.filterwarnings("error", "Expected sequence length")
-        which = "the first record"
+        which, read = "the first record", 0
         try:
             for record in SeqIO.parse(handle, kind):
                 yield record
-                which = f"the record after {record.id}"
+                which, read = f"the record after {record.id}", read + 1
         except InputError:
             raise
         except BiopythonWarning as warning:
@@ -57,6 +57,15 @@ def parse_records(path: Path) -> Iterator[SeqRecord]:
             raise InputError(
                 f"{path}: not readable as {kind} ({what}), in {which}, at or before line {handle.read_to:,}"
             ) from None
+    # Biopython goes past a record whose first line it does not know.
+    with open_text(path) as handle:
+        ended = sum(line.rstrip() == "//" for line in handle)
+    if ended > read:
+        first = "ID" if kind == "embl" else "LOCUS"
+        raise InputError(
+            f"{path}: {ended} records end with //, {read} can be read; expected a line {first} at the head of"
+            " each: mend it or fetch the file again"
+        )
 
 
 def feature_type(feature: SeqFeature) -> str:

@@ -18,6 +18,7 @@ from feature_mining.edits.plan import EditPlan
 from tests.workbench.small_study import finished_study
 from workbench.engines.local import run_experiment
 from workbench.errors import InputError
+from workbench.experiments.arms import panel_of
 from workbench.experiments.registry import create_experiment, open_experiment
 from workbench.experiments.response import CONTROLS, FEATURE, UNEDITED, summarise, win_rate
 from workbench.experiments.steer import SteerSettings
@@ -103,6 +104,11 @@ def quick(study: Study) -> SteerSettings:
         features=[int(units.argmax())], strengths=[1.0, 3.0], prompts=2, prompt=60, length=30, copies=1,
         readout="stops.plus_1",
     )  # fmt: skip
+
+
+def test_judges_are_given_the_studys_genome_and_annotation(folder: Path) -> None:
+    panel = panel_of(Study.open(folder), ["codon_usage.cai", "stops.plus_1", "composition.distance"])
+    assert list(panel.ready) == ["codon_usage", "stops", "composition"]
 
 
 def test_arms_differ_by_their_edit_alone(folder: Path) -> None:

@@ -350,6 +350,19 @@ def test_a_fault_is_told_with_its_record(tmp_path):
         assert first.count("\n") < int(re.search(told, str(caught.value))[1]) <= lines
 
 
+@pytest.mark.parametrize("damaged", [0, 1])
+def test_a_record_without_its_first_line_is_not_passed_over(tmp_path, damaged):
+    texts = [genbank(tmp_path / "a.gb", "1..60").read_text()]
+    texts.append(texts[0].replace("AB1", "CD2"))
+    path = tmp_path / "x.gb"
+    path.write_text("".join(texts))
+    assert [record.id for record in parse_records(path)] == ["AB1.1", "CD2.1"]
+    texts[damaged] = texts[damaged].replace("LOCUS", "LOCVS")
+    path.write_text("".join(texts))
+    with pytest.raises(InputError, match=r"2 records end with //, 1 can be read; expected a line LOCUS"):
+        list(parse_records(path))
+
+
 def test_a_pseudogene_is_known_by_its_gene_too(tmp_path):
     path = genbank(tmp_path / "x.gb", 'gene=1..60 /gene="abc" /pseudo', 'CDS=1..60 /gene="abc"', "61..120")
     (coding,) = (t for t in read_tracks(path, Genome(path, cache=tmp_path / "cache")) if t.name == "CDS")
