@@ -1,8 +1,9 @@
 """The main job on *E. coli* MG1655, both strands: time, throughput, memory and disk of each stage.
 
-``python benchmarks/ecoli.py [--quick] [--json] [--bases N] [--out DIR]``. Annotation: the RefSeq GFF3, and
-the promoters (40 bases around +1) and terminators of EcoCyc, from ../shared. ``--bases`` cuts the genome to
-its first N bases, to see that memory does not grow; ``--quick`` is 60 kb with a small autoencoder.
+``python benchmarks/ecoli.py [--quick] [--json] [--bases N] [--tokens N] [--seeds N] [--out DIR]``.
+Annotation: the RefSeq GFF3, and the promoters (40 bases around +1) and terminators of EcoCyc, from ../shared.
+``--bases`` cuts the genome to its first N bases, to see that memory does not grow; ``--quick`` is 60 kb with
+a small autoencoder.
 """
 
 from __future__ import annotations
@@ -60,6 +61,7 @@ def main() -> None:
     options = parser(__doc__, "60 kb, a small autoencoder")
     options.add_argument("--bases", type=int, help="only the first N bases")
     options.add_argument("--tokens", type=int, default=3_000_000, help="bases the SAE is trained on")
+    options.add_argument("--seeds", type=int, default=1, help="autoencoders, for passports")
     options.add_argument("--until", help="stop after this stage")
     options.add_argument("--out", type=Path, help="keep the study here")
     args = options.parse_args()
@@ -74,6 +76,7 @@ def main() -> None:
         inputs.mkdir(parents=True, exist_ok=True)
         genome, *tracks = prepare(inputs, bases)
         command = [*workbench, "new", str(out), "--genome", str(genome), "--tokens", str(tokens)]
+        command += ["--seeds", str(args.seeds)]
         for track in tracks:
             command += ["--tracks", str(track)]
         subprocess.run([*command, "--circular", CHROM] if not bases else command, check=True)
