@@ -81,6 +81,11 @@ def train_config(study: Study, model: DNAModel | None = None) -> TrainConfig:
     )
 
 
+def layer_folder(study: Study, layer: str) -> Path:
+    """Folder of the autoencoder of a layer beside the study's own."""
+    return study.folder / "layers" / layer.replace("/", "_")
+
+
 def seed_folders(study: Study) -> list[Path]:
     """Folders of the autoencoders that were trained off one stream, the study's own first."""
     own = study.folder / "sae"

@@ -79,6 +79,7 @@ def _run(experiment: Experiment, shard: Shard, progress: Progress) -> int:
         study.model, letters, target, study.layer, study.dictionary, [*leading, *controls]
     ).assign(control=np.repeat([False, True], [len(leading), len(controls)]))
     ablated["attribution"] = sums["attribution"].reindex(ablated["feature"]).to_numpy()
+    direct = _direct(experiment, letters, target, table)
     row = {
         "title": asked.title,
         "chrom": chrom,
@@ -87,6 +88,7 @@ def _run(experiment: Experiment, shard: Shard, progress: Progress) -> int:
         "value": found.value,
         "baseline": found.baseline,
         "from_features": float(table["attribution"].sum()),
+        "direct_from_features": float(direct.sum()),
         "from_error": float(found.error.sum()),
         "completeness_error": found.completeness_error,
         "active": len(sums),
@@ -94,16 +96,14 @@ def _run(experiment: Experiment, shard: Shard, progress: Progress) -> int:
     parts = {
         "targets": pd.DataFrame([row]),
         "features": table.assign(
-            direct=_direct(experiment, letters, target, table),
-            chrom=chrom,
-            position=on_genome(table["position"].to_numpy()),
+            direct=direct, chrom=chrom, position=on_genome(table["position"].to_numpy())
         ),
         "ablations": ablated,
     }
     if given.bases:
         first = max(0, before - given.bases)
         # The last base of the place is what is predicted: a change there is another question.
-        last = before if asked.place.size == 1 else len(letters)
+        last = before if asked.place.size == 1 and not asked.layer else len(letters)
         changes = saturate(study.model, letters, first, last, target)
         places = np.arange(first, last)
         bases = pd.DataFrame(changes, columns=list(BASES))

@@ -152,7 +152,9 @@ def write_attribution(experiment: Experiment, tables: dict[str, pd.DataFrame]) -
                 pictures.append(_letters(mine["bases"], row["title"]))
                 caption = f"{row['title']}: change with every substitution, in the direction of the reading"
                 pictures.append(figure(substitutions_drawn(mine["bases"]), f"bases{number}", caption))
-        agreement = ablations["attribution"].corr(ablations["effect"], method="spearman")
+        pairs = ablations[["attribution", "effect"]]
+        varies = (pairs.nunique() > 1).all()
+        agreement = pairs.corr(method="spearman").iloc[0, 1] if varies else float("nan")
         parts.append(
             row
             | {

@@ -6,7 +6,10 @@ from dataclasses import dataclass
 
 from workbench.files.settings import setting
 
-FORMS = "CONTIG:POSITION:REF:ALT, CONTIG:POSITION or CONTIG:START-END, from 1, END included"
+FORMS = (
+    "CONTIG:POSITION:REF:ALT, CONTIG:POSITION or CONTIG:START-END, from 1, END included, or after one of the"
+    " latter two @LAYER#FEATURE, a feature of a later layer of the study"
+)
 METHODS = ("gradient", "integrated")
 
 

@@ -1,19 +1,26 @@
-"""What of the model's output is asked about, as people write it: an allele, a base, or a stretch."""
+"""What of the model is asked about, as people write it: an allele, a base, a stretch, or a later feature."""
 
 from __future__ import annotations
 
 import re
 from typing import NamedTuple
 
-from feature_mining.attribution.target import AlleleOdds, BaseProbability, Likelihood, Target
+from feature_mining.attribution.target import Activation, AlleleOdds, BaseProbability, Likelihood, Target
+from feature_mining.edits.apply import Dictionary
+from feature_mining.sae.calibrate import Calibration
+from feature_mining.sae.model import SparseAutoencoder
 from genomic_models.dna import BASES, reverse_complement
+from workbench.analysis.training_setup import layer_folder
 from workbench.cohort.edits import parse_variant
 from workbench.errors import InputError
 from workbench.experiments.settings import FORMS
 from workbench.genome.interval import Interval
 from workbench.study.study import Study
 
-_PLACE = re.compile(r"(?P<chrom>.+):(?P<start>[0-9,]+)(?:(?:-|\.\.)(?P<end>[0-9,]+))?")
+_PLACE = re.compile(
+    r"(?P<chrom>.+):(?P<start>[0-9,]+)(?:(?:-|\.\.)(?P<end>[0-9,]+))?"
+    r"(?:@(?P<layer>[^@#]+)#(?P<feature>[0-9]{1,9}))?"
+)
 
 
 class Asked(NamedTuple):
@@ -23,12 +30,15 @@ class Asked(NamedTuple):
     place : bases that the output is of, 0-based half-open
     reference, alternative : alleles of one base for log-odds of the second over the first; empty for the
         log-probability of what stands there
+    layer, feature : of a later layer, whose activation over the place is asked for; empty and -1 otherwise
     """
 
     text: str
     place: Interval
     reference: str = ""
     alternative: str = ""
+    layer: str = ""
+    feature: int = -1
 
     @property
     def title(self) -> str:
@@ -36,6 +46,9 @@ class Asked(NamedTuple):
         at = f"{self.place.chrom}:{self.place.start + 1:,}"
         if self.alternative:
             return f"log-odds of {self.alternative} over {self.reference} at {at}"
+        if self.layer:
+            here = at if self.place.size == 1 else f"{at}-{self.place.end:,}"
+            return f"activation of feature {self.feature} of {self.layer} at {here}"
         if self.place.size == 1:
             return f"log-probability of the base at {at}"
         return f"log-likelihood of {at}-{self.place.end:,}"
@@ -59,6 +72,9 @@ class Asked(NamedTuple):
         here = letters[before:]
         if strange := set(here) - set(BASES):
             raise InputError(f"{self.text}: holds {', '.join(sorted(strange))}; expected A, C, G and T")
+        if self.layer:
+            later = _later_dictionary(study, self.layer)
+            return letters, before, Activation(later, self.feature, before, len(letters))
         if self.alternative:
             alleles = (self.reference, self.alternative)
             if strand == "-":
@@ -94,4 +110,26 @@ def parse_target(study: Study, text: str) -> Asked:
     chrom = study.contigs.named(found["chrom"])
     if end > (length := study.manifest.contigs[chrom]):
         raise InputError(f"{text}: {chrom} has {length:,} bases")
-    return Asked(text, Interval(chrom, start - 1, end))
+    place = Interval(chrom, start - 1, end)
+    if found["layer"] is None:
+        return Asked(text, place)
+    width, feature = _later_dictionary(study, found["layer"]).sae.config.d_sae, int(found["feature"])
+    if feature >= width:
+        raise InputError(f"{text}: {found['layer']} has features 0 to {width - 1}")
+    return Asked(text, place, layer=found["layer"], feature=feature)
+
+
+def _later_dictionary(study: Study, layer: str) -> Dictionary:
+    """The autoencoder of a layer after the study's own; ``InputError`` where it has none."""
+    order = study.model.layers
+    if layer not in order or order.index(layer) <= order.index(study.layer):
+        raise InputError(f"layer {layer!r}: expected one after {study.layer}, the layer of the study")
+    folder = layer_folder(study, layer)
+    if not folder.is_dir():
+        raise InputError(
+            f"the study has no autoencoder of {layer}: name it under [activations] layers, then run the study"
+        )
+    try:
+        return Dictionary.at(layer, SparseAutoencoder.load(folder), Calibration.load(folder))
+    except ValueError as error:
+        raise InputError(f"{folder}: {error}") from None

@@ -21,15 +21,10 @@ from feature_mining.sae.training.source import window_rows
 from feature_mining.sae.training.thresholds import set_thresholds
 from workbench.analysis.activations import StrandWindows, other_layers, training_stream
 from workbench.analysis.training import fit, note_files, save, telling
-from workbench.analysis.training_setup import calibration_windows, train_cells, train_config
+from workbench.analysis.training_setup import calibration_windows, layer_folder, train_cells, train_config
 from workbench.progress import Progress
 from workbench.stages.stage import Shard, Stage
 from workbench.study.study import Study
-
-
-def layer_folder(study: Study, layer: str) -> Path:
-    """Folder of the autoencoder of a layer beside the study's own."""
-    return study.folder / "layers" / layer.replace("/", "_")
 
 
 def run(study: Study, shard: Shard, progress: Progress) -> int:

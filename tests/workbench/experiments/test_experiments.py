@@ -146,6 +146,31 @@ def test_parts_add_up_and_ablations_are_exact(answered: Study) -> None:
         assert leading["attribution"].abs().min() >= control["attribution"].abs().max()
 
 
+def test_a_feature_of_a_later_layer_is_a_target(folder: Path) -> None:
+    study = Study.open(folder)
+    layer, own = "blocks.3", study.sae
+    study.sae.save(folder / "layers" / layer)
+    study.calibration.save(folder / "layers" / layer)
+    text = f"{CONTIG}:701-704@{layer}#5"
+    letters, before, target = parse_target(study, text).read(study, "+", 60)
+    forward = study.model.forward([letters], taps=[layer])
+    expected = own.encode(forward.taps[layer][0])[before:, 5].sum()
+    assert before == 60 and float(target.value(study.model, forward)[0]) == pytest.approx(float(expected))
+    asked = create_experiment(study, "later", "attribute", replace(QUICK, targets=[text], strands=["+"]))
+    run_experiment(study, "later")
+    row = read_parquet(asked.folder / "targets.parquet").iloc[0]
+    assert row["value"] == pytest.approx(float(expected), rel=1e-4, abs=1e-5)
+    assert row["title"] == f"activation of feature 5 of {layer} at {CONTIG}:701-704"
+    for wrong, said in [
+        (f"{CONTIG}:701@blocks.1#5", "expected one after blocks.2"),
+        (f"{CONTIG}:701@{layer}#64", "features 0 to 63"),
+        (f"{CONTIG}:701@norm#1", "the study has no autoencoder of norm"),
+    ]:
+        with pytest.raises(InputError, match=said):
+            parse_target(study, wrong)
+    shutil.rmtree(asked.folder)
+
+
 def test_direct_parts_and_shuffled_intervals_stand_in_tables_and_page(folder: Path) -> None:
     study = Study.open(folder)
     settings = replace(QUICK, context=900, track="CDS", shuffles=2, targets=[f"{CONTIG}:4001"])
