@@ -16,9 +16,11 @@ NO_CANDIDATE = "no candidate"
 GREY = "#8b949e"
 BURDEN_COLOURS = ("#3b82c4", "#d9822b", "#2f9e73", "#b565b0", "#a8742f", "#c4505f")
 HEIGHT = 240
+# What a burden and a tier are called where they are drawn.
+SUMMED, GRADE = "summed as", "evidence"
 QUANTILE_WIDTH = 300
 TIPS: list[str | alt.Tooltip] = [
-    "region:N", "feature:N", "burden:N", "evidence_tier:N",
+    "region:N", "feature:N", alt.Tooltip("burden:N", title=SUMMED), alt.Tooltip("evidence_tier:N", title=GRADE),
     alt.Tooltip("minus_log10_p:Q", title="−log10 p", format=".2f"),
     alt.Tooltip("q:Q", format=".1e"), alt.Tooltip("beta:Q", title="effect a unit", format=".3~g"),
     alt.Tooltip("effect:Q", title="effect of one sd", format=".3~g"),
@@ -93,8 +95,8 @@ def _points(tests: pd.DataFrame, level: float, x: alt.X) -> Spec:
     points = points.encode(
         x=x,
         y=alt.Y("minus_log10_p:Q", title="−log10 p"),
-        color=alt.Color("evidence_tier:N", scale=scale, title="tier"),
-        shape=alt.Shape("burden:N", title="burden", legend=grey),
+        color=alt.Color("evidence_tier:N", scale=scale, title=GRADE),
+        shape=alt.Shape("burden:N", title=SUMMED, legend=grey),
         tooltip=TIPS,
     )
     rule = pd.DataFrame({"level": [] if math.isnan(level) else [level]})
@@ -124,8 +126,8 @@ def quantile_plot(quantiles: pd.DataFrame) -> Spec:
     points = base.mark_point(filled=True, size=26).encode(
         x=x,
         y=alt.Y("observed:Q", title="observed −log10 p"),
-        color=alt.Color("burden:N", scale=alt.Scale(domain=burdens, range=colours)),
-        shape=alt.Shape("burden:N", scale=alt.Scale(domain=burdens)),
+        color=alt.Color("burden:N", scale=alt.Scale(domain=burdens, range=colours), title=SUMMED),
+        shape=alt.Shape("burden:N", scale=alt.Scale(domain=burdens), title=SUMMED),
     )
     same = base.mark_line(color=FAINT, strokeDash=[4, 3]).encode(x=x, y="expected:Q")
     chart = alt.layer(band.encode(x=x, y="low:Q", y2="high:Q"), same, points)
