@@ -20,7 +20,8 @@ HEIGHT = 240
 SUMMED, GRADE = "summed as", "evidence"
 QUANTILE_WIDTH = 300
 TIPS: list[str | alt.Tooltip] = [
-    "region:N", "feature:N", alt.Tooltip("burden:N", title=SUMMED), alt.Tooltip("evidence_tier:N", title=GRADE),
+    "region:N", "feature:N",
+    alt.Tooltip("burden:N", title=SUMMED), alt.Tooltip("evidence_tier:N", title=GRADE),
     alt.Tooltip("minus_log10_p:Q", title="−log10 p", format=".2f"),
     alt.Tooltip("q:Q", format=".1e"), alt.Tooltip("beta:Q", title="effect a unit", format=".3~g"),
     alt.Tooltip("effect:Q", title="effect of one sd", format=".3~g"),

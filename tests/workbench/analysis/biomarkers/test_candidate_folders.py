@@ -302,7 +302,7 @@ def test_the_report_has_a_section_of_candidates(study: Study) -> None:
         own = table[table["phenotype"] == trait]
         assert trait in words and own["candidate_id"].iloc[0] in words
         tiers = ", ".join(f"{t} {(own['evidence_tier'] == t).sum()}" for t in "ABCD")
-        assert f"candidates by tier: {tiers}." in words
+        assert f"candidates by evidence: {tiers}." in words
     assert len(page.pictures) == 4 and all("SIMULATED" in p for p in page.pictures)
     assert sum("along the genome" in p for p in page.pictures) == 2
     assert "lineages held out" in words and "random" in words and "catalogue" in words
