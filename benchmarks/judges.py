@@ -46,8 +46,9 @@ ANNOTATION = DATA / "ecoli/NC_000913.3.gff3.gz"
 NEAR = 150
 # Bases before them, and after, that the judge folds.
 LEADER = 50
-# Bases before and after the first base of a transcript that a promoter is read from.
-PROMOTER = (80, 40)
+# Bases before and after the first base of a transcript that a promoter is read from: EcoCyc's table tells no
+# strand, so that there must be room for its promoter on either side.
+PROMOTER = (80, 80)
 # Bases of an EcoCyc promoter within which a predicted first base counts as its own.
 CLOSE = 5
 # Bases around a terminator.

@@ -10,7 +10,7 @@ from typing import Any
 import pandas as pd
 
 from genomic_models.dna import reverse_complement
-from workbench.judges.judge import Card, Column, Judge, NotJudged, References
+from workbench.judges.judge import Card, Check, Column, Judge, NotJudged, References
 from workbench.judges.tools import EXTRA, package_version
 
 CARD = Card(
@@ -31,6 +31,24 @@ CARD = Card(
     install=EXTRA,
     longest=2_000,
     plain=True,
+    checks=(
+        Check(
+            "promoters_lac_spearman",
+            "rank correlation of rate with activity, mutants of the lac promoter (100 sequences)",
+            0.3718,
+        ),
+        Check(
+            "promoters_assay_spearman", "the same, stretches of MG1655 in a reporter (100 sequences)", 0.2335
+        ),
+        Check(
+            "promoters_auroc_coding",
+            "AUROC of rate, EcoCyc promoters against coding sequence (100 sequences)",
+            0.8166,
+        ),
+        Check("promoters_auroc_shuffled", "the same against them shuffled (100 sequences)", 0.5491),
+        Check("promoters_place_found", "EcoCyc promoters whose first base it names within 5, share", 0.37),
+        Check("promoters_place_by_chance", "the same, were it chance", 0.1325),
+    ),
 )
 
 

@@ -33,26 +33,26 @@ CARD = Card(
     checks=(
         Check(
             "terminators_found",
-            "EcoCyc terminators (some need rho) found with a confidence of 76 or more, share (60 sequences)",
-            0.8,
+            "EcoCyc terminators (some need rho) found with a confidence of 76 or more, share (300 sequences)",
+            0.79,
         ),
         Check(
             "terminators_found_in_coding",
-            "the same in as many stretches of 120 bases within genes (60 sequences)",
-            0.0,
+            "the same in as many stretches of 120 bases within genes (300 sequences)",
+            0.01,
         ),
         Check(
-            "terminators_found_in_shuffled", "the same in EcoCyc's terminators shuffled (60 sequences)", 0.0
+            "terminators_found_in_shuffled", "the same in EcoCyc's terminators shuffled (300 sequences)", 0.03
         ),
         Check(
             "terminators_auroc_shuffled",
-            "AUROC of confidence, EcoCyc terminators against shuffled (60 sequences)",
-            0.905,
+            "AUROC of confidence, EcoCyc terminators against shuffled (300 sequences)",
+            0.914,
         ),
         Check(
             "terminators_auroc_coding",
-            "AUROC of confidence, EcoCyc terminators against coding sequence (60 sequences)",
-            0.901,
+            "AUROC of confidence, EcoCyc terminators against coding sequence (300 sequences)",
+            0.9187,
         ),
     ),
 )
