@@ -118,7 +118,7 @@ PHENOTYPES = """sample	mic	resistant	site	age
 a	1.5	1	x	30
 "b c"	NA	0	"y, z"	41
 c	7e-1	1	x	.
-d	9	0	x	-1
+d	9	0	x	-2
 """
 TREE = "((a:1,'b c':2)0.9:0.5,c:1e-3[a comment])root;\n"
 MATRIX = "id\ta\tb c\tc\na\t1\t0.5\t0\nb c\t0.5\t1\t0.1\nc\t0\t0.1\t1\n"
@@ -200,7 +200,7 @@ def read_variants(name: str, folder: Path) -> None:
 def read_samples(name: str, folder: Path) -> None:
     """A table of phenotypes, with and without columns named."""
     read_cohort(folder / name, ["mic"], ["age"], ["site"])
-    read_cohort(folder / name, groups=["site"], missing=["-1"])
+    read_cohort(folder / name, groups=["site"], missing=["-2"])
 
 
 def read_sample_files(folder: Path) -> None:

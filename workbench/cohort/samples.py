@@ -109,7 +109,7 @@ def refuse_codes(
 
     ``column`` holds text; a list ``missing`` that the user gave settles what is missing, so that nothing is
     asked. With ``likely``, -1 is a code where no other value is below 0, and, if ``high``, 9, 99 and 999
-    where they stand far above all others.
+    where they stand far above all others (9 above 0, 1 and 2 alone).
     """
     if missing:
         return
@@ -133,7 +133,9 @@ def _likely_codes(values: np.ndarray, high: bool) -> list[float]:
     if len(values) < 3:
         return []
     *below, last, top = sorted(values)
-    codes = [top] if high and top in _HIGH and top > _APART * last >= 0 else []
+    # A 9 among fractions or counts may well be measured.
+    far = top > _APART * last >= 0 and (top != 9 or {*below, last} <= {0.0, 1.0, 2.0})
+    codes = [top] if high and top in _HIGH and far else []
     return codes + [v for v in below[:1] if v == -1 and [*below, last][1] >= 0]
 
 

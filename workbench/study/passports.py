@@ -84,4 +84,6 @@ def with_causal(catalog: pd.DataFrame, folder: Path, autoencoder: str) -> pd.Dat
     found["causal"] = found["causal"].fillna(Causal.NOT_TESTED.value)
     for column in ("causal_readout", "causal_seeds", "causal_experiment"):
         found[column] = found[column].fillna("")
+    for column in ("causal_strength", "causal_effect", "causal_win_rate"):
+        found[column] = found[column].astype(float)
     return catalog.assign(**{column: found[column].to_numpy() for column in COLUMNS})

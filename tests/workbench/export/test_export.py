@@ -24,6 +24,7 @@ from workbench.export.intervals import escape_attribute, escape_seqid
 from workbench.export.runs import find_runs, genome_runs, join
 from workbench.export.signals import segments
 from workbench.export.stream import Piece, Reading
+from workbench.study.passports import with_causal
 
 GAP = 3
 
@@ -53,8 +54,9 @@ def brute_runs(made: Synthetic, choice: Choice, chrom: str, strand: str) -> list
 @pytest.mark.parametrize("what", ["associations", "catalog", "tracks", "examples"])
 def test_tables_come_back_as_they_were(made: Synthetic, tmp_path: Path, what: str) -> None:
     table = made.study.table(what)
-    if what == "catalog":  # has what features are called besides
+    if what == "catalog":  # has what features are called, and what passports say, besides
         table.insert(1, "label", [made.study.feature_labels()[f].text for f in table["feature"]])
+        table = with_causal(table, made.study.folder, made.study.sae_hash)
     parquet = export(made.study, what, "parquet", tmp_path / "t.parquet")
     pd.testing.assert_frame_equal(pd.read_parquet(parquet[0]), table)
 
@@ -334,9 +336,9 @@ def test_bedgraph_equals_bigwig(made: Synthetic, tmp_path: Path) -> None:
 
 def test_a_failure_leaves_nothing(made: Synthetic, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """The bigWig library does not raise what stops it: a short file must be noticed."""
-    from workbench.export import signals
+    from workbench.files import bigwig
 
-    monkeypatch.setattr(signals, "_covered", lambda path: 0)
+    monkeypatch.setattr(bigwig, "_covered", lambda path: 0)
     with pytest.raises(InputError, match=r"f3\.plus\.bw: 0 of \d+ bases were written"):
         export(made.study, "activations", "bigwig", tmp_path / "out", [3])
     assert list((tmp_path / "out").iterdir()) == []
