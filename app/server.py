@@ -24,6 +24,16 @@ def read_in() -> None:
     import app.canvas.panels  # noqa: F401
 
 
+def read_no_settings() -> None:
+    """Keep Streamlit from reading settings and secrets in files, of the current folder or of the user.
+
+    Nothing is read when it is imported; all that the app needs is said on the command line.
+    """
+    from streamlit import config
+
+    config.get_config_files = lambda file_name: []
+
+
 def refuse_other_hosts() -> None:
     """Refuse requests that name another host: a page elsewhere may have its own name lead to this machine.
 
@@ -50,6 +60,7 @@ def end_with_input() -> None:
 if __name__ == "__main__":
     threading.Thread(target=end_with_input, daemon=True).start()
     # Before the thread: two that import Streamlit at once make it twice.
+    read_no_settings()
     refuse_other_hosts()
     threading.Thread(target=read_in, daemon=True).start()
     from streamlit.web.cli import main

@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+import os
 import re
 import shutil
 import signal
 import socket
+import subprocess
+import sys
 import urllib.error
 import urllib.request
 from collections.abc import Iterator
@@ -17,7 +20,7 @@ import psutil
 import pytest
 
 from app.data.study import allowed, open_study, roots
-from tests.app.chromium import QUIET, serving
+from tests.app.chromium import MAIN, QUIET, serving
 from tests.workbench.study_factory import make_study
 from workbench import InputError, Study
 from workbench.study.notes import Note, write_note
@@ -197,10 +200,15 @@ def test_settings_of_the_current_folder_do_not_weaken_it(
     (tmp_path / ".streamlit" / "config.toml").write_text(
         '[server]\nenableCORS = false\nenableXsrfProtection = false\naddress = "0.0.0.0"\n'
         'corsAllowedOrigins = ["http://evil.example"]\nenableStaticServing = true\n'
-        "enableAgentApi = true\n"
+        'enableAgentApi = true\nbaseUrlPath = "x"\ncookieSecret = "known"\n'
+        '[browser]\nserverAddress = "evil.example"\n'
+        '[client]\nallowedOrigins = ["http://evil.example"]\n'
+        '[theme]\nfont = "Evil:http://evil.example/evil.css"\n'
     )
+    # The same file stands in the user's home.
     monkeypatch.chdir(tmp_path)
-    with serving(None, {"WORKBENCH_STUDIES": str(tmp_path)}) as (address, process):
+    variables = {"WORKBENCH_STUDIES": str(tmp_path), "HOME": str(tmp_path)}
+    with serving(None, variables) as (address, process):
         test_only_this_machine_is_listened_to((address, process))
         assert handshake(address, address) == 101
         assert handshake(address, "http://evil.example") == 403
@@ -208,8 +216,25 @@ def test_settings_of_the_current_folder_do_not_weaken_it(
         asked.add_header("Origin", "http://evil.example")
         with urllib.request.urlopen(asked, timeout=10) as answer:
             assert answer.headers.get("Access-Control-Allow-Origin") != "http://evil.example"
+            assert b"evil.example" not in answer.read()
         refused = urllib.request.Request(f"{address}/_stcore/agent/interact", b"{}", method="POST")
         assert status(refused) >= 400
+
+
+def test_streamlit_reads_no_files_of_settings(tmp_path: Path) -> None:
+    (tmp_path / ".streamlit").mkdir()
+    for name in ("config.toml", "secrets.toml"):
+        (tmp_path / ".streamlit" / name).write_text('[theme]\nfont = "Evil:http://evil.example/x.css"\n')
+    program = (
+        "from app.server import read_no_settings; read_no_settings()\n"
+        "from streamlit import config; from streamlit.runtime.secrets import secrets_singleton\n"
+        "config.get_config_options(force_reparse=True)\n"
+        "print(config.get_option('theme.font'), secrets_singleton.load_if_toml_exists())\n"
+    )
+    environment = {**os.environ, "PYTHONPATH": str(MAIN.parents[1]), "HOME": str(tmp_path)}
+    words = [sys.executable, "-c", program]
+    said = subprocess.run(words, cwd=tmp_path, env=environment, capture_output=True, text=True, check=True)
+    assert said.stdout.split() == ["None", "False"]
 
 
 ENDS = [signal.SIGKILL, signal.SIGTERM, signal.SIGINT, signal.SIGHUP, signal.SIGQUIT, signal.SIGABRT]

@@ -38,7 +38,7 @@ def app(
     command += ["--server.headless", "true", "--server.fileWatcherType", "none"]
     command += ["--browser.gatherUsageStats", "false", "--client.toolbarMode", "minimal"]
     command += ["--server.maxUploadSize", str(MOST_BYTES >> 20)]
-    # Said here, so that a .streamlit/config.toml in the current folder cannot say otherwise.
+    # Said here and nowhere else: app.server lets Streamlit read no .streamlit/config.toml.
     command += ["--server.enableCORS", "true", "--server.enableXsrfProtection", "true"]
     command += ["--server.corsAllowedOrigins", f"http://127.0.0.1:{port}"]
     command += ["--server.enableStaticServing", "false", "--server.enableAgentApi", "false"]
