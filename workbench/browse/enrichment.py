@@ -158,12 +158,13 @@ def _profile(study: Study, features: np.ndarray, chrom: str, size: int) -> np.nd
 
 
 def _readings(study: Study, chrom: str) -> int:
-    stretches = study.features.stretches(chrom, 0, study.manifest.contigs[chrom])
-    return sum(
-        int(np.unpackbits(shard.file[side]["callable"][:], count=shard.end - shard.start).sum())
-        for shard, _, _ in stretches
-        for side in STRANDS.values()
-    )
+    found = 0
+    for shard, _, _ in study.features.stretches(chrom, 0, study.manifest.contigs[chrom]):
+        with shard.reading():
+            for side in STRANDS.values():
+                mask = np.unpackbits(shard.file[side]["callable"][:], count=shard.end - shard.start)
+                found += int(mask.sum())
+    return found
 
 
 def _count(study: Study, locus: Interval) -> Counts:

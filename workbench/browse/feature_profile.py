@@ -67,7 +67,7 @@ def firing_bins(study: Study, feature: int) -> pd.DataFrame:
     check_features(study, [feature])
     store, parts = study.features, []
     for path, chrom, _, _ in store.shards:
-        with store.open(path) as shard:
+        with store.open(path) as shard, shard.reading():
             for strand, side in STRANDS.items():
                 level = shard.file[f"{side}/zoom/{BIN}"]
                 lo, hi = (int(p) for p in level["indptr"][feature : feature + 2])
@@ -153,7 +153,7 @@ def read_loci(
         inside = [i for i, at in waiting.items() if at.chrom == chrom and start <= at.start and at.end <= end]
         if not inside:
             continue
-        with store.open(path) as shard:
+        with store.open(path) as shard, shard.reading():
             for i in inside:
                 at = waiting.pop(i)
                 for strand in strands:

@@ -155,7 +155,10 @@ class TileReader:
         self._bytes += codes.nbytes
 
     def _file(self, index: int) -> FeatureShard:
-        shard = self._open.pop(index, None) or self.store.open(self.store.shards[index][0])
+        shard = self._open.pop(index, None)
+        # Closed: it was damaged, and may have been mended since.
+        if shard is None or not shard.file:
+            shard = self.store.open(self.store.shards[index][0])
         self._open[index] = shard
         if len(self._open) > OPEN_FILES:
             self._open.popitem(last=False)[1].file.close()
@@ -165,6 +168,10 @@ class TileReader:
         shard = self._file(index)
         if not features:
             return np.zeros((0, 0), np.uint8)
+        with shard.reading():
+            return self._codes(shard, features, strand, level)
+
+    def _codes(self, shard: FeatureShard, features: list[int], strand: str, level: int) -> np.ndarray:
         length = shard.end - shard.start
         group = shard.file[STRANDS[strand]]
         mask = np.unpackbits(group["callable"][:], count=length).astype(bool)

@@ -113,7 +113,7 @@ def _reading(path: Path) -> Iterator[None]:
     """Raise ``InputError`` for a file that HDF5 cannot read, whose checksums do not fit, or lacks a part."""
     try:
         yield
-    except (OSError, KeyError, RuntimeError, ValueError) as error:
+    except (OSError, LookupError, RuntimeError, TypeError, ValueError) as error:
         raise InputError(
             f"{path}: damaged feature file ({error}); make it again with `workbench run`"
         ) from None
@@ -133,6 +133,7 @@ class FeatureShard:
         self.path = path
         with _reading(path):
             self.file = h5py.File(path, "r")
+        with self.reading():
             attrs = self.file.attrs
             self.chrom = str(attrs["chrom"])
             self.start, self.end = int(attrs["start"]), int(attrs["end"])
@@ -146,6 +147,19 @@ class FeatureShard:
     def __exit__(self, *exc: object) -> None:
         self.file.close()
 
+    @contextmanager
+    def reading(self) -> Iterator[None]:
+        """Read arrays of ``file`` inside the block; ``InputError`` where it is damaged.
+
+        It is closed then: HDF5 would go on with what it read of it after the file was mended.
+        """
+        try:
+            with _reading(self.path):
+                yield
+        except InputError:
+            self.file.close()
+            raise
+
     def rows(self, strand: str, start: int, end: int) -> StrandMap:
         """Reading of ``[start, end)``; ``InputError`` for a strand or a stretch that is not in the shard."""
         if not self.start <= start <= end <= self.end:
@@ -154,7 +168,7 @@ class FeatureShard:
             )
         check_strand(strand)
         lo, hi = start - self.start, end - self.start
-        with _reading(self.path):
+        with self.reading():
             side = self._side(strand)
             indptr = side["indptr"][lo : hi + 1]
             first, last = int(indptr[0]), int(indptr[-1])
@@ -182,7 +196,7 @@ class FeatureShard:
         check_strand(strand)
         if size not in ZOOMS:
             raise InputError(f"bins of {size}: expected one of {', '.join(map(str, ZOOMS))}")
-        with _reading(self.path):
+        with self.reading():
             level = self.file[f"{STRANDS[strand]}/zoom/{size}"]
             return Zoom(*(level[name][:] for name in Zoom._fields))
 

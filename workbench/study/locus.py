@@ -172,7 +172,8 @@ def _zoomed(store: FeatureStore, features: Sequence[int], locus: Interval, stran
             values.append(np.full((len(features), edges[-1].size), np.nan, np.float32))
         first, last = (lo - shard.start) // size, -(-(hi - shard.start) // size)
         edges.append(shard.start + np.arange(first, last) * size)
-        values.append(_shard_bins(shard, features, strand, size)[:, first:last])
+        with shard.reading():
+            values.append(_shard_bins(shard, features, strand, size)[:, first:last])
         at = min(shard.start + last * size, shard.end)
     if at < locus.end:
         edges.append(np.arange(at, locus.end, size))

@@ -5,6 +5,7 @@ from __future__ import annotations
 import tracemalloc
 from collections.abc import Callable
 from dataclasses import replace
+from functools import partial
 from pathlib import Path
 
 import numpy as np
@@ -144,6 +145,48 @@ def test_a_shard_holds_its_own_stretch_alone(made: Synthetic) -> None:
             shard.zoom("+", 63)
     with pytest.raises(InputError, match="bins of 3: expected a power of two"):
         TileReader(made.study, np.ones(20)).tile([0], Interval("chrA", 0, 10), 3)
+
+
+def damaged(image: bytes, at: int) -> bytes:
+    return image[:at] + bytes(255 - b for b in image[at : at + 64]) + image[at + 64 :]
+
+
+def test_a_damaged_file_is_refused_and_read_again_once_it_is_mended(tmp_path: Path) -> None:
+    """In place, its time kept: nothing but its bytes says so."""
+    study = make_study(tmp_path).study
+    at, path = Interval("chrA", 0, 100), study.features.shards[0][0]
+    with study.features.open(path) as shard:
+        found = shard.file["plus/zoom/64/max"], shard.file["plus/values"]
+        zoom, values = (d.id.get_chunk_info(0).byte_offset for d in found)
+    reader = TileReader(study, np.ones(20))
+    known = [reader.tile([3], at, size).codes for size in (1, 64)]
+    image = path.read_bytes()
+    for size, place in ((1, values), (64, zoom)):
+        reader = TileReader(study, np.ones(20))
+        path.write_bytes(damaged(image, place))
+        reads = [partial(reader.tile, [3], at, size)]
+        reads += [lambda: strip(study, 3, *at, "+")] if size == 1 else [lambda: firing_bins(study, 3)]
+        for read in reads:
+            with pytest.raises(InputError, match=rf"{path.name}: damaged feature file .*`workbench run`"):
+                read()
+        path.write_bytes(image)
+        for read in reads:
+            read()
+        np.testing.assert_array_equal(reader.tile([3], at, size).codes, known[size == 64])
+
+
+def test_no_damage_of_a_file_is_more_than_refused(tmp_path: Path) -> None:
+    study = make_study(tmp_path).study
+    path = study.features.shards[0][0]
+    image = path.read_bytes()
+    refused = 0
+    for place in range(0, len(image), max(1, len(image) // 80)):
+        path.write_bytes(damaged(image, place))
+        try:
+            TileReader(study, np.ones(20)).tile([3], Interval("chrA", 0, 100), 1)
+        except InputError:
+            refused += 1
+    assert refused
 
 
 @pytest.mark.parametrize("fetch", ["genome", "shuffled"])
