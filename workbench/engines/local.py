@@ -196,6 +196,11 @@ def run(
                 study.unlock()
         if study.planned:
             study.verify()
+            if check_outputs(study, STAGES[PLAN], fingerprint(study, STAGES[PLAN])):
+                study.unlock()
+        if not study.planned:
+            # What it wrote belongs together: a manifest that is gone is not made by a plan that is done.
+            study.ledger.forget(PLAN)
         for name in names:
             done = name == PLAN and study.planned
             if not done and STAGES[name].wanted(study):

@@ -166,9 +166,14 @@ def run_shards(
 
 
 def check_outputs(study: Study, stage: Stage, mark: str, thorough: bool = False) -> list[Damage]:
-    """Forget finished shards whose files are missing or changed, so that they run again; returns them."""
+    """Forget finished shards whose files are missing or changed, so that they run again; returns them.
+
+    What is changed is removed: a training would go on from a damaged checkpoint.
+    """
     damaged = list(find_damage(study, stage.name, mark, thorough))
     for found in damaged:
+        if record := study.ledger.done(stage.name, found.shard, mark):
+            record.remove_damaged(study.folder)
         study.ledger.drop(stage.name, found.shard)
         study.ledger.event("damaged", stage.name, found.shard, cause=found.cause)
     return damaged

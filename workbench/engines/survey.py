@@ -10,6 +10,7 @@ from workbench.errors import InputError
 from workbench.experiments.registry import find_step
 from workbench.stages.registry import STAGES
 from workbench.stages.stage import Stage
+from workbench.study.damage import find_damage
 from workbench.study.ledger import Begun
 from workbench.study.study import Study
 
@@ -92,7 +93,7 @@ def stand(study: Study, stage: Stage) -> Standing:
 
 
 def refuse_unready(study: Study, stage: str) -> None:
-    """Raise ``InputError`` for an unknown stage, and where a stage that it needs is not done."""
+    """Raise ``InputError`` for an unknown stage, and where one that it needs is not done or is damaged."""
     step = find_step(study, stage)
     if not study.planned:
         raise InputError(
@@ -101,7 +102,12 @@ def refuse_unready(study: Study, stage: str) -> None:
     for name in step.needs:
         if name == PLAN or not STAGES[name].wanted(study):
             continue
-        if not study.ledger.done(name, None, fingerprint(study, STAGES[name])):
+        mark = fingerprint(study, STAGES[name])
+        for found in find_damage(study, name, mark):
+            raise InputError(
+                f"{study.folder}: {found.cause}; make it again with `workbench run {study.folder}`"
+            )
+        if not study.ledger.done(name, None, mark):
             raise InputError(
                 f"{study.folder}: stage {stage} needs stage {name}, which is not done; see `workbench status"
                 f" {study.folder}`"

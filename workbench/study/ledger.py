@@ -84,6 +84,15 @@ class Done:
             outputs[name] = [size, digest, stat.st_mtime_ns]
         return replace(self, outputs=outputs)
 
+    def remove_damaged(self, folder: Path) -> None:
+        """Remove files that are not those that were written, so that nothing goes on from them."""
+        for name, entry in self.outputs.items():
+            path = folder / name
+            with suppress(OSError, ValueError, IndexError):
+                regular = S_ISREG(path.lstat().st_mode)
+                if not regular or path.stat().st_size != entry[0] or sha256_of(path) != entry[1]:
+                    path.unlink()
+
 
 class Begun(NamedTuple):
     """Record of a shard in work: how often it was begun, where, when (this host's clock), by which job."""

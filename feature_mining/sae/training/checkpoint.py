@@ -6,6 +6,7 @@ One file for all autoencoders of a run, so that one rename replaces all of it.
 
 from __future__ import annotations
 
+import hashlib
 import json
 from collections.abc import Sequence
 from dataclasses import asdict
@@ -65,7 +66,16 @@ def write(
     }
     path.parent.mkdir(parents=True, exist_ok=True)
     whole = {name: tensor.cpu().contiguous().clone() for name, tensor in tensors.items()}
-    save_tensors(path, whole, {"training": json.dumps(header)})
+    save_tensors(path, whole, {"training": json.dumps(header), "digest": _digest(whole)})
+
+
+def _digest(tensors: dict[str, Tensor]) -> str:
+    """SHA-256 of the values, by name: nothing else would notice a flipped bit."""
+    digest = hashlib.sha256()
+    for name in sorted(tensors):
+        digest.update(name.encode())
+        digest.update(tensors[name].view(-1).view(torch.uint8).numpy())
+    return digest.hexdigest()
 
 
 def read(path: Path, configs: Sequence[TrainConfig]) -> tuple[SiteScaling, Stored]:
@@ -73,8 +83,12 @@ def read(path: Path, configs: Sequence[TrainConfig]) -> tuple[SiteScaling, Store
     try:
         with safe_open(path, "pt") as file:
             tensors = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118
-            state = json.loads((file.metadata() or {})["training"])
+            metadata = file.metadata() or {}
+        state = json.loads(metadata["training"])
         written = state["configs"]
+        # Those of earlier versions have none.
+        if metadata.get("digest", (now := _digest(tensors))) != now:
+            raise ValueError("its values are not those that were written")
     except (SafetensorError, OSError, KeyError, ValueError) as error:
         raise ValueError(f"{path}: not a checkpoint of SAE training ({error}); delete it") from None
     different = {"number of autoencoders"} if len(written) != len(configs) else set()

@@ -11,7 +11,7 @@ import pandas as pd
 import pytest
 from typer.testing import CliRunner
 
-from tests.workbench.small_study import finished_study
+from tests.workbench.small_study import finished_study, run_apart
 from workbench import InputError, Study
 from workbench.cli import app
 from workbench.engines.shards import check_outputs, fingerprint
@@ -82,6 +82,38 @@ def test_a_run_makes_it_again(copy: Path, done: Path, name: str) -> None:
     Study.open(copy).run()
     assert path.read_bytes() == (done / path.relative_to(copy)).read_bytes()
     refuse_damage(Study.open(copy))
+
+
+@pytest.mark.parametrize(
+    "name",
+    [
+        "sae/training.safetensors",
+        "work/controls/random/training.safetensors",
+        "tables/plan.json",
+        "manifest.json",
+    ],
+)
+def test_nothing_goes_on_from_what_is_damaged_or_gone(copy: Path, done: Path, name: str) -> None:
+    if name == "manifest.json":
+        (copy / name).unlink()
+    else:
+        flip(copy / name)
+    run_apart(Study.open(copy))
+    made = [name, "sae/sae.safetensors", "tables/tracks.parquet", "tables/catalog.parquet"]
+    assert [(copy / each).read_bytes() for each in made] == [(done / each).read_bytes() for each in made]
+    refuse_damage(Study.open(copy))
+
+
+@pytest.mark.parametrize("command", ["reduce", "shard"])
+def test_a_stage_is_not_made_from_damage_before_it(copy: Path, command: str) -> None:
+    for record in [*(copy / "ledger").glob("report.*"), *(copy / "ledger/report").iterdir()]:
+        record.unlink()
+    path = copy / "tables/quality.json"
+    path.write_text(path.read_text().replace('"explained_variance": 0.', '"explained_variance": 1.'))
+    words = [command, str(copy), "--stage", "report", *(["--shard", "0/1"] if command == "shard" else [])]
+    found = CliRunner().invoke(app, words)
+    assert found.exit_code != 0 and "quality.json" in str(found.exception) + found.output
+    assert "make it again with" in str(found.exception) + found.output
 
 
 def logged(folder: Path, before: int, event: str) -> list[str]:

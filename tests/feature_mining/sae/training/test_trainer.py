@@ -68,7 +68,11 @@ def test_checkpoints_that_do_not_fit_are_refused(tmp_path: Path) -> None:
     other = TrainConfig(d_sae=TRUE, k=2, steps=30, batch=256)
     with pytest.raises(ValueError, match=r"another configuration \(differs in k\)"):
         Trainer(other).fit(Planted(), checkpoint=path)
-    path.write_bytes(path.read_bytes()[:100])
+    whole = bytearray(path.read_bytes())
+    path.write_bytes(whole[:-3] + bytes([whole[-3] ^ 1]) + whole[-2:])
+    with pytest.raises(ValueError, match=r"not a checkpoint of SAE training \(its values are not those"):
+        Trainer(CONFIG).fit(Planted(), checkpoint=path)
+    path.write_bytes(whole[:100])
     with pytest.raises(ValueError, match="not a checkpoint of SAE training"):
         Trainer(CONFIG).fit(Planted(), checkpoint=path)
     with pytest.raises(ValueError, match="needs a source with state_dict"):
