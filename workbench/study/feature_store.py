@@ -115,7 +115,8 @@ def _reading(path: Path) -> Iterator[None]:
         yield
     except (OSError, LookupError, RuntimeError, TypeError, ValueError) as error:
         raise InputError(
-            f"{path}: damaged feature file ({error}); make it again with `workbench run`"
+            f"{path}: damaged feature file ({error}); run `workbench verify`, which reads every file, then"
+            " make it again with `workbench run`"
         ) from None
 
 

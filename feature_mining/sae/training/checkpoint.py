@@ -74,7 +74,7 @@ def _digest(tensors: dict[str, Tensor]) -> str:
     digest = hashlib.sha256()
     for name in sorted(tensors):
         digest.update(name.encode())
-        digest.update(tensors[name].view(-1).view(torch.uint8).numpy())
+        digest.update(tensors[name].view(-1).view(torch.uint8).numpy().data)
     return digest.hexdigest()
 
 
