@@ -93,7 +93,10 @@ def recent() -> None:
         if not found:
             st.caption("None yet: open the demo, or make one of your own below.")
         for place, folder in enumerate(found[:MOST_LISTED]):
-            running = background.held(folder)
+            try:
+                running = background.held(folder)
+            except InputError:
+                running = False  # said where the study is opened
             words = "ready" if finished(folder) else "running" if running else "not finished"
             day = time.strftime("%Y-%m-%d %H:%M", time.localtime(folder.stat().st_mtime))
             name, about = st.columns([3, 2], vertical_alignment="center")

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from workbench.errors import InputError
+from workbench.files.atomic import refuse_links
 from workbench.files.numbers import parse_whole
 from workbench.files.settings import sentence
 from workbench.interruption import listening, stopped
@@ -101,6 +102,7 @@ def run(
 ) -> None:
     """Run a study to its end. Finished shards are kept: after a stop or a crash, run it again."""
     study = Study.open(folder)
+    refuse_links(study.folder)
     with showing() as progress:
         if dask:
             from workbench.engines.cluster import connect, on  # PyTorch
@@ -141,6 +143,7 @@ def shard(
     if not 0 <= task < tasks:
         raise InputError(f"--shard {shard}: I must be at least 0 and less than N")
     study = Study.open(folder)
+    refuse_links(study.folder)
     refuse_unready(study, stage)
     study.verify()
     step = find_step(study, stage)
@@ -162,6 +165,7 @@ def reduce(
     from workbench.experiments.registry import find_step  # PyTorch
 
     study = Study.open(folder)
+    refuse_links(study.folder)
     refuse_unready(study, stage)
     study.verify()
     step = find_step(study, stage)
@@ -207,6 +211,7 @@ def verify(folder: Folder) -> None:
     from workbench.stages.registry import STAGES  # PyTorch
 
     study = Study.open(folder)
+    refuse_links(study.folder)
     study.verify()
     wanted = [stage for stage in STAGES.values() if stage.wanted(study)]
     wanted += [as_stage(study, name) for name in experiments(study)]

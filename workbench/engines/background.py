@@ -12,7 +12,8 @@ from pathlib import Path
 from typing import NamedTuple
 
 from workbench.errors import InputError
-from workbench.files.atomic import open_own, write_atomic
+from workbench.files.atomic import open_own, refuse_links, write_atomic
+from workbench.files.text import read_text
 
 RECORD, OUTPUT = "background.json", "background.log"
 # Bytes at the end of a run's output that are read.
@@ -47,6 +48,7 @@ def start_demo(folder: Path) -> int:
 
 
 def _launch(folder: Path, words: list[str]) -> int:
+    refuse_links(folder.resolve())
     logs = folder / "logs"
     logs.mkdir(parents=True, exist_ok=True)
     with open_own(logs / OUTPUT, "wb") as out:
@@ -67,8 +69,8 @@ def state(folder: Path) -> Run:
     """The study's last run in the background."""
     logs = folder / "logs"
     try:
-        pid = int(json.loads((logs / RECORD).read_text())["pid"])
-    except (OSError, ValueError, KeyError, TypeError):
+        pid = int(json.loads(read_text(logs / RECORD))["pid"])
+    except (InputError, ValueError, KeyError, TypeError):
         return Run(False, 0, "")
     return Run(_alive(pid, folder), pid, _tail(logs / OUTPUT))
 
@@ -81,11 +83,14 @@ def stop(folder: Path) -> None:
 
 
 def held(folder: Path) -> bool:
-    """Whether any run, from here or a command line, holds the study."""
+    """Whether any run, from here or a command line, holds the study.
+
+    Raises ``InputError`` where the lock is no file.
+    """
     path = folder / "run.lock"
     if not path.exists():
         return False
-    with path.open("r") as handle:
+    with open_own(path, "r") as handle:
         try:
             fcntl.flock(handle, fcntl.LOCK_SH | fcntl.LOCK_NB)
         except BlockingIOError:
@@ -107,8 +112,8 @@ def _alive(pid: int, folder: Path) -> bool:
 
 def _tail(path: Path) -> str:
     try:
-        with path.open("rb") as handle:
+        with open_own(path, "rb") as handle:
             handle.seek(max(0, path.stat().st_size - LAST))
             return handle.read().decode("utf-8", "replace").replace("\r", "\n")
-    except OSError:
+    except (OSError, InputError):
         return ""

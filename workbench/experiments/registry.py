@@ -19,6 +19,7 @@ from workbench.experiments.question import (
     subject_of,
     write_question,
 )
+from workbench.files.atomic import refuse_links
 from workbench.files.settings import check_section
 from workbench.progress import Progress
 from workbench.stages import registry
@@ -42,6 +43,7 @@ def create_experiment(study: Study, name: str, kind: str, settings: object) -> E
 
     Raises ``InputError`` where another question has the name, and for settings that do not fit the study.
     """
+    refuse_links(study.folder)
     folder = folder_of(study, name)
     question = Question(kind, settings, subject_of(study))
     experiment = Experiment(study, name, folder, question)

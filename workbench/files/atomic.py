@@ -8,11 +8,17 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from contextvars import ContextVar
 from pathlib import Path
+from stat import S_ISDIR, S_ISREG
 from typing import IO, Any
 
 from genomic_models.files import write_whole
 from workbench.errors import InputError
 
+# Folders of a study that runs and experiments write to.
+WRITTEN = (
+    *("activations", "cache", "experiments", "features", "jobs", "layers"),
+    *("ledger", "logs", "sae", "tables", "work"),
+)
 _CAUSES = {
     errno.ENOSPC: "the disk is full; free space",
     errno.EDQUOT: "the disk quota is used up; free space",
@@ -20,6 +26,7 @@ _CAUSES = {
     errno.EACCES: "no permission to write there; choose another folder",
     errno.EPERM: "no permission to write there; choose another folder",
 }
+_NO_FILE = {errno.ELOOP: "a link", errno.ENXIO: "a pipe or a device", errno.EISDIR: "a folder"}
 
 
 def refusal(error: OSError) -> str:
@@ -51,16 +58,44 @@ def note_written(path: Path) -> None:
 
 
 def open_own(path: Path, mode: str) -> IO[Any]:
-    """Open a file of a study's own for writing in place; ``InputError`` where it is a link to elsewhere.
+    """Open a file of a study's own in place; ``InputError`` where it is a link, a pipe or a device.
 
-    Files that are not replaced whole (a lock, a log) could otherwise be made to overwrite others.
+    Files that are not replaced whole (a lock, a log) could otherwise be made to overwrite others, and a pipe
+    would be waited for.
     """
+
+    def opener(name: str, flags: int) -> int:
+        number = os.open(name, flags | os.O_NOFOLLOW | os.O_NONBLOCK, 0o666)
+        mode = os.fstat(number).st_mode
+        if not S_ISREG(mode):
+            os.close(number)
+            raise OSError(errno.EISDIR if S_ISDIR(mode) else errno.ENXIO, "")
+        return number
+
     try:
-        return open(path, mode, opener=lambda p, flags: os.open(p, flags | os.O_NOFOLLOW, 0o666))
+        return open(path, mode, opener=opener)
     except OSError as error:
-        if error.errno != errno.ELOOP:
+        if error.errno not in _NO_FILE:
             raise
-        raise InputError(f"{path}: is a link, which a study's own files never are; remove it") from None
+        raise InputError(
+            f"{path}: is {_NO_FILE[error.errno]}, which a study's own files never are; remove it"
+        ) from None
+
+
+def refuse_links(study: Path) -> None:
+    """Raise ``InputError`` where a folder that a study writes to is a link to a place outside of it.
+
+    ``study`` itself has no links in its path.
+    """
+    for name in WRITTEN:
+        found = [study / name]
+        for folder, names, _ in os.walk(study / name):
+            found += [Path(folder, each) for each in names]
+        for path in found:
+            if path.is_symlink() and not path.resolve().is_relative_to(study):
+                raise InputError(
+                    f"{path}: is a link to a place outside of the study, where it never writes; remove it"
+                )
 
 
 @contextmanager

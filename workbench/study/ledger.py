@@ -20,7 +20,7 @@ from stat import S_ISREG
 from typing import Any, NamedTuple, TypeVar
 
 from workbench.errors import InputError
-from workbench.files.atomic import open_own, write_atomic
+from workbench.files.atomic import open_own, refuse_links, write_atomic
 from workbench.files.facts import make_record
 from workbench.files.hashing import sha256_of
 from workbench.files.text import check_file, read_text
@@ -360,6 +360,7 @@ def exclusive(folder: Path) -> Iterator[None]:
     """Hold the study for one driver; a second one is refused. A killed driver lets go by itself."""
     import fcntl  # not on Windows, where studies are read all the same
 
+    refuse_links(folder)
     path = folder / "run.lock"
     with open_own(path, "a+") as handle:
         try:

@@ -14,6 +14,7 @@ from typer.testing import CliRunner
 from genomic_models.files import remove_leftovers, write_whole
 from workbench import InputError, Study
 from workbench.cli import app
+from workbench.engines import background
 from workbench.files.atomic import open_own, write_atomic
 from workbench.study.config import InputConfig, JobConfig, ModelConfig, StudyConfig, write_config
 from workbench.study.ledger import exclusive
@@ -97,6 +98,56 @@ def test_links_in_a_study_are_not_followed(received: Study, tmp_path: Path) -> N
             temporary.write_text("new")
     assert len(names) == 2 and not result.is_symlink()
     assert victim.read_text() == "mine"
+
+
+@pytest.mark.parametrize(
+    "name", ["tables", "ledger", "logs", "features", "sae", "work", "experiments", "logs/jobs"]
+)
+def test_no_folder_of_a_study_leads_elsewhere(received: Study, tmp_path: Path, name: str) -> None:
+    folder, elsewhere = received.folder, tmp_path / "other"
+    elsewhere.mkdir()
+    (folder / name).parent.mkdir(exist_ok=True)
+    (folder / name).symlink_to("../" * (name.count("/") + 1) + "other")
+    assert (folder / name).resolve() == elsewhere
+    for words in (
+        ["run", str(folder), "--force", "audit"],
+        ["shard", str(folder), "--stage", "encode", "--shard", "0/1"],
+        ["reduce", str(folder), "--stage", "encode"],
+        ["experiments", str(folder), "--run", "x"],
+        ["steer", str(folder), "--feature", "1", "--later"],
+        ["submit", str(folder), "--setup", "true", "--scheduler", "slurm"],
+        ["verify", str(folder)],
+    ):
+        status, text = said(*words)
+        assert status and f"{folder / name}: is a link to a place outside of the study" in text, words
+    with pytest.raises(InputError, match="outside of the study"):
+        background.start(folder)
+    assert list(elsewhere.iterdir()) == []
+
+
+def test_a_study_behind_a_link_and_links_within_it_are_written_to(received: Study, tmp_path: Path) -> None:
+    (received.folder / "kept").mkdir()
+    (received.folder / "tables").symlink_to("kept")
+    (tmp_path / "short").symlink_to(received.folder)
+    with exclusive(Study.open(tmp_path / "short").folder):
+        assert background.held(tmp_path / "short")
+
+
+@pytest.mark.parametrize(("kind", "called"), [("pipe", "a pipe or a device"), ("folder", "a folder")])
+def test_what_is_no_file_is_not_waited_for(received: Study, kind: str, called: str) -> None:
+    (received.folder / "logs").mkdir()
+    for name in ("run.lock", "logs/run.jsonl", "logs/background.log", "logs/background.json"):
+        path = received.folder / name
+        os.mkfifo(path) if kind == "pipe" else path.mkdir()
+    with pytest.raises(InputError, match=rf"run.lock: is {called}"), exclusive(received.folder):
+        pass
+    with pytest.raises(InputError, match=rf"run.lock: is {called}"):
+        background.held(received.folder)
+    assert background.state(received.folder) == (False, 0, "")
+    with pytest.raises(InputError, match=rf"run.jsonl: is {called}"):
+        received.ledger.event("done")
+    with pytest.raises(InputError, match=rf"background.log: is {called}"):
+        open_own(received.folder / "logs" / "background.log", "wb")
 
 
 def test_leftovers_of_killed_processes_are_removed(tmp_path: Path) -> None:
