@@ -8,6 +8,7 @@ import os
 import platform
 import re
 import secrets
+import shutil
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -38,8 +39,7 @@ def write_whole(path: Path) -> Iterator[Path]:
     system refused to write, also where a library says so in a class of its own.
     """
     # A name that nobody can foresee, of a file that was not there: no link can be planted in its place.
-    owner = f"{platform.node()}-{os.getpid()}"
-    temporary = path.with_name(f".{path.name}{MARK}{owner}-{secrets.token_hex(4)}")
+    temporary = path.with_name(f".{path.name}{MARK}{owner()}-{secrets.token_hex(4)}")
     try:
         temporary.touch(exist_ok=False)
         mode = temporary.stat().st_mode
@@ -83,20 +83,25 @@ def read_json(path: Path) -> Any:
         raise ValueError(f"{path}: cannot be read as JSON ({cause})") from None
 
 
-def remove_leftovers(folder: Path, name: str = "") -> None:
+def owner() -> str:
+    """Host and process, as names of temporary files have them."""
+    return f"{platform.node()}-{os.getpid()}"
+
+
+def remove_leftovers(folder: Path, name: str = "", deep: bool = True) -> None:
     """Remove temporary files that a process which was killed left anywhere below a folder.
 
     Those of this host whose process is gone; of other hosts, those older than a day. With ``name``, those of
-    that file of the folder alone.
+    that file of the folder alone; unless ``deep``, those of the folder itself, temporary folders too.
     """
-    found = folder.glob(f".{escape(name)}{MARK}*") if name else folder.rglob(f".*{MARK}*")
-    for path in found:
+    named = f".{escape(name) if name else '*'}{MARK}*"
+    for path in list(folder.glob(named) if name or not deep else folder.rglob(named)):
         host, _, rest = path.name.partition(MARK)[2].rpartition("-")[0].rpartition("-")
         try:
             here = host == platform.node() and rest.isdigit()
             old = time.time() - path.lstat().st_mtime > LEFT
             if not _running(int(rest)) if here else old:
-                path.unlink()
+                shutil.rmtree(path) if not deep and path.is_dir() else path.unlink()
         except (OSError, OverflowError):
             continue  # gone already, not ours to remove, or of no process
 

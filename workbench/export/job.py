@@ -91,6 +91,7 @@ def comment(job: Job) -> str:
 def write_sidecar(job: Job) -> Path:
     """Write ``OUT.provenance.json``, for formats without comments."""
     path = job.out.with_name(f"{job.out.name}.provenance.json")
+    remove_leftovers(path.parent, path.name)
     with write_atomic(path) as temporary:
         temporary.write_text(json.dumps(provenance(job), indent=1) + "\n")
     return path
@@ -103,12 +104,21 @@ def prepare_file(out: Path) -> None:
     """
     if out.is_dir():
         raise InputError(f"{out}: is a folder; expected the name of a file to write")
-    prepare_folder(out.parent)
-    remove_leftovers(out.parent, out.name)
+    _make(out.parent)
+    for suffix in ("", ".schema.json", ".tbi"):
+        remove_leftovers(out.parent, out.name + suffix)
 
 
 def prepare_folder(out: Path) -> None:
-    """Make an output folder. Raises ``InputError`` where a file stands in its place."""
+    """Make an output folder, and remove what a killed command left in it.
+
+    Raises ``InputError`` where a file stands in its place.
+    """
+    _make(out)
+    remove_leftovers(out, deep=False)
+
+
+def _make(out: Path) -> None:
     try:
         out.mkdir(parents=True, exist_ok=True)
     except (FileExistsError, NotADirectoryError):

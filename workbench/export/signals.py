@@ -12,6 +12,7 @@ from pathlib import Path
 
 import numpy as np
 
+from genomic_models.files import MARK, owner
 from workbench.export.choice import choose, describe
 from workbench.export.job import STRANDS, Job, comment, prepare_folder, write_sidecar
 from workbench.export.stream import pieces
@@ -59,7 +60,7 @@ def _write(job: Job, suffix: str, write: Callable[[Job, Iterator[np.ndarray], Pa
     chosen = choose(job.study, job.features)
     job.progress.say(describe(chosen))
     prepare_folder(job.out)
-    with tempfile.TemporaryDirectory(dir=job.out, prefix=".spool-") as name:
+    with tempfile.TemporaryDirectory(dir=job.out, prefix=f".spool{MARK}{owner()}-") as name:
         spool = Path(name)
         contigs = list(job.study.manifest.contigs)
         last: dict[Path, np.ndarray] = {}

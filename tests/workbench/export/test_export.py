@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 import platform
 import re
 import subprocess
@@ -105,9 +106,37 @@ def test_what_a_killed_export_left_is_removed(
     ended.wait()
     left = tmp_path / f".out.{format}.tmp-{platform.node()}-{ended.pid}-0a0b0c0d"
     left.write_text("half")
+    beside = tmp_path / f".out.{format}.provenance.json.tmp-{platform.node()}-{ended.pid}-0a0b0c0d"
+    beside.write_text("half")
     (tmp_path / f".other.{format}.tmp-{platform.node()}-{ended.pid}-0a0b0c0d").write_text("half")
     export(made.study, what, format, tmp_path / f"out.{format}", [3])
     assert not left.exists() and len(list(tmp_path.glob(".other*"))) == 1
+    assert beside.exists() == (format == "bed")  # which has its provenance in itself
+
+
+@pytest.mark.parametrize("format", ["bedgraph", "bigwig", "igv", "hub"])
+def test_what_a_killed_export_left_in_its_folder_is_removed(
+    made: Synthetic, tmp_path: Path, format: str
+) -> None:
+    ended = subprocess.Popen(["true"])
+    ended.wait()
+    gone, out = f"tmp-{platform.node()}-{ended.pid}-0a0b0c0d", tmp_path / "out"
+    inner = out / "signals" if format in ("igv", "hub") else out
+    (inner / f".spool.{gone}").mkdir(parents=True)
+    (inner / f".spool.{gone}" / "f3.plus").write_text("half")
+    left = [inner / f".f3.minus.bw.{gone}", inner / f".f3.minus.bw.{gone}.bw", out / f".genome.fa.{gone}"]
+    if format != "bedgraph":
+        left.append(tmp_path / f".out.provenance.json.{gone}")
+        left[-1].write_text("half")
+    going = f"tmp-{platform.node()}-{os.getpid()}-0a0b0c0d"
+    kept = [out / ".mine.tmp-1", out / f".f3.minus.bw.{going}", tmp_path / f".x.bw.{gone}", out / "deep"]
+    kept[-1].mkdir()
+    kept.append(out / "deep" / f".f3.minus.bw.{gone}")
+    for path in (*left, *kept[:3], kept[-1]):
+        path.write_text("half")
+    export(made.study, "activations", format, out, [3], at="chrA:300-400")
+    assert not [path for path in left if path.exists()] and all(path.exists() for path in kept)
+    assert not (inner / f".spool.{gone}").exists()
 
 
 def test_lists_and_missing_values(made: Synthetic, tmp_path: Path) -> None:
