@@ -17,6 +17,7 @@ from genomic_models.dna import BASES
 from workbench.errors import InputError
 from workbench.experiments.kind import Experiment
 from workbench.experiments.question import QUESTION
+from workbench.experiments.response import FEATURE
 from workbench.files.hashing import sha256_of
 from workbench.files.pages import Figure, figure, templates, write_page
 from workbench.files.settings import sentence
@@ -187,15 +188,28 @@ def responses_drawn(responses: pd.DataFrame) -> Spec:
     return styled((lines + bars).properties(width=WIDTH - 260, height=220))
 
 
-def write_steering(experiment: Experiment, responses: pd.DataFrame) -> None:
-    """The page of a steering experiment."""
+def write_steering(experiment: Experiment, responses: pd.DataFrame, effects: pd.DataFrame) -> None:
+    """The page of a steering experiment; ``effects`` are the side effects by track."""
+    own_effects = effects[effects["arm"] == FEATURE]
     parts = []
     names = named(experiment.study, responses["feature"].unique())
     for number, (feature, own) in enumerate(responses.groupby("feature", sort=False)):
         caption = f"{names[feature]}: mean readout of every arm, with 95 % intervals over prompts"
         picture = figure(responses_drawn(own), f"feature{number}", caption) if number < MOST_DRAWN else None
         rows = own.to_dict("records")
-        parts.append({"feature": feature, "name": names[feature], "picture": picture, "rows": rows})
+        by_track = own_effects[own_effects["feature"] == feature].pivot(
+            index="track", columns="strength", values="bits"
+        )
+        parts.append(
+            {
+                "feature": feature,
+                "name": names[feature],
+                "picture": picture,
+                "rows": rows,
+                "strengths": list(by_track.columns),
+                "tracks": [(track, list(row)) for track, row in by_track.iterrows()],
+            }
+        )
     write_experiment(experiment, "steering.html.j2", parts=parts, drawn=MOST_DRAWN)
 
 

@@ -19,10 +19,13 @@ from tests.workbench.small_study import finished_study
 from workbench.engines.local import run_experiment
 from workbench.errors import InputError
 from workbench.experiments.arms import panel_of
+from workbench.experiments.damage import natural_cells, read_damage, side_effects
 from workbench.experiments.registry import create_experiment, open_experiment
 from workbench.experiments.response import CONTROLS, FEATURE, UNEDITED, summarise, win_rate
 from workbench.experiments.steer import SteerSettings
 from workbench.files.parquet import read_parquet
+from workbench.genome.windows import read_sequence
+from workbench.progress import Silent
 from workbench.study.study import Study
 
 CONTIG = "NC_005816.1"
@@ -131,6 +134,7 @@ def test_arms_differ_by_their_edit_alone(folder: Path) -> None:
     responses = read_parquet(asked.folder / "responses.parquet")
     assert len(responses) == 1 + 5 * 2
     page = (asked.folder / "page.html").read_text()
+    assert "Side effects of the feature by track" in page
     assert "does not steer" in page or "steers at strength" in page
     assert study.sae_hash in page
     # Again, in the same words.
@@ -157,6 +161,48 @@ def test_what_is_ablated_to_its_mean_has_that_of_all_readings(folder: Path) -> N
     own = study.sae.encode(untouched[0])[:, feature]
     moved = (x.taps[study.layer] - untouched)[0] @ study.sae.W_dec[feature]
     torch.testing.assert_close(moved, mean[feature] - own, rtol=1e-3, atol=1e-4)
+
+
+def test_side_effects_are_those_of_the_bases_of_each_track(folder: Path) -> None:
+    study = Study.open(folder)
+    feature = int(study.dictionary.unit.argmax())
+    settings = replace(quick(study), strengths=[2.0])
+    found = read_damage(study, settings, feature, Silent())
+    assert {"", "CDS", "gene"} <= set(found["track"]) <= {"", *(t.name for t in study.tracks)}
+    cell = natural_cells(study)[0]
+    place = f"{cell.chrom}:{cell.start}-{cell.end}"
+    genes = next(t for t in study.tracks if t.name == "CDS").intervals
+    inside = np.zeros(cell.end - cell.start, bool)
+    for gene in genes.itertuples():
+        inside[max(0, gene.start - cell.start) : max(0, gene.end - cell.start)] = True
+    for strand in "+-":
+        letters, skip, _ = read_sequence(study.genome, study.grid, cell, strand)
+        # By hand: the feature's row, twice its unit long, is added to the layer.
+        row = 2.0 * study.dictionary.unit[feature] * study.sae.W_dec[feature]
+        costs, features = {}, {}
+        for arm, push in ((UNEDITED, 0 * row), (FEATURE, row)):
+            edits = {study.layer: lambda x, context, push=push: x + push}
+            forward = study.model.forward([letters], taps=[study.layer], edits=edits)
+            logs = forward.logits[0, :-1].log_softmax(-1)
+            nats = -logs[torch.arange(len(letters) - 1), torch.tensor(list(letters.encode()))[1:]]
+            own = np.append(np.nan, nats.numpy() / np.log(2))[skip:]
+            costs[arm] = own if strand == "+" else own[::-1]
+            features[arm] = study.sae.encode(forward.taps[study.layer][0, skip:])
+        mine = found[(found["place"] == place) & (found["strand"] == strand)].set_index(["arm", "track"])
+        for arm, own in costs.items():
+            assert mine.loc[(arm, ""), "response"] == pytest.approx(np.nanmean(own), rel=1e-4)
+            within = own[inside & np.isfinite(own)]
+            assert mine.loc[(arm, "CDS"), "bases"] == len(within)
+            assert mine.loc[(arm, "CDS"), "response"] == pytest.approx(within.mean(), rel=1e-4)
+        others = [i for i in range(study.sae_config.d_sae) if i != feature]
+        apart = (features[FEATURE] - features[UNEDITED])[:, others].abs().sum()
+        moved = float(apart / features[UNEDITED][:, others].sum())
+        assert mine.loc[(FEATURE, ""), "moved"] == pytest.approx(moved, rel=1e-3)
+        assert mine.loc[(UNEDITED, ""), "moved"] == 0
+    effects = side_effects(found).set_index(["arm", "track"])
+    sums = found[found["track"] == "CDS"].assign(bits=lambda t: t["response"] * t["bases"])
+    means = sums.groupby("arm")["bits"].sum() / sums.groupby("arm")["bases"].sum()
+    assert effects.loc[(FEATURE, "CDS"), "bits"] == pytest.approx(means[FEATURE] - means[UNEDITED])
 
 
 @pytest.mark.parametrize(
