@@ -85,8 +85,8 @@ def steer(
     the same random draws: a random direction of the same norm, another feature of the same density, the same
     edit earlier in the prompt, and unedited writing held to the same GC. A judge that knows nothing of the
     autoencoder reads what was written. Said are the change at each strength, how often the feature wins over
-    the best control (intervals over prompts), and the damage to natural sequence: bits a base, over all and by
-    track, and how far other features move. Tables, and page.html, in the study's experiments/NAME.
+    the best control (intervals over prompts), and the damage to natural sequence: bits a base, over all and
+    by track, and how far other features move. Tables, and page.html, in the study's experiments/NAME.
     """
     settings = SteerSettings(
         _doses(strengths), track, prompts, prompt, length, copies, temperature, seed, feature, readout, expect
