@@ -9,7 +9,6 @@ from typing import Annotated
 import typer
 
 from workbench.progress import showing
-from workbench.report.render import write_audit
 from workbench.study.study import Study
 
 
@@ -27,6 +26,7 @@ def audit(
     """
     from workbench.report.context import gather  # pandas
     from workbench.report.discovery import findings, gather_discovery  # pandas, SciPy
+    from workbench.report.render import write_audit  # Altair
 
     study = Study.open(folder)
     with showing() as progress:
