@@ -66,12 +66,13 @@ def write(
     }
     path.parent.mkdir(parents=True, exist_ok=True)
     whole = {name: tensor.cpu().contiguous().clone() for name, tensor in tensors.items()}
-    save_tensors(path, whole, {"training": json.dumps(header), "digest": _digest(whole)})
+    # In one entry: the library writes several in an order that changes from run to run.
+    save_tensors(path, whole, {"training": json.dumps(header | {"digest": _digest(whole, header)})})
 
 
-def _digest(tensors: dict[str, Tensor]) -> str:
-    """SHA-256 of the values, by name: nothing else would notice a flipped bit."""
-    digest = hashlib.sha256()
+def _digest(tensors: dict[str, Tensor], header: dict[str, Any]) -> str:
+    """SHA-256 of header and values: nothing else would notice a flipped bit."""
+    digest = hashlib.sha256(json.dumps(header).encode())
     for name in sorted(tensors):
         digest.update(name.encode())
         digest.update(tensors[name].view(-1).view(torch.uint8).numpy().data)
@@ -83,11 +84,10 @@ def read(path: Path, configs: Sequence[TrainConfig]) -> tuple[SiteScaling, Store
     try:
         with safe_open(path, "pt") as file:
             tensors = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118
-            metadata = file.metadata() or {}
-        state = json.loads(metadata["training"])
-        written = state["configs"]
+            state = json.loads((file.metadata() or {})["training"])
+        written, digest = state["configs"], state.pop("digest", "")
         # Those of earlier versions have none.
-        if metadata.get("digest", (now := _digest(tensors))) != now:
+        if digest and digest != _digest(tensors, state):
             raise ValueError("its values are not those that were written")
     except (SafetensorError, OSError, KeyError, ValueError) as error:
         raise ValueError(f"{path}: not a checkpoint of SAE training ({error}); delete it") from None
