@@ -191,9 +191,12 @@ def killed_driver(trial: Trial) -> None:
 
 def killed_scheduler(trial: Trial) -> None:
     """The controller is killed while tasks run, and started again."""
-    trial.break_shards({0: {"do": "sleep", "seconds": 6}})
+    trial.break_shards({0: {"do": "sleep", "seconds": 14}})
     trial.submit()
     trial.begun()
+    # It saves what it launched within five seconds. What it has not saved it launches again, which the nodes
+    # refuse, and holds: a loss of Slurm's own.
+    time.sleep(6)
     trial.lab.kill_controller()
     time.sleep(2)
     trial.lab.start_controller()
