@@ -2,7 +2,7 @@
 
 Letters and pairs of neighbouring letters at each of the 31 places, read in the direction of the reading, with
 a weak ridge. A feature that marks what 31 bases tell by themselves is no more than a sequence motif; in a
-study of another DNA model such a rival beat the autoencoder's features on splice donors.
+study of another DNA model (Open-Athena's marin-dna, 2026) such a rival beat features on splice donors.
 """
 
 from __future__ import annotations

@@ -35,6 +35,8 @@ from workbench.study.study import Study
 SEEDS = 3
 # Cosine of decoder rows from which a feature of another seed is taken for the same one.
 MATCHES = 0.7
+# In place of a feature, of an autoencoder that has no such one.
+NONE = -1
 
 
 def _shards(experiment: Experiment) -> list[Shard]:
@@ -145,8 +147,8 @@ def _tested(part: pd.DataFrame, frozen: Hypothesis, seed: int, tests: int) -> di
     """A row of the table of passports: the hypothesis tested with the autoencoder of one seed."""
     first = part.iloc[0]
     row: dict[str, object] = {"sae_seed": int(first["seed"]), "cosine": float(first["cosine"])}
-    if len(part) == 1:
-        return row | {"sae_feature": -1, "prompts": 0, "steers": False}
+    if pd.isna(first["arm"]):
+        return row | {"sae_feature": NONE, "prompts": 0, "steers": False}
     responses = part.assign(response=part[frozen.readout])
     found = summarise(responses, None, frozen.sign, seed, tests)
     own = found[found["arm"] == FEATURE].iloc[0]
@@ -154,10 +156,11 @@ def _tested(part: pd.DataFrame, frozen: Hypothesis, seed: int, tests: int) -> di
 
 
 def _verdict(tested: list[dict[str, object]]) -> Causal:
-    """Passed where every seed's steers; not tested where the judge could not read a prompt of the own one."""
-    if not tested[0]["prompts"]:
-        return Causal.NOT_TESTED
-    return Causal.PASSED if all(row["steers"] for row in tested) else Causal.FAILED
+    """Passed where every seed's steers; what no judge could read counts neither way."""
+    known = [row for row in tested if row["prompts"] or row["sae_feature"] == NONE]
+    if tested[0]["prompts"] and not all(row["steers"] for row in known):
+        return Causal.FAILED
+    return Causal.PASSED if len(known) == len(tested) else Causal.NOT_TESTED
 
 
 KIND = Kind(

@@ -11,10 +11,16 @@ from pathlib import Path
 
 import pandas as pd
 
+from workbench.errors import InputError
 from workbench.files.parquet import read_parquet
 
 # Table of an experiment, in its folder.
 TABLE = "passports"
+# Columns of it that are read.
+_READ = {
+    *("feature", "autoencoder", "sae_seed", "causal", "readout", "sign", "strength", "effect"),
+    *("win_rate", "steers"),
+}
 COLUMNS = (
     "causal",
     "causal_readout",
@@ -58,8 +64,12 @@ def read_passports(folder: Path, autoencoder: str) -> pd.DataFrame:
     rows = []
     for path in sorted(folder.glob(f"experiments/*/{TABLE}.parquet")):
         table = read_parquet(path)
+        if lacking := sorted(_READ - set(table)):
+            raise InputError(
+                f"{path}: has no column {lacking[0]}; run the experiment again, or remove its folder"
+            )
         for feature, own in table[table["autoencoder"] == autoencoder].groupby("feature", sort=False):
-            first = own[own["sae_seed"] == 0].iloc[0]
+            first = own.sort_values("sae_seed", kind="stable").iloc[0]
             rows.append(
                 {
                     "feature": int(str(feature)),

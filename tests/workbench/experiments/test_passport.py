@@ -46,6 +46,21 @@ def test_the_hypothesis_is_what_stands_furthest_beyond_its_best_control() -> Non
     assert freeze(same.assign(same=same["response"]), ["same"]).select_t < 3
 
 
+@pytest.mark.parametrize(
+    ("seeds", "said"),
+    [
+        ([(3, 24, True), (5, 24, True), (7, 24, True)], Causal.PASSED),
+        ([(3, 24, True), (5, 24, True), (7, 24, False)], Causal.FAILED),
+        ([(3, 24, True), (5, 24, True), (-1, 0, False)], Causal.FAILED),
+        ([(3, 24, True), (5, 0, False), (7, 24, True)], Causal.NOT_TESTED),
+        ([(3, 0, False), (-1, 0, False), (-1, 0, False)], Causal.NOT_TESTED),
+    ],
+)
+def test_what_no_judge_read_is_not_failed(seeds: list[tuple[int, int, bool]], said: Causal) -> None:
+    rows = [dict(zip(("sae_feature", "prompts", "steers"), seed, strict=True)) for seed in seeds]
+    assert passport._verdict(rows) == said
+
+
 @pytest.fixture(scope="module")
 def study(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Study]:
     """A finished study, the same autoencoder as that of a second seed, and another one as that of a third."""
@@ -159,6 +174,9 @@ def test_the_catalog_says_the_worst_and_only_of_its_own_autoencoder(answered: St
         )
         write_parquet(again / "passports.parquet", table.assign(causal=second))
         assert set(read_passports(answered.folder, answered.sae_hash)["causal"]) == {"failed"}
+    write_parquet(again / "passports.parquet", table.drop(columns="sign"))
+    with pytest.raises(InputError, match="again/passports.parquet: has no column sign; run the experiment"):
+        read_passports(answered.folder, answered.sae_hash)
     shutil.rmtree(again)
     write_parquet(answered.folder / "experiments" / "tested" / "passports.parquet", table)
 
