@@ -53,6 +53,7 @@ def test_the_hypothesis_is_what_stands_furthest_beyond_its_best_control() -> Non
         ([(3, 24, True), (5, 24, True), (7, 24, False)], Causal.FAILED),
         ([(3, 24, True), (5, 24, True), (-1, 0, False)], Causal.FAILED),
         ([(3, 24, True), (5, 0, False), (7, 24, True)], Causal.NOT_TESTED),
+        ([(3, 24, False), (5, 0, False), (7, 24, True)], Causal.FAILED),
         ([(3, 0, False), (-1, 0, False), (-1, 0, False)], Causal.NOT_TESTED),
     ],
 )
@@ -175,7 +176,7 @@ def test_the_catalog_says_the_worst_and_only_of_its_own_autoencoder(answered: St
         write_parquet(again / "passports.parquet", table.assign(causal=second))
         assert set(read_passports(answered.folder, answered.sae_hash)["causal"]) == {"failed"}
     write_parquet(again / "passports.parquet", table.drop(columns="sign"))
-    with pytest.raises(InputError, match="again/passports.parquet: has no column sign; run the experiment"):
+    with pytest.raises(InputError, match=r"again/passports\.parquet: has no column sign; run the experiment"):
         read_passports(answered.folder, answered.sae_hash)
     shutil.rmtree(again)
     write_parquet(answered.folder / "experiments" / "tested" / "passports.parquet", table)
