@@ -1,0 +1,4 @@
+"""Concepts: weighted sets of features.
+
+`concept` holds one, and says how strongly it is present and which edits paint it.
+"""
