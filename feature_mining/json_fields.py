@@ -9,6 +9,7 @@ from collections.abc import Collection
 from typing import Any
 
 _TOKEN = re.compile(r'"(?:[^"\\]|\\.)*"|[{}\[\],:]|[^\s{}\[\],:"]+')
+_NAME = re.compile(r'"(?:[^"\\]|\\.)*"\s*:\s*')
 # Characters of a value that a sentence quotes.
 _QUOTED = 60
 Path = tuple[str | int, ...]
@@ -80,6 +81,14 @@ class JsonFields:
             return value
         raise self.wrong(path, "a text of one line")
 
+    def part(self, *path: str | int) -> str:
+        """The text of one value after line ends, so that its lines have the numbers that they have here."""
+        at = _offsets(self.text)[path]
+        if isinstance(path[-1], str) and (named := _NAME.match(self.text, at)):
+            at = named.end()
+        end = json.JSONDecoder().raw_decode(self.text, at)[1]
+        return "\n" * self.text.count("\n", 0, at) + self.text[at:end]
+
     def _at(self, path: Path) -> Any:
         value = self.values
         for key in path:
@@ -88,7 +97,7 @@ class JsonFields:
 
     def _place(self, path: Path) -> str:
         name = "".join(f"[{key}]" if isinstance(key, int) else f".{key}" for key in path).lstrip(".")
-        line = _lines(self.text).get(path, 1)
+        line = 1 + self.text.count("\n", 0, _offsets(self.text).get(path, 0))
         return f"line {line}, field {name}" if name else f"line {line}"
 
 
@@ -110,14 +119,12 @@ def _kind(value: Any) -> str:
     return names.get(type(value), "a number")
 
 
-def _lines(text: str) -> dict[Path, int]:
-    """Line, from 1, of every field and item of JSON that is well formed."""
-    lines: dict[Path, int] = {}
+def _offsets(text: str) -> dict[Path, int]:
+    """Where in JSON that is well formed every field, at its name, and every item begins."""
+    found: dict[Path, int] = {}
     # Where the walk is: the index in each list and the field of each object, None before its name is read.
     path: list[Any] = []
-    line, at = 1, 0
     for token in _TOKEN.finditer(text):
-        line, at = line + text.count("\n", at, token.start()), token.start()
         mark = token[0]
         if mark == ",":
             path[-1] = path[-1] + 1 if isinstance(path[-1], int) else None
@@ -125,9 +132,9 @@ def _lines(text: str) -> dict[Path, int]:
             path.pop()
         elif path and path[-1] is None:
             path[-1] = json.loads(mark)
-            lines[tuple(path)] = line
+            found[tuple(path)] = token.start()
         elif mark != ":":
-            lines.setdefault(tuple(path), line)
+            found.setdefault(tuple(path), token.start())
             if mark in ("[", "{"):
                 path.append(0 if mark == "[" else None)
-    return lines
+    return found

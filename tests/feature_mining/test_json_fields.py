@@ -43,6 +43,15 @@ def test_unknown_and_missing_fields_are_named() -> None:
     assert read.check_keys(("parts", 0), ["size"], ["note"]) == {"size": 1}
 
 
+def test_a_part_keeps_its_lines() -> None:
+    read = JsonFields(TEXT, "the file")
+    inner = JsonFields(read.part("parts", 1), "the part")
+    assert inner.values == json.loads(TEXT)["parts"][1]
+    with pytest.raises(ValueError, match=r"the part, line 6, field note: "):
+        inner.number("note")
+    assert JsonFields(read.part("by"), "it").values == {"12": 0.5, "13": True}
+
+
 @pytest.mark.parametrize(
     ("text", "told"),
     [
