@@ -10,17 +10,27 @@ The browser draws the variants of samples where its address has ``variants``:
                         table ``biomarkers``)
 
 as in ``links.browse(at="NC_000932.1:300-1600", features=[12], variants="cb_0123456789abcdef")``.
+
+``rows`` holds what a reader changed of rows, ``KIND/NAME:HEIGHT:COLOUR``, and ``pane`` the whole query of a
+second view that stands beside the first.
 """
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterable, Mapping
 from typing import NamedTuple
-from urllib.parse import quote, unquote, urlencode
+from urllib.parse import parse_qsl, quote, unquote, urlencode
 
 STRANDS = ("both", "+", "-")
 DRAWN = ("signal", "heat")
+# Lanes of the sequence itself.
+LANES = ("letters", "complement", "codons", "frames", "gc", "skew")
+FIRST_LANES = ("letters", "codons")
+# Pixels of a row.
+LOWEST, HIGHEST = 10, 400
 _NONE = "none"
+_ROW = re.compile(r"(feature|lane)/([^:,]{1,300}):(\d{0,3}):([0-9a-f]{6}|)")
 
 
 class Address(NamedTuple):
@@ -42,6 +52,18 @@ class Address(NamedTuple):
         return f"{self.page}?{words}" if words else self.page
 
 
+class Row(NamedTuple):
+    """What a reader changed of a row: of a feature or a lane, by name; 0 and empty: as usual."""
+
+    kind: str
+    name: str
+    height: int = 0
+    colour: str = ""
+
+    def __str__(self) -> str:
+        return f"{self.kind}/{quote(self.name, safe='')}:{self.height or ''}:{self.colour}"
+
+
 class BrowseView(NamedTuple):
     """What the browse page shows.
 
@@ -53,6 +75,8 @@ class BrowseView(NamedTuple):
     draw : ``signal`` or ``heat``
     brush : ``start-end`` on the contig of ``at``, the selected region; empty: none
     variants : ``cohort`` or a candidate's id, see above; empty: none are drawn
+    lanes : lanes of the sequence, some of `LANES`
+    rows : heights and colours that are not the usual ones
     """
 
     study: str = ""
@@ -64,6 +88,8 @@ class BrowseView(NamedTuple):
     draw: str = "signal"
     brush: str = ""
     variants: str = ""
+    lanes: tuple[str, ...] = FIRST_LANES
+    rows: tuple[Row, ...] = ()
 
 
 def browse(
@@ -76,6 +102,8 @@ def browse(
     draw: str = "signal",
     brush: str = "",
     variants: str = "",
+    lanes: Iterable[str] = FIRST_LANES,
+    rows: Iterable[Row] = (),
 ) -> Address:
     """Address of the browse page; the parameters are those of `BrowseView`."""
     query = {"study": study, "at": at}
@@ -89,7 +117,10 @@ def browse(
         query["strands"] = strands
     if draw != "signal":
         query["draw"] = draw
-    return _address("browse", query | {"brush": brush, "variants": variants})
+    query |= {"brush": brush, "variants": variants}
+    if tuple(lanes) != FIRST_LANES:
+        query["lanes"] = ",".join(lanes) or _NONE
+    return _address("browse", query | {"rows": ",".join(map(str, rows))})
 
 
 def parse_browse(query: Mapping[str, str]) -> BrowseView:
@@ -112,7 +143,42 @@ def parse_browse(query: Mapping[str, str]) -> BrowseView:
         draw,
         query.get("brush", ""),
         query.get("variants", ""),
+        _parse_lanes(query.get("lanes")),
+        _parse_rows(query.get("rows", "")),
     )
+
+
+def split_query(text: str) -> dict[str, str]:
+    """The query of a second view, as the first one's address holds it under ``pane``."""
+    return dict(parse_qsl(text[:4000], max_num_fields=20))
+
+
+def join_query(query: Mapping[str, str]) -> str:
+    """A query as the text that `split_query` reads."""
+    return urlencode({key: value for key, value in query.items() if value}, safe=":,", quote_via=quote)
+
+
+def _parse_lanes(text: str | None) -> tuple[str, ...]:
+    if text is None:
+        return FIRST_LANES
+    found = [] if text == _NONE else [name for name in text.split(",") if name]
+    for name in found:
+        if name not in LANES:
+            raise ValueError(f"lane {name!r}: expected some of {', '.join(LANES)}")
+    return tuple(dict.fromkeys(found))
+
+
+def _parse_rows(text: str) -> tuple[Row, ...]:
+    rows = {}
+    for part in (p for p in text.split(",") if p):
+        found = _ROW.fullmatch(part)
+        if found is None or (found[3] and not LOWEST <= int(found[3]) <= HIGHEST):
+            raise ValueError(
+                f"row {part!r}: expected feature/NUMBER:HEIGHT:COLOUR or lane/NAME:HEIGHT:COLOUR, with"
+                f" {LOWEST} to {HIGHEST} pixels and six digits of a colour, as in feature/12:60:d55e00"
+            )
+        rows[found[1], found[2]] = Row(found[1], unquote(found[2]), int(found[3] or 0), found[4])
+    return tuple(rows.values())
 
 
 def feature(study: str = "", number: int = 0) -> Address:

@@ -31,6 +31,17 @@ def test_what_is_not_said_is_left_to_the_page() -> None:
     assert none.features == () and none.tracks == ()
 
 
+def test_rows_lanes_and_a_second_pane_come_back() -> None:
+    rows = [links.Row("feature", "12", 60, "d55e00"), links.Row("lane", "a:b,c/d", 0, "009e73")]
+    address = links.browse(at="chrA:0-9", lanes=["frames", "gc"], rows=rows)
+    view = links.parse_browse(back(address))
+    assert view.lanes == ("frames", "gc") and view.rows == tuple(rows)
+    assert links.parse_browse(back(links.browse(lanes=[]))).lanes == ()
+    whole = {"study": "x y", "pane": links.join_query(address.query)}
+    read = dict(parse_qsl(links.join_query(whole)))
+    assert links.split_query(read["pane"]) == address.query
+
+
 def test_other_pages() -> None:
     assert str(links.feature("st", 4)) == "feature?study=st&feature=4"
     assert links.parse_feature({"feature": "4"}) == 4
@@ -46,6 +57,9 @@ def test_other_pages() -> None:
         ({"threshold": "2"}, "expected a share from 0 to 1"),
         ({"threshold": "nan"}, "expected a share from 0 to 1"),
         ({"strands": "x"}, "expected both"),
+        ({"lanes": "gc,<b>"}, "lane '<b>': expected some of letters"),
+        ({"rows": "feature/12:9:"}, "expected feature/NUMBER:HEIGHT:COLOUR"),
+        ({"rows": "feature/12:60:red"}, "six digits of a colour"),
     ],
 )
 def test_wrong_parts_get_a_sentence(query: dict[str, str], said: str) -> None:
