@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import sys
 from pathlib import Path
 from typing import Annotated
 
@@ -17,7 +18,11 @@ def variants(
     target: Annotated[str, typer.Argument(help="Folder of a study, or a model (then with --genome).")],
     vcf: Annotated[Path | None, typer.Option(help="VCF or BCF; samples are not needed and not read.")] = None,
     variants: Annotated[
-        list[str] | None, typer.Option(help="chrom:position:REF:ALT, 1-based. Repeatable, or commas between.")
+        list[str] | None,
+        typer.Option(
+            help="chrom:position:REF:ALT (1-based), HGVS as chrom:g.1042A>G (also del, ins, dup, delins), or"
+            " gene:p.Ser450Leu, whose codon is changed at the fewest bases. Repeatable, or commas between."
+        ),
     ] = None,
     truth: Annotated[
         Path | None,
@@ -54,7 +59,7 @@ def variants(
     precision with bootstrap intervals, beside a Markov model, the distance to a start codon and the
     consequence class.
     """
-    from workbench.cohort.edits import parse_variant  # NumPy
+    from workbench.variants.hgvs import names_of  # PyTorch
     from workbench.variants.job import explain  # PyTorch
     from workbench.variants.sites import read_sites, read_truth  # PyTorch
     from workbench.variants.subject import open_subject  # PyTorch
@@ -70,15 +75,18 @@ def variants(
         raise InputError("give variants in one way: --vcf, --variants or --truth")
     if out is not None:
         check_format(out)
-    label = None
+    asked, label = [], None
     if vcf is not None:
         asked = read_sites(vcf)
     elif truth is not None:
         asked, label = read_truth(truth)
-    else:
-        names = [name for text in variants or [] for name in text.split(",")]
-        asked = [parse_variant(name) for name in names]
     subject = open_subject(target, genome, tracks or [], window, device, dtype)
+    if variants:
+        reader = names_of(subject, codon_table)
+        named = [reader.read(name) for text in variants for name in text.split(",")]
+        asked = [one.variant for one in named]
+        for said in filter(None, (one.said for one in named)):
+            print(said, file=sys.stderr)
     with showing() as progress:
         found = explain(subject, asked, progress, label, top, codon_table, html, seed, null)
     if out is not None:

@@ -122,12 +122,7 @@ class Annotation:
         hi = max(edit.end, edit.start + 1)
         rows = self.coding
         met = rows[(rows["chrom"] == variant.chrom) & (rows["start"] < hi) & (rows["end"] > edit.start)]
-        groups = []
-        for group, row in zip(met["group"], met.index, strict=True):
-            same = rows[(rows["group"] == group) & (rows["chrom"] == variant.chrom)]
-            groups.append(same if group else rows.loc[[row]])
-        unique = {tuple(g.index): g for g in groups}
-        return list(unique.values())
+        return self.whole(met)
 
     def _beside(self, variant: Variant) -> Consequence:
         """Class of a variant outside coding letters: in an intron, upstream, or neither."""
@@ -141,13 +136,41 @@ class Annotation:
             return Consequence("upstream", str(genes["name"].iloc[near[np.argmin(ahead[near])]]))
         return Consequence("intergenic")
 
+    def whole(self, rows: pd.DataFrame) -> list[pd.DataFrame]:
+        """The coding sequences that some rows are parts of, each with all its parts."""
+        coding = self.coding
+        assert coding is not None
+        found = {}
+        for index, group, chrom in zip(rows.index, rows["group"], rows["chrom"], strict=True):
+            same = coding[(coding["group"] == group) & (coding["chrom"] == chrom)]
+            parts = same if group else coding.loc[[index]]
+            found[tuple(parts.index)] = parts
+        return list(found.values())
+
+    def acid_at(self, letters: str, number: int) -> str:
+        """The amino acid of a codon, counted from 1, of a sequence as it is read; empty where it has none.
+
+        A start codon begins with methionine, whatever it says elsewhere.
+        """
+        codon = letters[3 * (number - 1) : 3 * number]
+        if number == 1 and codon in self.starts:
+            return "M"
+        return self._translate(codon)
+
+    def spelled(self, rows: pd.DataFrame) -> tuple[str, np.ndarray]:
+        """Letters of a coding sequence as it is read, from its first whole codon, and their places.
+
+        ``rows`` are its parts; places are int64, 0-based, on the plus strand.
+        """
+        parts = _in_order(rows)
+        places = [
+            np.arange(start, end)[:: -1 if strand == "-" else 1]
+            for start, end, strand in zip(parts["start"], parts["end"], parts["strand"], strict=True)
+        ]
+        return self._letters(rows, None), np.concatenate(places)[max(0, int(parts["phase"].iloc[0])) :]
+
     def _letters(self, rows: pd.DataFrame, variant: Variant | None) -> str:
-        minus = rows["strand"].iloc[0] == "-"
-        if (rows["part"] > 0).any():
-            rows = rows.sort_values("part")
-        else:
-            rows = rows.sort_values("start", ascending=not minus)
-        pieces = []
+        rows, pieces = _in_order(rows), []
         for row in rows.itertuples():
             reference = self.genome.fetch(str(row.chrom), int(row.start), int(row.end))
             edits = [] if variant is None else [variant.edit]
@@ -189,6 +212,13 @@ class Annotation:
         if at is None:
             return Consequence("synonymous", gene)
         return Consequence("missense", gene, f"{old[at]}{at + 1}{new[at]}")
+
+
+def _in_order(rows: pd.DataFrame) -> pd.DataFrame:
+    """Parts of a coding sequence in the order in which they are read."""
+    if (rows["part"] > 0).any():
+        return rows.sort_values("part")
+    return rows.sort_values("start", ascending=rows["strand"].iloc[0] != "-")
 
 
 def _over(table: pd.DataFrame | None, chrom: str, start: int, end: int) -> list[str]:
