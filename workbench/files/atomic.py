@@ -16,7 +16,7 @@ from workbench.errors import InputError
 
 # Folders of a study that runs and experiments write to.
 WRITTEN = (
-    *("activations", "cache", "experiments", "features", "jobs", "layers"),
+    *("activations", "cache", "concepts", "experiments", "features", "jobs", "layers"),
     *("ledger", "logs", "sae", "tables", "work"),
 )
 _CAUSES = {
