@@ -10,16 +10,29 @@ from importlib import import_module
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
-    from genomic_models.contract import DNAModel, Edit, Forward, TapContext, Tokens
+    from genomic_models.contract import DNAModel, Edit, Forward, Outputs, TapContext, Tokens
     from genomic_models.errors import ModelError
+    from genomic_models.module import Columns, ModuleModel
     from genomic_models.registry import load
 
-__all__ = ["DNAModel", "Edit", "Forward", "ModelError", "TapContext", "Tokens", "load"]
+__all__ = [
+    "Columns",
+    "DNAModel",
+    "Edit",
+    "Forward",
+    "ModelError",
+    "ModuleModel",
+    "Outputs",
+    "TapContext",
+    "Tokens",
+    "load",
+]
 
 
 def __getattr__(name: str) -> object:
     """Names of the package, imported when asked for, so that ``genomic_models.dna`` needs no PyTorch."""
     if name not in __all__:
         raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
-    home = {"load": "registry", "ModelError": "errors"}.get(name, "contract")
+    homes = {"load": "registry", "ModelError": "errors", "Columns": "module", "ModuleModel": "module"}
+    home = homes.get(name, "contract")
     return getattr(import_module(f"{__name__}.{home}"), name)

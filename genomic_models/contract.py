@@ -62,6 +62,45 @@ class Tokens:
 
 
 @dataclass(frozen=True)
+class Outputs:
+    """What a model says of places, where that is not which token stands there.
+
+    Column ``j`` is of the bases ``[offset + j * stride, offset + (j + 1) * stride)`` of the sequence.
+
+    Attributes
+    ----------
+    kind : {"classes", "tracks"}
+        ``classes``: log-probabilities of what a place is, one of them being true; ``tracks``: numbers, each
+        by itself, in units of its own.
+    names : tuple of str
+        Of the classes or tracks.
+    offset, stride : int
+        Bases.
+    """
+
+    kind: str
+    names: tuple[str, ...]
+    offset: int = 0
+    stride: int = 1
+
+    def __post_init__(self) -> None:
+        if self.kind not in ("classes", "tracks"):
+            raise ModelError(f"outputs {self.kind!r}: expected classes or tracks")
+        if self.stride < 1 or not self.names or len(set(self.names)) < len(self.names):
+            raise ModelError("outputs: expected names, each once, and a stride of at least 1 base")
+
+    def column(self, base: int) -> int:
+        """The column that is of a base; below 0 for bases before the first."""
+        return (base - self.offset) // self.stride
+
+    def index(self, name: str) -> int:
+        """Place of a class or track among the names; ``ModelError`` for another name."""
+        if name not in self.names:
+            raise ModelError(f"no output {name!r}: the model's {self.kind} are {', '.join(self.names)}")
+        return self.names.index(name)
+
+
+@dataclass(frozen=True)
 class Forward:
     """What one pass through a model gives.
 
@@ -70,8 +109,9 @@ class Forward:
     tokens : Tokens
         The input, as the model read it.
     logits : Tensor or None
-        ``(B, L, vocabulary)``; position ``p`` predicts token ``p + 1`` for a causal model. None when
-        the pass stopped early.
+        ``(B, L, vocabulary)``; position ``p`` predicts token ``p + 1`` for a causal model, and token ``p``
+        for one that sees both sides. Of a model with ``outputs`` it is ``(B, columns, names)``, what they
+        say. None when the pass stopped early.
     taps : dict of str to Tensor
         ``(B, L, d)`` each, in the model's dtype. For a causal one-token-a-base model position ``p``
         is the state after reading base ``p``. Rows past ``tokens.lengths`` are padding.
@@ -100,6 +140,8 @@ class DNAModel(ABC):
         Longest sequence (tokens) that the model was made for.
     causal : bool
         Whether position ``p`` sees only tokens ``<= p``.
+    outputs : Outputs or None
+        What the model says where that is not which token stands at a place.
     """
 
     name: str
@@ -107,6 +149,7 @@ class DNAModel(ABC):
     layers: tuple[str, ...]
     context: int
     causal: bool = True
+    outputs: Outputs | None = None
 
     @property
     @abstractmethod
@@ -133,6 +176,37 @@ class DNAModel(ABC):
     @abstractmethod
     def base_tokens(self) -> Tensor | None:
         """``(4,)`` int64, ids of A, C, G, T; None where a token is not one base."""
+
+    @property
+    def predicts_bases(self) -> bool:
+        """Whether the model gives each base's probability from the bases before it."""
+        return self.causal and self.outputs is None and self.base_tokens() is not None
+
+    def require_bases(self, what: str) -> None:
+        """Raise ``ModelError`` that says why not, for a model that does not predict base after base.
+
+        ``what``: what cannot be done then.
+        """
+        if self.predicts_bases:
+            return
+        if self.outputs is not None:
+            gives = f"gives {self.outputs.kind} ({', '.join(self.outputs.names[:6])})"
+        elif not self.causal:
+            gives = "sees both sides of a base"
+        else:
+            gives = "reads tokens of several bases"
+        raise ModelError(f"model {self.name} {gives} and does not predict base after base: {what}")
+
+    def spans(self, layer: str, tokens: Tokens) -> Tensor | None:
+        """Bases ``[start, end)`` of each column of a tap, int64 ``(B, L, 2)``; None where column i is base i.
+
+        Those of the tokens, unless a tap has columns of its own.
+        """
+        return tokens.spans
+
+    def untrained(self, seed: int) -> DNAModel:
+        """The same architecture with fresh weights; ``ModelError`` for a model that cannot be built anew."""
+        raise ModelError(f"model {self.name}: its architecture cannot be built with fresh weights")
 
     @abstractmethod
     def forward(

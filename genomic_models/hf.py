@@ -7,10 +7,10 @@ so.
 
 from __future__ import annotations
 
-import hashlib
 import inspect
 import sys
 from collections.abc import Mapping, Sequence
+from copy import deepcopy
 from functools import cached_property
 from pathlib import Path
 from typing import Any
@@ -20,6 +20,7 @@ from torch import Tensor, nn
 
 from genomic_models.contract import DNAModel, Edit, Forward, ModelError, TapContext, Tokens
 from genomic_models.dna import BASES, refuse_string
+from genomic_models.hashing import hash_weights
 
 PREFIX = "hf:"
 EMBEDDING = "embedding"
@@ -122,12 +123,7 @@ class HFModel(DNAModel):
 
     @cached_property
     def weights_hash(self) -> str:  # type: ignore[override]
-        digest = hashlib.sha256()
-        for name, tensor in sorted(self.network.state_dict().items()):
-            raw = tensor.detach().float().cpu().contiguous()
-            digest.update(f"{name}{tuple(raw.shape)}".encode())
-            digest.update(raw.numpy().tobytes())
-        return digest.hexdigest()
+        return hash_weights(self.network.state_dict())
 
     @property
     def device(self) -> torch.device:
@@ -158,6 +154,13 @@ class HFModel(DNAModel):
         if all(_is_identity(span) for span in spans):
             return Tokens(padded, lengths)
         return Tokens(padded, lengths, torch.nn.utils.rnn.pad_sequence(spans, batch_first=True))
+
+    def untrained(self, seed: int) -> HFModel:
+        with torch.random.fork_rng(devices=[]):
+            torch.manual_seed(seed)
+            network = type(self.network)(deepcopy(self.network.config))
+        network = network.to(device=self.device, dtype=self.dtype).requires_grad_(False)
+        return HFModel(network, self.tokenizer, f"{self.name} (random weights, seed {seed})")
 
     def base_tokens(self) -> Tensor | None:
         ids = _plain(self.tokenizer, PROBE)

@@ -1,8 +1,8 @@
 """Finding and loading a model by name.
 
 A name is ``mini`` (ships with the project), a released Evo model (``evo2_7b_262k``, ``evo-1-8k-base``), a
-folder that ``workbench pretrain`` wrote, or ``hf:OWNER/NAME`` / ``hf:FOLDER`` for other families through
-the transformers library.
+folder that ``workbench pretrain`` wrote, ``hf:OWNER/NAME`` / ``hf:FOLDER`` for other families through the
+transformers library, or ``file:PATH``, Python that makes any other (``genomic_models.module``).
 """
 
 from __future__ import annotations
@@ -52,7 +52,7 @@ def load(
     accept_precision_loss : bool
         Run a model that needs FP8 projections without them, though its output is then badly off.
     trust_remote_code : bool
-        Let a ``hf:`` model run code from its repository.
+        Let a ``hf:`` model run code from its repository, and a ``file:`` run at all.
 
     Raises
     ------
@@ -62,9 +62,13 @@ def load(
     if dtype not in DTYPES:
         raise ModelError(f"dtype {dtype!r}: expected one of {', '.join(DTYPES)}")
     _check_device(device)
-    if name.startswith("hf:"):
+    if name.startswith(("hf:", "file:")):
         if "," in device:
             raise ModelError(f"device {device!r}: only Evo models are spread over several devices")
+        if name.startswith("file:"):
+            from genomic_models.local_code import load_file as load_code
+
+            return load_code(name, device, DTYPES[dtype], trust_remote_code)
         from genomic_models.hf import HFModel
 
         return HFModel.load(name, device, DTYPES[dtype], trust_remote_code)
@@ -78,10 +82,10 @@ def load(
 def with_random_weights(model: DNAModel, seed: int) -> DNAModel:
     """The same architecture, freshly initialised: the control for what training taught.
 
-    Raises ``ModelError`` for a model whose architecture is not built here.
+    Raises ``ModelError`` for a model whose architecture cannot be built anew.
     """
     if not isinstance(model, StripedHyenaModel):
-        raise ModelError(f"model {model.name}: a random-weights copy needs a StripedHyena network")
+        return model.untrained(seed)
     config = model.network.config
     places = model.network.places or [model.device]
     devices = list(dict.fromkeys([model.device, *places]))
@@ -145,8 +149,8 @@ def _load_released(
 
     if name not in RELEASED:
         raise ModelError(
-            f"unknown model {name!r}: expected mini, one of {', '.join(RELEASED)}, hf:OWNER/NAME, or a"
-            " folder with config.json and model.safetensors"
+            f"unknown model {name!r}: expected mini, one of {', '.join(RELEASED)}, hf:OWNER/NAME,"
+            " file:MODEL.py, or a folder with config.json and model.safetensors"
         )
     release = RELEASED[name]
     check_precision(name, release.config, DTYPES[dtype], accept_precision_loss)

@@ -329,6 +329,15 @@ def hub_cache() -> Path:
     return expanded(os.environ.get("HF_HOME", f"{general}/huggingface")) / "hub"
 
 
+def _snapshots(repository: str) -> Path:
+    return hub_cache() / f"models--{repository.replace('/', '--')}" / "snapshots"
+
+
+def snapshots_of(repository: str) -> list[Path]:
+    """Folders of a repository's revisions in the Hugging Face cache."""
+    return sorted(path for path in _snapshots(repository).glob("*") if path.is_dir())
+
+
 def where_to_look(name: str, model_dir: str | Path | None = None) -> list[Path]:
     """Places where a released model's file may lie, in the order in which they are tried.
 
@@ -359,8 +368,8 @@ def where_to_look(name: str, model_dir: str | Path | None = None) -> list[Path]:
         folder = expanded(chosen)
         places += [root / entry for root in (folder / name, folder) for entry in model.entries]
     cache = hub_cache()
-    snapshots = cache / f"models--{model.repository.replace('/', '--')}" / "snapshots"
-    here = sorted(path for path in snapshots.glob("*") if path.is_dir())
+    snapshots = _snapshots(model.repository)
+    here = snapshots_of(model.repository)
     # the wanted revision before any other that happens to be there
     here.sort(key=lambda path: not path.name.startswith(model.revision))
     places += [

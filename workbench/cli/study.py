@@ -44,6 +44,14 @@ def new(
     layer: Annotated[str, typer.Option(help=sentence(ModelConfig, "layer"))] = "",
     device: Annotated[str, typer.Option(help=sentence(ModelConfig, "device"))] = "cpu",
     dtype: Annotated[str, typer.Option(help=sentence(ModelConfig, "dtype"))] = "float32",
+    trust_remote_code: Annotated[
+        bool,
+        typer.Option(
+            "--trust-remote-code",
+            help="Run code that comes with the model (hf:) or is the model (file:): accepted here as it is now,"
+            " asked about anew once it changed.",
+        ),
+    ] = False,
     width: Annotated[int, typer.Option(help=sentence(SAEConfig, "width"))] = 0,
     k: Annotated[int, typer.Option(help=sentence(SAEConfig, "k"))] = 16,
     architecture: Annotated[str, typer.Option(help=sentence(SAEConfig, "architecture"))] = "batch_topk",
@@ -71,7 +79,9 @@ def new(
             circular=list(circular or []),
             rename=names,
         ),
-        model=ModelConfig(name=model, layer=layer, device=device, dtype=dtype),
+        model=ModelConfig(
+            name=model, layer=layer, device=device, dtype=dtype, trust_remote_code=trust_remote_code
+        ),
         cohort=CohortConfig(
             variants=str(variants) if variants else "", phenotypes=str(phenotypes) if phenotypes else ""
         ),
@@ -84,6 +94,10 @@ def new(
 
     refuse_unknown(config)
     made = Study.create(folder, config)
+    if found := risky_model(made.config.model):
+        accept(made.folder, found)
+        for key, value in found.items():
+            print(f"accepted: {key} = {value!r}")
     print(f"made {made.folder}/study.toml; edit it, then: workbench run {folder}")
 
 

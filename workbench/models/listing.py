@@ -6,7 +6,7 @@ from pathlib import Path
 
 import torch
 
-from genomic_models.contract import ModelError
+from genomic_models.contract import DNAModel, ModelError
 from genomic_models.registry import MINI, load
 from genomic_models.released import RELEASED, parameter_count, where_to_look
 from genomic_models.striped_hyena.model import StripedHyenaModel
@@ -101,14 +101,17 @@ def layers(name: str) -> list[str]:
     return [tap for tap in network.tap_names() if tap.startswith("blocks.") and tap.count(".") == 1]
 
 
-def check_model(name: str, layer: str) -> None:
+def check_model(name: str, layer: str, trust_remote_code: bool = False) -> None:
     """Raise ``ModelError`` for a model that there is not, and for a layer (unless empty) that it has not.
 
     The file of a released model need not be here. What ``hf:`` names is known only once it is loaded.
     """
     if name.startswith("hf:"):
         return
-    model = StripedHyenaModel(_skeleton(name), name) if name in RELEASED else load(name)
+    if name in RELEASED:
+        model: DNAModel = StripedHyenaModel(_skeleton(name), name)
+    else:
+        model = load(name, trust_remote_code=trust_remote_code)
     if layer:
         model.resolve(layer)
 

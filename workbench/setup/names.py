@@ -14,7 +14,7 @@ def refuse_unknown(config: StudyConfig) -> None:
 
     Contigs are those said to be circular and those that others are renamed to.
     """
-    check_model(config.model.name, config.model.layer)
+    check_model(config.model.name, config.model.layer, config.model.trust_remote_code)
     asked = [*config.input.circular, *config.input.rename.values()]
     if asked:
         names = record_names(expanded(config.input.genome))

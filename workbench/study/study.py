@@ -102,7 +102,8 @@ class Study:
             regions=_existing(given.regions) if given.regions else "",
         )
         files: dict[str, Any] = {key: _existing(getattr(config.cohort, key)) for key in COHORT_FILES}
-        config = replace(config, input=absolute, cohort=replace(config.cohort, **files))
+        model = replace(config.model, name=_whole_name(config.model.name))
+        config = replace(config, input=absolute, model=model, cohort=replace(config.cohort, **files))
         try:
             path.mkdir(parents=True, exist_ok=True)
         except OSError as error:
@@ -447,6 +448,14 @@ class Study:
         for name in names:
             path = self.folder / name
             shutil.rmtree(path) if path.is_dir() else path.unlink(missing_ok=True)
+
+
+def _whole_name(model: str) -> str:
+    """A model's name, the path of ``file:PATH`` and ``hf:FOLDER`` written out from the root."""
+    kind, sign, place = model.partition(":")
+    if sign and kind in ("file", "hf") and expanded(place).exists():
+        return f"{kind}:{expanded(place).resolve()}"
+    return model
 
 
 def _existing(path: str) -> str:

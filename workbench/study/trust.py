@@ -16,6 +16,7 @@ from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
+from genomic_models.code_files import code_files
 from workbench.errors import InputError
 from workbench.files.facts import fits, read_facts, write_facts
 from workbench.study.config import JobConfig, ModelConfig
@@ -30,10 +31,11 @@ def risky_jobs(settings: JobConfig) -> dict[str, Any]:
 
 
 def risky_model(settings: ModelConfig) -> dict[str, Any]:
-    """Model whose own code would run, by key; empty for none."""
+    """Model whose own code would run, and the SHA-256 of each file of it here, by key; empty for none."""
     if not settings.trust_remote_code:
         return {}
-    return {"[model] trust_remote_code": True, "[model] name": settings.name}
+    hashes = {f"sha256 of {path}": digest for path, digest in code_files(settings.name).items()}
+    return {"[model] trust_remote_code": True, "[model] name": settings.name} | hashes
 
 
 def foreign_owner(folder: Path) -> str:
