@@ -23,17 +23,20 @@ _SPAN = re.compile(rf"({_NUMBER})(?:\s*(?:-|\.\.|\N{{EN DASH}})\s*({_NUMBER}))?"
 
 
 def name_index(study: Study, tracks: Sequence[Track]) -> pd.DataFrame:
-    """Names of annotated intervals: ``word`` (lower case), ``chrom, start, end`` (0-based half-open).
+    """Names of annotated intervals: ``name``, ``word`` (the same in lower case), ``chrom, start, end``
+    (0-based half-open).
 
     Those of the tracks first, then locus tags, synonyms, protein identifiers and products of the files.
     """
-    columns = ["chrom", "start", "end", "word"]
-    parts = [track.intervals.rename(columns={"name": "word"})[columns] for track in tracks]
+    columns = ["chrom", "start", "end", "name"]
+    parts = [track.intervals[columns] for track in tracks]
     parts += [
-        read_gene_words(study.resolve(path), study.contigs)[columns] for path in study.config.input.tracks
+        read_gene_words(study.resolve(path), study.contigs).rename(columns={"word": "name"})[columns]
+        for path in study.config.input.tracks
     ]
     table = pd.concat(parts, ignore_index=True) if parts else pd.DataFrame(columns=columns)
-    table["word"] = table["word"].astype(str).str.casefold()
+    table["name"] = table["name"].astype(str)
+    table["word"] = table["name"].str.casefold()
     return table[~table["word"].isin(["", "."])].drop_duplicates()
 
 
@@ -86,6 +89,33 @@ def read_place(study: Study, text: str, names: pd.DataFrame, here: str = "") -> 
         f"{text!r} is neither a place nor a name of the annotation; expected something like"
         f" {next(iter(lengths))}:1,001-5,000, or a gene, locus tag or product"
     )
+
+
+def suggest(names: pd.DataFrame, text: str, most: int = 8) -> pd.DataFrame:
+    """Names that a reader may mean: those that begin with what was typed, the shortest first, then those that
+    hold it.
+
+    Rows of `name_index`, one a name and place (its parts, such as the stop of a gene, are left out); none for
+    fewer than two letters.
+    """
+    word = text.strip().casefold()
+    if len(word) < 2:
+        return names.iloc[:0]
+    begins = names["word"].str.startswith(word)
+    near = [names[begins]]
+    if begins.sum() < most:
+        near.append(names[~begins & names["word"].str.contains(word, regex=False)])
+    order = [part.iloc[part["word"].str.len().argsort(kind="stable")] for part in near]
+    # More than are shown: a name is there for a gene, its CDS, their starts and stops.
+    found = pd.concat(order).head(16 * most)
+    kept: list[int] = []
+    for at, row in enumerate(found.itertuples()):
+        before = (found.iloc[k] for k in kept)
+        if not any(b["word"] == row.word and b["start"] < row.end and b["end"] > row.start for b in before):
+            kept.append(at)
+        if len(kept) == most:
+            break
+    return found.iloc[kept]
 
 
 def _cut(chrom: str, first: int, last: int, length: int, text: str) -> Interval:

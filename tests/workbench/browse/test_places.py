@@ -8,7 +8,7 @@ import pandas as pd
 import pytest
 
 from tests.workbench.study_factory import Synthetic, make_study
-from workbench.browse.places import name_index, read_place
+from workbench.browse.places import name_index, read_place, suggest
 from workbench.errors import InputError
 from workbench.genome.interval import Interval
 from workbench.tracks.loci import read_gene_words, read_locus_tags
@@ -80,3 +80,14 @@ def test_words_of_genes(made: Synthetic) -> None:
     assert found["word"].iloc[-1] == "DNA-directed RNA polymerase, subunit"
     tags = read_locus_tags(path, made.study.contigs)
     assert tags.to_numpy().tolist() == [["chrB", 150, 600, "TAG_0042"]]
+
+
+def test_names_are_offered_while_they_are_typed(names: pd.DataFrame) -> None:
+    found = suggest(names, "GENE")
+    # Each gene once, though its CDS and its start and stop are called so too.
+    assert found["name"].is_unique and found["name"].str.startswith("gene").all() and len(found) > 1
+    first = suggest(names, "gene2").iloc[0]
+    assert (first["name"], first["chrom"], first["start"], first["end"]) == ("gene2", "chrA", 1500, 2100)
+    assert suggest(names, "rpox")["name"].tolist() == ["rpoX"]
+    assert suggest(names, "polymerase")["name"].tolist() == ["DNA-directed RNA polymerase, subunit"]
+    assert suggest(names, "g").empty and suggest(names, "<b>").empty and len(suggest(names, "e", 3)) == 0
