@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, NamedTuple
 
 import numpy as np
 
-from feature_mining.sae.training.source import read_activations
+from feature_mining.sae.training.source import read_activations, read_layers
 from genomic_models import DNAModel
 from workbench.genome.windows import Cell, Grid, Sequences, read_sequence
 
@@ -33,6 +33,15 @@ class CellReading(NamedTuple):
     callable: np.ndarray
 
 
+class LayersReading(NamedTuple):
+    """One strand of one cell at several layers, each float32 (n, d); see `CellReading`."""
+
+    cell: Cell
+    strand: str
+    activations: tuple[np.ndarray, ...]
+    callable: np.ndarray
+
+
 def read_cells(
     model: DNAModel,
     layer: str,
@@ -42,18 +51,35 @@ def read_cells(
     batch: int,
     strands: Sequence[str] = STRANDS,
 ) -> Iterator[CellReading]:
-    """Activations at ``layer`` of each strand of each cell, in the order of ``cells``.
+    """Activations at ``layer`` of each strand of each cell; see ``read_cell_layers``."""
+    for reading in read_cell_layers(model, [layer], genome, grid, cells, batch, strands):
+        yield CellReading(reading.cell, reading.strand, reading.activations[0], reading.callable)
 
-    Passes end at ``layer``; ``batch`` windows run together. Raises ``ModelError`` for an unknown layer.
+
+def read_cell_layers(
+    model: DNAModel,
+    layers: Sequence[str],
+    genome: Sequences,
+    grid: Grid,
+    cells: Iterable[Cell],
+    batch: int,
+    strands: Sequence[str] = STRANDS,
+) -> Iterator[LayersReading]:
+    """Activations at some layers of each strand of each cell, in the order of ``cells``.
+
+    Passes end at the last of the layers; ``batch`` windows run together. Raises ``ModelError`` for an unknown
+    layer.
     """
-    model.resolve(layer)
+    for layer in layers:
+        model.resolve(layer)
     jobs = ((cell, strand) for cell in cells for strand in strands)
     while group := list(islice(jobs, batch)):
         parts = [read_sequence(genome, grid, cell, strand) for cell, strand in group]
-        values = read_activations(model, layer, [p.sequence for p in parts])
-        for (cell, strand), part, rows in zip(group, parts, values, strict=True):
-            own = rows[part.skip :].cpu().numpy()
-            yield CellReading(cell, strand, own if strand == "+" else own[::-1], part.callable)
+        values = read_layers(model, layers, [p.sequence for p in parts])
+        for (cell, strand), part, found in zip(group, parts, values, strict=True):
+            rows = [part.own(one).cpu().numpy() for one in found]
+            forward = rows if strand == "+" else [one[::-1] for one in rows]
+            yield LayersReading(cell, strand, tuple(forward), part.callable)
 
 
 def read_shifted(study: Study, cell: Cell, strand: str = "+") -> tuple[Tensor, Tensor] | None:
@@ -62,12 +88,12 @@ def read_shifted(study: Study, cell: Cell, strand: str = "+") -> tuple[Tensor, T
     None where the contig does not reach that far.
     """
     grid, offset = study.grid, study.grid.window // 2
-    start = cell.start - grid.warmup if strand == "+" else cell.start
+    start = cell.start - (grid.warmup if strand == "+" else grid.lookahead)
     near = Cell(cell.chrom, start, start + grid.window, 0)
     far = near._replace(start=start - offset) if strand == "+" else near._replace(end=near.end + offset)
     if far.start < 0 or far.end > study.manifest.contigs[cell.chrom]:
         return None
-    whole = replace(grid, warmup=0)
+    whole = replace(grid, warmup=0, lookahead=0)
     short, long = (
         read_activations(study.model, study.layer, [read_sequence(study.genome, whole, c, strand).sequence])[
             0

@@ -19,6 +19,7 @@ from workbench.cli import app as browser
 from workbench.cli import (
     audit,
     demo,
+    embed,
     experiments,
     export,
     formats,
@@ -75,6 +76,7 @@ COMMANDS: dict[str, Callable[..., None]] = {
     "export-sae": formats.export_sae,
     "models": models.models,
     "score": score.score,
+    "embed": embed.embed,
     "judge": judge.judge,
     "variants": variants.variants,
     "write": write.write,

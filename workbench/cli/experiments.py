@@ -59,7 +59,7 @@ def attribute(
     """
     strands = strand or ATTRIBUTE.strands
     settings = AttributeSettings(target, strands, context, method, steps, ablated, bases, track, shuffles)
-    _ask(folder, name, "attribute", settings, workers, later)
+    ask(folder, name, "attribute", settings, workers, later)
 
 
 def steer(
@@ -91,7 +91,7 @@ def steer(
     settings = SteerSettings(
         _doses(strengths), track, prompts, prompt, length, copies, temperature, seed, feature, readout, expect
     )
-    _ask(folder, name, "steer", settings, workers, later)
+    ask(folder, name, "steer", settings, workers, later)
 
 
 def passport(
@@ -131,7 +131,7 @@ def passport(
         _doses(strengths), track, prompts, prompt, length, copies, temperature, seed, features,
         readout or PassportSettings().readouts,
     )  # fmt: skip
-    _ask(folder, name, "passport", settings, workers, later)
+    ask(folder, name, "passport", settings, workers, later)
 
 
 def _best(study: Study, count: int) -> list[int]:
@@ -186,7 +186,7 @@ def experiments(
     show(["experiment", "kind", "state", "shards", "page"], rows)
 
 
-def _ask(folder: Path, name: str, kind: str, settings: Any, workers: int, later: bool) -> None:
+def ask(folder: Path, name: str, kind: str, settings: Any, workers: int, later: bool) -> None:
     """Write the question of an experiment and run it, unless later."""
     from workbench.experiments.registry import create_experiment  # PyTorch
 

@@ -50,6 +50,8 @@ class Kind:
         ``run(experiment, shard, progress) -> int``: makes one shard's table, returns bases read.
     finish : callable
         ``finish(experiment)``: writes tables and the page.
+    features : bool
+        Whether it is asked of the study's features, and so of one autoencoder; else of the model alone.
     """
 
     name: str
@@ -59,3 +61,4 @@ class Kind:
     shards: Callable[[Experiment], list[Shard]]
     run: Callable[[Experiment, Shard, Progress], int]
     finish: Callable[[Experiment], None]
+    features: bool = True

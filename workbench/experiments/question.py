@@ -49,9 +49,9 @@ class Question:
     subject: Subject = field(default_factory=Subject)
 
 
-def subject_of(study: Study) -> Subject:
-    """The model, layer and autoencoder of a study."""
-    return Subject(study.manifest.model.weights_hash, study.layer, study.sae_hash)
+def subject_of(study: Study, features: bool = True) -> Subject:
+    """The model, layer and, where it is asked of features, the autoencoder of a study."""
+    return Subject(study.manifest.model.weights_hash, study.layer, study.sae_hash if features else "")
 
 
 def folder_of(study: Study, name: str) -> Path:
@@ -106,7 +106,7 @@ def read_question(path: Path, kinds: dict[str, type]) -> Question:
 
 def refuse_other_subject(study: Study, question: Question, path: Path) -> None:
     """Raise ``InputError`` with both values where a question is for another model, layer or autoencoder."""
-    here = subject_of(study)
+    here = subject_of(study, bool(question.subject.autoencoder))
     for key in fields(Subject):
         asked, found = getattr(question.subject, key.name), getattr(here, key.name)
         if asked and asked != found:

@@ -7,7 +7,7 @@ import json
 from dataclasses import asdict
 
 from workbench.errors import InputError
-from workbench.experiments import attribute, passport, steer
+from workbench.experiments import attribute, embed, passport, steer
 from workbench.experiments.kind import Experiment, Kind
 from workbench.experiments.question import (
     FOLDER,
@@ -26,7 +26,7 @@ from workbench.stages import registry
 from workbench.stages.stage import Shard, Stage
 from workbench.study.study import Study
 
-KINDS: dict[str, Kind] = {kind.name: kind for kind in (attribute.KIND, steer.KIND, passport.KIND)}
+KINDS: dict[str, Kind] = {kind.name: kind for kind in (attribute.KIND, steer.KIND, passport.KIND, embed.KIND)}
 
 
 def open_experiment(study: Study, name: str) -> Experiment:
@@ -45,7 +45,7 @@ def create_experiment(study: Study, name: str, kind: str, settings: object) -> E
     """
     refuse_links(study.folder)
     folder = folder_of(study, name)
-    question = Question(kind, settings, subject_of(study))
+    question = Question(kind, settings, subject_of(study, KINDS[kind].features))
     experiment = Experiment(study, name, folder, question)
     if (folder / QUESTION).exists():
         if open_experiment(study, name).question != question:

@@ -11,6 +11,8 @@ FORMS = (
     " latter two @LAYER#FEATURE, a feature of a later layer of the study"
 )
 METHODS = ("gradient", "integrated")
+POOLS = ("mean", "max", "last", "none")
+ARRAYS = ("parquet", "hdf5", "npy", "h5ad")
 
 
 @dataclass(frozen=True)
@@ -66,3 +68,18 @@ class PassportSettings(WritingSettings):
         ["stops.plus_1", "stops.longest_open"],
         "Readouts JUDGE.COLUMN, of which each feature's hypothesis takes one; see `workbench judge --list`.",
     )
+
+
+@dataclass(frozen=True)
+class EmbedSettings:
+    """Which regions, of which layers, and in what form."""
+
+    regions: str = setting("", "Track of the study, or BED file; empty: whole contigs.")
+    layers: list[str] = setting([], "Taps of the model; none: the study's layer.")
+    pool: str = setting(
+        "mean",
+        "Over the bases of a region: mean, max, last (of the reading) or none, a row a base.",
+        one_of=POOLS,
+    )
+    strands: list[str] = setting(["+", "-"], "Strands that are read, + and -.")
+    format: str = setting("parquet", "parquet, hdf5, npy or h5ad (AnnData).", one_of=ARRAYS)
