@@ -12,6 +12,8 @@ from torch import Tensor
 from feature_mining.edits.apply import Applied, Dictionary
 from feature_mining.edits.passes import State, read, repeat
 from feature_mining.edits.plan import EditPlan
+from feature_mining.rules.direct import Deed, Director, Listener
+from feature_mining.rules.rule_set import RuleSet
 from feature_mining.writing.constraints import Constraint
 from feature_mining.writing.guide import Guide, lattice_of
 from genomic_models.contract import DNAModel, Forward, ModelError
@@ -32,6 +34,8 @@ class Written:
     nats : ndarray
         ``(n,)`` float32, log-probability of each base under the plan, over the whole vocabulary, whatever
         the temperature and the constraints; NaN for a first base that nothing predicts.
+    deeds : tuple of Deed
+        What rules did, in the order of the bases at which they fired.
     """
 
     prompt: int
@@ -39,6 +43,7 @@ class Written:
     copy: int
     sequence: str
     nats: np.ndarray
+    deeds: tuple[Deed, ...] = ()
 
 
 def write(
@@ -53,6 +58,7 @@ def write(
     number: int = 1,
     together: int = 64,
     told: Callable[[int], object] = lambda count: None,
+    rules: RuleSet | None = None,
 ) -> list[Written]:
     """Continue each prompt ``number`` times under each plan.
 
@@ -85,6 +91,10 @@ def write(
         Rows of a batch.
     told : callable
         Called with the number of bases written since the last call.
+    rules : RuleSet, optional
+        They look at what the model reads, before any edit there, and act from the next base on; a sequence
+        that they stop is shorter. Their positions count from the first base of the prompt, in which they do
+        not fire.
 
     Returns
     -------
@@ -105,8 +115,13 @@ def write(
     sampling = sampling or Sampling()
     bases = check_writer(model)
     _check_lengths(model, prompts, length, number, together)
-    for plan in plans:
-        plan.check(model.weights_hash, {layer: d.sae.hash for layer, d in (dictionaries or {}).items()})
+    hashes = {layer: d.sae.hash for layer, d in (dictionaries or {}).items()}
+    if rules is not None:
+        rules.check(model.weights_hash, hashes)
+        if any(edit.where.entropy for plan in rules.plans.values() for edit in plan.edits):
+            raise ValueError("a plan that a rule brings in cannot wait for entropy; leave its gate out")
+    for plan in (*plans, *(rules.plans.values() if rules is not None else ())):
+        plan.check(model.weights_hash, hashes)
         _check_places(plan, min(map(len, prompts), default=0) + length)
     copies = min(number, together)
     lattice = lattice_of(constraints, length, prompts) if constraints else None
@@ -115,15 +130,28 @@ def write(
         heads = [(i, j) for i, prompt in enumerate(prompts) if len(prompt) == size for j in range(len(plans))]
         for group in _portions(heads, max(1, together // copies)):
             for chosen in _portions(range(number), copies):
-                writer = _Batch(model, dictionaries or {}, group, len(chosen), plans, strands)
-                logits, state = writer.begin([prompts[i] for i, _ in group])
                 rows = [(i, copy) for i, _ in group for copy in chosen]
+                guide: Guide | Director | None = None
+                if lattice is not None:
+                    guide = Guide(lattice, [i for i, _ in rows])
+                own = [plans[j] for _, j in group]
+                sides = [strands[i] for i, _ in group] if strands else []
+                batch = _Batch(model, dictionaries or {}, own, len(chosen), sides)
+                if rules is not None:
+                    sides = sides or ["+"] * len(group)
+                    guide = Director(rules, _each(own, len(chosen)), _each(sides, len(chosen)), size, guide)
+                    batch = _RuledBatch(batch, rules, guide)
+                logits, state = batch.begin([prompts[i] for i, _ in group])
                 chances = sampling.chances(rows, length)
-                guide = Guide(lattice, [i for i, _ in rows]) if lattice is not None else None
-                texts, nats = extend(writer.read, logits, state, bases, chances, sampling, guide, told)
+                texts, nats = extend(batch.read, logits, state, bases, chances, sampling, guide, told)
                 keys = [(i, j, copy) for i, j in group for copy in chosen]
-                found += [Written(*key, *row) for key, *row in zip(keys, texts, nats, strict=True)]
+                kept = batch.end(texts, nats)
+                found += [Written(*key, *row) for key, row in zip(keys, kept, strict=True)]
     return sorted(found, key=lambda each: (each.prompt, each.plan, each.copy))
+
+
+# What is kept of a row: letters, log-probabilities, and what rules did.
+_Kept = tuple[str, np.ndarray, tuple[Deed, ...]]
 
 
 class _Batch:
@@ -133,29 +161,66 @@ class _Batch:
         self,
         model: DNAModel,
         dictionaries: Mapping[str, Dictionary],
-        heads: Sequence[tuple[int, int]],
+        heads: Sequence[EditPlan],
         copies: int,
-        plans: Sequence[EditPlan],
         strands: Sequence[str],
     ) -> None:
-        self.model, self.copies = model, copies
-        own = [plans[j] for _, j in heads]
-        turned = [strands[i] for i, _ in heads] if strands else []
-        self._heads = Applied(own, dictionaries, turned)
-        self._rows = Applied(_each(own, copies), dictionaries, _each(turned, copies))
+        self.model, self.copies, self.dictionaries = model, copies, dictionaries
+        self.strands = _each(strands, copies)
+        self.heads = Applied(heads, dictionaries, strands)
+        self.rows = Applied(_each(heads, copies), dictionaries, self.strands)
 
     def begin(self, prompts: Sequence[str]) -> tuple[Tensor | None, State | None]:
         """Read the prompts once; what predicts the first base of every row, and the state of every row."""
         if not prompts[0]:
             return None, None
-        forward, state = read(self.model, self.model.tokenize(prompts).ids, self._heads)
+        forward, state = read(self.model, self.model.tokenize(prompts).ids, self.heads)
         assert forward.logits is not None
         logits = forward.logits[:, -1].repeat_interleave(self.copies, 0)
         return logits, repeat(self.model, state, self.copies) if self.copies > 1 else state
 
     def read(self, ids: Tensor, state: object) -> tuple[Forward, object]:
         """Read the bases that were drawn."""
-        return read(self.model, ids, self._rows, cast("State | None", state))
+        return read(self.model, ids, self.rows, cast("State | None", state))
+
+    def end(self, texts: list[str], nats: np.ndarray) -> list[_Kept]:
+        """What is kept of every row."""
+        return [(text, own, ()) for text, own in zip(texts, nats, strict=True)]
+
+
+class _RuledBatch(_Batch):
+    """A batch whose rows are under rules."""
+
+    def __init__(self, batch: _Batch, rules: RuleSet, director: Director) -> None:
+        vars(self).update(vars(batch))
+        self._director, self._listener = director, Listener(rules, batch.dictionaries[rules.layer])
+        self._state: object = None
+        for applied in (self.heads, self.rows):
+            applied.edits = self._listener.before(applied.edits)
+
+    def begin(self, prompts: Sequence[str]) -> tuple[Tensor | None, State | None]:
+        logits, state = super().begin(prompts)
+        if state is not None:
+            self._director.hear(self._listener.levels.repeat(self.copies, axis=0))
+        self._state = state
+        return logits, state
+
+    def read(self, ids: Tensor, state: object) -> tuple[Forward, object]:
+        forward, self._state = super().read(ids, state)
+        plans = self._director.hear(self._listener.levels)
+        if plans is not None:
+            self.rows = Applied(plans, self.dictionaries, self.strands)
+            self.rows.edits = self._listener.before(self.rows.edits)
+        return forward, self._state
+
+    def end(self, texts: list[str], nats: np.ndarray) -> list[_Kept]:
+        # Rules also hear the last bases, which nothing else is read for.
+        self.read(self.model.tokenize([text[-1] for text in texts]).ids, self._state)
+        ends = self._director.ends()
+        return [
+            (text[:size], own[:size], tuple(deeds))
+            for text, own, (size, deeds) in zip(texts, nats, ends, strict=True)
+        ]
 
 
 def _each(items: Sequence, times: int) -> list:
