@@ -13,6 +13,8 @@ ROOT = Path(__file__).resolve().parents[1]
 
 # A process that a test starts and that is ended by a signal says where it was.
 os.environ.setdefault("PYTHONFAULTHANDLER", "1")
+# Threads that wait for others sleep: with as many tests at once as cores, those that spin keep others away.
+os.environ.setdefault("OMP_WAIT_POLICY", "passive")
 
 
 @pytest.fixture(scope="session")
