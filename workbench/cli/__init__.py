@@ -22,6 +22,7 @@ from workbench.cli import (
     embed,
     experiments,
     export,
+    fetch,
     formats,
     jobs,
     judge,
@@ -53,6 +54,7 @@ app = typer.Typer(
 )
 COMMANDS: dict[str, Callable[..., None]] = {
     "demo": demo.demo,
+    "fetch": fetch.fetch,
     "new": study.new,
     "run": study.run,
     "quality": quality.quality,
