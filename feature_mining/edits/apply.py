@@ -96,14 +96,18 @@ class Part:
 
     def encode(self, x: Tensor) -> Tensor:
         """Values ``(n, m)`` of activations ``(n, d_in)``."""
-        config = self.sae.config
-        if config.row_topk:  # which features count depends on all of them
+        if self.sae.config.row_topk:  # which features count depends on all of them
             return self.sae.encode(x)[:, self.index]
+        pre = self.pre(x)
+        return torch.where(pre > self.threshold, pre, 0.0)
+
+    def pre(self, x: Tensor) -> Tensor:
+        """The same before the threshold cuts them off."""
+        config = self.sae.config
         inputs = ROW_NORMS[config.row_norm](x).rows if config.row_norm else x
         if config.apply_b_dec_to_input:
             inputs = inputs - self.sae.b_dec
-        pre = torch.addmm(self.bias, inputs, self.columns)
-        return torch.where(pre > self.threshold, pre, 0.0)
+        return torch.addmm(self.bias, inputs, self.columns)
 
     def write(self, delta: Tensor, x: Tensor) -> Tensor:
         """What a change ``(n, m)`` of the features adds to activations: ``(n, writes)``."""

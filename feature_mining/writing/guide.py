@@ -89,6 +89,17 @@ class Lattice:
             found[:, code] &= (bits == 1) & (count // _WORD == word)
         return found
 
+    def kept(self, codes: np.ndarray, prompts: np.ndarray) -> np.ndarray:
+        """Bool ``(B,)``: which sequences, codes ``(B, length)`` after some prompts, keep to the constraints."""
+        states, counts = self.machine.starts[prompts], np.zeros(len(codes), np.int64)
+        fine = np.ones(len(codes), bool)
+        for position, column in enumerate(codes.T):
+            fine &= self.allowed(position, states, counts)[np.arange(len(codes)), column]
+            # A row that has failed stays where it is.
+            states = np.where(fine, self.machine.follow[states, column], states)
+            counts = counts + (self.counts_gc and fine & np.isin(column, _GC))
+        return fine
+
     def _last(self) -> np.ndarray:
         low, high = self._range or (0, 0)
         bits = np.zeros(-(-(max(high, 0) + 1) // _WORD) * _WORD, np.uint8)
