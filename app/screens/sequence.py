@@ -15,10 +15,21 @@ from app.tables import COLUMNS, OF_TOP
 from app.verdict_text import plain, short_label
 from genomic_models.dna import BASES
 from workbench import InputError
-from workbench.browse.alleles import LEAST, apply_changes, gained_and_lost
-from workbench.browse.pasted_sequence import LONGEST, MOST_MUTATED, clean, firing, mutate
+from workbench.browse.alleles import LEAST, gained_and_lost, read_allele
+from workbench.browse.pasted_sequence import (
+    LONGEST,
+    MOST_MUTATED,
+    Letters,
+    clean,
+    firing,
+    mutate,
+    read_stretch,
+)
 from workbench.browse.pasted_sequence import Pasted as Read
+from workbench.genome.interval import Interval
 from workbench.study.locus import find_locus
+from workbench.variants.consequence import Annotation
+from workbench.variants.hgvs import VariantNames
 from workbench.wording import plural
 
 MOST_STRIPS = 8
@@ -43,13 +54,13 @@ def _mutated(
 
 def requested_sequence(opened: Opened) -> str:
     """The sequence of the boxes, or of the address' locus; ends the page where there is none."""
-    longest = min(LONGEST, opened.study.model.context)
+    longest = LONGEST
     at = st.query_params.get("at", "")
     if at and "sequence_text" not in st.session_state:
         locus = find_locus(opened.study, at)
         if locus.end - locus.start > longest:
             raise InputError(
-                f"{locus}: {locus.end - locus.start:,} bases; this model reads at most {longest:,} at once,"
+                f"{locus}: {locus.end - locus.start:,} bases; at most {longest:,} are read,"
                 " choose a shorter stretch"
             )
         st.session_state["sequence_text"] = opened.study.genome.fetch(*locus)
@@ -167,12 +178,9 @@ def allele(opened: Opened, read: Read, key: tuple[str, ...]) -> None:
     text = st.text_area("Allele", key="allele_text", height=80, placeholder="120:A:G, 131:CT:")
     if not text.strip():
         return
-    longest = min(LONGEST, opened.study.model.context)
-    changed = apply_changes(read.sequence, text) if ":" in text else clean(text, longest)
-    if changed == read.sequence:
-        st.info("The allele is the same as the sequence above.")
-        return
-    other = read_cached(opened, key, clean(changed, longest))
+    locus, letters = Interval("sequence", 0, len(read.sequence)), Letters("sequence", read.sequence)
+    changes = read_allele(text, VariantNames(Annotation(letters, None, None), "sequence"), locus)
+    other = read_stretch(opened.study, letters, locus, changes.edits)
     before, after = (
         float(np.mean([np.nansum(n, dtype=np.float64) for n in r.nats.values()])) for r in (read, other)
     )

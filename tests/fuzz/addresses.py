@@ -5,12 +5,12 @@ from __future__ import annotations
 import functools
 import tempfile
 from collections.abc import Callable
-from functools import partial
 from pathlib import Path
 from typing import Any
 from unittest.mock import patch
 from urllib.parse import parse_qsl
 
+import pandas as pd
 from streamlit.testing.v1 import AppTest
 
 import app
@@ -20,15 +20,18 @@ from tests.fuzz.limits import PATIENCE
 from tests.fuzz.target import Target
 from tests.workbench.study_factory import make_study
 from workbench import Study
-from workbench.browse.alleles import apply_changes
+from workbench.browse.alleles import read_allele
 from workbench.browse.atlas import find_motif, find_words
 from workbench.browse.motif_search import find_matrix, parse_matrix
-from workbench.browse.pasted_sequence import clean
+from workbench.browse.pasted_sequence import Letters, clean
 from workbench.browse.places import name_index, read_place
 from workbench.browse.variant_tracks import driving_variants
 from workbench.cohort.edits import parse_variant
 from workbench.errors import InputError
+from workbench.genome.interval import Interval
 from workbench.study.locus import find_locus
+from workbench.variants.consequence import Annotation
+from workbench.variants.hgvs import VariantNames
 
 ADDRESSES = """browse?study=study&at=chrA:100-2,900&features=3,7,5&tracks=CDS&threshold=0.25&strands=-
 browse?at=gene2&features=none&tracks=none&draw=heat&brush=300-900&variants=cohort
@@ -44,7 +47,15 @@ overview?study=study
 provenance?study=..%2Fstudy
 audit?study=%2Fetc
 """
-ALLELES = "120:A:G, 131:CT:;3::ACG\nchr1:1,042:A:G\nACGTRYN\n>x\nACGU 12\n"
+ALLELES = """120:A:G, 131:CT:;3::ACG
+chr1:1,042:A:G
+ACGTRYN
+>x
+ACGU 12
+chr1:g.120A>G;g.12_14del g.20_21insAC g.30dup g.41_42delinsT
+rpoB:p.Tyr2Leu
+katG:p.(V3*)
+"""
 # Not the page of a sequence: the autoencoder of the synthetic study fits no model that reads one.
 OPENED = ("browse", "feature", "atlas", "phenotypes", "overview", "provenance", "audit")
 MAIN = Path(app.__file__).with_name("main.py")
@@ -60,6 +71,18 @@ def _queries(folder: Path) -> list[tuple[str, dict[str, str]]]:
     text = (folder / "addresses").read_bytes().decode("utf-8", "replace")
     cut = [line.partition("?") for line in text.splitlines()]
     return [(page, dict(parse_qsl(query, keep_blank_values=True))) for page, _, query in cut]
+
+
+@functools.cache
+def _names() -> VariantNames:
+    """Of a sequence with two genes."""
+    rows = pd.DataFrame({"start": [10, 99], "end": [40, 160], "strand": ["+", "-"], "name": ["rpoB", "katG"]})
+    rows = rows.assign(chrom="chr1", phase=0, part=0, group=["", "1"], complete=True)
+    return VariantNames(Annotation(Letters("chr1", "ACGT" * 50), rows, None), "chr1")
+
+
+def _read_allele(text: str) -> object:
+    return read_allele(text, _names(), Interval("chr1", 0, 200))
 
 
 def _told(read: Callable[[Any], object], text: Any) -> None:
@@ -97,7 +120,7 @@ def read_parts(folder: Path) -> None:
     text = (folder / "alleles").read_bytes().decode("utf-8", "replace")
     for part in (text, *text.splitlines()):
         _told(clean, part)
-        _told(partial(apply_changes, "ACGT" * 50), part)
+        _told(_read_allele, part)
         _told(parse_variant, part)
 
 

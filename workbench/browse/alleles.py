@@ -1,82 +1,114 @@
-"""An allele against its reference: the sequence with changes made, and the features gained and lost."""
+"""An allele against its reference: changes as people write them, and the features gained and lost."""
 
 from __future__ import annotations
 
 import re
-from itertools import pairwise
+from typing import NamedTuple
 
 import numpy as np
 import pandas as pd
 
-from workbench.browse.pasted_sequence import Pasted, firing
+from workbench.browse.pasted_sequence import Pasted, clean
 from workbench.browse.value_scale import ValueScale
+from workbench.cohort.align import find_differences
+from workbench.cohort.edits import Edit, conflicting
 from workbench.errors import InputError
-from workbench.genome.fasta import check_letters
+from workbench.genome.interval import Interval
+from workbench.variants.hgvs import VariantNames
+from workbench.wording import spoken
 
-_CHANGE = re.compile(r"(\d{1,9}):([A-Za-z]*):([A-Za-z]*)")
-# Change of a feature's largest value, as a share of its largest anywhere, from which it is told.
+# Change of a feature's value at a base, as a share of full scale, from which it is told.
 LEAST = 0.05
+# Changes of one allele.
+MOST = 200
+_LETTERS_ALONE = re.compile(r"(?:>[^\n]*\n)?[A-Za-z\s]+")
 
 
-def apply_changes(sequence: str, text: str) -> str:
-    """A sequence with changes ``position:REF:ALT`` made, apart by commas or lines.
+class Allele(NamedTuple):
+    """Changes of a stretch, sorted, and how those were chosen whose names leave a choice."""
 
-    The first base of the sequence is number 1; an empty REF inserts before the position, an empty ALT
-    deletes. Raises ``InputError`` for what cannot be read, does not match or overlaps.
+    edits: list[Edit]
+    said: list[str]
+
+
+def read_allele(text: str, names: VariantNames, locus: Interval) -> Allele:
+    """The changes that a reader typed.
+
+    Parameters
+    ----------
+    text : str
+        Names of variants (`VariantNames`) apart by commas, semicolons or blanks; or the whole other sequence,
+        which is aligned with the stretch.
+    names : VariantNames
+    locus : Interval
+        What is read; changes lie in it.
+
+    Raises
+    ------
+    InputError
+        For what cannot be read, does not match, lies elsewhere, overlaps or is no change.
     """
-    changes = []
-    for part in re.split(r"[,;\s]+", text.strip()):
-        found = _CHANGE.fullmatch(part)
-        if not found or found[2] == found[3] == "":
-            raise InputError(
-                f"change {part!r}: expected position:REF:ALT (the first base is number 1), as in 120:A:G"
-            )
-        at = int(found[1]) - 1
-        old, new = (check_letters(f"change {part}", x.upper()) for x in found.groups()[1:])
-        end = at + len(old)
-        if at < 0 or end > len(sequence) or sequence[at:end] != old:
-            there = (at >= 0 and sequence[at:end]) or "nothing"
-            raise InputError(f"change {part}: the sequence has {there} at {at + 1}, not {old}")
-        changes.append((at, end, new))
-    changes.sort()
-    for (_, end, _), (start, _, _) in pairwise(changes):
-        if start < end:
-            raise InputError(f"changes overlap at position {start + 1}: give them as one")
-    for at, end, new in reversed(changes):
-        sequence = sequence[:at] + new + sequence[end:]
-    return sequence
+    text = text.strip()
+    if _LETTERS_ALONE.fullmatch(text):
+        return Allele(_aligned(clean(text), names, locus), [])
+    parts = [part for part in re.split(r"[,;\s]+", text) if part]
+    if len(parts) > MOST:
+        raise InputError(f"{len(parts):,} changes: at most {MOST}; give the whole other sequence instead")
+    named = [names.read(part) for part in parts]
+    edits = sorted(one.variant.edit for one in named)
+    for one in named:
+        edit = one.variant.edit
+        if one.variant.chrom != locus.chrom or not (locus.start <= edit.start and edit.end <= locus.end):
+            raise InputError(f"{one.variant.name}: lies outside {spoken(*locus)}, which is read")
+    if conflicting(edits):
+        raise InputError("changes overlap: give those that touch as one")
+    return Allele(edits, [one.said for one in named if one.said])
+
+
+def _aligned(other: str, names: VariantNames, locus: Interval) -> list[Edit]:
+    sequence = names.genome.fetch(*locus)
+    found = find_differences(locus.chrom, sequence, other)
+    if found.gaps:
+        start, end = (locus.start + at for at in found.gaps[0])
+        raise InputError(
+            f"the other sequence cannot be compared over {spoken(locus.chrom, start, end)}:"
+            " it has other letters than A, C, G, T there, or nothing in common; name the changes instead"
+        )
+    if not found.edits:
+        raise InputError("the allele is the same as the sequence: nothing to compare")
+    return [edit.shifted(locus.start) for edit in found.edits]
 
 
 def gained_and_lost(
     reference: Pasted, allele: Pasted, catalog: pd.DataFrame, scale: ValueScale
 ) -> pd.DataFrame:
-    """Features whose largest value differs between two sequences.
+    """Features whose value differs between two alleles, base against base.
 
     Returns
     -------
     DataFrame
-        ``feature``, ``change`` (``gained``: fires in the allele alone, ``lost``, ``stronger``, ``weaker``),
-        ``reference`` and ``allele`` (largest value, 0 where it does not fire), ``difference``,
-        ``of_largest``: the difference as a share of the feature's full scale or of its largest value in the
-        two sequences, whichever is larger, and ``dead``; largest first, dead features last, those of at least
-        ``LEAST`` alone.
+        A row a feature, at the base and strand where it differs most: ``feature``, ``change`` (``gained``:
+        fires there in the allele alone, ``lost``, ``stronger``, ``weaker``), ``reference`` and ``allele``
+        (values there, 0 where it does not fire), ``difference``, ``of_largest``: the difference as a share of
+        the feature's full scale or of the larger of the two values, whichever is larger, ``strand``,
+        ``position`` and ``dead``; largest first, dead features last, those of at least ``LEAST`` alone.
     """
-    largest = {}
-    for name, pasted in (("reference", reference), ("allele", allele)):
-        table = firing(pasted, catalog, scale)
-        largest[name] = table.set_index("feature")["largest"].astype(float)
-    table = pd.DataFrame(largest).fillna(0.0).rename_axis("feature").reset_index()
+    key = ["feature", "strand", "position"]
+    sides = [side.fires.groupby(key, observed=True)["value"].max() for side in (reference, allele)]
+    table = pd.concat(sides, axis=1, keys=["reference", "allele"]).fillna(0.0).reset_index()
+    table[["reference", "allele"]] = table[["reference", "allele"]].astype(float)
     table["difference"] = table["allele"] - table["reference"]
-    features = table["feature"].to_numpy(np.int64)
-    top = scale.top[features]
+    table = table.iloc[np.argsort(-table["difference"].abs().to_numpy(), kind="stable")]
+    table = table.drop_duplicates("feature").astype({"feature": int, "strand": str})
+    top = scale.top[table["feature"].to_numpy()]
     # A feature may fire here and nowhere in the genome.
     table["of_largest"] = table["difference"] / np.fmax(top, table[["reference", "allele"]].max(axis=1))
-    table["change"] = "stronger"
-    table.loc[table["difference"] < 0, "change"] = "weaker"
+    table = table[table["of_largest"].abs() >= LEAST]
+    table = table.iloc[np.argsort(-table["of_largest"].abs().to_numpy(), kind="stable")].copy()
+    table["change"] = np.where(table["difference"] < 0, "weaker", "stronger")
     table.loc[table["reference"] == 0, "change"] = "gained"
     table.loc[table["allele"] == 0, "change"] = "lost"
-    table = table[table["of_largest"].abs() >= LEAST].astype({"feature": int})
     table["dead"] = catalog["dead"].reindex(table["feature"]).to_numpy(bool)
-    order = table.assign(_size=-table["of_largest"].abs()).sort_values(["dead", "_size"], kind="stable").index
-    columns = ["feature", "change", "reference", "allele", "difference", "of_largest", "dead"]
-    return table.loc[order, columns].reset_index(drop=True)
+    columns = ["feature", "change", "reference", "allele", "difference", "of_largest", "strand", "position"]
+    table = table.sort_values("dead", kind="stable")
+    return table[[*columns, "dead"]].reset_index(drop=True)

@@ -1,42 +1,78 @@
-"""A pasted sequence through a study's model: likelihood, features, and every substitution in a stretch."""
+"""A stretch of sequence through a study's model: likelihood, features, and every substitution in a part.
+
+A sequence of any length is read by windows on the study's grid, as its genome is, so that a base has the
+value that it has in the study wherever the letters before it are the same.
+"""
 
 from __future__ import annotations
 
 import re
+from collections.abc import Callable, Mapping, Sequence
 from typing import TYPE_CHECKING, NamedTuple
 
 import numpy as np
 import pandas as pd
 
-from genomic_models.dna import BASES, reverse_complement
+from genomic_models.dna import BASES, UNKNOWN, base_codes, reverse_complement
 from workbench.browse.value_scale import ValueScale
+from workbench.cohort.edits import Edit
+from workbench.cohort.readings import Reading, cell_window, make_reading
 from workbench.errors import InputError
 from workbench.genome.fasta import check_letters
+from workbench.genome.interval import Interval
+from workbench.genome.windows import Sequences, check_fetch
 from workbench.study.locus import check_features
 
 if TYPE_CHECKING:
     from workbench.study.study import Study
     from workbench.variants.effects import SequenceReading
 
-# Bases of a sequence.
-LONGEST = 4000
+# Bases of a sequence: both strands of it take a minute or so on a few cores.
+LONGEST = 100_000
 # Bases of which every substitution is read.
 MOST_MUTATED = 60
 # Bases kept on each side of a mutated stretch.
 CONTEXT = 256
 
 
-class Pasted(NamedTuple):
-    """What a model says of a sequence.
+class Letters:
+    """A sequence by itself as a genome of one linear contig."""
 
-    sequence : upper-case letters
-    nats : by strand, float32 (L) at plus-strand positions; NaN at the base that each reading starts with
-    fires : ``feature, strand, position`` (0-based, plus strand), ``value``: each base at which one fires
+    def __init__(self, name: str, letters: str) -> None:
+        self.name, self.letters = name, letters
+        self.lengths: Mapping[str, int] = {name: len(letters)}
+        self.circular: frozenset[str] = frozenset()
+
+    def fetch(self, chrom: str, start: int, end: int, strand: str = "+") -> str:
+        """As `workbench.genome.reference.Genome.fetch`."""
+        check_fetch(self, chrom, start, end, strand)
+        letters = self.letters[start:end]
+        return letters if strand == "+" else reverse_complement(letters)
+
+
+class Pasted(NamedTuple):
+    """What a model says of a sequence, or of an allele of it.
+
+    sequence : upper-case letters, without the allele's changes
+    nats : by strand, float32, log-likelihood of each letter that was read, in the order of the plus strand;
+        NaN at the letter that a reading starts with
+    fires : ``feature, strand, position`` (0-based, plus strand; inserted letters have that of the base before
+        them), ``value``: each letter at which one fires
+    start : position of the first letter
+    before, after : letters of context that were read beyond either end, at most the study's warm-up
     """
 
     sequence: str
     nats: dict[str, np.ndarray]
     fires: pd.DataFrame
+    start: int = 0
+    before: int = 0
+    after: int = 0
+
+    def context(self, strand: np.ndarray, position: np.ndarray) -> np.ndarray:
+        """Letters that a reading has before a base, int64 (n), of strands and positions (n)."""
+        last = self.start + len(self.sequence) - 1
+        return np.where(strand == "+", position - self.start + self.before, last - position + self.after)
 
 
 def clean(text: str, longest: int = LONGEST) -> str:
@@ -57,25 +93,77 @@ def clean(text: str, longest: int = LONGEST) -> str:
 
 def read_pasted(study: Study, sequence: str) -> Pasted:
     """Likelihood and features of a sequence on both strands, without anything round it."""
+    return read_stretch(study, Letters("sequence", sequence), Interval("sequence", 0, len(sequence)))
+
+
+def read_stretch(
+    study: Study,
+    genome: Sequences,
+    locus: Interval,
+    edits: Sequence[Edit] = (),
+    told: Callable[[int, int], None] | None = None,
+) -> Pasted:
+    """Likelihood and features of a stretch on both strands, with what lies before it as context.
+
+    Parameters
+    ----------
+    study : Study
+        Of whose model, autoencoder and grid.
+    genome : Sequences
+        The study's genome, or `Letters`.
+    locus : Interval
+    edits : sequence of Edit
+        Changes of an allele, sorted, not conflicting; windows stay where they are on the sequence without
+        them, so that two alleles differ by the changes alone.
+    told : callable, optional
+        Given the windows that are done and all of them, after each batch.
+    """
     from workbench.variants.effects import read_sequences  # takes seconds to import: PyTorch
 
-    if len(sequence) > study.model.context:
-        raise InputError(
-            f"{len(sequence):,} bases: longer than the context of the model, {study.model.context:,}"
-        )
-    turned = {"+": sequence, "-": reverse_complement(sequence)}
-    found = read_sequences(study.model, study.layer, list(turned.values()), study.batch)
-    last, nats, tables = len(sequence) - 1, {}, []
-    for strand, letters in turned.items():
-        reading = found[letters]
-        nats[strand] = reading.nats if strand == "+" else reading.nats[::-1]
-        assert reading.activations is not None
-        csr = study.sae.encode_sparse(np.ascontiguousarray(reading.activations))
-        rows = np.repeat(np.arange(len(sequence)), np.diff(csr.indptr))
-        place = rows if strand == "+" else last - rows
-        columns = {"feature": csr.indices.astype(np.int64), "strand": strand, "position": place}
-        tables.append(pd.DataFrame(columns | {"value": csr.values}))
-    return Pasted(sequence, nats, pd.concat(tables, ignore_index=True))
+    grid, length = study.grid, genome.lengths[locus.chrom]
+    cells = grid.cells_between(locus.chrom, length, locus.start, locus.end)
+    needed = [(max(cell.start, locus.start), min(cell.end, locus.end)) for cell in cells]
+    windows = [
+        cell_window(genome, grid, cell, strand, part)
+        for strand in "+-"
+        for cell, part in zip(cells, needed, strict=True)
+    ]
+    parts: list[pd.DataFrame] = []
+    nats: dict[str, list[np.ndarray]] = {"+": [], "-": []}
+    for first in range(0, len(windows), study.batch):
+        group = windows[first : first + study.batch]
+        readings = [make_reading(genome, grid, window, edits) for window in group]
+        found = read_sequences(study.model, study.layer, [r.sequence for r in readings], study.batch)
+        for window, reading in zip(group, readings, strict=True):
+            table, own = _inside(study, reading, found[reading.sequence], locus)
+            parts.append(table.assign(strand=window.strand))
+            nats[window.strand].append(own if window.strand == "+" else own[::-1])
+        if told is not None:
+            told(min(first + study.batch, len(windows)), len(windows))
+    fires = pd.concat(parts, ignore_index=True)
+    fires["strand"] = pd.Categorical(fires["strand"], ["+", "-"])
+    wraps = locus.chrom in genome.circular
+    return Pasted(
+        genome.fetch(*locus),
+        {strand: np.concatenate(own) for strand, own in nats.items()},
+        fires[["feature", "strand", "position", "value"]],
+        locus.start,
+        grid.warmup if wraps else min(grid.warmup, locus.start),
+        grid.warmup if wraps else min(grid.warmup, length - locus.end),
+    )
+
+
+def _inside(
+    study: Study, reading: Reading, found: SequenceReading, locus: Interval
+) -> tuple[pd.DataFrame, np.ndarray]:
+    """Where features fire in a stretch, and the log-likelihood of its letters, in the reading's order."""
+    assert found.activations is not None
+    inside = (reading.positions >= locus.start) & (reading.positions < locus.end)
+    known = inside & (base_codes(reading.sequence[reading.skip :]) != UNKNOWN)
+    csr = study.sae.encode_sparse(np.ascontiguousarray(found.activations[reading.skip :][known]))
+    place = np.repeat(reading.positions[known], np.diff(csr.indptr)).astype(np.int32)
+    columns = {"feature": csr.indices.astype(np.int32), "position": place, "value": csr.values}
+    return pd.DataFrame(columns), found.nats[reading.skip :][inside]
 
 
 def firing(pasted: Pasted, catalog: pd.DataFrame, scale: ValueScale, warmup: int = 0) -> pd.DataFrame:
@@ -88,8 +176,7 @@ def firing(pasted: Pasted, catalog: pd.DataFrame, scale: ValueScale, warmup: int
         ``dead`` by feature.
     scale : ValueScale
     warmup : int
-        Bases at the start of each reading that the study discards; they do not count, unless the sequence has
-        no others.
+        Letters that the study discards for want of context; they do not count, unless there are no others.
 
     Returns
     -------
@@ -98,10 +185,10 @@ def firing(pasted: Pasted, catalog: pd.DataFrame, scale: ValueScale, warmup: int
         scale, which may exceed 1), ``rarity`` (`ValueScale.rarity`) and ``aside``: why a row is not ranked,
         ``dead`` or ``warm-up`` (active there alone), else empty. Ranked rows first, the rarest value first.
     """
-    fires, length = pasted.fires, len(pasted.sequence)
-    warmup = warmup if length > warmup else 0
-    read = fires["position"].where(fires["strand"] == "+", length - 1 - fires["position"])
-    fires = fires.assign(_warm=read < warmup)
+    fires, most = pasted.fires, len(pasted.sequence) + max(pasted.before, pasted.after)
+    warmup = warmup if most > warmup else 0
+    context = pasted.context(fires["strand"].to_numpy(), fires["position"].to_numpy())
+    fires = fires.assign(_warm=context < warmup)
     order = ["_warm", "value"]
     best = fires.sort_values(order, ascending=[True, False], kind="stable").drop_duplicates("feature")
     best = best.set_index("feature").rename(columns={"value": "largest"})

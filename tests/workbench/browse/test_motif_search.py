@@ -7,7 +7,7 @@ import pandas as pd
 import pytest
 
 from feature_mining.logo import information
-from workbench.browse.alleles import apply_changes, gained_and_lost
+from workbench.browse.alleles import gained_and_lost
 from workbench.browse.motif_search import find_matrix, parse_matrix
 from workbench.browse.pasted_sequence import Pasted
 from workbench.browse.value_scale import ValueScale
@@ -65,21 +65,6 @@ def test_matrices_of_both_forms_are_read() -> None:
 def test_other_matrices_get_a_sentence(text: str, said: str) -> None:
     with pytest.raises(InputError, match=said):
         parse_matrix(text)
-
-
-def test_changes_make_the_allele() -> None:
-    assert apply_changes("ACGTACGT", "2:C:T") == "ATGTACGT"
-    assert apply_changes("ACGTACGT", "1:AC:, 5::GG 8:T:A") == "GTGGACGA"
-    for text, said in (
-        ("2:G:T", "has C at 2"),
-        ("x", "expected position"),
-        ("9:A:T", "has nothing"),
-        ("0:A:T", "has nothing at 0"),
-    ):
-        with pytest.raises(InputError, match=said):
-            apply_changes("ACGTACGT", text)
-    with pytest.raises(InputError, match="overlap"):
-        apply_changes("ACGTACGT", "1:ACG:A,3:G:T")
 
 
 def test_features_gained_and_lost() -> None:
