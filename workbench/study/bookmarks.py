@@ -45,8 +45,8 @@ def read_bookmarks(folder: Path) -> list[Bookmark]:
     return sorted(marks)
 
 
-def write_bookmarks(folder: Path, bookmarks: Sequence[Bookmark]) -> None:
-    """Keep these bookmarks and no others; of two at one place the last.
+def check_bookmarks(bookmarks: Sequence[Bookmark]) -> list[Bookmark]:
+    """Bookmarks as they are kept, in order of place; of two at one place the last.
 
     Raises ``InputError`` for a note that is too long, and for too many.
     """
@@ -56,6 +56,11 @@ def write_bookmarks(folder: Path, bookmarks: Sequence[Bookmark]) -> None:
     for mark in marks.values():
         if len(mark.note) > LONGEST:
             raise InputError(f"note of {len(mark.note):,} characters at {mark.place}: at most {LONGEST:,}")
-    values = {"bookmarks": [mark._asdict() for mark in sorted(marks.values())]}
+    return sorted(marks.values())
+
+
+def write_bookmarks(folder: Path, bookmarks: Sequence[Bookmark]) -> None:
+    """Keep these bookmarks and no others. Raises as `check_bookmarks` does."""
+    values = {"bookmarks": [mark._asdict() for mark in check_bookmarks(bookmarks)]}
     with write_atomic(folder / FILE) as temporary:
         temporary.write_text(json.dumps(values, indent=1, ensure_ascii=False), encoding="utf-8")

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import time
+from collections.abc import Mapping
 from pathlib import Path
 from typing import NamedTuple
 
@@ -42,11 +43,8 @@ def read_notes(folder: Path) -> dict[int, Note]:
     return notes
 
 
-def write_note(folder: Path, feature: int, note: Note) -> None:
-    """Keep a feature's note; an empty one takes it out.
-
-    ``InputError`` if its text or name is too long or it is badly rated.
-    """
+def check_note(note: Note) -> Note:
+    """The note as it is kept; ``InputError`` if its text or name is too long or it is badly rated."""
     if len(note.text) > LONGEST:
         raise InputError(f"note of {len(note.text):,} characters: at most {LONGEST:,}")
     if not 0 <= note.rating <= 5:
@@ -54,11 +52,18 @@ def write_note(folder: Path, feature: int, note: Note) -> None:
     name = visible_name(" ".join(note.name.split()))
     if len(name) > LONGEST_NAME:
         raise InputError(f"name of {len(name)} characters: at most {LONGEST_NAME}")
-    notes = read_notes(folder)
-    notes.pop(feature, None)
-    if note.text or note.rating or note.pinned or name:
-        now = time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime())
-        notes[feature] = note._replace(text=visible(note.text), time=now, name=name)
-    values = {str(f): n._asdict() for f, n in sorted(notes.items())}
+    return note._replace(text=visible(note.text), name=name)
+
+
+def write_note(folder: Path, feature: int, note: Note) -> None:
+    """Keep a feature's note, with the time; an empty one takes it out. Raises as `check_note` does."""
+    now = time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime())
+    write_notes(folder, read_notes(folder) | {feature: note._replace(time=now)})
+
+
+def write_notes(folder: Path, notes: Mapping[int, Note]) -> None:
+    """Keep these notes and no others, empty ones left out. Raises as `check_note` does."""
+    kept = {feature: check_note(note) for feature, note in sorted(notes.items())}
+    values = {str(f): n._asdict() for f, n in kept.items() if n.text or n.rating or n.pinned or n.name}
     with write_atomic(folder / FILE) as temporary:
         temporary.write_text(json.dumps(values, indent=1, ensure_ascii=False), encoding="utf-8")
