@@ -66,7 +66,7 @@ class Probe:
 
     def score(self, features: Csr) -> np.ndarray:
         """Log-odds of every row, float64 (n)."""
-        chosen = _matrix(features).tocsc()[:, self.features]
+        chosen = matrix_of(features).tocsc()[:, self.features]
         return np.asarray(chosen @ self.weights).ravel() + self.intercept
 
 
@@ -96,7 +96,7 @@ Fitted = list[list[tuple["Probe", ProbeScores]]]
 
 def score_probes(fitted: Fitted, report: Sample, sizes: Sequence[int] = SIZES) -> pd.DataFrame:
     """The table of `sparse_probes` for probes fitted before; `report` need only hold chosen features."""
-    held = _matrix(report.features).tocsc()
+    held = matrix_of(report.features).tocsc()
     rows = []
     for column, probes in enumerate(fitted):
         labels = report.labels[:, column]
@@ -124,8 +124,8 @@ def fit_probes(select: Sample, sizes: Sequence[int] = SIZES, pool: int = POOL) -
 
     Empty for a column without positives or negatives, or where no feature is active.
     """
-    matrix = _matrix(select.features).tocsc()
-    gradient = _correlations(matrix, select)
+    matrix = matrix_of(select.features).tocsc()
+    gradient = correlations(matrix, select)
     found: Fitted = []
     for column in range(select.labels.shape[1]):
         labels = select.labels[:, column]
@@ -220,12 +220,13 @@ def best_threshold(scores: np.ndarray, labels: np.ndarray, weight: np.ndarray) -
     return float(counts.score[int(np.argmax(f1))])
 
 
-def _matrix(features: Csr) -> csr_matrix:
+def matrix_of(features: Csr) -> csr_matrix:
+    """Features as a matrix of scipy ``(n, F)``."""
     shape = (features.n_rows, features.n_features)
     return csr_matrix((features.values, features.indices, features.indptr), shape=shape)
 
 
-def _correlations(matrix: csc_matrix, sample: Sample) -> np.ndarray:
+def correlations(matrix: csc_matrix, sample: Sample) -> np.ndarray:
     """Weighted correlation of every feature with every column, float64 (F, C); NaN where one is constant."""
     weight = sample.weight / sample.weight.sum()
     rate = weight @ sample.labels
