@@ -5,17 +5,16 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Iterator
 from pathlib import Path
-from urllib.parse import quote
 
 from workbench.export.choice import Choice, choose, describe
 from workbench.export.job import Job, comment, prepare_file
 from workbench.export.runs import genome_runs
 from workbench.export.stream import pieces
 from workbench.files.atomic import write_atomic
+from workbench.files.gff3 import gff3_header, gff3_line
 
 # Blue and vermillion: told apart with any colour vision.
 COLOURS = {"+": "0,114,178", "-": "213,94,0"}
-_RESERVED = {ord(c): f"%{ord(c):02X}" for c in "%;=&,\x7f" + "".join(map(chr, range(32)))}
 
 
 def write_bed(job: Job) -> list[Path]:
@@ -36,9 +35,7 @@ def write_gff3(job: Job) -> list[Path]:
     """GFF3: 1-based closed runs, SO term ``sequence_feature``, the score column the run's largest value."""
     chosen = _chosen(job)
     with write_atomic(job.out) as temporary, temporary.open("w") as handle:
-        handle.write("##gff-version 3\n")
-        for chrom, length in job.study.manifest.contigs.items():
-            handle.write(f"##sequence-region {escape_seqid(chrom)} 1 {length}\n")
+        handle.write(gff3_header(job.study.manifest.contigs))
         handle.write(comment(job))
         for chrom, run, strand, choice in _runs(job, chosen):
             number, start, end, peak, mean, active = run
@@ -53,20 +50,8 @@ def write_gff3(job: Job) -> list[Path]:
                 "mean": f"{mean:.6g}",
                 "active_bases": str(active),
             }
-            ninth = ";".join(f"{key}={escape_attribute(v)}" for key, v in attributes.items() if v)
-            place = f"{escape_seqid(chrom)}\tworkbench\tsequence_feature\t{start + 1}\t{end}"
-            handle.write(f"{place}\t{peak:.6g}\t{strand}\t.\t{ninth}\n")
+            handle.write(gff3_line(chrom, start, end, f"{peak:.6g}", strand, attributes))
     return [job.out]
-
-
-def escape_attribute(text: str) -> str:
-    """Percent-escape what GFF3 reserves in column 9: ``% ; = & ,`` and control characters."""
-    return text.translate(_RESERVED)
-
-
-def escape_seqid(text: str) -> str:
-    """Percent-escape what GFF3 does not allow in column 1."""
-    return quote(text, safe=".:^*$@!+_?-|")
 
 
 def _chosen(job: Job) -> list[Choice]:

@@ -21,10 +21,10 @@ from tests.workbench.study_factory import CONTIGS, DEAD, GAP_OF_N, WARMUP, WEIGH
 from workbench.errors import InputError
 from workbench.export import WRITERS, export
 from workbench.export.choice import Choice, choose
-from workbench.export.intervals import escape_attribute, escape_seqid
 from workbench.export.runs import find_runs, genome_runs, join
 from workbench.export.signals import segments
 from workbench.export.stream import Piece, Reading
+from workbench.files.gff3 import escape_attribute, escape_seqid
 from workbench.study.passports import with_causal
 
 GAP = 3
