@@ -15,6 +15,7 @@ from genomic_models import DNAModel
 from genomic_models.registry import with_random_weights
 from workbench.analysis.detectors import Directions, Source
 from workbench.analysis.labels import study_columns
+from workbench.analysis.sample import deal, report_sample
 from workbench.files.arrays import read_arrays
 from workbench.study.study import Study
 
@@ -41,6 +42,17 @@ def directions(study: Study) -> dict[str, Directions]:
     """Neurons and principal directions, by name."""
     arrays = read_arrays(folder(study) / "directions.npz")
     return {name: Directions(*(arrays[f"{name}_{part}"] for part in Directions._fields)) for name in DENSE}
+
+
+def sampled_path(study: Study, shard: int) -> Path:
+    """File of one part of the report sample: scores of the controls, labels and weights of its bases."""
+    return folder(study) / "scores" / f"{shard:05d}.npz"
+
+
+def sampled(study: Study, name: str) -> np.ndarray:
+    """An array of all parts of the report sample, a row a callable base of a reading, in their order."""
+    parts = range(len(deal(report_sample(study))))
+    return np.concatenate([read_arrays(sampled_path(study, part), [name])[name] for part in parts])
 
 
 def headline_features(study: Study) -> np.ndarray:

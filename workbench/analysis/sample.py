@@ -17,11 +17,17 @@ import numpy as np
 import pandas as pd
 
 from feature_mining.association.labels import Column, of_mode
+from feature_mining.association.verdict import FEWEST
 from genomic_models.dna import UNKNOWN, base_codes
 from workbench.analysis.detectors import HALO
 from workbench.analysis.labels import intervals_by_track
 from workbench.genome.windows import Cell
 from workbench.study.study import Study
+
+# Bases of a bootstrap block: the longest that cuts the sample into twice as many as a verdict needs.
+#
+# Shorter ones than the last hold so few genes that intervals of margins come out too short (simulated).
+BLOCKS = (16_384, 8_192, 4_096)
 
 
 class Drawn(NamedTuple):
@@ -99,6 +105,17 @@ def deal(drawn: list[Drawn], fewest: int = 24, most: int = 8) -> list[list[Drawn
     parts = min(most, max(1, len(drawn) // fewest))
     cuts = np.linspace(0, len(drawn), parts + 1).astype(int)
     return [drawn[a:b] for a, b in itertools.pairwise(cuts)]
+
+
+def blocks(drawn: list[Drawn]) -> dict[tuple[str, int], int]:
+    """Number of the bootstrap block of every cell, by contig and start."""
+    cells = [d.cell for d in drawn]
+    for size in BLOCKS:
+        touched = sorted({(c.chrom, c.start // size) for c in cells})
+        if len(touched) >= 2 * FEWEST:
+            break
+    number = {block: i for i, block in enumerate(touched)}
+    return {(c.chrom, c.start): number[c.chrom, c.start // size] for c in cells}
 
 
 def sampled_intervals(

@@ -10,7 +10,6 @@ near copy of are left out of all of these; the feature's score with them is show
 from __future__ import annotations
 
 from collections.abc import Iterator
-from pathlib import Path
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -19,7 +18,7 @@ import pandas as pd
 from feature_mining.association import composition
 from feature_mining.association.labels import Column, LabelStates
 from feature_mining.association.margin import Bases, draw_blocks, interval, lift, resample
-from feature_mining.association.verdict import FEWEST, Control, verdicts
+from feature_mining.association.verdict import Control, verdicts
 from genomic_models import DNAModel
 from workbench.analysis.audit.near_copies import read_copies
 from workbench.analysis.controls import (
@@ -30,11 +29,13 @@ from workbench.analysis.controls import (
     headlines,
     random_model,
     random_source,
+    sampled,
+    sampled_path,
 )
 from workbench.analysis.detectors import Source, composition_scores
 from workbench.analysis.labels import intervals_by_track, labels_of, study_columns
 from workbench.analysis.readings import CellReading, read_cells
-from workbench.analysis.sample import Drawn, deal, report_sample, sampled_intervals, sequence_codes
+from workbench.analysis.sample import Drawn, blocks, deal, report_sample, sampled_intervals, sequence_codes
 from workbench.files.arrays import read_arrays, write_arrays
 from workbench.genome.shuffled_genome import ShuffledGenome
 from workbench.genome.windows import Sequences
@@ -42,10 +43,6 @@ from workbench.progress import Progress
 from workbench.stages.stage import Shard, Stage, shards_of
 from workbench.study.study import Study
 
-# Bases of a bootstrap block: the longest that cuts the sample into twice as many as a verdict needs.
-#
-# Shorter ones than the last hold so few genes that intervals of margins come out too short (simulated).
-BLOCKS = (16_384, 8_192, 4_096)
 # Beside the controls: the track's best feature, and the linear probe on the whole layer.
 FEATURE, LAYER = "sae", "layer"
 
@@ -78,21 +75,6 @@ def _readings(study: Study, drawn: list[Drawn], columns: list[Column]) -> Iterat
         labels = labels_of(study, columns, cell.chrom, cell.start, cell.end, plain.strand)
         own = weight[cell.chrom, cell.start]
         yield _Readings(plain, turned, rest[0] if rest else None, labels, own)
-
-
-def _path(study: Study, shard: int) -> Path:
-    return folder(study) / "scores" / f"{shard:05d}.npz"
-
-
-def blocks(drawn: list[Drawn]) -> dict[tuple[str, int], int]:
-    """Number of the bootstrap block of every cell, by contig and start."""
-    cells = [d.cell for d in drawn]
-    for size in BLOCKS:
-        touched = sorted({(c.chrom, c.start // size) for c in cells})
-        if len(touched) >= 2 * FEWEST:
-            break
-    number = {block: i for i, block in enumerate(touched)}
-    return {(c.chrom, c.start): number[c.chrom, c.start // size] for c in cells}
 
 
 def run(study: Study, shard: Shard, progress: Progress) -> int:
@@ -130,18 +112,11 @@ def run(study: Study, shard: Shard, progress: Progress) -> int:
             parts.setdefault(name, []).append(values[plain.callable])
         bases += len(plain.callable)
         progress.advance(passes * len(plain.callable) / 2)
-    write_arrays(_path(study, shard.index), {k: np.concatenate(v) for k, v in parts.items()})
+    write_arrays(sampled_path(study, shard.index), {k: np.concatenate(v) for k, v in parts.items()})
     return bases // 2
 
 
 # -- table ----------------------------------------------------------------------------------------
-
-
-def _whole(study: Study, name: str) -> np.ndarray:
-    """An array of all shards, a row a callable base of a reading."""
-    return np.concatenate(
-        [read_arrays(_path(study, i), [name])[name] for i in range(len(deal(report_sample(study))))]
-    )
 
 
 def finish(study: Study) -> None:
@@ -177,8 +152,8 @@ def finish(study: Study) -> None:
 
 def _scores(study: Study, columns: list[Column], ran: list[Control]) -> list[dict[str, float]]:
     """Lifts of the feature and the controls of every column, and intervals of the margins."""
-    inside = np.unpackbits(_whole(study, "inside"), axis=1, count=len(columns)).astype(bool)
-    copied, weight, block = (_whole(study, name) for name in ("copied", "weight", "block"))
+    inside = np.unpackbits(sampled(study, "inside"), axis=1, count=len(columns)).astype(bool)
+    copied, weight, block = (sampled(study, name) for name in ("copied", "weight", "block"))
     every = [Bases(inside[:, c], weight, block) for c in range(len(columns))]
     bases = [Bases(inside[~copied, c], weight[~copied], block[~copied]) for c in range(len(columns))]
     rows: list[dict[str, float]] = []
@@ -194,15 +169,15 @@ def _scores(study: Study, columns: list[Column], ran: list[Control]) -> list[dic
         )
     headline = headline_features(study)
     times = draw_blocks(int(block.max()) + 1, seed=study.config.run.seed)
-    own = _whole(study, FEATURE)
-    layer = _whole(study, LAYER)[~copied]
+    own = sampled(study, FEATURE)
+    layer = sampled(study, LAYER)[~copied]
     feature = [resample(own[~copied, c], bases[c], times) for c in range(len(columns))]
     for c, row in enumerate(rows):
         row["layer_ap_lift"] = lift(layer[:, c], bases[c])
         row["sample_ap_lift"] = feature[c].lift if headline[c] >= 0 else np.nan
         row["with_copies_ap_lift"] = lift(own[:, c], every[c]) if headline[c] >= 0 else np.nan
     for control in ran:
-        scores = _whole(study, control)[~copied]
+        scores = sampled(study, control)[~copied]
         for c, row in enumerate(rows):
             beside = resample(scores[:, c], bases[c], times)
             row[control.lift] = beside.lift

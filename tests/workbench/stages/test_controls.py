@@ -15,11 +15,11 @@ import genomic_models
 from feature_mining.association.verdict import Control
 from tests.workbench.known_model import FAR, FEATURES, WORD, KnownModel, activations, features, write_sae
 from workbench.analysis.audit.near_copies import read_copies
+from workbench.analysis.sample import blocks, report_sample
 from workbench.engines.local import here, run_stage
 from workbench.progress import Silent
 from workbench.report.context import one_mode_a_track, with_select
 from workbench.report.sentences import headline
-from workbench.stages.controls import blocks, report_sample
 from workbench.stages.registry import STAGES
 from workbench.study.config import (
     ControlConfig,
