@@ -6,26 +6,25 @@ from pathlib import Path
 
 import streamlit as st
 
-from app import links
-from app.navigation import link
+from app.navigation import Entry, sidebar
 from app.verdict_text import plain
 from workbench import InputError
 
-# Section to pages: file, title, icon. No docstring here: Streamlit writes an entry's loose texts on the page.
+# Section to pages. No docstring here: Streamlit writes an entry's loose texts on the page.
 PAGES = {
-    "": [("start", "Start", "home")],
+    "": [Entry("start", "Start", "home", alone=True)],
     "Study": [
-        ("overview", "Overview", "summarize"),
-        ("audit", "Audit", "policy"),
-        ("provenance", "Runs and origin", "history"),
+        Entry("overview", "Overview", "summarize"),
+        Entry("audit", "Audit", "policy"),
+        Entry("provenance", "Runs and origin", "history"),
     ],
     "Features": [
-        ("browse", "Browse", "view_timeline"),
-        ("feature", "Feature", "category"),
-        ("atlas", "Atlas", "scatter_plot"),
-        ("track", "Track", "format_list_numbered"),
+        Entry("browse", "Browse", "view_timeline"),
+        Entry("feature", "Feature", "category"),
+        Entry("atlas", "Atlas", "scatter_plot"),
+        Entry("track", "Track", "format_list_numbered"),
     ],
-    "Analysis": [("sequence", "Sequence", "edit_note"), ("phenotypes", "Phenotypes", "groups")],
+    "Analysis": [Entry("sequence", "Sequence", "edit_note"), Entry("phenotypes", "Phenotypes", "groups")],
 }
 
 # An icon of our own: that of a page would be fetched from the internet.
@@ -41,19 +40,15 @@ st.html(f"<style>{STYLE}</style>")
 home = st.Page("screens/home.py", title="Home", default=True, visibility="hidden")
 pages = {
     section: [
-        st.Page(f"screens/{name}.py", title=title, icon=f":material/{icon}:") for name, title, icon in listed
+        st.Page(f"screens/{entry.page}.py", title=entry.title, icon=f":material/{entry.icon}:")
+        for entry in listed
     ]
     for section, listed in PAGES.items()
 }
 pages[""].insert(0, home)
 page = st.navigation(pages, position="hidden")
 # Streamlit's own links drop the study from the address, so that each page would put it there again.
-for section, listed in PAGES.items():
-    if section:
-        st.sidebar.caption(section)
-    for name, title, icon in listed:
-        whole = {"study": ""} if name == "start" else {}
-        link(st.sidebar, links.Address(name, whole), title, icon, "stretch")
+sidebar(PAGES.items())
 st.sidebar.divider()
 try:
     page.run()
