@@ -9,7 +9,7 @@ The browser draws the variants of samples where its address has ``variants``:
 ``variants=CANDIDATE``  the same, and above it the variants that drive this candidate (``candidate_id`` of the
                         table ``biomarkers``)
 
-as in ``links.browse(at="NC_000932.1:300-1600", features=[12], variants="cb_0123456789abcdef")``.
+as in ``links.browse(at="NC_000913.3:300-1600", features=[12], variants="cb_0123456789abcdef")``.
 
 ``rows`` holds what a reader changed of rows, ``KIND/NAME:HEIGHT:COLOUR``, and ``pane`` the whole query of a
 second view that stands beside the first.

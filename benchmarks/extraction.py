@@ -32,7 +32,7 @@ from genomic_models.scoring import score, windows
 from workbench.analysis.readings import STRANDS, read_cells
 from workbench.genome.reference import Genome
 from workbench.genome.windows import Cell, Grid, read_sequence
-from workbench.setup.demo import samples_folder
+from workbench.setup.demo import GENOME, samples_folder
 from workbench.study.feature_store import Origin, StrandMap, write_shard
 from workbench.study.planning import default_layer
 
@@ -122,11 +122,11 @@ def main() -> None:
     model = load(args.model)
     layer = default_layer(model)
     grid, batch, k = Grid(2048, 512), 4, 16
-    chrom = "NC_000932.1"
+    chrom = "NC_000913.3"
     rounds, count = (3, 16) if args.quick else (7, 48)
     with tempfile.TemporaryDirectory() as name:
         folder = Path(name)
-        genome = Genome(samples_folder() / "arabidopsis_chloroplast.fa", circular=[chrom], cache=folder)
+        genome = Genome(samples_folder() / f"{GENOME}.fa", cache=folder)
         cells = grid.cells(chrom, genome.lengths[chrom])[1 : count + 1]
         sequences = [read_sequence(genome, grid, c, s).sequence for c in cells for s in STRANDS]
         batches = [sequences[i : i + batch] for i in range(0, len(sequences), batch)]

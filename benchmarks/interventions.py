@@ -1,6 +1,6 @@
 """What reaching into a model costs, next to plain passes of the same model in the same run.
 
-``python benchmarks/interventions.py [--quick] [--json]``, with ``mini`` on the embedded chloroplast and an
+``python benchmarks/interventions.py [--quick] [--json]``, with ``mini`` on the embedded *E. coli* and an
 autoencoder of the demo's width with random directions (timing needs no training). ``steered_rate_fraction``:
 bases a second of writing under a plan of ten features, over those without. ``attribution_passes``: seconds of
 attributing the log-probability of one base to all features over 8 kb, in forward passes of the same input.
@@ -33,7 +33,7 @@ from feature_mining.writing.write import write
 from genomic_models import DNAModel, load
 from genomic_models.striped_hyena.layers import Grown
 from workbench.genome.reference import Genome
-from workbench.setup.demo import samples_folder
+from workbench.setup.demo import GENOME, samples_folder
 from workbench.stages.plan import default_layer
 
 ROOT = Path(__file__).resolve().parents[1]
@@ -86,7 +86,7 @@ def main() -> None:
     layer = default_layer(model)
     turns, few, steered, mutants = (5, 1, 200, 24) if given.quick else (5, 3, LENGTH, 3 * MUTATED)
     with tempfile.TemporaryDirectory() as cache:
-        genome = Genome(samples_folder() / "arabidopsis_chloroplast.fa", cache=Path(cache))
+        genome = Genome(samples_folder() / f"{GENOME}.fa", cache=Path(cache))
         (chrom,) = genome.lengths
         letters = genome.fetch(chrom, 20_000, 20_000 + ATTRIBUTED)
     at = dictionary(model, layer, letters[:CONTEXT])

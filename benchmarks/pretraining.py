@@ -3,7 +3,7 @@
 The bound: all matrix products of a step (optimiser included, the causal half of attention, nothing
 computed twice) at the rate of the fastest of a few bf16 products on this machine. Steps and products are
 timed in turns, so that other load slows both; figures are medians. The steps are those of a real run on
-the sample chloroplast, so that bits a base after the same steps tell whether bf16 costs anything.
+the sample of *E. coli*, so that bits a base after the same steps tell whether bf16 costs anything.
 
     python benchmarks/pretraining.py [--quick] [--json]
 """
@@ -33,7 +33,7 @@ sys.path.insert(0, str(ROOT))
 
 from benchmarks.command_line import finish, parser  # noqa: E402
 
-SAMPLE = ROOT / "data_samples" / "arabidopsis_chloroplast.fa"
+SAMPLE = ROOT / "data_samples" / "ecoli_k12_250kb.fa"
 MINI = ROOT / "genomic_models" / "weights" / "mini" / "config.json"
 PARTS = ("batch", "forward", "backward", "update")
 PRODUCTS = ((8192, 192, 192), (8192, 512, 192), (8192, 192, 576), (2048, 2048, 2048))

@@ -62,7 +62,7 @@ def demo() -> None:
         st.subheader("The demo study")
         here = finished(ready) or shipped() is not None
         st.write(
-            "The chloroplast genome of Arabidopsis with its genes, and 240 simulated samples."
+            "The first 250,000 bases of E. coli K-12 MG1655 with their genes, and 240 simulated samples."
             + (" Computed beforehand with a small autoencoder, so it opens at once." if here else "")
         )
         if finished(ready):

@@ -39,10 +39,10 @@ _OTHER = {"A": "G", "G": "A", "C": "T", "T": "C"}
 class Roles:
     """Which gene plays what: cause of the binary and of the quantitative trait, marker, bystander."""
 
-    resistance: str = "psbA"
-    growth: str = "ndhJ"
-    marker: str = "ycf4"
-    bystander: str = "rps14"
+    resistance: str = "folA"
+    growth: str = "dksA"
+    marker: str = "ampD"
+    bystander: str = "rpsT"
 
     @property
     def genes(self) -> tuple[str, ...]:

@@ -15,9 +15,9 @@ def demo(
     out: Annotated[Path, typer.Option(help="Folder of the study to make.")] = Path("demo-study"),
     seed: Annotated[int, typer.Option(help="Seed of everything random.")] = 0,
 ) -> None:
-    """Run the main job on the embedded sample: the Arabidopsis chloroplast genome, start to report.
+    """Run the main job on the embedded sample: the first 250 kb of E. coli K-12 MG1655, start to report.
 
-    Reads 154 kb on both strands with the model that ships with the project, trains an autoencoder, tests
+    Reads 250 kb on both strands with the model that ships with the project, trains an autoencoder, tests
     its features against the annotation with all controls, reads the haplotypes of a simulated cohort of 240
     samples over four genes, and writes OUT/report.html. A few minutes on two cores. Run it again after
     a stop and it goes on.

@@ -9,7 +9,7 @@ from workbench.progress import Progress
 from workbench.study.config import CohortConfig, InputConfig, RunConfig, SAEConfig, StudyConfig, WindowConfig
 from workbench.study.study import CONFIG, Study
 
-GENOME = "arabidopsis_chloroplast"
+GENOME = "ecoli_k12_250kb"
 COHORT = "simulated_cohort"
 
 
@@ -25,12 +25,8 @@ def samples_folder() -> Path:
 def demo_config(samples: Path, seed: int) -> StudyConfig:
     """Settings of the demo, its files in the folder ``samples``."""
     return StudyConfig(
-        input=InputConfig(
-            genome=str(samples / f"{GENOME}.fa"),
-            tracks=[str(samples / f"{GENOME}.gff3")],
-            circular=["NC_000932.1"],
-        ),
-        sae=SAEConfig(tokens=1_500_000, seeds=2),
+        input=InputConfig(genome=str(samples / f"{GENOME}.fa"), tracks=[str(samples / f"{GENOME}.gff3")]),
+        sae=SAEConfig(tokens=800_000, seeds=2),
         windows=WindowConfig(),
         cohort=CohortConfig(
             variants=str(samples / COHORT / "variants.vcf"),

@@ -14,20 +14,20 @@ from workbench.cohort.relatedness import read_tree
 from workbench.cohort.samples import read_cohort
 from workbench.cohort.vcf import VariantFile
 
-CHROM = "NC_000932.1"
+CHROM, BASES = "NC_000913.3", 250_000
 
 
 @pytest.fixture(scope="module")
 def carriers(samples: Path) -> pd.DataFrame:
     """Samples x variants, 0 and 1."""
-    file = VariantFile(samples / "simulated_cohort/variants.vcf", contigs={CHROM: 154_478})
-    records = file.read(CHROM, 0, 154_478)
+    file = VariantFile(samples / "simulated_cohort/variants.vcf", contigs={CHROM: BASES})
+    records = file.read(CHROM, 0, BASES)
     table = {r.variant(1): r.genotypes[:, 0] for r in records}
     return pd.DataFrame(table, index=file.samples)
 
 
 def test_files_are_what_the_generator_makes(samples: Path, tmp_path: Path) -> None:
-    genome = samples / "arabidopsis_chloroplast.fa"
+    genome = samples / "ecoli_k12_250kb.fa"
     made = simulate(genome, genome.with_suffix(".gff3"), tmp_path / "made")
     for path in sorted(made.iterdir()):
         assert path.read_text() == (samples / "simulated_cohort" / path.name).read_text()

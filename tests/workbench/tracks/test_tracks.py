@@ -6,7 +6,10 @@ from dataclasses import replace
 
 import bioframe
 import pytest
+from Bio import SeqIO
 from Bio.Seq import Seq
+from Bio.SeqFeature import CompoundLocation, SeqFeature, SimpleLocation
+from Bio.SeqRecord import SeqRecord
 
 from benchmarks.samples.convert import convert
 from workbench.errors import InputError
@@ -150,17 +153,42 @@ def test_yeast_proteins(shared, tmp_path):
 
 
 @pytest.mark.parametrize(
-    ("stem", "record", "cds"),
-    [("arabidopsis_chloroplast", "NC_000932.1", 85), ("yersinia_pPCP1", "NC_005816.1", 10)],
+    ("stem", "circular", "cds"), [("ecoli_k12_250kb", set(), 222), ("yersinia_pPCP1", {"NC_005816.1"}, 10)]
 )
-def test_samples(samples, tmp_path, stem, record, cds):
+def test_samples(samples, tmp_path, stem, circular, cds):
     table = samples / f"{stem}.gff3"
     genome = Genome(samples / f"{stem}.fa", circular_contigs(table), tmp_path)
-    assert genome.circular == {record}
+    assert genome.circular == circular
     tracks = {t.name: t for t in read_tracks(table, genome)}
-    assert proteins(genome, tracks["CDS"], 11) == (cds, cds)
+    coding = tracks["CDS"]
+    real = replace(coding, intervals=coding.intervals[coding.intervals["complete"]])
+    assert proteins(genome, real, 11) == (cds, cds)
     for track in tracks.values():
         check_intervals(track.intervals)
+
+
+def test_trans_spliced_parts_keep_their_order(tmp_path):
+    """Written by Biopython, converted, read: parts on both strands, in an order that no strand has."""
+    exons = ["ATGGCTA", "GGCATT", "CTGACAAGTAA"]
+    spacer = "CCCCC"
+    # The last part comes first, the second on the other strand.
+    letters = spacer.join([exons[2], exons[0], str(Seq(exons[1]).reverse_complement()), ""])
+    at = [(16, 23, 1), (28, 34, -1), (0, 11, 1)]
+    location = CompoundLocation([SimpleLocation(*part) for part in at])
+    gene = SeqFeature(location, "CDS", qualifiers={"locus_tag": ["t1"], "trans_splicing": [""]})
+    record = SeqRecord(Seq(letters), "T1.1", annotations={"molecule_type": "DNA"}, features=[gene])
+    source = tmp_path / "t1.gb"
+    SeqIO.write(record, source, "genbank")
+    fasta, table = convert(source, tmp_path / "t1")
+    genome = Genome(fasta, cache=tmp_path / "cache")
+    tracks = read_tracks(table, genome)
+    coding = next(t for t in tracks if t.name == "CDS")
+    ((*_, parts),) = features(coding.intervals, contigs_of(genome))
+    assert [(p.start, p.end, 1 if p.strand == "+" else -1) for p in parts] == at
+    assert proteins(genome, coding, 11) == (1, 1)
+    derived = {t.name: t for t in derive_tracks(tracks, contigs_of(genome))}
+    assert spans(derived["CDS_start"]) == [("T1.1", 16, 19, "+")]
+    assert spans(derived["CDS_stop"]) == [("T1.1", 8, 11, "+")]
 
 
 def test_convert_keeps_features(shared, tmp_path):
