@@ -14,6 +14,7 @@ from dataclasses import dataclass, field
 import torch
 from torch import Tensor
 
+from genomic_models.dna import refuse_string
 from genomic_models.errors import ModelError
 
 
@@ -123,6 +124,16 @@ class Forward:
     logits: Tensor | None
     taps: dict[str, Tensor] = field(default_factory=dict)
     offset: int = 0
+
+
+def refuse_empty(sequences: Sequence[str]) -> None:
+    """Raise ``ModelError`` for no sequence or one without a base, ``TypeError`` for one string."""
+    refuse_string(sequences)
+    if not sequences:
+        raise ModelError("no sequence to read: expected at least one")
+    for i, sequence in enumerate(sequences):
+        if not sequence:
+            raise ModelError(f"sequence {i} is empty: expected at least one base")
 
 
 class DNAModel(ABC):

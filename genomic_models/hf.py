@@ -18,9 +18,10 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
-from genomic_models.contract import DNAModel, Edit, Forward, ModelError, TapContext, Tokens
-from genomic_models.dna import BASES, refuse_string
+from genomic_models.contract import DNAModel, Edit, Forward, ModelError, Tokens, refuse_empty
+from genomic_models.dna import BASES
 from genomic_models.hashing import hash_weights
+from genomic_models.taps import Probe, Reached, after
 
 PREFIX = "hf:"
 EMBEDDING = "embedding"
@@ -36,10 +37,6 @@ WIDTH_KEYS = ("hidden_size", "d_model", "n_embd")
 CONTEXT_KEYS = ("max_position_embeddings", "n_positions", "max_seq_len")
 # Some DNA with every base in it, to see how a tokenizer and a network behave.
 PROBE = "ACGTTGCAAGCTACGTCCGATGCATTGACC"
-
-
-class _Reached(Exception):
-    """The tap at which a pass was to stop has been read."""
 
 
 class HFModel(DNAModel):
@@ -138,13 +135,9 @@ class HFModel(DNAModel):
         return self.width
 
     def tokenize(self, sequences: Sequence[str]) -> Tokens:
-        refuse_string(sequences)
-        if not sequences:
-            raise ModelError("no sequence to read: expected at least one")
+        refuse_empty(sequences)
         rows, spans = [], []
-        for i, sequence in enumerate(sequences):
-            if not sequence:
-                raise ModelError(f"sequence {i} is empty: expected at least one base")
+        for sequence in sequences:
             ids, span = encode(self.tokenizer, sequence.upper(), self.name)
             rows.append(torch.tensor(ids))
             spans.append(torch.tensor(span))
@@ -201,44 +194,25 @@ class HFModel(DNAModel):
         for name in (*taps, *edits, *([until] if until else [])):
             self.resolve(name)
         ids = tokens.ids.to(self.device)
-        read: dict[str, Tensor] = {}
-
-        def visit(name: str, x: Tensor) -> Tensor:
-            if name in edits:
-                edited = edits[name](x, TapContext(name, 0, ids))
-                if edited.shape != x.shape:
-                    raise ModelError(
-                        f"edit at {name} returned shape {tuple(edited.shape)}, expected {tuple(x.shape)}"
-                    )
-                x = edited.to(x.dtype)
-            if name in taps:
-                read[name] = x
-            if name == until:
-                raise _Reached
-            return x
-
-        watched = {*taps, *edits, until}
+        probe = Probe(ids, 0, taps, until, edits)
         handles = []
-        if EMBEDDING in watched:
-            hook = _before(visit)
+        if EMBEDDING in probe.watched:
+            hook = _before(probe)
             handles.append(self.blocks[0].register_forward_pre_hook(hook, with_kwargs=True))
         for i, block in enumerate(self.blocks):
-            if f"blocks.{i}" in watched:
-                handles.append(block.register_forward_hook(_after(visit, f"blocks.{i}")))
+            if f"blocks.{i}" in probe.watched:
+                handles.append(block.register_forward_hook(after(probe, f"blocks.{i}")))
         logits = None
         try:
             with torch.enable_grad() if gradients else torch.inference_mode():
                 output = self.network(input_ids=ids, **self._mask(tokens, ids))
                 logits = getattr(output, "logits", None)
-        except _Reached:
+        except Reached:
             pass
         finally:
             for handle in handles:
                 handle.remove()
-        missed = [name for name in taps if name not in read]
-        if missed:
-            raise ModelError(f"the pass was to stop at {until}, before {', '.join(missed)}")
-        return Forward(tokens, logits, read)
+        return Forward(tokens, logits, probe.read())
 
     def _mask(self, tokens: Tokens, ids: Tensor) -> dict[str, Tensor]:
         """The padding mask, for networks that take one."""
@@ -311,17 +285,6 @@ def _before(visit: Any) -> Any:
         if args:
             return (visit(EMBEDDING, args[0]), *args[1:]), kwargs
         return args, kwargs | {"hidden_states": visit(EMBEDDING, kwargs["hidden_states"])}
-
-    return hook
-
-
-def _after(visit: Any, name: str) -> Any:
-    """Hook on a block's output: a tensor, or a tuple that begins with it."""
-
-    def hook(module: nn.Module, args: tuple[Any, ...], output: Any) -> Any:
-        if isinstance(output, tuple):
-            return (visit(name, output[0]), *output[1:])
-        return visit(name, output)
 
     return hook
 

@@ -21,10 +21,11 @@ from safetensors.torch import load_file
 from torch import Tensor, nn
 from torch.nn import functional
 
-from genomic_models.contract import DNAModel, Edit, Forward, ModelError, Outputs, TapContext, Tokens
-from genomic_models.dna import BASES, UNKNOWN, base_codes, check_letters, refuse_string
+from genomic_models.contract import DNAModel, Edit, Forward, ModelError, Outputs, Tokens, refuse_empty
+from genomic_models.dna import BASES, UNKNOWN, base_codes, check_letters
 from genomic_models.files import expanded
 from genomic_models.hashing import hash_weights
+from genomic_models.taps import Probe, Reached, after
 
 # Bases, at least, on which a network is tried when it is wrapped.
 PROBE_BASES = 64
@@ -45,10 +46,6 @@ class Columns:
 
     offset: int = 0
     stride: int = 1
-
-
-class _Reached(Exception):
-    """The tap at which a pass was to stop has been read."""
 
 
 class ModuleModel(DNAModel):
@@ -162,13 +159,9 @@ class ModuleModel(DNAModel):
         return self._widths[self.resolve(layer)]
 
     def tokenize(self, sequences: Sequence[str]) -> Tokens:
-        refuse_string(sequences)
-        if not sequences:
-            raise ModelError("no sequence to read: expected at least one")
+        refuse_empty(sequences)
         rows = []
         for i, sequence in enumerate(sequences):
-            if not sequence:
-                raise ModelError(f"sequence {i} is empty: expected at least one base")
             try:
                 rows.append(torch.from_numpy(base_codes(check_letters(sequence)).copy()).long())
             except ValueError as error:
@@ -248,7 +241,7 @@ class ModuleModel(DNAModel):
         beyond = -(length + 2 * self.pad) % self._multiple
         given = self.encode(functional.pad(ids, (self.pad, self.pad + beyond), value=UNKNOWN))
         given = given.to(self.dtype) if given.is_floating_point() else given
-        read: dict[str, Tensor] = {}
+        probe = Probe(ids, 0, taps, until, edits)
 
         def visit(name: str, x: Tensor) -> Tensor:
             columns = self._columns[name]
@@ -261,38 +254,27 @@ class ModuleModel(DNAModel):
                     f" {length} bases with {self.pad} beyond each end, expected a column for every"
                     f" {columns.stride} of these bases: give a larger pad, other Columns or channels_last"
                 )
-            if name in edits:
-                edited = edits[name](rows[:, own], TapContext(name, 0, ids))
-                if edited.shape != rows[:, own].shape:
-                    raise ModelError(
-                        f"edit at {name} returned shape {tuple(edited.shape)}, expected"
-                        f" {tuple(rows[:, own].shape)}"
-                    )
-                rows = torch.cat([rows[:, : own.start], edited.to(rows.dtype), rows[:, own.stop :]], 1)
-                x = rows if self.channels_last else rows.transpose(1, 2)
-            if name in taps:
-                read[name] = rows[:, own]
-            if name == until:
-                raise _Reached
-            return x
+            read = probe(name, rows[:, own])
+            if name not in edits:
+                return x
+            rows = torch.cat([rows[:, : own.start], read, rows[:, own.stop :]], 1)
+            return rows if self.channels_last else rows.transpose(1, 2)
 
         handles = [
-            self._tapped[name].register_forward_hook(_after(visit, name))
+            self._tapped[name].register_forward_hook(after(visit, name))
             for name in self.layers
-            if name in {*taps, *edits, until}
+            if name in probe.watched
         ]
         logits = None
         try:
             with torch.enable_grad() if gradients else torch.inference_mode():
                 logits = self._said(self.network(given), length)
-        except _Reached:
+        except Reached:
             pass
         finally:
             for handle in handles:
                 handle.remove()
-        if missed := [name for name in taps if name not in read]:
-            raise ModelError(f"the pass was to stop at {until}, before {', '.join(missed)}")
-        return Forward(tokens, logits, read)
+        return Forward(tokens, logits, probe.read())
 
     def _said(self, output: Any, length: int) -> Tensor:
         """What the network said, ``(B, columns, names)``: log-probabilities of classes, tracks as they are.
@@ -394,14 +376,3 @@ def _row(part: Forward, row: int) -> Forward:
     """One row of a pass, without its batch."""
     logits = None if part.logits is None else part.logits[row]
     return Forward(part.tokens, logits, {tap: values[row] for tap, values in part.taps.items()})
-
-
-def _after(visit: Callable[[str, Tensor], Tensor], name: str) -> Any:
-    """Hook on a module's output: a tensor, or a tuple that begins with it."""
-
-    def hook(module: nn.Module, args: tuple[Any, ...], output: Any) -> Any:
-        if isinstance(output, tuple):
-            return (visit(name, output[0]), *output[1:])
-        return visit(name, output)
-
-    return hook

@@ -11,8 +11,7 @@ from collections.abc import Sequence
 import torch
 from torch import Tensor
 
-from genomic_models.contract import ModelError, Tokens
-from genomic_models.dna import refuse_string
+from genomic_models.contract import ModelError, Tokens, refuse_empty
 
 # End-of-document id, also used as the start token when scoring.
 BEGIN = 0
@@ -25,13 +24,9 @@ def encode(sequences: Sequence[str]) -> Tokens:
     Raises ``ModelError`` for an empty batch, an empty sequence, or a letter that is not ASCII; ``TypeError``
     for one string in place of a batch.
     """
-    refuse_string(sequences)
-    if not sequences:
-        raise ModelError("no sequence to read: expected at least one")
+    refuse_empty(sequences)
     rows = []
     for i, sequence in enumerate(sequences):
-        if not sequence:
-            raise ModelError(f"sequence {i} is empty: expected at least one base")
         if not sequence.isascii():
             raise ModelError(f"sequence {i} has letters that are not ASCII: expected DNA letters")
         rows.append(torch.frombuffer(bytearray(sequence.upper(), "ascii"), dtype=torch.uint8))

@@ -12,39 +12,11 @@ import torch
 from torch import Tensor
 
 from genomic_models import tokenizer
-from genomic_models.contract import DNAModel, Edit, Forward, ModelError, TapContext, Tokens
+from genomic_models.contract import DNAModel, Edit, Forward, ModelError, Tokens
 from genomic_models.dna import BASES
 from genomic_models.striped_hyena.frozen import holding
 from genomic_models.striped_hyena.network import StripedHyena
-
-
-class _Reached(Exception):
-    """The tap at which a pass was to stop has been read."""
-
-
-class _Probe:
-    """Reads and edits taps during one pass, and ends it at the last one needed."""
-
-    def __init__(
-        self, ids: Tensor, offset: int, taps: Sequence[str], until: str | None, edits: Mapping[str, Edit]
-    ) -> None:
-        self.ids, self.offset, self.until, self.edits = ids, offset, until, edits
-        self.wanted = set(taps)
-        self.read: dict[str, Tensor] = {}
-
-    def __call__(self, name: str, x: Tensor) -> Tensor:
-        if name in self.edits:
-            edited = self.edits[name](x, TapContext(name, self.offset, self.ids))
-            if edited.shape != x.shape:
-                raise ModelError(
-                    f"edit at {name} returned shape {tuple(edited.shape)}, expected {tuple(x.shape)}"
-                )
-            x = edited.to(x.dtype)
-        if name in self.wanted:
-            self.read[name] = x
-        if name == self.until:
-            raise _Reached
-        return x
+from genomic_models.taps import Probe, Reached
 
 
 class StripedHyenaModel(DNAModel):
@@ -108,15 +80,12 @@ class StripedHyenaModel(DNAModel):
         for name in (*taps, *(edits or ()), *([until] if until else [])):
             self.resolve(name)
         ids = tokens.ids.to(self.device)
-        probe = _Probe(ids, offset, taps, until, edits or {})
+        probe = Probe(ids, offset, taps, until, edits or {})
         logits, after = None, []
         graph = torch.enable_grad() if gradients else torch.inference_mode()
-        with graph, holding(frozen), contextlib.suppress(_Reached):
+        with graph, holding(frozen), contextlib.suppress(Reached):
             logits, after = self.network(ids, states, probe, keep)
-        missed = [name for name in taps if name not in probe.read]
-        if missed:
-            raise ModelError(f"the pass was to stop at {until}, before {', '.join(missed)}")
-        return Forward(tokens, logits, probe.read, offset), after
+        return Forward(tokens, logits, probe.read(), offset), after
 
     def forward(
         self,

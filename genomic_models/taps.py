@@ -1,0 +1,60 @@
+"""One pass through a network: its taps are read and edited, and it ends at the last one needed."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from typing import Any
+
+from torch import Tensor, nn
+
+from genomic_models.contract import Edit, TapContext
+from genomic_models.errors import ModelError
+
+
+class Reached(Exception):
+    """The tap at which a pass was to stop has been read."""
+
+
+class Probe:
+    """Is called with each tap's activations; gives what the network goes on with.
+
+    Raises ``Reached`` at ``until``, and ``ModelError`` for an edit that changes the shape.
+    """
+
+    def __init__(
+        self, ids: Tensor, offset: int, taps: Sequence[str], until: str | None, edits: Mapping[str, Edit]
+    ) -> None:
+        self.ids, self.offset, self.taps, self.until, self.edits = ids, offset, taps, until, edits
+        self.watched = {*taps, *edits, until}
+        self._read: dict[str, Tensor] = {}
+
+    def __call__(self, name: str, x: Tensor) -> Tensor:
+        if name in self.edits:
+            edited = self.edits[name](x, TapContext(name, self.offset, self.ids))
+            if edited.shape != x.shape:
+                raise ModelError(
+                    f"edit at {name} returned shape {tuple(edited.shape)}, expected {tuple(x.shape)}"
+                )
+            x = edited.to(x.dtype)
+        if name in self.taps:
+            self._read[name] = x
+        if name == self.until:
+            raise Reached
+        return x
+
+    def read(self) -> dict[str, Tensor]:
+        """Activations of the taps; ``ModelError`` where the pass stopped before one of them."""
+        if missed := [name for name in self.taps if name not in self._read]:
+            raise ModelError(f"the pass was to stop at {self.until}, before {', '.join(missed)}")
+        return self._read
+
+
+def after(visit: Callable[[str, Tensor], Tensor], name: str) -> Any:
+    """Hook on a module's output: a tensor, or a tuple that begins with it."""
+
+    def hook(module: nn.Module, args: tuple[Any, ...], output: Any) -> Any:
+        if isinstance(output, tuple):
+            return (visit(name, output[0]), *output[1:])
+        return visit(name, output)
+
+    return hook
