@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 from collections.abc import Mapping, Sequence
 
 import pandas as pd
@@ -12,7 +11,8 @@ from torch import Tensor
 from feature_mining.edits.apply import Applied, Dictionary
 from feature_mining.edits.passes import run
 from feature_mining.edits.plan import EditPlan
-from genomic_models.contract import DNAModel, ModelError
+from genomic_models.bases import divergence, said
+from genomic_models.contract import DNAModel, Forward
 
 # Bits a position below which predictions count as not moved.
 LEAST = 1e-6
@@ -32,25 +32,25 @@ def measure_effects(
     -------
     DataFrame
         ``edit`` in words; ``positions`` at which it changed a feature or the activation; ``moved``, mean
-        norm of its change there as a share of the activation's; ``bits``, Kullback-Leibler divergence from
-        the untouched predictions, a position, mean over all; ``answer``: `ACTS`, `IDLE` where nothing was
-        changed, `UNDONE` where something was but no prediction moved by `LEAST` bits (later layers restored
-        it, or do not read it).
+        norm of its change there as a share of the activation's; ``bits``, divergence from what the untouched
+        model says (``genomic_models.bases.divergence``), a position, mean over all; ``answer``: `ACTS`,
+        `IDLE` where nothing was changed, `UNDONE` where something was but nothing said moved by `LEAST` bits
+        (later layers restored it, or do not read it).
 
     Raises
     ------
     ModelError
-        For a model that predicts nothing.
+        For a model that says nothing.
     """
-    untouched = _logs(model.forward(sequences).logits, model)
-    lengths = model.tokenize(sequences).lengths
-    real = torch.arange(untouched.shape[1])[None] < lengths[:, None]
+    first = model.forward(sequences)
+    untouched = said(model, first)
+    real = _real(model, first)
     rows = []
     parts = [(str(edit), EditPlan((edit,))) for edit in plan.edits]
     for name, part in [*parts, ("all", plan)]:
         applied = Applied([part], dictionaries, strands)
-        changed = _logs(run(model, sequences, applied).logits, model)
-        bits = float(_divergence(untouched, changed)[real].mean())
+        changed = said(model, run(model, sequences, applied))
+        bits = float(divergence(model, untouched, changed).cpu()[real].mean())
         positions = int(sum(acted[0] for acted in applied.acted.values()))
         moved = sum(acted[1] for acted in applied.acted.values()) / max(positions, 1)
         answer = IDLE if not positions else ACTS if bits >= LEAST else UNDONE
@@ -58,14 +58,10 @@ def measure_effects(
     return pd.DataFrame(rows, columns=["edit", "positions", "moved", "bits", "answer"])
 
 
-def _logs(logits: Tensor | None, model: DNAModel) -> Tensor:
-    if logits is None:
-        raise ModelError(f"model {model.name} predicts nothing: an edit cannot move its predictions")
-    return logits.float().log_softmax(-1).cpu()
-
-
-def _divergence(p: Tensor, q: Tensor) -> Tensor:
-    """Bits ``(B, L)`` from predictions ``p`` to ``q``; letters that both rule out add nothing."""
-    difference = torch.where(p == q, 0.0, p - q)
-    chance = p.exp()
-    return torch.where(chance > 0, chance * difference, 0.0).sum(-1) / math.log(2)
+def _real(model: DNAModel, forward: Forward) -> Tensor:
+    """Which columns of what is said are of the sequences, not of padding: bool ``(B, columns)``."""
+    assert forward.logits is not None
+    lengths = forward.tokens.lengths
+    if model.outputs is not None:
+        lengths = torch.tensor([1 + model.outputs.column(length - 1) for length in lengths.tolist()])
+    return torch.arange(forward.logits.shape[1])[None] < lengths[:, None]

@@ -10,6 +10,8 @@ import shutil
 from collections.abc import Sequence
 from typing import Any
 
+import numpy as np
+
 from feature_mining.sae.training.cache import (
     ActivationCache,
     CachedActivations,
@@ -40,7 +42,8 @@ class StrandWindows(Sequence[Window]):
     def __getitem__(self, index: int) -> Window:  # type: ignore[override]
         cell, strand = self.cells[index // 2], "+-"[index % 2]
         part = read_sequence(self.genome, self.grid, cell, strand)
-        use = part.callable if strand == "+" else part.callable[::-1].copy()
+        use = np.zeros(len(part.sequence) - part.skip, bool)
+        use[: len(part.callable)] = part.callable if strand == "+" else part.callable[::-1]
         return Window(part.sequence, part.skip, use)
 
     @property

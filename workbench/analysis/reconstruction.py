@@ -77,11 +77,14 @@ def _rare_cells(study: Study, cells: list[Cell], taken: list[Cell]) -> list[Cell
 
 
 def _spliced(study: Study, cells: list[Cell], mean: torch.Tensor) -> list[SpliceBits]:
+    windows = StrandWindows(study.genome, study.grid, cells)
+
     def classes(window: int) -> np.ndarray:
         found = region_classes(study.tracks, cells[window // 2])
-        return found if window % 2 == 0 else found[::-1]
+        own = found if window % 2 == 0 else found[::-1]
+        read = windows[window]
+        return np.pad(own, (0, len(read.sequence) - read.skip - len(own)))
 
-    windows = StrandWindows(study.genome, study.grid, cells)
     return splice_by_class(
         study.model, study.layer, study.sae, windows, mean, classes, len(CLASSES), study.batch
     )
@@ -127,7 +130,7 @@ def shift_curve(study: Study, cells: list[Cell]) -> dict[str, Any]:
     edges = np.arange(0, grid.window, step)
     with np.errstate(invalid="ignore", divide="ignore"):
         curve = np.sqrt(np.add.reduceat(change, edges, axis=1) / np.add.reduceat(size, edges, axis=1))
-        kept = np.sqrt(change[:, grid.warmup :].sum(axis=1) / size[:, grid.warmup :].sum(axis=1))
+        kept = np.sqrt(change[:, grid.kept].sum(axis=1) / size[:, grid.kept].sum(axis=1))
     return {
         "offset": grid.window // 2,
         "position": edges.tolist(),

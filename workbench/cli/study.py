@@ -48,7 +48,7 @@ def new(
         bool,
         typer.Option(
             "--trust-remote-code",
-            help="Run code that comes with the model (hf:) or is the model (file:): accepted here as it is now,"
+            help="Run code that comes with the model (hf:) or is it (file:): accepted here as it is now,"
             " asked about anew once it changed.",
         ),
     ] = False,

@@ -29,10 +29,11 @@ class Window(NamedTuple):
 def cell_window(genome: Sequences, grid: Grid, cell: Cell, strand: str, needed: tuple[int, int]) -> Window:
     """What of the reference one strand's reading of a cell sees; past the ends on a circular contig.
 
-    The reading ends where the ``needed`` part of the cell does: what comes after it cannot change it.
+    The reading ends where the ``needed`` part of the cell does, and the grid's ``lookahead`` after it: what
+    comes later cannot change it.
     """
-    left = cell.start - grid.warmup if strand == "+" else needed[0]
-    right = needed[1] if strand == "+" else cell.end + grid.warmup
+    left = cell.start - grid.warmup if strand == "+" else needed[0] - grid.lookahead
+    right = needed[1] + grid.lookahead if strand == "+" else cell.end + grid.warmup
     if cell.chrom not in genome.circular:
         left, right = max(0, left), min(genome.lengths[cell.chrom], right)
     return Window(cell, strand, left, right)
@@ -44,7 +45,7 @@ class Reading(NamedTuple):
     sequence : letters, the context first
     skip : leading letters to discard
     positions : int64 (rows), reference base of each letter after the context
-    callable : bool (rows), full context behind it, letter of ACGT
+    callable : bool (rows), full context, letter of ACGT
     """
 
     sequence: str
@@ -64,6 +65,8 @@ def make_reading(genome: Sequences, grid: Grid, window: Window, edits: Sequence[
     skip = int(context.sum())
     own = positions[skip:]
     known = base_codes(letters[skip:]) != UNKNOWN
+    ahead = window.right - 1 - own if strand == "+" else own - window.left
+    known = known & (ahead >= grid.lookahead)
     if cell.chrom not in genome.circular:
         behind = own if strand == "+" else genome.lengths[cell.chrom] - 1 - own
         known = known & (behind >= grid.warmup)

@@ -2,8 +2,9 @@
 
 Cell ``i`` of a contig is ``[i * stride, (i + 1) * stride)``, clipped to the contig; the stride is the window
 less the warm-up. The plus reading of a cell starts ``warmup`` bases to its left, the minus reading, the
-reverse complement, ``warmup`` bases to its right; what the model says about those bases is discarded. So
-a base has one value, whichever regions were asked for and whatever else was in the batch.
+reverse complement, ``warmup`` bases to its right; what the model says about those bases is discarded. A
+model that sees both sides of a base is given ``lookahead`` bases after a cell too, and the stride is less by
+as many. So a base has one value, whichever regions were asked for and whatever else was in the batch.
 """
 
 from __future__ import annotations
@@ -11,7 +12,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass
 from itertools import pairwise
-from typing import NamedTuple, Protocol
+from typing import Any, NamedTuple, Protocol
 
 import numpy as np
 import pandas as pd
@@ -64,31 +65,45 @@ class CellSequence(NamedTuple):
     """What the model is given for one strand of a cell.
 
     sequence : letters in the direction of the reading
-    skip : leading letters to discard
-    callable : bool (cell length), ascending genome position: full context behind it, letter of ACGT
+    skip : leading letters to discard; those after the cell's are discarded too
+    callable : bool (cell length), ascending genome position: full context, letter of ACGT
     """
 
     sequence: str
     skip: int
     callable: np.ndarray
 
+    def own(self, rows: Any) -> Any:
+        """The rows of the cell's bases among those of the letters, in the direction of the reading."""
+        return rows[self.skip : self.skip + len(self.callable)]
+
 
 @dataclass(frozen=True)
 class Grid:
-    """Window and warm-up in bases; ``offset`` moves the grid to the right, to measure its effect."""
+    """Window, warm-up and what is read after a cell, in bases.
+
+    ``offset`` moves the grid to the right, to measure its effect.
+    """
 
     window: int
     warmup: int
     offset: int = 0
+    lookahead: int = 0
 
     def __post_init__(self) -> None:
-        if not 0 <= self.warmup < self.window:
-            raise ValueError(f"warmup {self.warmup} must be at least 0, less than window {self.window}")
+        if min(self.warmup, self.lookahead) < 0 or self.warmup + self.lookahead >= self.window:
+            both = f" and lookahead {self.lookahead}" if self.lookahead else ""
+            raise ValueError(f"warmup {self.warmup}{both} must be at least 0, less than window {self.window}")
 
     @property
     def stride(self) -> int:
         """Bases of a whole cell."""
-        return self.window - self.warmup
+        return self.window - self.warmup - self.lookahead
+
+    @property
+    def kept(self) -> slice:
+        """Positions of a whole window that its cell has."""
+        return slice(self.warmup, self.window - self.lookahead)
 
     def cells(self, chrom: str, length: int) -> list[Cell]:
         """All cells of a contig."""
@@ -129,21 +144,21 @@ def read_sequence(genome: Sequences, grid: Grid, cell: Cell, strand: str) -> Cel
     """Letters of one strand of a cell with its context, and which bases will have a value.
 
     On a linear contig the context stops at the contig's end, and bases with less than ``warmup`` letters
-    behind them have no value; a circular contig wraps.
+    behind them, or ``lookahead`` before them, have no value; a circular contig wraps.
     """
     length = genome.lengths[cell.chrom]
     wraps = cell.chrom in genome.circular
-    left = cell.start - grid.warmup if strand == "+" else cell.start
-    right = cell.end if strand == "+" else cell.end + grid.warmup
+    before, after = (grid.warmup, grid.lookahead) if strand == "+" else (grid.lookahead, grid.warmup)
+    left, right = cell.start - before, cell.end + after
     if not wraps:
         left, right = max(0, left), min(length, right)
     sequence = genome.fetch(cell.chrom, left, right, strand)
-    skip = (right - left) - (cell.end - cell.start)
-    known = base_codes(sequence[skip:]) != UNKNOWN
+    skip = cell.start - left if strand == "+" else right - cell.end
+    size = cell.end - cell.start
+    known = base_codes(sequence[skip : skip + size]) != UNKNOWN
     if strand == "-":
         known = known[::-1]
     if not wraps:
         positions = np.arange(cell.start, cell.end)
-        behind = positions if strand == "+" else length - 1 - positions
-        known = known & (behind >= grid.warmup)
+        known = known & (positions >= before) & (length - 1 - positions >= after)
     return CellSequence(sequence, skip, known)

@@ -64,7 +64,7 @@ def run(study: Study, shard: Shard, progress: Progress) -> int:
             context=model.context,
             pretraining=corpus_of(model.name).statement,
         ),
-        windows=asdict(config.windows),
+        windows=asdict(config.windows) | ({"lookahead": grid.lookahead} if grid.lookahead else {}),
         contigs=dict(genome.lengths),
         circular=sorted(genome.circular),
         # The path as the settings have it: a study whose inputs lie inside it can be moved.

@@ -242,10 +242,20 @@ class Study:
 
     @cached_property
     def grid(self) -> Grid:
-        """How contigs are cut into cells."""
+        """How contigs are cut into cells; a model that sees both sides of a base has the warm-up on both."""
         from workbench.genome.windows import Grid  # pandas
 
-        return Grid(self.config.windows.window, self.config.windows.warmup)
+        window, warmup = self.config.windows.window, self.config.windows.warmup
+        if self.planned:
+            return Grid(window, warmup, lookahead=self.manifest.windows.get("lookahead", 0))
+        if self.model.causal:
+            return Grid(window, warmup)
+        if 2 * warmup >= window:
+            raise InputError(
+                f"{self.folder}/study.toml [windows]: warmup {warmup} must be less than half of window"
+                f" {window}: model {self.model.name} sees both sides of a base, so that both ends are discarded"
+            )
+        return Grid(window, warmup, lookahead=warmup)
 
     @cached_property
     def cohort(self) -> Cohort:

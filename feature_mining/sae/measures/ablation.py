@@ -16,7 +16,8 @@ from torch import Tensor
 
 from feature_mining.feature_map import Csr
 from feature_mining.sae.model import SparseAutoencoder
-from genomic_models.contract import DNAModel, ModelError, TapContext
+from genomic_models.bases import columns_of_bases, divergence, said
+from genomic_models.contract import DNAModel, Forward, ModelError, TapContext
 
 
 @dataclass(frozen=True)
@@ -28,11 +29,12 @@ class Ablation:
     on : int64 (m)
         Positions at which the feature was active and was ablated.
     bits : float64 (m)
-        Bits of the true bases with the feature ablated less those without ablation, summed.
+        Bits of the true bases with the feature ablated less those without ablation, summed; NaN for a model
+        that does not predict base after base.
     kl : float64 (m)
-        Kullback-Leibler divergence from the untouched predictions, bits, summed.
+        Divergence from what the untouched model says, bits, summed (``genomic_models.bases.divergence``).
     letters : int
-        Bases whose predictions are counted.
+        Bases of which what the model says is counted.
     """
 
     on: np.ndarray
@@ -76,14 +78,14 @@ def ablate(
     Parameters
     ----------
     model : DNAModel
-        Causal, one token a base.
+        One token a base, and something said of bases.
     layer : str
     sae : SparseAutoencoder
         Reads and writes ``layer``.
     sequence : str
         In the direction of the reading.
     within : bool (len(sequence))
-        Where features are ablated, and the bases whose predictions are counted.
+        Where features are ablated, and the bases of which what is said is counted.
     features : sequence of int
     together : int
         Copies of the sequence that run together.
@@ -91,27 +93,32 @@ def ablate(
     Raises
     ------
     ModelError
-        A model that does not predict base after base.
+        A model without outputs, and a layer whose columns are of several bases.
     """
+    if model.spans(layer, model.tokenize([sequence])) is not None:
+        raise ModelError(
+            f"model {model.name}: a column of {layer} is of several bases: none is ablated alone"
+        )
     at = torch.from_numpy(np.flatnonzero(within))
-    # A letter is predicted by the position before it; nothing predicts the first.
-    scored = at[at > 0]
 
-    def logs(copies: int, edit=None) -> tuple[Tensor, Tensor, dict[str, Tensor]]:
+    def logs(copies: int, edit=None) -> tuple[Tensor, Tensor, Forward]:
         edits = {layer: edit} if edit else None
         with torch.no_grad():
             forward = model.forward([sequence] * copies, taps=[layer], edits=edits)
-        if forward.logits is None or forward.tokens.spans is not None or not model.causal:
-            raise ModelError(f"model {model.name} does not predict base after base: no bits to ablate")
-        found = forward.logits[:, scored - 1].float().log_softmax(-1)
-        targets = forward.tokens.ids[:, scored].to(found.device)
-        return found, -found.gather(-1, targets[..., None])[..., 0].double(), forward.taps
+        columns = columns_of_bases(model, forward)[0, at]
+        heard = columns >= 0
+        found = said(model, forward)[:, columns[heard]]
+        if not model.predicts_bases:
+            return found, torch.full(found.shape[:2], torch.nan, dtype=torch.float64), forward
+        targets = forward.tokens.ids[:, at[heard]].to(found.device)
+        return found, -found.gather(-1, targets[..., None])[..., 0].double(), forward
 
-    untouched, bits, taps = logs(1)
-    rows = taps[layer][0, at].float()
+    untouched, bits, forward = logs(1)
+    rows = forward.taps[layer][0, at].float()
     encoded = sae.encode_sparse(rows)
     on = np.array([(encoded.indices == f).sum() for f in features], np.int64)
-    lost, divergence = np.zeros(len(features)), np.zeros(len(features))
+    apart = np.zeros(len(features))
+    lost = np.zeros(len(features)) if model.predicts_bases else np.full(len(features), np.nan)
     active = np.flatnonzero(on)
     for start in range(0, active.size, together):
         group = active[start : start + together]
@@ -123,10 +130,6 @@ def ablate(
             return out
 
         changed, own, _ = logs(group.size, without)
-        # Letters that both rule out (-inf) add nothing.
-        difference = torch.where(untouched == changed, 0.0, untouched - changed)
-        chance = untouched.exp()
-        apart = torch.where(chance > 0, chance * difference, 0.0).double().sum((1, 2))
         lost[group] = (own - bits).sum(1).cpu().numpy() / math.log(2)
-        divergence[group] = apart.cpu().numpy() / math.log(2)
-    return Ablation(on, lost, divergence, int(scored.numel()))
+        apart[group] = divergence(model, untouched, changed).sum(1).cpu().numpy()
+    return Ablation(on, lost, apart, untouched.shape[1])

@@ -1,7 +1,8 @@
 """What the model loses when a layer is replaced by its reconstruction, in bits a base.
 
 The same positions are also replaced by zeros and by the mean activation: two references, because the
-share recovered depends on which one is taken.
+share recovered depends on which one is taken. A model that predicts the next token costs bits of the true
+ones; of every model that says something of places the divergence of what it says is measured.
 """
 
 from __future__ import annotations
@@ -18,7 +19,8 @@ from torch import Tensor
 
 from feature_mining.sae.model import SparseAutoencoder
 from feature_mining.sae.training.source import Window
-from genomic_models.contract import DNAModel, Edit, ModelError, TapContext
+from genomic_models.bases import columns_of_bases, divergence, said, shares_of_columns
+from genomic_models.contract import DNAModel, Edit, Forward, TapContext
 
 
 @dataclass(frozen=True)
@@ -28,11 +30,12 @@ class SpliceBits:
     Attributes
     ----------
     clean, sae, zero, mean : float
-        Bits over all ``bases`` predictions.
+        Bits over all ``bases`` predictions; a token's are dealt evenly to its bases. NaN for a model that
+        does not predict the next token.
     bases : int
     kl_sae, kl_zero, kl_mean : float
-        Summed Kullback-Leibler divergence, bits, from the untouched prediction to the one under each
-        replacement, over the whole vocabulary.
+        Summed divergence, bits, from what is said of the bases untouched to what is said under each
+        replacement (``genomic_models.bases.divergence``): over the whole vocabulary, classes or tracks.
     """
 
     clean: float
@@ -82,12 +85,12 @@ def splice_bits(
     Parameters
     ----------
     model : DNAModel
-        Causal, one token a base.
+        One that says something of places.
     layer : str
     sae : SparseAutoencoder
     windows : sequence of Window
         Positions from ``skip`` on are replaced; what the model read before stays as it is. Scored are the
-        used tokens after the first replaced one, by a log-softmax over the whole vocabulary in fp32.
+        used bases after the first replaced one, by a log-softmax over the whole vocabulary in fp32.
     mean : Tensor
         ``(d_in,)`` mean activation.
     together : int
@@ -96,7 +99,7 @@ def splice_bits(
     Raises
     ------
     ModelError
-        A model that does not predict base after base.
+        A model without outputs.
     """
 
     def one(index: int) -> np.ndarray:
@@ -155,12 +158,15 @@ def _group_bits(
     n_classes: int,
 ) -> list[SpliceBits]:
     sequences, skip = [w.sequence for w in group], group[0].skip
+    spans = model.spans(layer, model.tokenize(sequences))
 
     def replaced(values: Tensor, context: TapContext, new: Tensor | float) -> Tensor:
-        out = values.clone()
-        first = max(0, skip - context.offset)
-        out[:, first:] = new[:, first:] if isinstance(new, Tensor) and new.ndim == 3 else new
-        return out
+        if spans is None:
+            within = torch.arange(values.shape[1]) + context.offset >= skip
+        else:
+            own = spans[:, context.offset : context.offset + values.shape[1]]
+            within = (own[..., 0] >= skip) & (own[..., 1] > own[..., 0])
+        return torch.where(within.to(values.device)[..., None], new, values)
 
     def reconstructed(values: Tensor, context: TapContext) -> Tensor:
         rows = values.flatten(0, 1)
@@ -175,12 +181,12 @@ def _group_bits(
 
     size = len(sequences[0]) - skip - 1
     use = np.stack([np.ones(size, bool) if w.use is None else w.use[1:] for w in group])
-    of = np.stack([c[1:] for c in classes])[use]
+    classified = np.stack([c[1:] for c in classes])
 
     def summed(scores: Tensor) -> np.ndarray:
-        """Bits by class from nats ``(B, size)``."""
-        picked = scores.double().cpu().numpy()[use] / math.log(2)
-        return np.bincount(of, picked, minlength=n_classes)
+        """Bits by class from bits a column ``(B, columns)``: each base has its share of its column's."""
+        shared = (scores.cpu().double() / shares).gather(1, columns.clamp_min(0))
+        return np.bincount(classified[use], shared.numpy()[use], minlength=n_classes)
 
     edits: dict[str, Edit | None] = {"clean": None, "sae": reconstructed, "zero": at_zero, "mean": at_mean}
     bits: dict[str, np.ndarray] = {}
@@ -188,20 +194,27 @@ def _group_bits(
     for name, edit in edits.items():
         with torch.no_grad():
             forward = model.forward(sequences, edits={layer: edit} if edit else None)
-        if forward.logits is None or forward.tokens.spans is not None or not model.causal:
-            raise ModelError(f"model {model.name} does not predict base after base: no bits to splice")
-        targets = forward.tokens.ids[:, skip + 1 :].to(forward.logits.device)
-        logs = forward.logits[:, skip : skip + targets.shape[1]].float().log_softmax(-1)
-        bits[name] = summed(-logs.gather(-1, targets[..., None])[..., 0])
+        logs = said(model, forward)
+        if untouched is None:
+            columns = columns_of_bases(model, forward)[:, skip + 1 :]
+            use = use & (columns >= 0).numpy()
+            shares = shares_of_columns(model, forward)
+        bits[name] = summed(_true_bits(model, forward, logs))
         if untouched is None:
             untouched = logs
-            continue
-        # Tokens that both rule out (-inf) add nothing.
-        difference = torch.where(untouched == logs, 0.0, untouched - logs)
-        chance = untouched.exp()
-        bits[f"kl_{name}"] = summed(torch.where(chance > 0, chance * difference, 0.0).sum(-1))
-    counts = np.bincount(of, minlength=n_classes)
+        else:
+            bits[f"kl_{name}"] = summed(divergence(model, untouched, logs))
+    counts = np.bincount(classified[use], minlength=n_classes)
     return [
         SpliceBits(bases=int(counts[c]), **{name: float(values[c]) for name, values in bits.items()})
         for c in range(n_classes)
     ]
+
+
+def _true_bits(model: DNAModel, forward: Forward, logs: Tensor) -> Tensor:
+    """Bits of the token that follows each column, ``(B, columns)``; NaN where none is predicted."""
+    if model.outputs is not None or not model.causal:
+        return torch.full(logs.shape[:2], torch.nan)
+    targets = forward.tokens.ids[:, 1:].to(logs.device)
+    nats = -logs[:, :-1].gather(-1, targets[..., None])[..., 0]
+    return torch.nn.functional.pad(nats, (0, 1), value=torch.nan).double() / math.log(2)

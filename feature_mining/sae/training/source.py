@@ -10,6 +10,7 @@ import torch
 from torch import Tensor
 
 from feature_mining.sae.training.shuffled_rows import ShuffledRows
+from genomic_models.bases import spread
 from genomic_models.contract import DNAModel
 from genomic_models.dna import refuse_string
 
@@ -52,8 +53,9 @@ def read_layers(model: DNAModel, layers: Sequence[str], sequences: Sequence[str]
 
     Tensors are ``(bases, d)`` float32 on the model's device, a row a base. The pass ends at the last of the
     layers that it meets. Sequences of nearly one length run together, padded on the right (``ALIKE``);
-    tokens of several bases give their activation to each of them. Raises ``ModelError`` for an unknown layer,
-    ``TypeError`` for one string in place of a list of sequences.
+    tokens of several bases give their activation to each of them (``genomic_models.bases.spread``). Raises
+    ``ModelError`` for an unknown layer, and where a base is in no token; ``TypeError`` for one string in
+    place of a list of sequences.
     """
     refuse_string(sequences)
     last = max((model.resolve(layer) for layer in layers), key=model.layers.index)
@@ -62,14 +64,13 @@ def read_layers(model: DNAModel, layers: Sequence[str], sequences: Sequence[str]
         with torch.no_grad():
             forward = model.forward([sequences[i] for i in members], taps=layers, until=last)
         values = [forward.taps[layer].float() for layer in layers]
-        spans = forward.tokens.spans
+        spans = [model.spans(layer, forward.tokens) for layer in layers]
         for row, i in enumerate(members):
             size = len(sequences[i])
-            if spans is None:
-                results[i] = tuple(v[row, :size] for v in values)
-            else:
-                bases = (spans[row, :, 1] - spans[row, :, 0]).to(values[0].device)
-                results[i] = tuple(v[row].repeat_interleave(bases, dim=0) for v in values)
+            results[i] = tuple(
+                v[row, :size] if s is None else spread(v[row], s[row], size)
+                for v, s in zip(values, spans, strict=True)
+            )
     return [results[i] for i in range(len(sequences))]
 
 

@@ -80,3 +80,24 @@ def test_cells_that_meet_a_stretch(offset: int, length: int) -> None:
         for end in range(start + 1, length + 1):
             met = [c for c in every if c[1] < end and c[2] > start]
             assert [tuple(c) for c in grid.cells_between("c", length, start, end)] == met
+
+
+@pytest.mark.parametrize("contig", ["line", "ring"])
+def test_both_ends_of_a_window_are_discarded(genome, contig):
+    """Rows of a cell are its own bases on both strands; on a linear contig both ends lack context."""
+    grid = Grid(20, 5, lookahead=4)
+    assert grid.stride == 11 and grid.kept == slice(5, 16)
+    covered = np.zeros(50, int)
+    for cell in grid.cells(contig, 50):
+        covered[cell.start : cell.end] += 1
+        for strand in "+-":
+            part = read_sequence(genome, grid, cell, strand)
+            assert part.own(part.sequence) == genome.fetch(contig, cell.start, cell.end, strand)
+            places = np.arange(cell.start, cell.end)
+            behind, ahead = (places, 49 - places) if strand == "+" else (49 - places, places)
+            known = ((behind >= 5) & (ahead >= 4)) | (contig == "ring")
+            known &= np.array(list(genome.fetch(contig, cell.start, cell.end))) != "N"
+            assert part.callable.tolist() == known.tolist()
+    assert (covered == 1).all()
+    with pytest.raises(ValueError, match="warmup 12 and lookahead 8"):
+        Grid(20, 12, lookahead=8)

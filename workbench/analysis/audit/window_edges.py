@@ -55,10 +55,10 @@ def measure_windows(study: Study, progress: Progress) -> WindowEffects:
         assert both is not None  # there is room on both sides of these cells
         short, long = (study.sae.encode(rows).numpy() for rows in both)
         counts[0] += (short[:early] > 0).sum(axis=0)
-        counts[1] += (short[grid.warmup :] > 0).sum(axis=0)
-        counts[2] += (long[grid.warmup :] > 0).sum(axis=0)
-        sums[0] += np.square(short[grid.warmup :] - long[grid.warmup :]).sum(axis=0)
-        sums[1] += np.square(long[grid.warmup :]).sum(axis=0)
+        counts[1] += (short[grid.kept] > 0).sum(axis=0)
+        counts[2] += (long[grid.kept] > 0).sum(axis=0)
+        sums[0] += np.square(short[grid.kept] - long[grid.kept]).sum(axis=0)
+        sums[1] += np.square(long[grid.kept]).sum(axis=0)
         profile += (short > 0).sum(axis=1)
         read += 1
         progress.advance(2.5 * grid.window)
@@ -67,7 +67,7 @@ def measure_windows(study: Study, progress: Progress) -> WindowEffects:
         counts[0],
         counts[1],
         np.array(read * early),
-        np.array(read * (grid.window - grid.warmup)),
+        np.array(read * grid.stride),
         sums[0],
         sums[1],
         counts[2],

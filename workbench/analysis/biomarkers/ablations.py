@@ -21,16 +21,17 @@ def ablate_region(study: Study, region: str, features: Sequence[int]) -> pd.Data
     """Switch features off, one at a time, over a region of the reference: ``feature`` and the columns above.
 
     Active are readings (a base read on one strand) of the region on which the feature was on; bits and
-    divergence are means over the letters of the region, on the strands that the burden was taken of. Missing
-    where the model does not predict base after base, or no letter of the region has a value. What a window
-    hands on to the next one is not counted. Raises ``InputError`` for an unknown region or feature.
+    divergence are means over the letters of the region, on the strands that the burden was taken of. Both are
+    missing where the model says nothing of single bases, or no letter of the region has a value, and bits
+    where it does not predict base after base. What a window hands on to the next one is not counted. Raises
+    ``InputError`` for an unknown region or feature.
     """
     check_features(study, features)
     place = study.burdens.regions.iloc[study.burdens.index(region)]
     found = pd.DataFrame({"feature": list(features)}).astype("int64")
     found[list(ABLATION_COLUMNS)] = np.nan
     model = study.model
-    if not model.causal or model.base_tokens() is None:
+    if model.outputs is None and not model.predicts_bases:
         return found
     start, end = int(place["start"]), int(place["end"])
     where = pd.DataFrame({"chrom": [place["chrom"]], "start": [start], "end": [end]})

@@ -8,10 +8,10 @@ from dataclasses import replace
 import numpy as np
 import pytest
 import torch
-from torch.nn.functional import cross_entropy, kl_div
+from torch.nn.functional import cross_entropy, kl_div, mse_loss
 
 from feature_mining.sae.measures.ablation import ablate, written_alone
-from genomic_models import ModelError
+from genomic_models import ModelError, Outputs
 from tests.feature_mining.sae.conftest import FakeModel
 from tests.feature_mining.sae.measures.test_quality import perfect
 
@@ -66,7 +66,33 @@ def test_parts_add(model: FakeModel) -> None:
     assert (whole.on == ablate(model, "blocks.0", perfect(6), SEQUENCE, WITHIN, [1, 2]).on).all()
 
 
-def test_a_model_that_does_not_predict(model: FakeModel) -> None:
-    model.causal = False
-    with pytest.raises(ModelError, match="does not predict base after base"):
+@pytest.mark.parametrize(
+    "outputs", [None, Outputs("classes", tuple("ab")), Outputs("tracks", tuple("ab"), 2, 1)]
+)
+def test_a_model_that_does_not_predict_the_next_base(model: FakeModel, outputs: Outputs | None) -> None:
+    """No bits; the divergence of what is said of each base, which its own column says."""
+    model.causal, model.outputs = False, outputs
+    if outputs is not None:
+        model.head = torch.randn(model.d, 2, generator=torch.Generator().manual_seed(1))
+    found = ablate(model, "blocks.0", perfect(6), SEQUENCE, WITHIN, [2])
+    hidden = model.forward([SEQUENCE], until="blocks.0").taps["blocks.0"][0]
+    changed = hidden.clone()
+    changed[8:20, 2] = hidden[8:20, 2].clamp(max=0)
+    # Column j is of base j + offset.
+    columns = slice(6, 18) if outputs and outputs.offset else slice(8, 20)
+    clean, off = ((x @ model.head)[columns] for x in (hidden, changed))
+    if outputs is None:
+        apart = kl_div(off.log_softmax(-1), clean.log_softmax(-1), reduction="sum", log_target=True)
+    elif outputs.kind == "tracks":
+        apart = mse_loss(off, clean, reduction="sum") / 2
+    else:  # what a model of classes says is taken for log-probabilities
+        apart = kl_div(off, clean, reduction="sum", log_target=True)
+    assert found.letters == 12 and np.isnan(found.bits).all()
+    assert found.kl[0] == pytest.approx(float(apart) / math.log(2), rel=1e-4)
+
+
+def test_a_model_that_says_nothing(model: FakeModel, monkeypatch: pytest.MonkeyPatch) -> None:
+    forward = model.forward
+    monkeypatch.setattr(model, "forward", lambda *a, **k: replace(forward(*a, **k), logits=None))
+    with pytest.raises(ModelError, match="says nothing of a place"):
         ablate(model, "blocks.0", perfect(6), SEQUENCE, WITHIN, [0])
