@@ -10,7 +10,7 @@ from Bio.Data.CodonTable import unambiguous_dna_by_id
 
 from genomic_models.dna import reverse_complement
 from workbench.genome.interval import Interval
-from workbench.genome.reference import Genome
+from workbench.genome.windows import Sequences
 
 _STANDARD = unambiguous_dna_by_id[1]
 # The standard code, which bacteria share: amino acid by codon, ``*`` for a stop.
@@ -27,12 +27,12 @@ class Codon(NamedTuple):
     name: str
 
 
-def codons(genome: Genome, coding: pd.DataFrame, locus: Interval) -> list[Codon]:
+def codons(genome: Sequences, coding: pd.DataFrame, locus: Interval) -> list[Codon]:
     """Codons of a coding track that meet a region, by start.
 
     Parameters
     ----------
-    genome : Genome
+    genome : Sequences
     coding : DataFrame
         Intervals of a track (`workbench.tracks.track.Row`); rows without a phase (-1) have no frame.
     locus : Interval
