@@ -13,10 +13,11 @@ import torch
 from torch import Tensor
 
 from feature_mining.sae import kernels
-from feature_mining.sae.architectures.initial_weights import Initialisation, require_k, unit_rows
+from feature_mining.sae.architectures.form import Form
+from feature_mining.sae.architectures.initial_weights import Initialisation
 from feature_mining.sae.architectures.objective import Outcome, across, auxiliary
 from feature_mining.sae.architectures.selection import keep_largest
-from feature_mining.sae.model import BLOCK, fold
+from feature_mining.sae.model import BLOCK
 from feature_mining.threads import use_threads
 
 # Candidates are values above this share of the last cut.
@@ -48,41 +49,13 @@ class Gradients(NamedTuple):
     fired: Tensor
 
 
-class BatchTopK:
-    """Training form.
-
-    Attributes
-    ----------
-    encoder, decoder : Tensor
-        ``(d_sae, d_in)``, a row a feature; decoder rows of norm 1.
-    b_enc : Tensor
-        ``(d_sae,)``.
-    b_dec : Tensor
-        ``(d_in,)``, starts as the mean of the data.
-    k : int
-    variance : float
-        Mean squared distance of inputs from their mean, which the loss is measured in.
-    """
+class BatchTopK(Form):
+    """Training form; attributes are those of ``Form``."""
 
     def __init__(self, init: Initialisation) -> None:
-        require_k(init.k, init.d_sae)
-        mean, self.ranks = init.mean, init.ranks
-        rows = unit_rows(init.d_sae, len(mean), init.generator).to(mean.device)
-        self.k, self.variance = init.k, init.variance
-        self.decoder = rows
-        self.encoder = rows.clone()
-        self.b_enc = torch.zeros(init.d_sae, device=mean.device)
-        self.b_dec = mean.float().clone()
+        super().__init__(init)
+        # A guess that no result depends on.
         self._last_cut = 0.0
-
-    def parameters(self) -> dict[str, Tensor]:
-        """Trained tensors by name."""
-        names = ("encoder", "decoder", "b_enc", "b_dec")
-        return {name: getattr(self, name) for name in names}
-
-    def buffers(self) -> dict[str, Tensor]:
-        """Nothing changes beside the parameters: the last cut is a guess that no result depends on."""
-        return {}
 
     def gradients(self, x: Tensor, dead: Tensor) -> Outcome:
         """Set ``.grad`` of all parameters for a batch ``(B, d_in)``; ``dead`` is bool ``(d_sae,)``."""
@@ -106,21 +79,6 @@ class BatchTopK:
         rows = len(x) * self.ranks.count
         mse = g.squared_error / (rows * self.variance)
         return Outcome(mse, aux, g.active / rows, g.cut, g.fired)
-
-    def constrain(self) -> None:
-        """Bring decoder rows back to norm 1."""
-        self.decoder.div_(self.decoder.norm(dim=1, keepdim=True))
-
-    def folded(self, scale: float, threshold: float) -> dict[str, Tensor]:
-        """Tensors of the inference form for raw inputs; ``threshold`` is in training units."""
-        return fold(
-            self.encoder.T,
-            self.b_enc,
-            self.decoder,
-            self.b_dec,
-            torch.full_like(self.b_enc, threshold),
-            scale,
-        )
 
     # -- the reconstruction loss ----------------------------------------------------------------
 

@@ -13,11 +13,8 @@ from typing import NamedTuple
 import torch
 from torch import Tensor
 
-from feature_mining.sae.architectures.initial_weights import Initialisation, require_k, unit_rows
+from feature_mining.sae.architectures.form import Form, Parameters
 from feature_mining.sae.architectures.objective import Outcome, across, auxiliary
-from feature_mining.sae.model import fold
-
-Parameters = dict[str, Tensor]
 
 
 class Loss(NamedTuple):
@@ -33,40 +30,11 @@ class Loss(NamedTuple):
     codes: Tensor
 
 
-class Dense(ABC):
-    """Base of training forms.
+class Dense(Form, ABC):
+    """Base of training forms; attributes are those of ``Form``."""
 
-    Attributes
-    ----------
-    encoder, decoder : Tensor
-        ``(d_sae, d_in)`` and ``(d_sae, d_out)``, a row a feature; decoder rows of norm 1.
-    b_enc, b_dec : Tensor
-        ``(d_sae,)`` and ``(d_out,)``; ``b_dec`` starts as the mean of the data.
-    k : int
-    variance : float
-        Mean squared distance of what is to be written from its mean.
-    """
-
-    _names: tuple[str, ...] = ("encoder", "decoder", "b_enc", "b_dec")
     # The bias that decides whether a feature is active; the auxiliary loss moves it.
     _gate_bias = "b_enc"
-
-    def __init__(self, init: Initialisation) -> None:
-        require_k(init.k, init.d_sae)
-        self.k, self.variance, self.ranks = init.k, init.variance, init.ranks
-        device = init.mean.device
-        self.decoder = unit_rows(init.d_sae, len(init.mean), init.generator).to(device)
-        self.encoder = self.decoder.clone()
-        self.b_enc = torch.zeros(init.d_sae, device=device)
-        self.b_dec = init.mean.float().clone()
-
-    def parameters(self) -> Parameters:
-        """Trained tensors by name."""
-        return {name: getattr(self, name) for name in self._names}
-
-    def buffers(self) -> Parameters:
-        """None here."""
-        return {}
 
     # -- of each architecture -----------------------------------------------------------------------
 
@@ -78,7 +46,7 @@ class Dense(ABC):
         """Encoder inputs and targets of scaled rows."""
         return x - p["b_dec"], x
 
-    def after_step(self, l0: float) -> None:  # noqa: B027 - a hook that most forms do not need
+    def after_step(self, l0: float) -> None:
         """Update state from ``l0``, active features a position of the whole batch."""
 
     # -- shared ----------------------------------------------------------------------
@@ -120,18 +88,3 @@ class Dense(ABC):
             assert tensor.grad is not None
             tensor.grad.index_add_(0, who, grad.to(tensor.grad))
         return part.loss
-
-    def constrain(self) -> None:
-        """Bring decoder rows back to norm 1."""
-        self.decoder.div_(self.decoder.norm(dim=1, keepdim=True))
-
-    def folded(self, scale: float, threshold: float) -> Parameters:
-        """Tensors of the inference form for raw inputs; ``threshold`` is in training units."""
-        return fold(
-            self.encoder.T,
-            self.b_enc,
-            self.decoder,
-            self.b_dec,
-            torch.full_like(self.b_enc, threshold),
-            scale,
-        )

@@ -13,7 +13,8 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from feature_mining.sae.architectures.dense import Dense, Loss, Parameters
+from feature_mining.sae.architectures.dense import Dense, Loss
+from feature_mining.sae.architectures.form import Parameters
 from feature_mining.sae.architectures.initial_weights import Initialisation
 from feature_mining.sae.model import fold
 

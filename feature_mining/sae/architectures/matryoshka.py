@@ -9,7 +9,8 @@ from __future__ import annotations
 import torch
 from torch import Tensor
 
-from feature_mining.sae.architectures.dense import Dense, Loss, Parameters
+from feature_mining.sae.architectures.dense import Dense, Loss
+from feature_mining.sae.architectures.form import Parameters
 from feature_mining.sae.architectures.initial_weights import Initialisation
 from feature_mining.sae.architectures.selection import keep_largest
 
@@ -17,12 +18,17 @@ from feature_mining.sae.architectures.selection import keep_largest
 FRACTIONS = (1 / 16, 1 / 8, 1 / 4, 1 / 2, 1.0)
 
 
+def prefix_ends(d_sae: int) -> list[int]:
+    """How many features each prefix has, ascending."""
+    return sorted({max(1, round(d_sae * share)) for share in FRACTIONS})
+
+
 class Matryoshka(Dense):
     """Training form; ``ends`` holds how many features each prefix has."""
 
     def __init__(self, init: Initialisation) -> None:
         super().__init__(init)
-        self.ends = sorted({max(1, round(init.d_sae * share)) for share in FRACTIONS})
+        self.ends = prefix_ends(init.d_sae)
 
     def loss(self, p: Parameters, centred: Tensor, target: Tensor) -> Loss:
         pre = torch.addmm(p["b_enc"], centred, p["encoder"].T)

@@ -16,7 +16,7 @@ from feature_mining.sae.model import BLOCK
 
 
 class TopK(BatchTopK):
-    """Training form; attributes are those of ``BatchTopK``."""
+    """Training form; attributes are those of ``Form``."""
 
     def folded(self, scale: float, threshold: float) -> dict[str, Tensor]:
         # A row keeps its k largest values whatever the threshold: any positive one may be among them.

@@ -9,7 +9,8 @@ from __future__ import annotations
 import torch
 from torch import Tensor
 
-from feature_mining.sae.architectures.dense import Dense, Loss, Parameters
+from feature_mining.sae.architectures.dense import Dense, Loss
+from feature_mining.sae.architectures.form import Parameters
 from feature_mining.sae.architectures.initial_weights import Initialisation, require_k, unit_rows
 from feature_mining.sae.architectures.selection import keep_largest
 
