@@ -11,13 +11,14 @@ import re
 from dataclasses import dataclass
 
 _NUMBER = r"-?(?:\d+\.?\d*|\.\d+)(?:e[+-]?\d+)?"
-_NAME = r"[^\s:;,]+"
+# A colon within a name, as in factor:3, is not the one after which the action comes.
+_NAME = r"(?:[^\s:;,]|:(?=\S))+"
 _CONDITION = re.compile(
     rf"(?P<concept>{_NAME}) (?P<sign>[<>]) (?P<threshold>{_NUMBER})(?: until (?P<until>{_NUMBER}))?"
     r"(?: for (?P<run>\d+) bases?)?"
 )
 _RULE = re.compile(
-    r"when (?P<conditions>[^:;,]+)(?:, within (?P<start>\d+)-(?P<end>\d*))?"
+    r"when (?P<conditions>(?:[^:;,]|:(?=\S))+)(?:, within (?P<start>\d+)-(?P<end>\d*))?"
     r"(?:, on the (?P<strand>plus|minus) strand)?: (?P<action>[^:;,]+)(?:; wait (?P<wait>\d+) bases?)?"
     r"(?:; at most (?P<budget>\d+) times?)?"
 )

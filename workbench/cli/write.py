@@ -44,6 +44,9 @@ def write(
         list[str] | None,
         typer.Option(help="FEATURE=STRENGTH, added throughout; all of them are one arm. Repeatable."),
     ] = None,
+    rules: Annotated[
+        Path | None, typer.Option(help="File of rules that fire while it is written; see `workbench rules`.")
+    ] = None,
     temperature: Annotated[float, typer.Option(help="Below 1 more certain, above 1 evener.")] = 1.0,
     top_k: Annotated[int, typer.Option(help="Only the likeliest K bases; 1 takes the best, 0 all.")] = 0,
     top_p: Annotated[float, typer.Option(help="Only the likeliest bases with this share together.")] = 1.0,
@@ -94,8 +97,13 @@ def write(
     workbench write --length 330 --protein 0:MKVLAAG --open-frame 0-330 --avoid EcoRI,BsaI --gc 0.45-0.55
     --longest-run 5 --mask 324:NNNTAA --out gene.fa
 
-    Positions of limits count from the first base of what is written, as it comes out; those of a plan from
-    the first base of the prompt, as it is read. A frame may begin at -1 or -2, in the prompt.
+    Under rules, which look at features as each base is read and act on those after it; OUT.rules.tsv and
+    OUT.rules.gff3 say what fired where and what was done:
+    workbench write --study DIR --prompts heads.fa --rules rules.json --out ruled.fa
+
+    Positions of limits count from the first base of what is written, as it comes out; those of plans and
+    rules from the first base of the prompt, as it is read; traces of rules say where in what comes out. A
+    frame may begin at -1 or -2, in the prompt.
 
     Bases that would lead past a limit are left out as each base is drawn, and the rest keep their
     proportions: that is not what the model would write if it knew the limits.
@@ -113,8 +121,10 @@ def write(
         read_prompts,
         steering_plan,
         table_path,
+        trace_paths,
         write_file,
     )
+    from workbench.study.rules import read_rules  # PyTorch
 
     opened = None if study is None else Study.open(study)
     if steer and opened is None:
@@ -139,6 +149,7 @@ def write(
             number,
             together,
             progress,
+            None if rules is None else read_rules(rules),
         )
     if as_json:
         print(json.dumps(json.loads(table.to_json(orient="records"))))
@@ -146,6 +157,8 @@ def write(
     shown = table.head(SHOWN)
     show(list(shown), [[_cell(value) for value in row] for row in shown.itertuples(index=False)])
     print(f"{plural(len(table), 'sequence')}: {out}, table: {table_path(out)}")
+    if rules is not None:
+        print(f"what rules did: {' and '.join(map(str, trace_paths(out)))}")
 
 
 def _cell(value: object) -> str:

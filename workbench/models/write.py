@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 from typing import NamedTuple
 
@@ -12,6 +12,7 @@ import pandas as pd
 
 from feature_mining.edits.edit import Steer
 from feature_mining.edits.plan import EditPlan
+from feature_mining.rules.rule_set import RuleSet
 from feature_mining.writing.constraints import (
     Constraint,
     GCRange,
@@ -36,6 +37,7 @@ from workbench.genome.interval import parse_place
 from workbench.genome.reference import Genome
 from workbench.genome.windows import check_strand
 from workbench.progress import Progress, Silent
+from workbench.study.rules import TRACES, Event, levels_in_words, write_trace
 from workbench.study.study import Study
 from workbench.tracks.track import Contigs
 from workbench.wording import repeated
@@ -199,6 +201,7 @@ def write_file(
     number: int = 1,
     together: int = 64,
     progress: Progress | None = None,
+    rules: RuleSet | None = None,
 ) -> pd.DataFrame:
     """Write sequences after prompts, under each plan, into ``out``, and a row each into its ``.tsv``.
 
@@ -208,6 +211,8 @@ def write_file(
         With their names; none for the model as it is.
     study : Study, optional
         Whose model and autoencoder are used, in place of ``model_name``.
+    rules : RuleSet, optional
+        What they did is written beside, ``OUT.rules.tsv`` and ``OUT.rules.gff3``.
 
     Returns
     -------
@@ -226,8 +231,8 @@ def write_file(
     """
     progress, constraints = progress or Silent(), (wish or Wish()).constraints()
     _check_out(out)
-    if study is None and plans:
-        raise InputError("a plan of edits needs the autoencoder that it is for: give --study DIR")
+    if study is None and (plans or rules is not None):
+        raise InputError("plans and rules need the autoencoder that they are for: give --study DIR")
     if twice := repeated([name for name, _ in plans]):
         raise InputError(f"two plans are called {twice[0]}: rename a file, since rows go by the plan's name")
     model = study.model if study is not None else load(model_name, device=device, dtype=dtype)
@@ -250,20 +255,40 @@ def write_file(
             number,
             together,
             progress.advance,
+            rules,
         )
     except ValueError as error:
         raise InputError(str(error)) from None
     progress.end()
     untouched = [each.nats for each in written]
-    if any(plan.edits for plan in used):
+    if any(plan.edits for plan in (*used, *(rules.plans.values() if rules is not None else ()))):
         total = sum(len(texts[each.prompt]) + length for each in written)
         progress.begin("reading without the plan", total, "bases")
         untouched = untouched_nats(model, texts, written, progress.advance)
         progress.end()
     sequences = [prompts[each.prompt].place(each.sequence) for each in written]
     table = _table(model, prompts, [name for name, _ in plans] or [NONE], written, untouched, sequences)
+    if rules is not None:
+        lengths = dict(zip(table["name"], map(len, sequences), strict=True))
+        events = list(_events(rules, prompts, written, list(table["name"])))
+        for path in trace_paths(out):
+            write_trace(path, events, lengths)
     _save(out, table, sequences)
     return table
+
+
+def _events(
+    rules: RuleSet, prompts: Sequence[Prompt], written: Sequence[Written], names: Sequence[str]
+) -> Iterator[Event]:
+    """What rules did, at bases of the sequences as they come out."""
+    for name, each in zip(names, written, strict=True):
+        prompt, last = prompts[each.prompt], len(each.sequence) - 1
+        for deed in each.deeds:
+            at = deed.fired.at - len(prompt.letters)
+            rule, levels = rules.rules[deed.fired.rule], deed.fired.levels
+            place = at if prompt.strand == "+" else last - at
+            number, words = deed.fired.rule + 1, levels_in_words(rule, levels)
+            yield Event(name, place, prompt.strand, number, deed.sentence, words, levels[0], deed.done)
 
 
 def _table(
@@ -312,6 +337,11 @@ def _name(prompt: str, plans: Sequence[str], each: Written) -> str:
 def table_path(out: Path) -> Path:
     """The table beside a FASTA."""
     return out.with_suffix(".tsv")
+
+
+def trace_paths(out: Path) -> list[Path]:
+    """What rules did, beside a FASTA."""
+    return [out.with_suffix(f".rules{suffix}") for suffix in TRACES]
 
 
 def _check_out(out: Path) -> None:

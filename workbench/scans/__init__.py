@@ -1,0 +1,1 @@
+"""Rules and detectors along sequence that exists: a study's feature maps, or any sequence file."""
