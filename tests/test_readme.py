@@ -29,7 +29,9 @@ def test_shown_command_exists_with_its_options(line):
     words = shlex.split(line.replace("$TASK/$TASKS", "0/4"))
     commands = typer.main.get_command(app).commands  # type: ignore[attr-defined]
     assert words[1] in commands, f"no command {words[1]}"
-    known = {name for p in commands[words[1]].params for name in [*p.opts, *p.secondary_opts]}
+    command = commands[words[1]]
+    command = getattr(command, "commands", {}).get(words[2] if len(words) > 2 else "", command)
+    known = {name for p in command.params for name in [*p.opts, *p.secondary_opts]}
     for word in words[2:]:
         if word.startswith("--"):
             assert word in known, f"{words[1]} has no option {word}"
