@@ -87,7 +87,7 @@ def repaints(page: Any, spans: list[tuple[int, int]]) -> list[Repaint]:
     canvas = page.locator(".browser canvas")
     root = page.locator(".browser")
     for start, end in spans:
-        place = page.get_by_role("textbox", name="Locus", exact=True)
+        place = page.get_by_role("combobox", name="Locus", exact=True)
         place.fill(f"{root.get_attribute('data-chrom')}:{start + 1}-{end}")
         place.press("Enter")
         page.wait_for_selector(f".browser[data-start='{start}'][data-sharp='1']", timeout=120_000)

@@ -9,9 +9,10 @@ import streamlit as st
 from app import links
 from app.canvas.component import last_event
 from app.canvas.message import Client, View
+from app.canvas.pane import Pane
 from app.data.annotation import names, tracks, variants
+from app.data.own_files import own_tracks
 from app.data.study import Opened
-from app.navigation import put
 from workbench import InputError
 from workbench.browse.places import read_place
 from workbench.genome.interval import Interval
@@ -19,7 +20,6 @@ from workbench.study.feature_labels import judged
 from workbench.study.locus import check_locus, move
 from workbench.tracks.track import Track
 
-KEY = "genome_canvas"
 MOST_FEATURES = 12
 MOST_TRACKS = 6
 FIRST_TRACKS = 4
@@ -33,92 +33,74 @@ _SPAN = re.compile(r"(\d{1,15})-(\d{1,15})")
 _ADDRESS = re.compile(r"(.+):([\d,]{1,19})-([\d,]{1,19})")
 
 
-def parse_address() -> links.BrowseView:
-    """The address as a view, unchecked. Raises ``ValueError`` with a sentence."""
-    return links.parse_browse({key: str(value) for key, value in st.query_params.items()})
-
-
 def features_query(features: list[int]) -> dict[str, str]:
     """The part of the address that says which features are drawn."""
     return {"features": links.browse(features=features).query["features"]}
 
 
-def show_features(features: list[int]) -> None:
-    """Put the features to draw in the address."""
-    put(**features_query(features))
-
-
-def show_tracks(names: list[str]) -> None:
-    """Put the tracks to draw in the address."""
-    put(tracks=links.browse(tracks=names).query["tracks"])
-
-
-def on_moved() -> None:
+def on_moved(pane: Pane) -> None:
     """Take over a move, zoom or new width of the canvas."""
-    event = last_event(KEY, "moved")
+    event = last_event(pane.key, "moved")
     at = str(event.get("at", ""))
     # A locus typed in the meantime takes precedence over a move that was on its way.
-    if at and event.get("token", 0) == st.session_state.get("canvas_token", 0):
-        st.session_state["canvas_at"] = at
-        st.session_state.pop("place_error", None)
-        put(at=at)
-    _store_canvas_state(event)
+    if at and event.get("token", 0) == st.session_state.get(pane.of("token"), 0):
+        st.session_state[pane.of("at")] = at
+        pane.put(at=at)
+    _store_canvas_state(pane, event)
 
 
-def leave_canvas() -> None:
-    """Mark the next view as a jump that the canvas has to follow."""
-    st.session_state.pop("canvas_at", None)
-    st.session_state["canvas_token"] = st.session_state.get("canvas_token", 0) + 1
-
-
-def on_brushed() -> None:
+def on_brushed(pane: Pane) -> None:
     """Take over a region selected on the canvas, or its removal."""
-    event = last_event(KEY, "brushed")
+    event = last_event(pane.key, "brushed")
     span = event.get("span")
     at = str(event.get("view", ""))
     brush = f"{int(span[0])}-{int(span[1])}" if isinstance(span, list | tuple) and len(span) == 2 else ""
     if at:
-        st.session_state["canvas_at"] = at
-    put(brush=brush, **({"at": at} if at else {}))
+        st.session_state[pane.of("at")] = at
+    pane.put(brush=brush, **({"at": at} if at else {}))
 
 
-def _store_canvas_state(event: dict[str, object]) -> None:
+def _store_canvas_state(pane: Pane, event: dict[str, object]) -> None:
     width = event.get("width")
     if isinstance(width, int | float) and 50 <= width <= 10_000:
-        st.session_state["canvas_width"] = int(width)
+        st.session_state[pane.of("width")] = int(width)
     coarse = event.get("coarse")
     if isinstance(coarse, list):
-        st.session_state["canvas_coarse"] = tuple(str(key) for key in coarse[:8])
-    st.session_state["canvas_sharp"] = event.get("sharp") is True
+        st.session_state[pane.of("coarse")] = tuple(str(key) for key in coarse[:8])
+    st.session_state[pane.of("sharp")] = event.get("sharp") is True
 
 
-def client(view: View) -> Client:
+def client(view: View, pane: Pane) -> Client:
     """State of the canvas; a locus that it did not send is a jump that it has to follow."""
     state = st.session_state
-    at = str(view.locus)
-    if state.get("canvas_at") != at:
-        state["canvas_at"] = at
-        state["canvas_token"] = state.get("canvas_token", 0) + 1
-    coarse = state.get("canvas_coarse", ())
+    at, token = str(view.locus), pane.of("token")
+    if state.get(pane.of("at")) != at:
+        state[pane.of("at")] = at
+        state[token] = state.get(token, 0) + 1
+    coarse = state.get(pane.of("coarse"), ())
     # Valid once, for the view that was just moved: whatever reruns the page next may draw another.
-    sharp = state.pop("canvas_sharp", False)
-    return Client(state.get("canvas_width", WIDTH), coarse, state.get("canvas_token", 0), sharp)
+    sharp = pane.take("sharp") is True
+    return Client(state.get(pane.of("width"), WIDTH), coarse, state.get(token, 0), sharp)
 
 
-def last_view(opened: Opened) -> View:
-    """The last view of this session that could be drawn, else the default one."""
-    try:
-        return requested_view(opened, links.parse_browse(st.session_state.get("last_query", {})))
-    except (InputError, ValueError):  # another study has been opened since
-        return requested_view(opened, links.BrowseView())
+def seen_view(opened: Opened, pane: Pane) -> View:
+    """The view of the address where it can be drawn, else the last one of this session that could be.
+
+    Else the default one.
+    """
+    for query in (pane.query(), st.session_state.get(pane.of("last"), {})):
+        try:
+            return requested_view(opened, links.parse_browse(query))
+        except (InputError, ValueError):  # another study may have been opened since
+            continue
+    return requested_view(opened, links.BrowseView())
 
 
-def requested_view(opened: Opened, request: links.BrowseView | None = None) -> View:
-    """A view that was asked for, by default that of the address, with defaults for what it leaves open.
+def requested_view(opened: Opened, request: links.BrowseView) -> View:
+    """A view that was asked for, with defaults for what it leaves open.
 
     Raises ``InputError`` or ``ValueError``, a sentence, for what is not in the study.
     """
-    request = parse_address() if request is None else request
     features = _features(opened, request)
     locus = find_place(opened, request.at) if request.at else first_place(opened, features)
     brush = None
@@ -128,7 +110,8 @@ def requested_view(opened: Opened, request: links.BrowseView | None = None) -> V
             raise InputError(f"brush {request.brush!r}: expected start-end, as in brush=100-900")
         brush = check_locus(opened.study, locus.chrom, int(span[1]), int(span[2]))
     drawn = _tracks(opened, request, features)
-    return View(locus, features, drawn, request, brush, variants(opened, request.variants))
+    sampled = variants(opened, request.variants)
+    return View(locus, features, drawn, request, brush, sampled, own_tracks(opened))
 
 
 def _features(opened: Opened, request: links.BrowseView) -> list[int]:

@@ -9,7 +9,10 @@ from typing import Any
 import streamlit as st
 
 _FILES = Path(__file__).with_name("assets")
-_SCRIPTS = ("codec.js", "paint.js", "svg.js", "browser.js")
+_SCRIPTS = (
+    *("codec.js", "rows.js", "paint.js", "lanes.js", "svg.js", "dom.js", "suggestions.js", "overview.js"),
+    *("toolbar.js", "menu.js", "sheet.js", "gutter.js", "drop.js", "browser.js"),
+)
 
 
 def _text(name: str) -> str:
@@ -24,14 +27,22 @@ _mount = st.components.v2.component(
 )
 
 
-def canvas(data: bytes, key: str, on_moved: Callable[[], None], on_brushed: Callable[[], None]) -> None:
+def canvas(
+    data: bytes,
+    key: str,
+    on_moved: Callable[[], None],
+    on_brushed: Callable[[], None],
+    on_asked: Callable[[], None],
+) -> None:
     """Draw a message of `app.canvas.message`.
 
-    ``st.session_state[key]`` then holds, inside the callbacks, ``moved`` (``at``, ``width``, ``coarse``)
-    or ``brushed`` (``chrom``, ``span`` of two numbers or None, ``view``). All of it comes from the browser
-    and is to be checked.
+    ``st.session_state[key]`` then holds, inside the callbacks, ``moved`` (``at``, ``width``, ``coarse``),
+    ``brushed`` (``chrom``, ``span`` of two numbers or None, ``view``) or ``asked`` (``kind``, ``number`` and
+    what a request of `app.canvas.requests` needs). All of it comes from the browser and is to be checked.
     """
-    _mount(data=data, key=key, on_moved_change=on_moved, on_brushed_change=on_brushed)
+    _mount(
+        data=data, key=key, on_moved_change=on_moved, on_brushed_change=on_brushed, on_asked_change=on_asked
+    )
 
 
 def last_event(key: str, event: str) -> dict[str, Any]:

@@ -10,13 +10,16 @@ from typing import Any, NamedTuple
 
 import streamlit as st
 
-from app.canvas.track_lanes import lane, variant_lane
-from app.data.annotation import codons_in
+from app.canvas.track_lanes import SEQUENCE_SIGNALS, lane, own_lane, sequence_lane, variant_lane
+from app.data.annotation import codons_in, tracks
+from app.data.own_files import OwnTrack
 from app.data.study import Opened, key_of, scale
-from app.links import BrowseView
+from app.links import BrowseView, browse, join_query
 from app.verdict_text import label_sentences, short_label
+from workbench.browse.codons import ACIDS
 from workbench.browse.tiles import Tile, TileReader, bin_size
 from workbench.genome.interval import Interval
+from workbench.study.bookmarks import read_bookmarks
 from workbench.tracks.track import Track
 from workbench.wording import percent, spoken
 
@@ -24,6 +27,8 @@ COARSE_BINS = 1200
 SIDES = {"both": "+-", "+": "+", "-": "-"}
 # Pixels a base from which letters are drawn; they are sent a step before.
 READABLE = 2.0
+# Bases of a view up to which stops of all six frames are drawn.
+FRAMED = 30_000
 # How much finer and wider than the view the tiles for the next move are.
 STEP = 4
 _AHEAD = ThreadPoolExecutor(1, "tiles-ahead")
@@ -40,6 +45,8 @@ class View(NamedTuple):
     brush : Interval or None
     variants : tuple of Track
         Variants of samples, where the address asks for them.
+    own : tuple of OwnTrack
+        The reader's own files.
     """
 
     locus: Interval
@@ -48,6 +55,16 @@ class View(NamedTuple):
     request: BrowseView
     brush: Interval | None
     variants: tuple[Track, ...] = ()
+    own: tuple[OwnTrack, ...] = ()
+
+    @property
+    def query(self) -> dict[str, str]:
+        """Its query in an address, the study's name left out."""
+        request = self.request
+        return browse(
+            "", str(self.locus), self.features, [track.name for track in self.tracks], request.threshold,
+            request.strands, request.draw, request.brush, request.variants, request.lanes, request.rows,
+        ).query  # fmt: skip
 
 
 class Client(NamedTuple):
@@ -123,8 +140,11 @@ def _next_tiles(opened: Opened, view: View, size: int) -> list[Tile]:
     return tiles
 
 
-def message(opened: Opened, view: View, client: Client) -> bytes:
-    """Bytes of everything to draw a view at the canvas' resolution, and a coarse whole contig."""
+def message(opened: Opened, view: View, client: Client, more: dict[str, Any] | None = None) -> bytes:
+    """Bytes of everything to draw a view at the canvas' resolution, and a coarse whole contig.
+
+    ``more`` is added to the header, such as the answer to what the canvas asked.
+    """
     chrom, start, end = view.locus
     length = opened.evidence.manifest.contigs[chrom]
     strands = SIDES[view.request.strands]
@@ -137,30 +157,64 @@ def message(opened: Opened, view: View, client: Client) -> bytes:
     if whole_size > size and coarse not in client.coarse:
         whole = reader(opened).tile(view.features, Interval(chrom, 0, length), whole_size, strands)
         tiles.append((coarse, whole, True))
-    wide = _around(opened, view.locus, (end - start) // 2)
-    lanes = _around(opened, view.locus, (end - start) * 3 // 2)
-    readable = client.width / (end - start) >= READABLE / STEP
-    letters = opened.study.genome.fetch(*wide) if readable else ""
-    head: dict[str, Any] = {
+    head = {
         "token": client.token,
         "chrom": chrom,
         "length": length,
         "view": [start, end],
-        "span": [lanes.start, lanes.end],
         "scale": str(key_of(opened)),
         "strands": strands,
         "draw": view.request.draw,
         "threshold": view.request.threshold,
         "brush": [view.brush.start, view.brush.end] if view.brush else None,
         "features": [_feature(opened, f) for f in view.features],
-        "lanes": [lane(opened, track.name, lanes) for track in view.tracks]
-        + [variant_lane(track, lanes) for track in view.variants],
-        "letters": {"start": wide.start, "text": letters} if readable else None,
-        "codons": codons_in(opened, wide) if readable else [],
         "words": f"{spoken(*view.locus)}, features {', '.join(map(str, view.features)) or 'none'}; the tables"
         " below hold the same",
+        "acids": ACIDS,
+        "rows": {f"{row.kind}/{row.name}": [row.height, row.colour] for row in view.request.rows},
+        "query": join_query(view.query),
     }
-    return pack(head, tiles, view.features, strands)
+    head |= _beside(opened, view, size) | _lettered(opened, view, client.width) | _offered(opened, view)
+    return pack(head | (more or {}), tiles, view.features, strands)
+
+
+def _beside(opened: Opened, view: View, size: int) -> dict[str, Any]:
+    """The lanes of a view and as much again on each side, and what they span."""
+    start, end = view.locus.start, view.locus.end
+    wide = _around(opened, view.locus, (end - start) * 3 // 2)
+    drawn = [lane(opened, track.name, wide) for track in view.tracks]
+    drawn += [own_lane(opened, own, wide, size) for own in view.own]
+    drawn += [variant_lane(track, wide) for track in view.variants]
+    asked = [which for which in SEQUENCE_SIGNALS if which in view.request.lanes]
+    drawn += [sequence_lane(opened, which, wide, size) for which in asked]
+    return {"lanes": drawn, "span": [wide.start, wide.end]}
+
+
+def _lettered(opened: Opened, view: View, width: int) -> dict[str, Any]:
+    """Bases and codons around a view where they can be read, or frames are drawn."""
+    start, end = view.locus.start, view.locus.end
+    readable = width / (end - start) >= READABLE / STEP
+    framed = "frames" in view.request.lanes and end - start <= FRAMED
+    wide = _around(opened, view.locus, (end - start) // 2)
+    letters = {"start": wide.start, "text": opened.study.genome.fetch(*wide)}
+    return {
+        "letters": letters if readable or framed else None,
+        "codons": codons_in(opened, wide) if readable and "codons" in view.request.lanes else [],
+        "sequence": list(view.request.lanes),
+    }
+
+
+def _offered(opened: Opened, view: View) -> dict[str, Any]:
+    """What the toolbar offers: tracks that can be chosen, whether samples have variants, bookmarks here."""
+    ready = tracks(opened)
+    marks = [mark for mark in read_bookmarks(opened.study.folder) if mark.chrom == view.locus.chrom]
+    return {
+        "study": opened.evidence.name,
+        "tracks": [track.name for track in ready.result()] if ready.done() else [],
+        "sampled": (opened.study.folder / "tables" / "haplotypes.parquet").exists(),
+        "variants": view.request.variants,
+        "marks": [[mark.start, mark.end, mark.note] for mark in marks],
+    }
 
 
 def pack(

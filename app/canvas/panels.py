@@ -6,11 +6,11 @@ import pandas as pd
 import streamlit as st
 
 from app import links
-from app.canvas.browsing import MOST_FEATURES, show_features
+from app.canvas.browsing import MOST_FEATURES, features_query
 from app.canvas.message import View, fine_tile
+from app.canvas.pane import Pane
 from app.data.annotation import boxes
 from app.data.study import Opened, key_of
-from app.navigation import put
 from app.tables import OF_TOP
 from app.verdict_text import plain, short_label
 from workbench import InputError
@@ -47,14 +47,19 @@ def _enriched(_opened: Opened, key: tuple[str, ...], stretch: Interval) -> pd.Da
     return enrichment(_opened.study, stretch, counts, MOST_FOUND)
 
 
-def active_here(opened: Opened, view: View) -> None:
+def enriched(opened: Opened, stretch: Interval) -> pd.DataFrame:
+    """Features more active in a stretch than on its contig, as `workbench.browse.enrichment` finds them."""
+    return _enriched(opened, key_of(opened), stretch)
+
+
+def active_here(opened: Opened, view: View, pane: Pane) -> None:
     """Draw the table of features enriched in the selected region; chosen rows are added to the canvas."""
     if view.brush is None:
         return
     st.subheader("Features active here")
     st.caption(plain(f"{spoken(*view.brush)}, {bases(view.brush.end - view.brush.start)}"))
     try:
-        table = _enriched(opened, key_of(opened), view.brush)
+        table = enriched(opened, view.brush)
     except InputError as error:
         st.error(plain(str(error)))
         return
@@ -70,7 +75,7 @@ def active_here(opened: Opened, view: View) -> None:
         hide_index=True,
         height=260,
         column_config=_FIRES,
-        key="active_here",
+        key=pane.of("active_here"),
         on_select="rerun",
         selection_mode="multi-row",
     )
@@ -82,12 +87,17 @@ def active_here(opened: Opened, view: View) -> None:
     add, clear = st.columns(2)
     add.button(
         f"Draw the chosen rows ({len(rows)})" if rows else "Draw: choose rows of the table",
-        key="add_found",
+        key=pane.of("add_found"),
         disabled=not rows,
-        on_click=lambda: show_features([*view.features, *rows][-MOST_FEATURES:]),
+        on_click=lambda: pane.put(**features_query([*view.features, *rows][-MOST_FEATURES:])),
         width="stretch",
     )
-    clear.button("Clear the selection", key="clear_brush", on_click=lambda: put(brush=""), width="stretch")
+    clear.button(
+        "Clear the selection",
+        key=pane.of("clear_brush"),
+        on_click=lambda: pane.put(brush=""),
+        width="stretch",
+    )
 
 
 def tables(opened: Opened, view: View) -> None:

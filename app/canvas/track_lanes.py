@@ -1,14 +1,20 @@
-"""Lanes of the browser: boxes of tracks and of variants, in rows, in the format of the canvas."""
+"""Lanes of the browser, in the format of the canvas: boxes of tracks and of variants in rows, and signals."""
 
 from __future__ import annotations
 
+import math
 from typing import Any
 
 import numpy as np
 import pandas as pd
+import streamlit as st
 
 from app.data.annotation import boxes
-from app.data.study import Opened
+from app.data.own_files import OwnTrack
+from app.data.study import Opened, key_of
+from workbench import InputError
+from workbench.browse.signal_bins import SignalBins, gc_content, gc_skew
+from workbench.browse.tiles import bin_size
 from workbench.genome.interval import Interval
 from workbench.report.strips import spread
 from workbench.study.locus import annotation
@@ -16,6 +22,9 @@ from workbench.tracks.track import Track
 
 # Boxes of one track in the stretch that is sent, four views: more are drawn as one.
 MOST_BOXES = 600
+# Bases that a mean of GC content or skew is of, at least, and pixels.
+LEAST_BASES, PIXELS = 32, 4
+SEQUENCE_SIGNALS = {"gc": ("GC", gc_content), "skew": ("GC skew", gc_skew)}
 
 
 def lane(opened: Opened, track: str, locus: Interval) -> dict[str, Any]:
@@ -36,6 +45,56 @@ def variant_lane(track: Track, locus: Interval) -> dict[str, Any]:
         drawn = [(a, b, s, name, 0, n, share) for a, b, s, name, n, share in zip(*columns, own, strict=True)]
         return {"name": track.name, "kind": "driver", "rows": 2, "boxes": drawn}
     return {"name": track.name, "kind": "variant", **_drawn(rows)}
+
+
+def own_lane(opened: Opened, own: OwnTrack, locus: Interval, perceived: int) -> dict[str, Any]:
+    """The lane of a reader's own file; ``perceived``: bases a pixel."""
+    if own.bins is not None:
+        try:
+            return _signal_lane(opened, own.track.name, own.bins, locus, perceived) | {"own": True}
+        except InputError as error:  # damaged where it has not been read before
+            return {"name": f"{own.track.name}: {error}", "kind": "interval", "own": True, **_drawn(_NONE)}
+    if own.track.type == "variant":
+        return {**variant_lane(own.track, locus), "kind": "variant", "own": True}
+    rows = annotation(own.track, locus, MOST_BOXES)
+    return {"name": own.track.name, "kind": "interval", "own": True, **_drawn(rows)}
+
+
+@st.cache_resource(max_entries=8, show_spinner=False)
+def _bins(_opened: Opened, key: tuple[str, ...], which: str) -> SignalBins:
+    return SEQUENCE_SIGNALS[which][1](_opened.study.genome)
+
+
+def sequence_lane(opened: Opened, which: str, locus: Interval, perceived: int) -> dict[str, Any]:
+    """The lane of GC content (``gc``) or GC skew (``skew``); ``perceived``: bases a pixel."""
+    bins = _bins(opened, key_of(opened), which)
+    size = max(LEAST_BASES, PIXELS * perceived)
+    return _signal_lane(opened, SEQUENCE_SIGNALS[which][0], bins, locus, size) | {"sequence": which}
+
+
+def _signal_lane(opened: Opened, name: str, bins: SignalBins, locus: Interval, size: int) -> dict[str, Any]:
+    """Means as codes: 0 no value, 1 to 255 from ``low`` to ``high``, which hold 0 or all that is drawn."""
+    size = bin_size(size, 1)
+    found = bins.means(locus, size, opened.evidence.manifest.contigs[locus.chrom])
+    known = found.means[np.isfinite(found.means)]
+    low, high = (float(known.min()), float(known.max())) if known.size else (0.0, 1.0)
+    if name == SEQUENCE_SIGNALS["skew"][0]:
+        high = max(high, -low, 0.01)
+        low = -high
+    elif name != SEQUENCE_SIGNALS["gc"][0]:
+        low, high = min(low, 0.0), max(high, 0.0)
+    if not math.isfinite(high - low) or high - low <= 0:
+        low, high = low - 0.5, low + 0.5
+    with np.errstate(invalid="ignore"):
+        codes = np.where(np.isfinite(found.means), 1 + np.rint(254 * (found.means - low) / (high - low)), 0)
+    codes = np.nan_to_num(codes, nan=0)
+    return {
+        "name": name, "kind": "signal", "rows": 2, "boxes": [], "start": found.start, "size": found.size,
+        "low": low, "high": high, "codes": codes.astype(int).tolist(),
+    }  # fmt: skip
+
+
+_NONE = pd.DataFrame({name: [] for name in ("start", "end", "strand", "name", "intervals")})
 
 
 def _drawn(table: pd.DataFrame) -> dict[str, Any]:

@@ -63,11 +63,19 @@ def activations_file(opened: Opened, view: View, format: str) -> bytes:
         return packed.getvalue()
 
 
-def downloads(opened: Opened, view: View) -> None:
-    """Draw buttons that make the files when they are pressed; pictures are made by the canvas itself."""
+def too_long(view: View) -> bool:
+    """Whether a view is exported by the command alone."""
+    return view.locus.end - view.locus.start > MOST_BASES
+
+
+def downloads(opened: Opened, view: View, key: str) -> None:
+    """Draw buttons that make the files when they are pressed; pictures are made by the canvas itself.
+
+    ``key`` begins the keys of the buttons.
+    """
     st.subheader("Export", divider=False)
     name = f"{view.locus.chrom}_{view.locus.start}_{view.locus.end}"
-    long = view.locus.end - view.locus.start > MOST_BASES
+    long = too_long(view)
     with st.container(horizontal=True, gap="small"):
         for form in DATA:
             st.download_button(
@@ -75,7 +83,7 @@ def downloads(opened: Opened, view: View) -> None:
                 partial(activations_file, opened, view, form.format),
                 file_name=f"{name}.{form.suffix}",
                 mime=form.mime,
-                key=f"download_{form.format}",
+                key=f"{key}_download_{form.format}",
                 icon=":material/download:",
                 disabled=not view.features or long,
                 on_click="ignore",
@@ -104,11 +112,7 @@ def export_command(opened: Opened, view: View) -> str:
 def equivalent_command(opened: Opened, view: View) -> None:
     """Draw the command and the address of this view."""
     folder = str(opened.study.folder)
-    request = view.request
-    address = links.browse(
-        "", str(view.locus), view.features, [t.name for t in view.tracks], request.threshold,
-        request.strands, request.draw, request.brush, request.variants,
-    )  # fmt: skip
+    address = links.Address("browse", view.query)
     with st.expander("Equivalent command"):
         st.code(f"workbench app {shlex.quote(folder)}\n# then open /{address}", language="bash")
         if view.features:

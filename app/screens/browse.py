@@ -1,65 +1,121 @@
-"""Features along the genome, over the annotation; the address holds the whole view."""
+"""Features along the genome, over the annotation; the address holds all of it, a second view too."""
 
 from __future__ import annotations
 
+import base64
+from functools import partial
+from typing import Any
+
 import streamlit as st
 
-from app.canvas.browsing import KEY, client, last_view, on_brushed, on_moved, requested_view
+from app import links
+from app.canvas.browsing import client, features_query, on_brushed, on_moved, requested_view, seen_view
 from app.canvas.component import canvas
-from app.canvas.message import SIDES, View, message
+from app.canvas.message import View, message
+from app.canvas.pane import FIRST, Pane, panes
 from app.canvas.panels import active_here, tables
-from app.canvas.toolbar import controls
+from app.canvas.requests import Asking, on_asked
 from app.data.annotation import tracks
-from app.data.study import Opened, current
-from app.exports.downloads import downloads, equivalent_command
-from app.reserve_height import reserve_height
+from app.data.own_files import KEY, MOST_BYTES, SUFFIXES, own_errors
+from app.data.study import Opened, current, studies
+from app.exports.downloads import DATA, activations_file, downloads, equivalent_command, too_long
+from app.navigation import show_in_sidebar
 from app.verdict_text import plain
 from workbench import InputError
 
-# Pixels that the boxes take on a wide screen, a canvas with nothing on it, and a track at least.
-BOXES, STAGE, LANE = 250, 107, 24
+# The canvas takes all of the page: its first line is beside Streamlit's button that unfolds the sidebar. What
+# lies below is scrolled to.
+STYLE = """
+[data-testid=stMainBlockContainer] {padding: 0.55rem 0.75rem 2rem; max-width: none}
+[data-testid=stHeader] {background: transparent; height: 2.8rem; min-height: 2.8rem}
+[data-testid=stHeader], [data-testid=stHeader] * {pointer-events: none}
+[data-testid=stHeader] button, [data-testid=stHeader] button * {pointer-events: auto}
+[class*=st-key-stage] {min-height: calc(100vh - 1.2rem)}
+"""
 
 
-def least_stage(view: View) -> int:
-    """Pixels that the canvas has at least, as ``canvas/assets/paint.js`` lays it out."""
-    half = 14 if view.request.draw == "heat" else 23
-    strip = half * len(SIDES[view.request.strands]) + 7
-    return STAGE + LANE * len(view.tracks) + strip * len(view.features)
+def save(asking: Asking) -> dict[str, Any]:
+    """The features in view, or one of them, as a file for the canvas to hand over."""
+    view = asking.view
+    form = next((f for f in DATA if f.format == asking.text("format")), None)
+    if form is None:
+        raise InputError(f"format: expected one of {', '.join(f.format for f in DATA)}")
+    if asking.event.get("feature") is not None:
+        view = view._replace(features=[asking.number("feature")])
+    if not view.features or too_long(view):
+        raise InputError("no feature is drawn, or the view is too long for a file through the browser")
+    data = base64.b64encode(activations_file(asking.opened, view, form.format)).decode()
+    name = f"{view.locus.chrom}_{view.locus.start}_{view.locus.end}.{form.suffix}"
+    return {"file": {"name": name, "mime": form.mime, "data": data}}
 
 
-def draw(opened: Opened) -> None:
-    """Draw everything that depends on the view; rerun alone when the canvas moves."""
-    ready = tracks(opened)
-    waited = st.session_state.get("waits_for_tracks", False)
-    if waited and ready.done():
-        st.session_state["waits_for_tracks"] = False
+def draw(opened: Opened, pane: Pane) -> None:
+    """Draw everything that depends on a view; rerun alone when its canvas moves."""
+    state, ready = st.session_state, tracks(opened)
+    waited = state.get("waits_for_tracks", False)
+    if (waited and ready.done()) or state.pop("panes_changed", False):
+        state["waits_for_tracks"] = False
         st.rerun()
+    error = ""
     try:
-        view = requested_view(opened)
-        st.session_state["last_query"] = st.query_params.to_dict()
-    except (InputError, ValueError) as error:
-        st.error(plain(str(error)))
-        view = last_view(opened)
-    boxes, stage = st.container(key="boxes"), st.container(key="stage")
-    reserve_height("boxes", BOXES)
-    reserve_height("stage", least_stage(view))
-    # What is written first is on its way first.
-    with stage:
-        canvas(message(opened, view, client(view)), KEY, on_moved, on_brushed)
-    with boxes:
-        controls(opened, view)
-        if not ready.done():
-            st.caption("Reading the annotation for the first time; genes appear when it is done.")
-    if not view.features:
-        st.info("No feature is drawn. Add one above, or select a region to list the features active in it.")
-    active_here(opened, view)
+        view = requested_view(opened, links.parse_browse(pane.query()))
+        state[pane.of("last")] = pane.query()
+    except (InputError, ValueError) as fault:
+        error = str(fault)
+        view = seen_view(opened, pane)
+    if pane is FIRST:
+        show_in_sidebar({"at": str(view.locus), **features_query(view.features)})
+    asked = partial(on_asked, opened, pane, {"save": save})
+    with st.container(key=f"stage{pane.name}"):
+        moved, brushed = partial(on_moved, pane), partial(on_brushed, pane)
+        canvas(message(opened, view, client(view, pane), more(pane, error)), pane.key, moved, brushed, asked)
+    if not ready.done():
+        st.caption("Reading the annotation for the first time; genes appear when it is done.")
+    below(opened, view, pane)
+
+
+def more(pane: Pane, error: str) -> dict[str, Any]:
+    """What the canvas is told besides its view: the answer to its request, an error, studies to compare."""
+    return {
+        "answer": pane.take("answer"),
+        "error": error,
+        "pane": pane.name,
+        "linked": links.join_query({"study": pane.study}) + "&" if pane.study else "",
+        "studies": [path.name for path in studies()[:20]],
+        "formats": [[form.format, form.label] for form in DATA],
+    }
+
+
+def below(opened: Opened, view: View, pane: Pane) -> None:
+    """Draw what stands below the canvas: the same view as tables and files."""
+    active_here(opened, view, pane)
     tables(opened, view)
-    downloads(opened, view)
+    if pane is FIRST:
+        own_files(opened)
+    downloads(opened, view, pane.key)
     equivalent_command(opened, view)
 
 
+def own_files(opened: Opened) -> None:
+    """Draw the box that takes a reader's own files, also those that are dropped on the canvas."""
+    st.file_uploader(
+        "Your own files beside it: BED, GFF3, bigWig, bedGraph, VCF. Dropped anywhere on this page, they are"
+        " drawn for this session and are not stored in the study.",
+        type=SUFFIXES,
+        accept_multiple_files=True,
+        key=KEY,
+        max_upload_size=MOST_BYTES >> 20,
+    )
+    for said in own_errors(opened):
+        st.error(plain(said))
+
+
+st.set_page_config(initial_sidebar_state="collapsed")
+st.html(f"<style>{STYLE}</style>")
 opened = current()
-st.title("Browse")
 waiting = not tracks(opened).done()
 st.session_state["waits_for_tracks"] = waiting
-st.fragment(draw, run_every=0.7 if waiting else None)(opened)
+shown = panes()
+for place, pane in zip(st.columns(len(shown), gap="small"), shown, strict=True):
+    with place:
+        st.fragment(draw, run_every=0.7 if waiting else None)(pane.opened(opened), pane)

@@ -92,7 +92,7 @@ def test_keys_reach_the_whole_contig_and_single_bases(page: Any, address: str) -
     page.locator(".browser canvas").focus()
     page.keyboard.press("Home")
     assert wait(page, "d.end === '3000' && d.pending === '0'")["start"] == "0"
-    page.get_by_role("textbox", name="Locus", exact=True).fill("chrA:301-360")
+    page.get_by_role("combobox", name="Locus", exact=True).fill("chrA:301-360")
     page.keyboard.press("Enter")
     bases = wait(page, "d.start === '300' && d.letters === '1'")
     assert bases["end"] == "360"
@@ -104,13 +104,44 @@ def test_keys_reach_the_whole_contig_and_single_bases(page: Any, address: str) -
 def test_a_gene_by_its_name(page: Any, address: str) -> None:
     page.goto(f"{address}/browse?features=3")
     state(page)
-    page.get_by_role("textbox", name="Locus", exact=True).fill("gene2")
+    page.get_by_role("combobox", name="Locus", exact=True).fill("gene2")
     page.keyboard.press("Enter")
     found = wait(page, "d.start === '1000' && d.pending === '0'")
     assert (found["chrom"], found["end"]) == ("chrA", "2600")
-    page.get_by_role("textbox", name="Locus", exact=True).fill("no such gene")
+    page.get_by_role("combobox", name="Locus", exact=True).fill("no such gene")
     page.keyboard.press("Enter")
     page.get_by_text("neither a place nor").wait_for()
+
+
+@pytest.mark.parametrize(
+    ("query", "said"),
+    [
+        ("at=chrQ:1-5", "no contig chrQ"),
+        ("at=nowhere", "neither a place nor"),
+        ("at=chrA:100-900&features=3,99", "expected a number from 0 to 19"),
+        ("at=chrA:100-900&rows=feature/3:9:", "expected feature/NUMBER:HEIGHT:COLOUR"),
+    ],
+)
+def test_wrong_addresses_get_a_sentence_beside_the_view_before(
+    page: Any, address: str, query: str, said: str
+) -> None:
+    page.goto(f"{address}/browse?at=chrA:100-900&features=7")
+    state(page)
+    page.evaluate(
+        "q => { history.pushState({}, '', '?' + q); dispatchEvent(new PopStateEvent('popstate')); }", query
+    )
+    page.locator(".browser .said").get_by_text(said).wait_for()
+    shown = state(page)
+    assert (shown["chrom"], shown["start"], shown["end"], shown["features"]) == ("chrA", "100", "900", "7")
+
+
+def test_a_feature_that_is_typed_as_a_place_is_drawn_at_its_strongest_base(page: Any, address: str) -> None:
+    page.goto(f"{address}/browse?at=chrA:100-900&features=3")
+    state(page)
+    page.get_by_role("combobox", name="Locus", exact=True).fill("feature 7")
+    page.keyboard.press("Enter")
+    found = wait(page, "d.chrom === 'chrB' && d.pending === '0'")
+    assert (found["start"], found["end"], found["features"]) == ("0", "1500", "3,7")
 
 
 def test_brush_finds_the_planted_feature_and_draws_it(page: Any, address: str) -> None:

@@ -93,7 +93,7 @@ def test_a_link_is_one_entry_and_back_shows_what_was_there(page: Any, study: Stu
 
 
 def box(page: Any) -> Any:
-    return page.get_by_role("textbox", name="Locus", exact=True)
+    return page.get_by_role("combobox", name="Locus", exact=True)
 
 
 def go(page: Any, text: str, start: int, end: int) -> None:
@@ -182,8 +182,9 @@ def test_the_wheel_is_the_pages_until_a_key_or_the_focus(page: Any) -> None:
 
 
 def download(page: Any, name: str) -> bytes:
+    page.get_by_role("button", name="Save", exact=True).click()
     with page.expect_download() as waiting:
-        page.get_by_role("button", name=name, exact=True).click()
+        page.get_by_role("group", name="Save").get_by_role("button", name=name, exact=True).click()
     return Path(waiting.value.path()).read_bytes()
 
 

@@ -1,26 +1,46 @@
 // ASK_AFTER: ms of quiet before a view that is not drawn yet is asked for; TELL_AFTER: before a drawn one is told.
 // ANSWER_WITHIN: ms after which an answer counts as lost.
 const NARROWEST = 30, ASK_AFTER = 25, TELL_AFTER = 160, ANSWER_WITHIN = 4000, KEPT_TILES = 28;
+// CLICKED: ms after which a click is not the first of two. MOST_UNDONE: views that can be gone back to.
+const CLICKED = 220, MOST_UNDONE = 100;
 
 class Browser {
   constructor(component) {
     this.root = component.parentElement.querySelector(".browser");
     this.canvas = this.root.querySelector("canvas");
     this.stage = this.root.querySelector(".stage");
+    this.scroller = this.root.querySelector(".scroller");
+    this.tall = this.root.querySelector(".tall");
     this.tip = this.root.querySelector(".tip");
-    this.where = this.root.querySelector(".where");
+    this.said = this.root.querySelector(".said");
     this.painter = new Painter(this.canvas, this.root);
     this.tiles = [];
     this.token = null;
     this.view = null;
     this.brush = null;
     this.drag = null;
+    this.zooming = null;
     this.selecting = false;
     this.paints = 0;
     this.changed = 0;
     this.waited = false;
     this.asked = 0;
+    this.requests = 0;
+    this.waiting = new Map();
+    // Queries of views, the present one last, and those that were undone.
+    this.past = [];
+    this.undone = [];
     this.abort = new AbortController();
+    this.toolbar = new Toolbar(this);
+    this.overview = new Overview(this);
+    this.gutter = new Gutter(this);
+    this.sheet = new Sheet(this);
+    this.menu = new Menu(this);
+    this.drop = new DropTarget(this);
+    this.root.prepend(this.toolbar.root, this.said, this.overview.root);
+    this.root.querySelector(".middle").append(this.sheet.root);
+    this.root.append(this.menu.root);
+    this.where = this.toolbar.where;
     this.listen();
   }
 
@@ -30,15 +50,16 @@ class Browser {
     on(this.canvas, "pointerdown", (event) => this.down(event));
     on(this.canvas, "pointermove", (event) => this.pointer(event));
     on(this.canvas, "pointerup", (event) => this.up(event));
-    on(this.canvas, "pointercancel", () => { this.drag = null; this.paint(); });
+    on(this.canvas, "pointercancel", () => { this.drag = this.zooming = this.gutter.drag = null; this.paint(); });
     on(this.canvas, "pointerleave", () => this.hide());
     // The page moves under a pointer that stands still.
     on(document, "scroll", () => this.hide(), { capture: true, passive: true });
-    on(this.canvas, "dblclick", (event) => this.zoom(0.5, this.position(event)));
+    on(this.scroller, "scroll", () => { this.hide(); this.paint(); }, { passive: true });
+    on(this.canvas, "dblclick", (event) => { clearTimeout(this.click); if (this.inData(event)) this.zoom(0.5, this.position(event)); });
+    on(this.canvas, "contextmenu", (event) => this.context(event));
     on(this.canvas, "keydown", (event) => this.key(event));
-    for (const button of this.root.querySelectorAll("button[data-do]")) on(button, "click", () => this.act(button.dataset.do));
     this.observer = new ResizeObserver(() => { if (this.head) { this.paint(); this.settle(); } });
-    this.observer.observe(this.stage);
+    this.observer.observe(this.scroller);
     // A switch between light and dark changes the variables of the page, not the data.
     this.theme = new MutationObserver(() => this.head && this.paint());
     this.theme.observe(document.documentElement, { attributes: true, attributeFilter: ["style", "class"] });
@@ -64,7 +85,8 @@ class Browser {
     const coarse = this.tiles.filter((t) => t.whole).slice(0, 2);
     this.tiles = [...coarse, ...this.tiles.filter((t) => !t.whole).slice(0, KEPT_TILES)];
     this.tiles.sort((a, b) => a.size - b.size);
-    if (this.token !== head.token || !this.view || this.view.chrom !== head.chrom) {
+    const jumped = this.token !== head.token || !this.view || this.view.chrom !== head.chrom;
+    if (jumped) {
       this.token = head.token;
       this.view = { chrom: head.chrom, start: head.view[0], end: head.view[1] };
       this.sent = this.address();
@@ -73,12 +95,84 @@ class Browser {
     }
     this.brush = this.drag && this.drag.brush ? this.brush : head.brush;
     this.canvas.setAttribute("aria-label", head.words);
+    if (head.query && head.query !== this.past[this.past.length - 1]) {
+      this.past = [...this.past, head.query].slice(-MOST_UNDONE);
+      if (!this.undoing) this.undone = [];
+    }
+    this.undoing = false;
+    this.answer(head);
+    this.root.classList.toggle("first", head.pane === "");
+    this.toolbar.take(head, jumped);
     this.paint();
     this.settle();
   }
 
+  // Ask the server for something; the answer comes with a later message.
+  request(more, answered = null) {
+    const number = ++this.requests;
+    if (answered) this.waiting.set(number, answered);
+    this.send("asked", { ...more, number });
+  }
+  answer(head) {
+    const found = head.answer, fresh = found && found.number !== this.answered;
+    if (fresh) {
+      this.answered = found.number;
+      this.problem = found.error || "";
+      const answered = this.waiting.get(found.number);
+      this.waiting.delete(found.number);
+      if (!found.error) {
+        if (answered) answered(found);
+        if (found.sheet) this.sheet.show(found.sheet);
+        if (found.file) handOver(`data:${found.file.mime};base64,${found.file.data}`, found.file.name);
+      }
+    }
+    const words = head.error || this.problem || "";
+    if (this.said.textContent !== words) this.said.textContent = words;
+  }
+  change(changes) { this.request({ kind: "set", changes }); }
+  setFeatures(ids) {
+    const known = new Map(this.head.features.map((feature) => [feature.id, feature]));
+    // At once where all are known already; the server's word follows.
+    if (ids.every((id) => known.has(id))) { this.head.features = ids.map((id) => known.get(id)); this.paint(); }
+    this.change({ features: ids.join(",") || "none" });
+  }
+  setTracks(names) {
+    this.head.shown = names;
+    this.change({ tracks: names.map(encodeURIComponent).join(",") || "none" });
+  }
+  setLanes(names) {
+    this.head.sequence = Object.keys(LANE_WORDS).filter((name) => names.includes(name));
+    this.change({ lanes: this.head.sequence.join(",") || "none" });
+  }
+  // Tracks of the study that are drawn, or that were chosen just now.
+  shownTracks() { return this.head.shown || this.head.lanes.filter((lane) => lane.kind === "interval" && !lane.own).map((lane) => lane.name); }
+  // A row's height and colour, drawn at once; `tellRows` has the address keep them.
+  style(id, height, colour = null) {
+    const [h, c] = this.head.rows[id] || [0, ""];
+    this.head.rows = { ...this.head.rows, [id]: [height ?? h, colour ?? c] };
+  }
+  tellRows() { this.change({ rows: rowsText(this.head.rows) }); }
+  restyle(id, height, colour = null) { this.style(id, height, colour); this.paint(); this.tellRows(); }
+  bookmark(span, note = "") { this.request({ kind: "mark", ...asked(span), note }); }
+  copySequence(span, strand) {
+    this.request({ kind: "sequence", ...asked(span), strand }, (answer) => navigator.clipboard?.writeText(answer.sheet.code).catch(() => {}));
+  }
+  undo(back) {
+    if (back ? this.past.length < 2 : !this.undone.length) return;
+    if (back) this.undone.push(this.past.pop()); else this.past.push(this.undone.pop());
+    this.undoing = true;
+    this.request({ kind: "show", query: this.past[this.past.length - 1] });
+    this.toolbar.moves();
+  }
+
   width() { return Math.max(200, Math.round(this.stage.clientWidth || this.canvas.clientWidth || 800)); }
-  left() { return layout(this.head, this.width()).left; }
+  left() { return gutter(this.width()); }
+  scale() { return (this.width() - this.left()) / (this.view.end - this.view.start); }
+  shape() { return layout(this.head, this.width(), this.scale(), Math.max(200, this.scroller.clientHeight), this.scroller.scrollTop); }
+  inData(event) {
+    const box = this.canvas.getBoundingClientRect();
+    return event.clientX - box.left >= this.left();
+  }
   position(event) {
     const inside = event.clientX - this.canvas.getBoundingClientRect().left - this.left();
     return this.view.start + (inside / (this.width() - this.left())) * (this.view.end - this.view.start);
@@ -111,29 +205,39 @@ class Browser {
     const acts = {
       left: () => this.pan(-0.5), right: () => this.pan(0.5), in: () => this.zoom(1 / 2, middle), out: () => this.zoom(2, middle),
       whole: () => this.look(0, this.head.length), bases: () => this.look(middle - 50, middle + 50),
-      select: () => this.mode(!this.selecting), png: () => this.save(this.canvas.toDataURL("image/png"), "png"), svg: () => this.save(this.svg(), "svg"),
+      select: () => this.mode(!this.selecting), png: () => this.save(this.png(), "png"), svg: () => this.save(this.svg(), "svg"),
+      undo: () => this.undo(true), redo: () => this.undo(false),
     };
     acts[name]();
   }
-  save(address, suffix) {
-    const link = document.createElement("a");
-    link.href = address;
-    link.download = `${this.spoken().replace(/,/g, "").replace(/[^A-Za-z0-9._-]/g, "_")}.${suffix}`;
-    link.click();
-  }
-  // The picture drawn once more, by the same hand, on a pen that writes SVG.
-  svg() {
-    const width = this.width(), { height } = layout(this.head, width), p = this.painter;
-    const pen = new SvgPen(width, height, this.canvas.getContext("2d")), hits = p.hits;
-    p.begin(width, height, pen);
-    this.marks();
+  save(address, suffix) { handOver(address, `${this.spoken().replace(/,/g, "").replace(/[^A-Za-z0-9._-]/g, "_")}.${suffix}`); }
+  // The picture drawn once more, by the same hand, on another pen: with rows that are scrolled out of the screen.
+  picture(pen) {
+    const width = this.width(), seen = this.shape(), whole = seen.total > seen.height ? layout(this.head, width, this.scale(), seen.total) : seen;
+    for (const row of whole.rows) row.seen = true;
+    const p = this.painter, hits = p.hits;
+    p.begin(width, whole.height, pen);
+    this.marks(whole);
     p.hits = hits;
     this.paint();
+  }
+  svg() {
+    const { total, height } = this.shape(), pen = new SvgPen(this.width(), Math.max(total, height), this.canvas.getContext("2d"));
+    this.picture(pen);
     return URL.createObjectURL(new Blob([pen.text()], { type: "image/svg+xml" }));
+  }
+  png() {
+    const { total, height } = this.shape(), ratio = window.devicePixelRatio || 1, sheet = document.createElement("canvas");
+    sheet.width = Math.round(this.width() * ratio);
+    sheet.height = Math.round(Math.max(total, height) * ratio);
+    const pen = sheet.getContext("2d");
+    pen.setTransform(ratio, 0, 0, ratio, 0, 0);
+    this.picture(pen);
+    return sheet.toDataURL("image/png");
   }
   mode(selecting) {
     this.selecting = selecting;
-    this.root.querySelector('[data-do="select"]').setAttribute("aria-pressed", String(selecting));
+    this.toolbar.button("select").setAttribute("aria-pressed", String(selecting));
     this.canvas.classList.toggle("brushing", selecting);
   }
   key(event) {
@@ -142,7 +246,8 @@ class Browser {
     const keys = {
       ArrowLeft: () => this.pan(-step), ArrowRight: () => this.pan(step), ArrowUp: () => this.zoom(1 / 2, middle), ArrowDown: () => this.zoom(2, middle),
       "+": () => this.zoom(1 / 2, middle), "=": () => this.zoom(1 / 2, middle), "-": () => this.zoom(2, middle),
-      Home: () => this.act("whole"), End: () => this.act("bases"), b: () => this.ask([this.view.start, this.view.end]), Escape: () => (this.brush ? this.ask(null) : this.canvas.blur()),
+      Home: () => this.act("whole"), End: () => this.act("bases"), b: () => this.select([this.view.start, this.view.end]), Escape: () => (this.brush ? this.select(null) : this.canvas.blur()),
+      z: () => this.undo(true), Z: () => this.undo(false),
     };
     if (!keys[event.key]) return;
     event.preventDefault();
@@ -164,28 +269,71 @@ class Browser {
     if (event.button !== 0) return;
     this.canvas.setPointerCapture(event.pointerId);
     this.hide();
-    const at = this.position(event);
+    const box = this.canvas.getBoundingClientRect(), y = event.clientY - box.top, at = this.position(event);
+    this.pressed = { x: event.clientX, y: event.clientY };
+    if (!this.inData(event)) { this.gutter.down(event.clientX - box.left, y); return; }
+    if (y < RULER) { this.zooming = [at, at]; return; }
     this.drag = { x: event.clientX, from: this.view.start, span: this.view.end - this.view.start, at, brush: event.shiftKey || this.selecting };
     if (this.drag.brush) this.brush = [at, at]; else this.canvas.classList.add("dragging");
   }
   pointer(event) {
+    const box = this.canvas.getBoundingClientRect(), within = (at) => Math.min(Math.max(0, at), this.head.length);
+    if (this.gutter.drag) { this.gutter.move(event.clientY - box.top); return; }
+    if (this.zooming) { this.zooming[1] = within(this.position(event)); this.paint(); return; }
     if (!this.drag) return this.hover(event);
     if (this.drag.brush) {
-      const at = Math.min(Math.max(0, this.position(event)), this.head.length);
+      const at = within(this.position(event));
       this.brush = [Math.min(this.drag.at, at), Math.max(this.drag.at, at)];
       this.paint();
       return;
     }
+    if (this.still(event)) return;
     const start = this.drag.from - ((event.clientX - this.drag.x) / (this.width() - this.left())) * this.drag.span;
     this.look(start, start + this.drag.span);
   }
-  up() {
+  // Whether the pointer is where it was pressed, but for a hand's trembling.
+  still(event) { return Math.hypot(event.clientX - this.pressed.x, event.clientY - this.pressed.y) < 4 && this.view.start === (this.drag?.from ?? this.view.start); }
+  up(event) {
+    if (this.gutter.drag) { this.gutter.up(); this.paint(); return; }
+    if (this.zooming) {
+      const [a, b] = this.zooming;
+      this.zooming = null;
+      if (this.still(event)) this.paint(); else this.look(Math.min(a, b), Math.max(a, b));
+      return;
+    }
     const drag = this.drag;
     this.drag = null;
     this.canvas.classList.remove("dragging");
-    if (drag && drag.brush) this.ask(this.brush[1] - this.brush[0] >= 1 ? this.brush : null);
+    if (drag && drag.brush) this.select(this.brush[1] - this.brush[0] >= 1 ? this.brush : null);
+    else if (drag && this.still(event)) {
+      const at = this.under(event);
+      // The second of two clicks zooms.
+      clearTimeout(this.click);
+      this.click = setTimeout(() => this.detail(at), CLICKED);
+    }
   }
-  ask(brush) {
+  // What lies under the pointer: row, box of a lane, position (null beside the data).
+  under(event) {
+    const box = this.canvas.getBoundingClientRect(), x = event.clientX - box.left, y = event.clientY - box.top;
+    const row = (this.rows || []).find((r) => r.seen && y >= r.y && y < r.y + r.height);
+    const hit = this.painter.hits.findLast((h) => x >= h.x0 && x < h.x1 && y >= h.y0 && y < h.y1);
+    return { row, hit, position: x >= this.left() && x <= this.width() ? Math.floor(this.position(event)) : null };
+  }
+  detail({ row, hit, position }) {
+    if (hit && hit.count === 1) this.request({ kind: "detail", of: "interval", track: hit.track, ...asked([hit.start, hit.end]), strand: hit.strand, name: hit.name });
+    else if (hit) this.look(hit.start, hit.end);
+    else if (row?.kind === "feature") this.clicked(row);
+    else if (position !== null) this.request({ kind: "detail", of: "base", position });
+  }
+  // The name of a row.
+  clicked(row) { if (row.kind === "feature") this.request({ kind: "detail", of: "feature", feature: row.feature.id }); }
+  context(event) {
+    event.preventDefault();
+    clearTimeout(this.click);
+    this.hide();
+    this.menu.open(event.clientX, event.clientY, this.under(event));
+  }
+  select(brush) {
     this.brush = brush && [Math.max(0, Math.floor(brush[0])), Math.min(this.head.length, Math.ceil(brush[1]))];
     this.paint();
     this.send("brushed", { chrom: this.view.chrom, span: this.brush, view: this.address() });
@@ -200,7 +348,7 @@ class Browser {
   }
   wantsLetters() {
     const { start, end } = this.view, scale = (this.width() - this.left()) / (end - start), letters = this.head.letters;
-    if (scale < 2) return false;
+    if (scale < READ) return false;
     return !letters || letters.start > Math.floor(start) || letters.start + letters.text.length < Math.ceil(end);
   }
   drawn() { return this.sharp() && this.annotated() && !this.wantsLetters(); }
@@ -228,31 +376,40 @@ class Browser {
     cancelAnimationFrame(this.frame);
     this.frame = requestAnimationFrame(() => this.draw());
   }
-  marks() {
-    const head = this.head, { rows, left } = layout(head, this.width()), p = this.painter, view = this.view;
-    for (const row of rows) {
-      if (row.kind === "lane") p.lane(row, view, left);
-      if (row.kind === "letters") p.letters(row, head, view, left);
-      if (row.kind === "codons") p.codons(row, head, view, left);
-      if (row.kind === "feature") p.feature(row, head, this.tiles, view, left);
-    }
+  marks({ rows, fixed, height, left, total }) {
+    const head = this.head, p = this.painter, view = this.view;
+    const one = (row) => (row.kind === "lane" ? p.lane(row, view, left) : row.kind === "feature" ? p.feature(row, head, this.tiles, view, left) : p[row.kind](row, head, view, left));
+    for (const row of rows) if (row.stays && row.seen) one(row);
+    // Rows that are scrolled go on below those that stay.
+    const cut = total > height;
+    if (cut) { p.pen.save(); p.pen.beginPath(); p.pen.rect(0, fixed - 1, p.width, height - fixed + 1); p.pen.clip(); }
+    for (const row of rows) if (!row.stays && row.seen) one(row);
+    if (cut) p.pen.restore();
     p.ruler(view, left);
+    if (head.chrom === view.chrom) p.flags(head.marks || [], view, left);
     if (this.brush) p.band(this.brush[0], this.brush[1], view, left);
+    if (this.zooming) p.band(Math.min(...this.zooming), Math.max(...this.zooming), view, left);
   }
   draw() {
-    const head = this.head, width = this.width(), { rows, height, left } = layout(head, width), p = this.painter;
+    const head = this.head, width = this.width(), shape = this.shape(), { rows, height, left, total } = shape, p = this.painter;
     const view = this.view, span = view.end - view.start;
+    this.tall.style.height = `${total}px`;
+    this.stage.style.height = `${height}px`;
     p.begin(width, height);
-    this.marks();
+    this.marks(shape);
+    this.gutter.paint(p, left);
     this.rows = rows;
     if (this.pointed) this.hover(this.pointed);
-    this.where.textContent = `${this.spoken()} · ${grouped(span)} bases`;
+    this.where.textContent = `${grouped(span)} bases`;
+    this.toolbar.spoken();
+    this.overview.draw();
     Object.assign(this.root.dataset, {
       ready: "1", chrom: view.chrom, start: String(Math.round(view.start)), end: String(Math.round(view.end)),
       features: head.features.map((f) => f.id).join(","), lanes: head.lanes.map((l) => l.name).join(" | "), marks: String(p.marks), width: String(width),
       paints: String(++this.paints), sharp: this.sharp() && this.annotated() ? "1" : "0", theme: p.dark ? "dark" : "light",
       brush: this.brush ? `${Math.round(this.brush[0])}-${Math.round(this.brush[1])}` : "",
       letters: head.letters && (width - left) / span >= 7 ? "1" : "0",
+      rows: rows.map((row) => `${row.id}@${Math.round(row.y)}+${Math.round(row.height)}`).join(" "),
     });
     if (this.changed && this.drawn()) {
       this.root.dataset.repaintWaited = this.waited ? "1" : "0";
@@ -263,14 +420,15 @@ class Browser {
 
   hover(event) {
     const box = this.canvas.getBoundingClientRect(), x = event.clientX - box.left, y = event.clientY - box.top;
-    const left = this.left(), lines = [];
+    const left = this.left(), lines = [], over = this.gutter.over(x, y);
+    this.canvas.style.cursor = over?.resize ? "ns-resize" : over?.row ? "move" : y < RULER ? "col-resize" : "";
     if (x < left || x > this.width() || !this.rows) return this.hide();
     this.pointed = { clientX: event.clientX, clientY: event.clientY };
-    const position = Math.floor(this.position(event)), row = this.rows.find((r) => y >= r.y && y < r.y + r.height);
+    const { row, hit, position } = this.under(event);
     if (row && row.kind === "feature") lines.push(this.reading(row, position, y));
     lines.push(`${this.view.chrom}:${grouped(position + 1)}${this.letter(position)}`);
     if (row && row.kind === "feature") lines.push(`feature ${row.feature.id}: ${row.feature.label}`, ...row.feature.facts);
-    const hit = this.painter.hits.findLast((h) => x >= h.x0 && x < h.x1 && y >= h.y0 && y < h.y1);
+    if (row?.kind === "lane" && row.lane.kind === "signal") lines.push(`${row.lane.name}: ${this.signalAt(row.lane, position)}`);
     if (hit) {
       lines.push(hit.count > 1 ? `${hit.track}: ${hit.count} intervals drawn as one` : `${hit.track}: ${hit.name || "no name"}`);
       lines.push(`${grouped(hit.start + 1)}–${grouped(hit.end)}, ${grouped(hit.end - hit.start)} bases, strand ${hit.strand}`);
@@ -290,6 +448,12 @@ class Browser {
     const letters = this.head.letters;
     const found = letters && this.head.chrom === this.view.chrom ? letters.text[position - letters.start] : "";
     return found ? ` · ${found}` : "";
+  }
+  signalAt(lane, position) {
+    const code = lane.codes[Math.floor((position - lane.start) / lane.size)];
+    if (!code) return "no value";
+    const value = lane.low + ((code - 1) / 254) * (lane.high - lane.low);
+    return `${Number(value.toPrecision(3))}${lane.size > 1 ? `, mean of ${grouped(lane.size)} bases` : ""}`;
   }
   reading(row, position, y) {
     const feature = row.feature;
