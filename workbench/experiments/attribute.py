@@ -18,8 +18,8 @@ from feature_mining.attribution.target import Target
 from genomic_models.contract import ModelError
 from genomic_models.dna import BASES
 from workbench.errors import InputError
+from workbench.experiments.attribution_page import contributions, write_attribution
 from workbench.experiments.kind import Experiment, Kind
-from workbench.experiments.page import contributions, write_attribution
 from workbench.experiments.settings import FORMS, AttributeSettings
 from workbench.experiments.targets import Asked, parse_target
 from workbench.files.bigwig import write_bigwig
@@ -101,9 +101,13 @@ def _run(experiment: Experiment, shard: Shard, progress: Progress) -> int:
         "ablations": ablated,
     }
     if given.bases:
-        first = max(0, before - given.bases)
-        # The last base of the place is what is predicted: a change there is another question.
-        last = before if asked.place.size == 1 and not asked.layer else len(letters)
+        first, last = max(0, before - given.bases), before + asked.place.size
+        if not study.model.causal:
+            last = min(len(letters), last + given.bases)
+        elif asked.place.size == 1 and not asked.layer:
+            last = (
+                before  # the last base of the place is what is predicted: a change there is another question
+            )
         changes = saturate(study.model, letters, first, last, target)
         places = np.arange(first, last)
         bases = pd.DataFrame(changes, columns=list(BASES))
@@ -147,15 +151,17 @@ def _shuffled(
 ) -> pd.DataFrame:
     """A row an interval of the track that lies whole in the context, each shuffled and marginalized."""
     model, given = experiment.study.model, experiment.settings
-    left, right = (place.start - before, place.start) if strand == "+" else (place.end, place.end + before)
+    first = place.start - before if strand == "+" else place.end + before - len(letters)
+    left, right = first, first + len(letters)
     rows = _intervals(experiment)
     rows = rows[(rows["chrom"] == place.chrom) & (rows["start"] >= left) & (rows["end"] <= right)]
+    rows = rows[(rows["end"] <= place.start) | (rows["start"] >= place.end)]
     found = []
     for row in rows.sort_values("start").itertuples():
         start, end = int(row.start), int(row.end)
         at = (start - left, end - left) if strand == "+" else (right - end, right - start)
         lost = ablate(model, letters, *at, target, given.shuffles)
-        gained = marginalize(model, letters, *at, target, before, given.shuffles)
+        gained = marginalize(model, letters, *at, target, before, before + place.size, given.shuffles)
         found.append((place.chrom, start, end, lost.mean(), lost.std(), gained.mean(), gained.std()))
     names = ["chrom", "start", "end", "ablated", "ablated_sd", "marginal", "marginal_sd"]
     return pd.DataFrame(found, columns=names).assign(track=given.track, shuffles=given.shuffles)

@@ -7,8 +7,8 @@ import pandas as pd
 from sklearn.decomposition import PCA
 
 from workbench.errors import InputError
+from workbench.experiments.embedding_page import Drawn, write_embedding
 from workbench.experiments.kind import Experiment, Kind
-from workbench.experiments.page import Drawn, write_embedding
 from workbench.experiments.settings import EmbedSettings
 from workbench.models.embedding import Asked, cut_regions, embed_regions
 from workbench.models.embedding_files import Parts, write_embeddings

@@ -22,7 +22,7 @@ from workbench.analysis.training_setup import seed_folders
 from workbench.errors import InputError
 from workbench.experiments.arms import Steered, other_of_density, panel_of, refuse_unwritable, write_arms
 from workbench.experiments.kind import Experiment, Kind
-from workbench.experiments.page import write_passports
+from workbench.experiments.passport_page import write_passports
 from workbench.experiments.prompts import choose_prompts
 from workbench.experiments.response import FEATURE, Hypothesis, arms_of, freeze, summarise
 from workbench.experiments.settings import PassportSettings

@@ -13,10 +13,10 @@ from workbench.errors import InputError
 from workbench.experiments.arms import Steered, other_of_density, panel_of, refuse_unwritable, write_arms
 from workbench.experiments.damage import KEYS, natural_cells, read_damage, side_effects
 from workbench.experiments.kind import Experiment, Kind
-from workbench.experiments.page import write_steering
 from workbench.experiments.prompts import choose_prompts
 from workbench.experiments.response import arms_of, summarise
 from workbench.experiments.settings import SteerSettings
+from workbench.experiments.steering_page import write_steering
 from workbench.files.parquet import read_parquet, write_parquet
 from workbench.progress import Progress
 from workbench.stages.stage import Shard
