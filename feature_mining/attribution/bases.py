@@ -1,7 +1,8 @@
 """Which bases of a sequence an output hangs on: substitutions, shuffled stretches, the gradient by letters.
 
 What a causal model has read before a place is the same for all substitutions there: it is read once, and its
-state carried on, so that the last bases of a long sequence cost what a short one costs.
+state carried on, so that the last bases of a long sequence cost what a short one costs. A model that sees
+both sides of a base reads the whole sequence for each substitution.
 """
 
 from __future__ import annotations
@@ -26,13 +27,12 @@ def saturate(
     Parameters
     ----------
     model : DNAModel
-        Causal, one token a base.
     sequence : str
         In the direction of the reading; upper-case A, C, G, T in the stretch.
     start, end : int
         0-based half-open.
     target : Target
-        Of positions from ``start`` on: a substitution changes nothing before it.
+        Of positions from ``start`` on for a causal model: a substitution changes nothing before it.
     together : int
         Sequences that are read at once.
 
@@ -46,15 +46,13 @@ def saturate(
     ------
     ValueError
         For a stretch outside the sequence, and letters in it that are not A, C, G or T.
-    ModelError
-        For a model that cannot resume from where it stopped.
     """
     _check_stretch(sequence, start, end)
     if strange := set(sequence[start:end]) - set(BASES):
         raise ValueError(f"the stretch holds {', '.join(sorted(strange))}: expected A, C, G and T")
     tokens = model.base_tokens()
-    if tokens is None or not model.causal:
-        raise ModelError(f"model {model.name} does not read base after base: no state to carry on")
+    if tokens is None or not model.predicts_bases:
+        return _saturate_whole(model, sequence, start, end, target, together)
     ids = model.tokenize([sequence]).ids
     out = np.zeros((end - start, len(BASES)), np.float32)
     state: object | None = None
@@ -81,6 +79,20 @@ def saturate(
             values = check_finite(target.value(model, forward))
             for (at, base), value in zip(group, (values[1:] - values[0]).tolist(), strict=True):
                 out[at - start, base] = value
+    return out
+
+
+def _saturate_whole(
+    model: DNAModel, sequence: str, start: int, end: int, target: Target, together: int
+) -> np.ndarray:
+    places = [
+        (at, base) for at in range(start, end) for base in range(len(BASES)) if BASES[base] != sequence[at]
+    ]
+    changed = [sequence[:at] + BASES[base] + sequence[at + 1 :] for at, base in places]
+    values = _outputs(model, [sequence, *changed], target, together)
+    out = np.zeros((end - start, len(BASES)), np.float32)
+    for (at, base), value in zip(places, values[1:] - values[0], strict=True):
+        out[at - start, base] = value
     return out
 
 
@@ -131,14 +143,16 @@ def marginalize(
     end: int,
     target: Target,
     until: int,
+    after: int | None = None,
     shuffles: int = 20,
     seed: int = 0,
     together: int = 16,
 ) -> np.ndarray:
     """How much an output gains when a stretch is put into surroundings that say nothing.
 
-    The letters before ``until`` are shuffled, pairs of neighbouring letters kept; what the output is of
-    follows as it is. Parameters as of `ablate`.
+    The letters before ``until``, and those from ``after`` on, are shuffled, pairs of neighbouring letters
+    kept; what the output is of lies between them and stays. Parameters as of `ablate`; the stretch lies in
+    one of the two.
 
     Returns
     -------
@@ -147,10 +161,15 @@ def marginalize(
         the output of the surroundings alone.
     """
     _check_stretch(sequence, start, end)
-    if not end <= until <= len(sequence):
-        raise ValueError(f"until {until}: expected {end} to {len(sequence)}")
-    around = _shuffled(sequence[:until], shuffles, np.random.default_rng([seed, start, end]))
-    without = [text + sequence[until:] for text in around]
+    after = len(sequence) if after is None else after
+    if not 0 <= until <= after <= len(sequence) or not (end <= until or start >= after):
+        raise ValueError(
+            f"until {until}: expected {end} to {len(sequence)}, or a stretch that begins from {after} on"
+        )
+    random = np.random.default_rng([seed, start, end])
+    left = _shuffled(sequence[:until], shuffles, random)
+    right = _shuffled(sequence[after:], shuffles, random)
+    without = [a + sequence[until:after] + b for a, b in zip(left, right, strict=True)]
     placed = [text[:start] + sequence[start:end] + text[end:] for text in without]
     values = _outputs(model, [*placed, *without], target, together)
     return values[:shuffles] - values[shuffles:]
@@ -162,6 +181,8 @@ def _check_stretch(sequence: str, start: int, end: int) -> None:
 
 
 def _shuffled(letters: str, count: int, random: np.random.Generator) -> list[str]:
+    if not letters:
+        return [""] * count
     codes, names = base_codes(letters), np.array(list(BASES + "N"))
     return ["".join(names[shuffle_dinucleotides(codes, random)]) for _ in range(count)]
 

@@ -32,10 +32,11 @@ class FeatureAttribution:
     Attributes
     ----------
     table : DataFrame
-        ``feature, position`` (0-based, in the direction of the reading), ``activation``, ``attribution`` in
-        units of the target; a row for each active pair, largest attribution first.
+        ``feature, position`` (0-based, in the direction of the reading, the first base of a token),
+        ``activation``, ``attribution`` in units of the target; a row for each active pair, largest
+        attribution first.
     error : ndarray
-        ``(L,)`` float32: the share of what the autoencoder does not explain, by position.
+        ``(L,)`` float32: the share of what the autoencoder does not explain, by column of the layer.
     value, baseline : float
         The target as it is, and with the layer at ``b_dec`` throughout.
     completeness_error : float
@@ -103,6 +104,7 @@ def attribute_features(
         value = _gradient(model, sequence, target, layer, x, backward=False)[0]
     baseline = _gradient(model, sequence, target, layer, rest.expand_as(x), backward=False)[0]
     active = sae.encode_sparse(x[0])
+    spans = model.spans(layer, model.tokenize([sequence]))
     rows = np.repeat(np.arange(active.n_rows), np.diff(active.indptr))
     slopes = (gradient[0] @ sae.W_dec.T.to(x))[rows, active.indices.astype(np.int64)].numpy()
     sizes = 1.0 if not sae.config.row_norm else size.expand(len(x[0]), 1)[rows, 0].numpy()
@@ -110,7 +112,7 @@ def attribute_features(
     table = pd.DataFrame(
         {
             "feature": active.indices.astype(np.int64),
-            "position": rows,
+            "position": rows if spans is None else spans[0, rows, 0].numpy(),
             "activation": active.values,
             "attribution": parts,
         }

@@ -78,6 +78,28 @@ class Likelihood:
         return rows.gather(-1, ids[..., None])[..., 0].sum(1)
 
 
+@dataclass(frozen=True)
+class Output:
+    """What a model with outputs of its own says of ``[start, end)``, summed over the columns that lie there.
+
+    Of a class its log-probability, nats; of a track its value.
+    """
+
+    name: str
+    start: int
+    end: int
+    taps: tuple[str, ...] = ()
+
+    def value(self, model: DNAModel, forward: Forward) -> Tensor:
+        """``(B,)``, nats or units of the track."""
+        if model.outputs is None or forward.logits is None:
+            raise ModelError(f"model {model.name} has no outputs but tokens: no {self.name} to ask for")
+        first, last = (model.outputs.column(at) for at in (self.start, self.end - 1))
+        if not 0 <= first <= last < forward.logits.shape[1]:
+            raise ValueError(f"bases {self.start}-{self.end}: the model says nothing of some of them")
+        return forward.logits[:, first : last + 1, model.outputs.index(self.name)].float().sum(1)
+
+
 @dataclass(frozen=True, eq=False)
 class Activation:
     """Activation of a feature of a later layer, summed over ``[start, end)``; 0 where it is not active."""
@@ -125,8 +147,8 @@ def _inside(forward: Forward, layer: str, start: int, end: int) -> Tensor:
 
 
 def _logs(model: DNAModel, forward: Forward) -> Tensor:
-    if forward.logits is None or model.base_tokens() is None or not model.causal:
-        raise ModelError(f"model {model.name} does not predict base after base: no such target")
+    model.require_bases("no such target")
+    assert forward.logits is not None
     return forward.logits
 
 

@@ -1,11 +1,18 @@
-"""What of the model is asked about, as people write it: an allele, a base, a stretch, or a later feature."""
+"""What of the model is asked about, as people write it: an allele, a base, an output, a later feature."""
 
 from __future__ import annotations
 
 import re
 from typing import NamedTuple
 
-from feature_mining.attribution.target import Activation, AlleleOdds, BaseProbability, Likelihood, Target
+from feature_mining.attribution.target import (
+    Activation,
+    AlleleOdds,
+    BaseProbability,
+    Likelihood,
+    Output,
+    Target,
+)
 from feature_mining.edits.apply import Dictionary
 from feature_mining.sae.calibrate import Calibration
 from feature_mining.sae.model import SparseAutoencoder
@@ -19,7 +26,7 @@ from workbench.study.study import Study
 
 _PLACE = re.compile(
     r"(?P<chrom>.+):(?P<start>[0-9,]+)(?:(?:-|\.\.)(?P<end>[0-9,]+))?"
-    r"(?:@(?P<layer>[^@#]+)#(?P<feature>[0-9]{1,9}))?"
+    r"(?:@(?P<layer>[^@#]+)#(?P<feature>[0-9]{1,9})|=(?P<output>.+))?"
 )
 
 
@@ -31,6 +38,7 @@ class Asked(NamedTuple):
     reference, alternative : alleles of one base for log-odds of the second over the first; empty for the
         log-probability of what stands there
     layer, feature : of a later layer, whose activation over the place is asked for; empty and -1 otherwise
+    output : class or track of the model's own that is asked for; empty otherwise
     """
 
     text: str
@@ -39,6 +47,7 @@ class Asked(NamedTuple):
     alternative: str = ""
     layer: str = ""
     feature: int = -1
+    output: str = ""
 
     @property
     def title(self) -> str:
@@ -46,8 +55,10 @@ class Asked(NamedTuple):
         at = f"{self.place.chrom}:{self.place.start + 1:,}"
         if self.alternative:
             return f"log-odds of {self.alternative} over {self.reference} at {at}"
+        here = at if self.place.size == 1 else f"{at}-{self.place.end:,}"
+        if self.output:
+            return f"{self.output} at {here}"
         if self.layer:
-            here = at if self.place.size == 1 else f"{at}-{self.place.end:,}"
             return f"activation of feature {self.feature} of {self.layer} at {here}"
         if self.place.size == 1:
             return f"log-probability of the base at {at}"
@@ -56,25 +67,31 @@ class Asked(NamedTuple):
     def read(self, study: Study, strand: str, context: int) -> tuple[str, int, Target]:
         """The sequence that ends with the place, in the direction of a strand's reading.
 
-        Returns the letters, how many of them lie before the place, and the target within them. Raises
-        ``InputError`` where nothing lies before it, or a letter is not A, C, G or T.
+        For a model that sees both sides of a base as much follows after the place. Returns the letters, how
+        many of them lie before the place, and the target within them. Raises ``InputError`` where nothing
+        lies before it, or a letter is not A, C, G or T.
         """
         chrom, start, end = self.place
         length = study.manifest.contigs[chrom]
-        first, last = (max(0, start - context), end) if strand == "+" else (start, min(length, end + context))
-        letters = study.genome.fetch(chrom, first, last, strand).upper()
-        before = len(letters) - self.place.size
-        if not before:
+        left, right = max(0, start - context), min(length, end + context)
+        if study.model.causal:
+            left, right = (left, end) if strand == "+" else (start, right)
+        letters = study.genome.fetch(chrom, left, right, strand).upper()
+        before = start - left if strand == "+" else right - end
+        if not before and study.model.causal:
             raise InputError(
                 f"{self.text}: nothing lies before it on the {strand} strand's reading, so that nothing"
                 " predicts it"
             )
-        here = letters[before:]
+        after = before + self.place.size
+        here = letters[before:after]
         if strange := set(here) - set(BASES):
             raise InputError(f"{self.text}: holds {', '.join(sorted(strange))}; expected A, C, G and T")
         if self.layer:
             later = _later_dictionary(study, self.layer)
-            return letters, before, Activation(later, self.feature, before, len(letters))
+            return letters, before, Activation(later, self.feature, before, after)
+        if self.output:
+            return letters, before, Output(self.output, before, after)
         if self.alternative:
             alleles = (self.reference, self.alternative)
             if strand == "-":
@@ -87,7 +104,7 @@ class Asked(NamedTuple):
             return letters, before, AlleleOdds(before, *alleles)
         if self.place.size == 1:
             return letters, before, BaseProbability(before, here)
-        return letters, before, Likelihood(before, len(letters))
+        return letters, before, Likelihood(before, after)
 
 
 def parse_target(study: Study, text: str) -> Asked:
@@ -111,12 +128,24 @@ def parse_target(study: Study, text: str) -> Asked:
     if end > (length := study.manifest.contigs[chrom]):
         raise InputError(f"{text}: {chrom} has {length:,} bases")
     place = Interval(chrom, start - 1, end)
+    if found["output"] is not None:
+        _check_output(study, text, found["output"])
+        return Asked(text, place, output=found["output"])
     if found["layer"] is None:
         return Asked(text, place)
     width, feature = _later_dictionary(study, found["layer"]).sae.config.d_sae, int(found["feature"])
     if feature >= width:
         raise InputError(f"{text}: {found['layer']} has features 0 to {width - 1}")
     return Asked(text, place, layer=found["layer"], feature=feature)
+
+
+def _check_output(study: Study, text: str, name: str) -> None:
+    """Raise ``InputError`` for what is no class or track of the model."""
+    outputs = study.model.outputs
+    if outputs is None:
+        raise InputError(f"{text}: model {study.model.name} has no classes or tracks")
+    if name not in outputs.names:
+        raise InputError(f"{text}: expected one of the model's {outputs.kind}, {', '.join(outputs.names)}")
 
 
 def _later_dictionary(study: Study, layer: str) -> Dictionary:

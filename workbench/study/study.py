@@ -253,7 +253,7 @@ class Study:
         if 2 * warmup >= window:
             raise InputError(
                 f"{self.folder}/study.toml [windows]: warmup {warmup} must be less than half of window"
-                f" {window}: model {self.model.name} sees both sides of a base, so that both ends are discarded"
+                f" {window}: model {self.model.name} sees both sides of a base, so both ends are discarded"
             )
         return Grid(window, warmup, lookahead=warmup)
 
