@@ -9,6 +9,9 @@ first_paint_cold_s         the same for the very first visit after the server's 
 repaint_ms_median          wheel, button or key -> everything in the new view drawn at the resolution of the
                            pixels: strips, genes, letters. All moves, ten features, whole contig to bases
 repaint_waited_ms_median   the same over the moves that had to wait for the server
+data_area_share            share of a screen of 1440 x 900 that the data of the genome browser takes, without
+                           the names of its rows and its ruler; the view that a study opens with
+data_area_share_small      the same of 1024 x 700
 feature_page_s             feature page opened in a fresh browser -> its heading (median of 3)
 blank_page_s               the same of a Streamlit page with nothing but a heading: the least that is possible
 feature_page_tab_s         the same in a new tab of a browser that has been on the app before
@@ -71,6 +74,20 @@ def first_paint(browser: Any, address: str) -> float:
     seconds = time.perf_counter() - start
     context.close()
     return seconds
+
+
+def data_area_share(browser: Any, address: str, width: int, height: int) -> float:
+    """Share of a screen that the data of the genome browser takes, of what is in sight."""
+    page = browser.new_context(viewport={"width": width, "height": height}).new_page()
+    page.goto(address)
+    page.wait_for_selector(SHARP, timeout=120_000)
+    canvas = page.locator(".browser canvas").bounding_box()
+    area = page.locator(".browser").get_attribute("data-area")
+    page.context.close()
+    left, top, wide, high = (float(number) for number in area.split())
+    across = min(width, canvas["x"] + left + wide) - max(0.0, canvas["x"] + left)
+    down = min(height, canvas["y"] + top + high) - max(0.0, canvas["y"] + top)
+    return float(across * down / (width * height))
 
 
 class Repaint(NamedTuple):
@@ -209,6 +226,9 @@ def main() -> None:
             figures["first_paint_cold_s"] = round(first_paint(browser, address), 2)
             paints = [first_paint(browser, address) for _ in range(1 if given.quick else 3)]
             figures["first_paint_s"] = round(statistics.median(paints), 2)
+            for name, screen in (("", (1440, 900)), ("_small", (1024, 700))):
+                share = data_area_share(browser, f"{where}/browse", *screen)
+                figures[f"data_area_share{name}"] = round(share, 3)
             page = browser.new_context(viewport={"width": 1400, "height": 1200}).new_page()
             page.goto(address)
             page.wait_for_selector(SHARP, timeout=120_000)

@@ -11,7 +11,7 @@ import streamlit as st
 _FILES = Path(__file__).with_name("assets")
 _SCRIPTS = (
     *("codec.js", "rows.js", "paint.js", "lanes.js", "svg.js", "dom.js", "suggestions.js", "overview.js"),
-    *("toolbar.js", "menu.js", "sheet.js", "gutter.js", "drop.js", "browser.js"),
+    *("toolbar.js", "menu.js", "sheet.js", "gutter.js", "drop.js", "alone.js", "browser.js"),
 )
 
 
@@ -23,7 +23,7 @@ _mount = st.components.v2.component(
     "workbench_browser",
     html=_text("browser.html"),
     css=_text("browser.css"),
-    js="\n".join(_text(name) for name in _SCRIPTS),
+    js="\n".join([*(_text(name) for name in _SCRIPTS), "export default mount;"]),
 )
 
 

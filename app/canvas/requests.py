@@ -17,7 +17,14 @@ from app.canvas.browsing import MOST_FEATURES, features_query, read_text, reques
 from app.canvas.component import last_event
 from app.canvas.message import View
 from app.canvas.pane import SECOND, Pane
-from app.canvas.sheets import base_sheet, feature_sheet, fires_sheet, interval_sheet, sequence_sheet
+from app.canvas.sheets import (
+    attribution_sheet,
+    base_sheet,
+    feature_sheet,
+    fires_sheet,
+    interval_sheet,
+    sequence_sheet,
+)
 from app.data.annotation import names
 from app.data.searches import find_features
 from app.data.study import Opened, allowed, open_study
@@ -154,6 +161,10 @@ def _sequence(asking: Asking) -> Answer:
     return {"sheet": sequence_sheet(asking.opened, asking.span, asking.text("strand"))}
 
 
+def _attribute(asking: Asking) -> Answer:
+    return {"sheet": attribution_sheet(asking.opened, asking.span)}
+
+
 def _mark(asking: Asking) -> None:
     """Keep a bookmark; another note of its place is replaced."""
     folder = asking.opened.study.folder
@@ -190,8 +201,8 @@ def _alone(asking: Asking) -> None:
 
 REQUESTS: dict[str, Request] = {
     "suggest": _suggest, "find": _find, "go": _go, "set": _set, "show": _show, "detail": _detail,
-    "fires": _fires, "sequence": _sequence, "mark": _mark, "unmark": _unmark, "beside": _beside,
-    "alone": _alone,
+    "fires": _fires, "sequence": _sequence, "attribute": _attribute, "mark": _mark, "unmark": _unmark,
+    "beside": _beside, "alone": _alone,
 }  # fmt: skip
 
 

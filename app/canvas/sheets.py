@@ -17,6 +17,7 @@ from app.canvas.panels import enriched
 from app.data.annotation import names
 from app.data.study import Opened, scale
 from app.verdict_text import label_sentences, short_label
+from genomic_models.dna import BASES
 from workbench.browse.places import AROUND_NAME
 from workbench.genome.interval import Interval
 from workbench.study.locus import check_locus, move
@@ -62,7 +63,7 @@ def interval_sheet(opened: Opened, track: str, span: Interval, strand: str, name
         _item("What fires here", "", "fires", start=span.start, end=span.end),
         _item("Copy its sequence", "", "sequence", start=span.start, end=span.end, strand=strand),
     ]
-    return {"title": name or track, "facts": facts, "items": items, "code": _attribute(opened, span)}
+    return {"title": name or track, "facts": facts, "items": items}
 
 
 def base_sheet(opened: Opened, view: View, position: int) -> Sheet:
@@ -83,12 +84,7 @@ def base_sheet(opened: Opened, view: View, position: int) -> Sheet:
     ]
     letter = opened.study.genome.fetch(*span)
     said = f"{len(alive)} features are active here, the rarest first." if alive else "No feature is active."
-    return {
-        "title": f"{chrom}:{position + 1:,} · {letter}",
-        "lines": [said],
-        "items": items,
-        "code": _attribute(opened, span),
-    }
+    return {"title": f"{chrom}:{position + 1:,} · {letter}", "lines": [said], "items": items}
 
 
 def fires_sheet(opened: Opened, view: View, span: Interval) -> Sheet:
@@ -104,7 +100,6 @@ def fires_sheet(opened: Opened, view: View, span: Interval) -> Sheet:
         "title": f"What fires in {spoken(*span)}",
         "lines": [said if len(items) else "No feature is more active here than elsewhere."],
         "items": items,
-        "code": _attribute(opened, span),
     }
 
 
@@ -119,10 +114,24 @@ def sequence_sheet(opened: Opened, span: Interval, strand: str) -> Sheet:
     return {"title": "Sequence", "lines": more, "code": "\n".join([f">{name}", *lines])}
 
 
-def _attribute(opened: Opened, span: Interval) -> str:
-    """The command that says what the model's prediction of a stretch hangs on."""
-    place = f"{span.chrom}:{span.start + 1}" + (f"-{span.end}" if span.end - span.start > 1 else "")
-    return shlex.join(["workbench", "attribute", str(opened.study.folder), "--target", place])
+def attribution_sheet(opened: Opened, span: Interval) -> Sheet:
+    """The command that asks what the model's prediction of a stretch hangs on; of a base, of alleles too."""
+    first = f"{span.chrom}:{span.start + 1}"
+    targets, letter = [first], opened.study.genome.fetch(span.chrom, span.start, span.start + 1).upper()
+    if span.end - span.start > 1:
+        targets = [f"{first}-{span.end}"]
+    elif letter in BASES:
+        targets += [f"{first}:{letter}:{other}" for other in BASES if other != letter]
+    words = ["workbench", "attribute", str(opened.study.folder), "--target"]
+    return {
+        "title": f"Attribute {spoken(*span)}",
+        "lines": [
+            "What the model's prediction here hangs on: the parts of the layer's features, with controls. It"
+            " runs the model, so it is a command; its tables and page are kept with the study. Of a base, the"
+            " first line asks for its log-probability, the others for the log-odds of two alleles."
+        ],
+        "code": "\n".join(shlex.join([*words, target]) for target in targets),
+    }
 
 
 def _item(words: str, more: str, kind: str, **asked: object) -> dict[str, Any]:

@@ -79,6 +79,9 @@ class Browser {
     const head = decode(component.data);
     if (this.head && this.head.scale !== head.scale) this.tiles = [];
     this.head = head;
+    // What can be chosen from, where no server offers more.
+    this.held = { features: head.features, lanes: head.lanes };
+    if (head.alone) head.tracks = head.lanes.filter((lane) => lane.kind === "interval").map((lane) => lane.name);
     this.asked = 0;
     // The newest first among equals: a tile with a feature just added wins over one without.
     this.tiles = [...head.tiles, ...this.tiles.filter((old) => !head.tiles.some((t) => t.key === old.key))];
@@ -111,7 +114,8 @@ class Browser {
   request(more, answered = null) {
     const number = ++this.requests;
     if (answered) this.waiting.set(number, answered);
-    this.send("asked", { ...more, number });
+    if (this.head.alone) answerAlone(this, { ...more, number });
+    else this.send("asked", { ...more, number });
   }
   answer(head) {
     const found = head.answer, fresh = found && found.number !== this.answered;
@@ -182,9 +186,9 @@ class Browser {
   address() { return `${this.view.chrom}:${Math.round(this.view.start)}-${Math.round(this.view.end)}`; }
 
   look(start, end) {
-    const length = this.head.length, span = Math.min(length, Math.max(Math.min(NARROWEST, length), end - start));
+    const [low, high] = bounds(this.head), length = high - low, span = Math.min(length, Math.max(Math.min(NARROWEST, length), end - start));
     const middle = (start + end) / 2;
-    const from = Math.min(Math.max(0, Math.abs(end - start - span) < 1e-9 ? start : middle - span / 2), length - span);
+    const from = Math.min(Math.max(low, Math.abs(end - start - span) < 1e-9 ? start : middle - span / 2), high - span);
     this.view = { chrom: this.view.chrom, start: from, end: from + span };
     this.changed = performance.now();
     this.waited = false;
@@ -193,7 +197,7 @@ class Browser {
     this.settle();
   }
   zoom(factor, at) {
-    const { start, end } = this.view, length = this.head.length;
+    const { start, end } = this.view, [low, high] = bounds(this.head), length = high - low;
     const span = Math.min(length, Math.max(Math.min(NARROWEST, length), (end - start) * factor));
     const share = (at - start) / (end - start);
     this.look(at - share * span, at - share * span + span);
@@ -204,7 +208,7 @@ class Browser {
     const middle = (this.view.start + this.view.end) / 2;
     const acts = {
       left: () => this.pan(-0.5), right: () => this.pan(0.5), in: () => this.zoom(1 / 2, middle), out: () => this.zoom(2, middle),
-      whole: () => this.look(0, this.head.length), bases: () => this.look(middle - 50, middle + 50),
+      whole: () => this.look(...bounds(this.head)), bases: () => this.look(middle - 50, middle + 50),
       select: () => this.mode(!this.selecting), png: () => this.save(this.png(), "png"), svg: () => this.save(this.svg(), "svg"),
       undo: () => this.undo(true), redo: () => this.undo(false),
     };
@@ -277,7 +281,7 @@ class Browser {
     if (this.drag.brush) this.brush = [at, at]; else this.canvas.classList.add("dragging");
   }
   pointer(event) {
-    const box = this.canvas.getBoundingClientRect(), within = (at) => Math.min(Math.max(0, at), this.head.length);
+    const box = this.canvas.getBoundingClientRect(), [low, high] = bounds(this.head), within = (at) => Math.min(Math.max(low, at), high);
     if (this.gutter.drag) { this.gutter.move(event.clientY - box.top); return; }
     if (this.zooming) { this.zooming[1] = within(this.position(event)); this.paint(); return; }
     if (!this.drag) return this.hover(event);
@@ -334,9 +338,10 @@ class Browser {
     this.menu.open(event.clientX, event.clientY, this.under(event));
   }
   select(brush) {
-    this.brush = brush && [Math.max(0, Math.floor(brush[0])), Math.min(this.head.length, Math.ceil(brush[1]))];
+    const [low, high] = bounds(this.head);
+    this.brush = brush && [Math.max(low, Math.floor(brush[0])), Math.min(high, Math.ceil(brush[1]))];
     this.paint();
-    this.send("brushed", { chrom: this.view.chrom, span: this.brush, view: this.address() });
+    if (!this.head.alone) this.send("brushed", { chrom: this.view.chrom, span: this.brush, view: this.address() });
   }
 
   // Whether a tile about as fine as the pixels covers the view, for every feature and strand shown.
@@ -356,7 +361,8 @@ class Browser {
   annotated() { return this.head.chrom === this.view.chrom && this.head.span[0] <= Math.floor(this.view.start) && this.head.span[1] >= Math.ceil(this.view.end); }
   settle() {
     const whole = this.address(), drawn = this.drawn();
-    this.root.dataset.pending = this.sent !== whole || !drawn ? "1" : "0";
+    this.root.dataset.pending = !this.head.alone && (this.sent !== whole || !drawn) ? "1" : "0";
+    if (this.head.alone) return;
     const width = this.width() - this.left();
     if (this.sent === whole && (drawn || this.sentWidth === width)) return;
     clearTimeout(this.timer);
@@ -408,6 +414,8 @@ class Browser {
       features: head.features.map((f) => f.id).join(","), lanes: head.lanes.map((l) => l.name).join(" | "), marks: String(p.marks), width: String(width),
       paints: String(++this.paints), sharp: this.sharp() && this.annotated() ? "1" : "0", theme: p.dark ? "dark" : "light",
       brush: this.brush ? `${Math.round(this.brush[0])}-${Math.round(this.brush[1])}` : "",
+      // Left, top, width and height of the data on the canvas: without the names of rows and the ruler.
+      area: [left, RULER, width - left, height - RULER].join(" "),
       letters: head.letters && (width - left) / span >= 7 ? "1" : "0",
       rows: rows.map((row) => `${row.id}@${Math.round(row.y)}+${Math.round(row.height)}`).join(" "),
     });
@@ -427,7 +435,7 @@ class Browser {
     const { row, hit, position } = this.under(event);
     if (row && row.kind === "feature") lines.push(this.reading(row, position, y));
     lines.push(`${this.view.chrom}:${grouped(position + 1)}${this.letter(position)}`);
-    if (row && row.kind === "feature") lines.push(`feature ${row.feature.id}: ${row.feature.label}`, ...row.feature.facts);
+    if (row && row.kind === "feature") lines.push(`${nameOf(row.feature)}: ${row.feature.label}`, ...row.feature.facts);
     if (row?.kind === "lane" && row.lane.kind === "signal") lines.push(`${row.lane.name}: ${this.signalAt(row.lane, position)}`);
     if (hit) {
       lines.push(hit.count > 1 ? `${hit.track}: ${hit.count} intervals drawn as one` : `${hit.track}: ${hit.name || "no name"}`);
@@ -458,23 +466,27 @@ class Browser {
   reading(row, position, y) {
     const feature = row.feature;
     const strands = [...this.head.strands], strand = strands[Math.min(strands.length - 1, Math.floor((y - row.y) / row.half))];
+    return this.valueAt(feature, strand, position);
+  }
+  // What a feature's value at a base is, in words.
+  valueAt(feature, strand, position) {
     const tile = this.tiles.find((t) => t.chrom === this.view.chrom && t.index.has(feature.id) && t.strands.includes(strand) && t.start <= position && t.end > position);
     if (!tile) return "…";
-    const bin = firstBin(tile, position), side = tile.strands.indexOf(strand);
-    const code = tile.codes[(tile.index.get(feature.id) * tile.strands.length + side) * tile.n + bin];
-    const from = tile.edges[bin], to = tile.edges[bin + 1];
+    const bin = firstBin(tile, position), from = tile.edges[bin], to = tile.edges[bin + 1];
+    const code = tile.codes[(tile.index.get(feature.id) * tile.strands.length + tile.strands.indexOf(strand)) * tile.n + bin];
     const place = to - from === 1 ? "" : `, largest of ${grouped(to - from)} bases from ${grouped(from + 1)}`;
     const share = (code - 1.5) / 254, raw = share * feature.max;
     const about = raw < 1000 ? String(Number(raw.toPrecision(3))) : grouped(Number(raw.toPrecision(3)));
     const said = code === 0 ? "no value (too little context, or a base other than ACGT)" : code === 1 ? "0 %"
       : code === 255 ? `100 % or more (activation ${about} or more)` : `${Math.round(100 * share)} % (activation about ${about})`;
-    return `${said}, ${strand === "+" ? "plus" : "minus"} strand read${place}`;
+    const side = feature.sides ? feature.sides[strand] : `${strand === "+" ? "plus" : "minus"} strand read`;
+    return `${said}, ${side}${place}`;
   }
 }
 
 const browsers = new WeakMap();
 
-export default function (component) {
+function mount(component) {
   const place = component.parentElement.querySelector(".browser");
   if (!browsers.has(place)) browsers.set(place, new Browser(component));
   browsers.get(place).take(component);

@@ -47,4 +47,7 @@ function columns(tiles, feature, strand, view, width) {
   return out;
 }
 
+// What a row of a feature is called.
+function nameOf(feature) { return feature.name || `feature ${feature.id}`; }
+
 function grouped(number) { return Math.round(number).toLocaleString("en-US"); }

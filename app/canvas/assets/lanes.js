@@ -87,16 +87,17 @@ Object.assign(Painter.prototype, {
 
   letters(row, head, view, left) {
     const width = this.width - left, scale = width / (view.end - view.start), minus = row.strand === "-";
-    this.words(`sequence (${minus ? "−" : "+"})`, left - 8, row.y + row.height / 2, { align: "right", alpha: 0.85, most: left - 12 });
+    this.words(row.letters ? "with the changes" : `sequence (${minus ? "−" : "+"})`, left - 8, row.y + row.height / 2, { align: "right", alpha: 0.85, most: left - 12 });
     if (!head.letters || scale < READ || head.chrom !== view.chrom) {
       this.words(scale < READ ? "zoom in to read the bases" : "…", left + 6, row.y + row.height / 2, { alpha: 0.55 });
       return;
     }
-    const { start, text } = head.letters;
+    const { start, text } = row.letters || head.letters;
     for (let p = Math.max(start, Math.floor(view.start)); p < Math.min(view.end, start + text.length); p++) {
       const plus = text[p - start].toUpperCase(), letter = minus ? COMPLEMENT[plus] || "N" : plus;
       const x = left + (p - view.start) * scale, colour = this.palette[letter] || this.palette.N;
       if (x < left - 0.5) continue;
+      if (row.letters && text[p - start] !== head.letters.text[p - head.letters.start]) this.box(x, row.y, Math.max(2, scale), row.height, this.palette.V, 0.35);
       if (scale >= 7) this.words(letter, x + scale / 2, row.y + row.height / 2, { align: "center", colour, bold: true, size: Math.min(13, scale + 3) });
       else this.box(x, row.y + 3, Math.max(1, scale - 0.4), row.height - 6, colour, 0.9);
     }

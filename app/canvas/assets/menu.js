@@ -9,17 +9,18 @@ class Menu {
   }
   open(x, y, at) {
     const b = this.browser, { row, hit, position } = at, items = [];
-    const put = (text, act) => items.push(el("button", { type: "button", role: "menuitem", tabindex: "-1", onclick: () => { this.close(); act(); } }, text));
+    // `kind`: of the request that it makes, where that needs a server.
+    const put = (text, act, kind = "") => (b.head.alone && kind && !Object.hasOwn(ALONE, kind)) || items.push(el("button", { type: "button", role: "menuitem", tabindex: "-1", onclick: () => { this.close(); act(); } }, text));
     const span = b.brush && position >= b.brush[0] && position < b.brush[1] ? b.brush : null;
     if (row?.kind === "feature") this.feature(row, put, items);
     else if (row?.kind === "lane" && hit && hit.count === 1) this.interval(hit, put);
     if (position !== null) {
       const here = `${b.view.chrom}:${grouped(position + 1)}`;
-      if (span) put("What fires in the selection", () => b.request({ kind: "fires", ...asked(span) }));
+      if (span) put("What fires in the selection", () => b.request({ kind: "fires", ...asked(span) }), "fires");
       put(`What fires at ${here}`, () => b.request({ kind: "detail", of: "base", position }));
-      put(`Attribute the base at ${here}`, () => b.request({ kind: "detail", of: "base", position }));
+      put(span ? "Attribute the selection" : `Attribute the base at ${here}`, () => b.request({ kind: "attribute", ...asked(span || [position, position + 1]) }), "attribute");
       put(span ? "Copy the sequence of the selection" : "Copy the sequence in view", () => b.copySequence(span || [b.view.start, b.view.end], "+"));
-      put(span ? "Bookmark the selection" : "Bookmark the view", () => b.bookmark(span || [b.view.start, b.view.end]));
+      put(span ? "Bookmark the selection" : "Bookmark the view", () => b.bookmark(span || [b.view.start, b.view.end]), "mark");
     }
     if (row) this.row(row, put, items);
     for (const [name, word] of [["svg", "Picture as SVG"], ["png", "Picture as PNG"]]) put(word, () => b.act(name));
@@ -32,18 +33,19 @@ class Menu {
   }
   feature(row, put, items) {
     const b = this.browser, id = row.feature.id;
-    items.push(el("a", { role: "menuitem", tabindex: "-1", href: `feature?${b.head.linked || ""}feature=${id}` }, `Open feature ${id}`));
-    put(`What feature ${id} is`, () => b.request({ kind: "detail", of: "feature", feature: id }));
+    if (!b.head.alone || (b.head.linked && typeof id === "number")) items.push(el("a", { role: "menuitem", tabindex: "-1", href: `feature?${b.head.linked || ""}feature=${id}` }, `Open feature ${id}`));
+    put(`What ${nameOf(row.feature)} is`, () => b.request({ kind: "detail", of: "feature", feature: id }));
     for (const [format, label] of (b.head.formats || []).filter(([name]) => ["bigwig", "bed"].includes(name)))
-      put(`Save feature ${id} in view as ${label}`, () => b.request({ kind: "save", format, feature: id }));
+      put(`Save feature ${id} in view as ${label}`, () => b.request({ kind: "save", format, feature: id }), "save");
   }
   interval(hit, put) {
     const b = this.browser, name = hit.name || hit.track;
     put(`Details of ${name}`, () => b.detail({ hit }));
     put(`Show all of ${name}`, () => { const more = (hit.end - hit.start) * 0.1; b.look(hit.start - more, hit.end + more); });
-    put(`What fires in ${name}`, () => b.request({ kind: "fires", ...asked([hit.start, hit.end]) }));
+    put(`What fires in ${name}`, () => b.request({ kind: "fires", ...asked([hit.start, hit.end]) }), "fires");
+    put(`Attribute ${name}`, () => b.request({ kind: "attribute", ...asked([hit.start, hit.end]) }), "attribute");
     put(`Copy the sequence of ${name}`, () => b.copySequence([hit.start, hit.end], hit.strand));
-    put(`Bookmark ${name}`, () => b.bookmark([hit.start, hit.end], name));
+    put(`Bookmark ${name}`, () => b.bookmark([hit.start, hit.end], name), "mark");
   }
   row(row, put, items) {
     const b = this.browser, current = (b.head.rows[row.id] || [0, ""])[1];
@@ -55,7 +57,7 @@ class Menu {
       items.push(el("div", { class: "swatches", role: "group", "aria-label": "Colour of the row" }, ...[...SWATCHES, ""].map(swatch)));
     }
     if ((b.head.rows[row.id] || [0])[0]) put("Usual height", () => b.restyle(row.id, 0));
-    if (row.kind === "feature") put(`Take out feature ${row.feature.id}`, () => b.setFeatures(b.head.features.map((f) => f.id).filter((id) => id !== row.feature.id)));
+    if (row.kind === "feature") put(`Take out ${nameOf(row.feature)}`, () => b.setFeatures(b.head.features.map((f) => f.id).filter((id) => id !== row.feature.id)));
     if (row.kind === "lane" && b.shownTracks().includes(row.lane.name)) put(`Take out ${row.lane.name}`, () => b.setTracks(b.shownTracks().filter((name) => name !== row.lane.name)));
   }
   items() { return [...this.root.querySelectorAll("[role^=menuitem]")]; }

@@ -13,7 +13,8 @@ class Overview {
   }
   place(event) {
     const box = this.bar.getBoundingClientRect();
-    return ((event.clientX - box.left) / box.width) * this.browser.head.length;
+    const [low, high] = bounds(this.browser.head);
+    return low + ((event.clientX - box.left) / box.width) * (high - low);
   }
   down(event) {
     if (event.button !== 0) return;
@@ -37,11 +38,11 @@ class Overview {
     this.browser.pan(steps[event.key]);
   }
   draw() {
-    const { head, view } = this.browser, percent = (p) => `${(100 * p) / head.length}%`;
+    const { head, view } = this.browser, [low, high] = bounds(head), percent = (p) => `${(100 * (p - low)) / (high - low)}%`;
     this.root.style.setProperty("--left", `${this.browser.left()}px`);
     this.name.textContent = head.study || "";
     this.window.style.left = percent(view.start);
-    this.window.style.width = percent(view.end - view.start);
+    this.window.style.width = percent(low + view.end - view.start);
     this.bar.setAttribute("aria-valuemax", String(head.length));
     this.bar.setAttribute("aria-valuenow", String(Math.round((view.start + view.end) / 2)));
     this.bar.setAttribute("aria-valuetext", this.browser.spoken());

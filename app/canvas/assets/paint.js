@@ -96,7 +96,7 @@ class Painter {
     const width = Math.round(this.width - left), { feature, half } = row;
     const middle = row.y + row.height / 2;
     const low = row.height < 24;
-    this.words(`feature ${feature.id}`, left - 8, low ? middle : middle - 6, { align: "right", bold: true, most: left - 14 });
+    this.words(feature.title || nameOf(feature), left - 8, low ? middle : middle - 6, { align: "right", bold: true, most: left - 14 });
     if (!low) this.words(feature.label, left - 8, middle + 7, { align: "right", alpha: 0.85, size: 10, most: left - 14 });
     this.box(left, row.y - 1, width, row.height + 2, this.ink, 0.035);
     [...head.strands].forEach((strand, side) => {
@@ -110,7 +110,7 @@ class Painter {
         if (code === 0) this.box(left + x, y, stop - x, half, this.ink, 0.13);
         const share = (code - 1) / 254;
         if (code > 1 && share >= head.threshold) {
-          const colour = row.colour || this.palette[strand];
+          const colour = row.colour || this.palette[feature.sides ? { "+": "A", "-": "V" }[strand] : strand];
           if (head.draw === "heat") this.box(left + x, y, stop - x, half - 1, colour, 0.1 + 0.9 * share);
           else {
             const h = Math.max(1, share * (half - 1));

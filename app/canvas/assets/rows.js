@@ -1,6 +1,6 @@
 // Pixels a base from which letters are drawn.
 const READ = 2;
-const LANE = 17, RULER = 24, GAP = 7, LETTERS = 16, FRAME = 10, SIGNALS = 34;
+const LANE = 17, RULER = 24, GAP = 7, LETTERS = 16, FRAME = 12, SIGNALS = 34;
 // Pixels of a feature's row for one strand, the least and the most that are taken by themselves.
 const HALF = { signal: [20, 64], heat: [12, 30] };
 // Pixels of a row, as somebody draws it; share of the height that annotation may take and still stay put.
@@ -22,6 +22,7 @@ function layout(head, width, scale, room = 0, scroll = 0) {
   };
   for (const lane of head.lanes) put("lane", `lane/${lane.name}`, lane.kind === "signal" ? SIGNALS : LANE * lane.rows, { lane });
   if (wanted.includes("letters")) put("letters", "lane/letters", LETTERS, { strand: "+" });
+  if (head.allele) put("letters", "lane/allele", LETTERS, { strand: "+", letters: head.allele });
   if (wanted.includes("complement") && scale >= READ) put("letters", "lane/complement", LETTERS, { strand: "-" });
   for (const strand of "+-")
     if (scale >= READ && head.codons.some((c) => c[1] === strand)) put("codons", `lane/codons ${strand}`, LETTERS, { strand });

@@ -1,5 +1,7 @@
-const STRAND_WORDS = [["both", "both strands"], ["+", "plus strand"], ["-", "minus strand"]];
+const STRAND_WORDS = [["both", "± both"], ["+", "+ plus"], ["-", "− minus"]];
 const LANE_WORDS = { letters: "letters, plus strand", complement: "letters, minus strand", codons: "codons of genes", frames: "six frames", gc: "GC content", skew: "GC skew" };
+// Lanes of the sequence whose values the server computes.
+const SERVED = ["gc", "skew"];
 const HELP = [
   "Drag to move, Shift-drag to select, drag the ruler to zoom into a stretch, drag the bar above it to go elsewhere.",
   "Click into the picture or hold Ctrl, and the wheel zooms; with Shift it moves.",
@@ -53,6 +55,8 @@ class Toolbar {
     this.features.button.textContent = `Features ${head.features.length}`;
     this.tracks.button.textContent = `Tracks ${head.lanes.length}`;
     for (const popover of this.popovers) if (popover !== this.help) popover.refill();
+    // Without a server there is nothing to go back to, to keep and to compare with.
+    for (const part of [this.marks.root, this.beside.root, this.button("undo"), this.button("redo")]) part.hidden = Boolean(head.alone);
     this.moves();
   }
   moves() {
@@ -68,7 +72,7 @@ class Toolbar {
     const b = this.browser, ids = b.head.features.map((f) => f.id);
     if (!this.finder) {
       const box = el("input", { type: "text", "aria-label": "Find features", placeholder: "stop, TATAAT, rpoB, 12", title: "By any track that a feature goes with, its label or your note, IUPAC letters of a motif, a gene, locus tag or product where it is active, or its number" });
-      const add = (offer) => { box.value = ""; b.setFeatures([...b.head.features.map((f) => f.id).filter((id) => id !== offer.value), offer.value].slice(-12)); };
+      const add = (offer) => { box.value = ""; b.setFeatures([...b.head.features.map((f) => f.id).filter((id) => id !== offer.value), offer.value].slice(-Math.max(12, b.held.features.length))); };
       this.finder = new Suggestions(b, box, "find", add, () => this.finder.look());
       box.addEventListener("focus", () => { if (!box.value) this.finder.look(); });
       this.drawn = el("ul", { class: "drawn" });
@@ -87,13 +91,13 @@ class Toolbar {
     const own = head.lanes.filter((lane) => lane.own);
     const parts = [
       el("fieldset", {}, el("legend", {}, "Annotation"), ...(head.tracks || []).map((name) => box(`t${name}`, name, shown.includes(name), (on) => b.setTracks(turn(b.shownTracks(), name, on))))),
-      el("fieldset", {}, el("legend", {}, "Sequence"), ...Object.entries(LANE_WORDS).map(([name, word]) => box(`l${name}`, word, lanes.includes(name), (on) => b.setLanes(turn(b.head.sequence || [], name, on))))),
+      el("fieldset", {}, el("legend", {}, "Sequence"), ...Object.entries(LANE_WORDS).filter(([name]) => !head.alone || !SERVED.includes(name)).map(([name, word]) => box(`l${name}`, word, lanes.includes(name), (on) => b.setLanes(turn(b.head.sequence || [], name, on))))),
     ];
     if (head.sampled) parts.push(el("fieldset", {}, el("legend", {}, "Samples"), box("variants", "variants", Boolean(head.variants), (on) => b.change({ variants: on ? "cohort" : "" }))));
     const said = el("output", {}, `${Math.round(100 * head.threshold)} %`);
     const hide = el("input", { type: "range", min: "0", max: "1", step: "0.05", value: String(head.threshold), "aria-label": "Hide below", "data-name": "hide", oninput: (event) => { said.textContent = `${Math.round(100 * event.target.value)} %`; }, onchange: (event) => b.change({ threshold: event.target.value === "0" ? "" : event.target.value }) });
     parts.push(el("label", { class: "range", title: "Share of a feature's full scale: the value that 99.9 % of its active bases do not reach." }, "Hide below ", hide, said));
-    if (DropTarget.input()) parts.push(el("p", { class: "note" }, own.length ? `Your own: ${own.map((lane) => lane.name).join(", ")}. ` : "", el("button", { type: "button", onclick: () => DropTarget.input()?.click() }, "Add your own file"), " or drop it on the page: BED, GFF3, bigWig, bedGraph, VCF."));
+    if (DropTarget.input() && !head.alone) parts.push(el("p", { class: "note" }, own.length ? `Your own: ${own.map((lane) => lane.name).join(", ")}. ` : "", el("button", { type: "button", onclick: () => DropTarget.input()?.click() }, "Add your own file"), " or drop it on the page: BED, GFF3, bigWig, bedGraph, VCF."));
     panel.replaceChildren(...parts);
     panel.scrollTop = kept;
     if (focused) panel.querySelector(`[data-name="${CSS.escape(focused)}"]`)?.focus();
