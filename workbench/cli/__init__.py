@@ -18,6 +18,7 @@ from genomic_models.errors import ModelError
 from workbench.cli import app as browser
 from workbench.cli import (
     audit,
+    concepts,
     demo,
     embed,
     experiments,
@@ -29,6 +30,7 @@ from workbench.cli import (
     models,
     pretrain,
     quality,
+    rules,
     score,
     session,
     study,
@@ -87,8 +89,32 @@ COMMANDS: dict[str, Callable[..., None]] = {
     "pretrain": pretrain.pretrain,
     "app": browser.app,
 }
+# Commands of two words, with what each first one is for.
+GROUPS: dict[str, tuple[str, dict[str, Callable[..., None]]]] = {
+    "concepts": (
+        "Concepts: weighted sets of features, found by factorisation or contrast, or made by hand.",
+        {
+            "list": concepts.list_concepts,
+            "find": concepts.find,
+            "contrast": concepts.contrast,
+            "make": concepts.make,
+            "mix": concepts.mix,
+            "open": concepts.open_up,
+            "test": concepts.test,
+        },
+    ),
+    "rules": (
+        "Rules that fire where concepts are present: while a model writes, and along sequence that exists.",
+        {"make": rules.make, "show": rules.show, "scan": rules.scan},
+    ),
+}
 for name, function in COMMANDS.items():
     app.command(name, cls=Command)(function)
+for name, (purpose, commands) in GROUPS.items():
+    group = typer.Typer(no_args_is_help=True, rich_markup_mode="rich", help=purpose)
+    for word, function in commands.items():
+        group.command(word, cls=Command)(function)
+    app.add_typer(group, name=name)
 app.command("versions", hidden=True, cls=Command)(jobs.versions)
 
 

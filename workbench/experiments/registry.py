@@ -7,7 +7,7 @@ import json
 from dataclasses import asdict
 
 from workbench.errors import InputError
-from workbench.experiments import attribute, embed, passport, steer
+from workbench.experiments import attribute, embed, factors, passport, steer
 from workbench.experiments.kind import Experiment, Kind
 from workbench.experiments.question import (
     FOLDER,
@@ -26,7 +26,9 @@ from workbench.stages import registry
 from workbench.stages.stage import Shard, Stage
 from workbench.study.study import Study
 
-KINDS: dict[str, Kind] = {kind.name: kind for kind in (attribute.KIND, steer.KIND, passport.KIND, embed.KIND)}
+KINDS: dict[str, Kind] = {
+    kind.name: kind for kind in (attribute.KIND, steer.KIND, passport.KIND, factors.KIND, embed.KIND)
+}
 
 
 def open_experiment(study: Study, name: str) -> Experiment:

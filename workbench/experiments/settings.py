@@ -83,3 +83,15 @@ class EmbedSettings:
     )
     strands: list[str] = setting(["+", "-"], "Strands that are read, + and -.")
     format: str = setting("parquet", "parquet, hdf5, npy or h5ad (AnnData).", one_of=ARRAYS)
+
+
+@dataclass(frozen=True)
+class FactorSettings:
+    """How many factors are tried, and on how much sequence they are found."""
+
+    sizes: list[int] = setting([16, 32, 64, 128], "Numbers of factors that are tried.")
+    seeds: int = setting(3, "Factorisations a number, whose factors are compared.", least=2)
+    bases: int = setting(100_000, "Bases of the train split, both strands, that they are found on.", least=1)
+    held_out: int = setting(
+        20_000, "Bases of the select split, both strands, on which reconstruction is measured.", least=1
+    )

@@ -6,16 +6,18 @@ A concept is kept as ``concepts/NAME.json``; factors lie in the folder of the ex
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 import numpy as np
 
 from feature_mining.concepts.arithmetic import add, parse_sum
 from feature_mining.concepts.concept import Concept
+from feature_mining.feature_map import Csr
 from workbench.errors import InputError
 from workbench.files.atomic import write_atomic
 from workbench.files.text import read_text
+from workbench.study.feature_lists import read_lists
 from workbench.study.sampled_codes import sample_codes
 from workbench.study.study import Study
 from workbench.wording import listed
@@ -27,8 +29,8 @@ FACTORS = "factors"
 TOP_BASES = 400_000
 TOP = 0.999
 FORMS = (
-    "a feature (871), a sum (3 - 17 + 0.5*204), a factor (factor:12, or factor:EXPERIMENT:12), the name of a"
-    " kept concept or the path of its JSON"
+    "a feature (871), a sum (3 - 17 + 0.5*204), a factor (factor:12, or factor:EXPERIMENT:12), a list of"
+    " pinned features (list:NAME), the name of a kept concept or the path of its JSON"
 )
 _NAME = re.compile(r"[A-Za-z][A-Za-z0-9_]{0,59}")
 _FACTOR = re.compile(r"factor(?::([A-Za-z0-9][A-Za-z0-9_-]{0,79}))?:(\d{1,6})")
@@ -51,6 +53,8 @@ def resolve(study: Study, text: str) -> Concept:
         damaged or of another model or autoencoder, and a sum that is nothing.
     """
     text = " ".join(text.split())
+    if text.startswith("list:"):
+        return _of_list(study, text.removeprefix("list:"))
     if text.endswith(".json") or "/" in text:
         return read_concept(study, Path(text))
     try:
@@ -58,9 +62,17 @@ def resolve(study: Study, text: str) -> Concept:
         parts = [(term.factor, _atom(study, term.atom)) for term in terms]
         if len(parts) == 1 and parts[0][0] == 1:
             return parts[0][1]
-        return measured(study, text, add(parts), f"sum {text}")
+        return sum_of(study, text, parts, f"sum {text}")
     except ValueError as error:
         raise InputError(f"concept {text!r}: {error}; a concept is {FORMS}") from None
+
+
+def sum_of(study: Study, name: str, parts: Sequence[tuple[float, Concept]], how: str) -> Concept:
+    """A sum of concepts, each so often and as it is painted at full strength; ``InputError`` for nothing."""
+    try:
+        return measured(study, name, add(parts), how)
+    except ValueError as error:
+        raise InputError(f"{how}: {error}") from None
 
 
 def _atom(study: Study, atom: str) -> Concept:
@@ -70,6 +82,19 @@ def _atom(study: Study, atom: str) -> Concept:
     if found := _FACTOR.fullmatch(atom):
         return read_concept(study, factor_path(study, found[1] or FACTORS, int(found[2])))
     return read_concept(study, concept_path(study, atom))
+
+
+def _of_list(study: Study, name: str) -> Concept:
+    """All features of a pinned list, alike."""
+    lists = read_lists(study.folder)
+    if name not in lists:
+        raise InputError(
+            f"list {name!r}: no such list of features; there are {listed(list(lists)) or 'none'}"
+        )
+    try:
+        return measured(study, name, dict.fromkeys(lists[name], 1.0), f"the features of the list {name}")
+    except ValueError as error:
+        raise InputError(f"list {name!r}: {error}") from None
 
 
 def _of_feature(study: Study, feature: int) -> Concept:
@@ -89,11 +114,13 @@ def _refuse_absent(study: Study, concept: Concept) -> None:
             raise ValueError(f"feature {feature} was never active, so that it has no strength")
 
 
-def measured(study: Study, name: str, weights: Mapping[int, float], how: str) -> Concept:
+def measured(
+    study: Study, name: str, weights: Mapping[int, float], how: str, codes: Csr | None = None
+) -> Concept:
     """A concept of the study with these weights, its top measured on the select split.
 
-    Where nothing raises its level (``- 17``), the top is that of how far it falls. Raises ``ValueError`` as
-    `resolve` does.
+    Where nothing raises its level (``- 17``), the top is that of how far it falls. ``codes`` are features of
+    bases of that split; where none are given a sample is read. Raises ``ValueError`` as `resolve` does.
     """
     model, autoencoder = study.manifest.model.weights_hash, study.sae_hash
     concept = Concept(name, study.layer, weights, 1.0, model, autoencoder, how)
@@ -102,7 +129,8 @@ def measured(study: Study, name: str, weights: Mapping[int, float], how: str) ->
         # By the unit of its feature, of which 99.9 % of active values lie below 1.
         top = 1 / abs(next(iter(concept.weights.values())))
     else:
-        levels = concept.level(sample_codes(study, "select", TOP_BASES), study.dictionary.unit.numpy())
+        codes = sample_codes(study, "select", TOP_BASES) if codes is None else codes
+        levels = concept.level(codes, study.dictionary.unit.numpy())
         active = levels[levels > 0] if (levels > 0).any() else -levels[levels < 0]
         if not active.size:
             raise ValueError("none of its features is active on the select split")
@@ -163,3 +191,13 @@ def write_concept(path: Path, concept: Concept) -> None:
 def concept_paths(study: Study) -> list[Path]:
     """Files of the kept concepts, by name."""
     return sorted((study.folder / FOLDER).glob("*.json"))
+
+
+def all_concepts(study: Study) -> dict[str, Concept]:
+    """Kept concepts and factors, by what people write for them. Raises ``InputError`` as `read_concept`."""
+    found = {path.stem: read_concept(study, path) for path in concept_paths(study)}
+    for path in sorted(study.folder.glob(f"experiments/*/{FACTORS}/*.json")):
+        experiment = path.parents[1].name
+        within = "" if experiment == FACTORS else f"{experiment}:"
+        found[f"factor:{within}{int(path.stem)}"] = read_concept(study, path)
+    return found

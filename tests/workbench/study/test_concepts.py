@@ -14,6 +14,7 @@ from feature_mining.edits.apply import Dictionary
 from tests.workbench.study_factory import DEAD, LAYER, N_FEATURES, WEIGHTS, Synthetic, make_study
 from workbench.errors import InputError
 from workbench.study.concepts import concept_paths, factor_path, keep_concept, resolve, write_concept
+from workbench.study.feature_lists import write_list
 from workbench.study.sampled_codes import sample_codes
 from workbench.study.study import Study
 
@@ -93,6 +94,16 @@ def test_kept_concepts_factors_and_files_are_found_by_name(study: Study, tmp_pat
     assert resolve(study, "factor:12") == resolve(study, "factor:factors:12") == factor
     # In a sum each is taken at its top.
     assert resolve(study, "mixed - 2*factor:12").weights == pytest.approx({3: 1.0, 5: -0.9, 9: -1.4})
+
+
+def test_a_pinned_list_is_its_features_alike(study: Study) -> None:
+    write_list(study.folder, "my two", [5, 3])
+    assert resolve(study, "list:my two").weights == {3: 1.0, 5: 1.0}
+    with pytest.raises(InputError, match="no such list of features; there are my two"):
+        resolve(study, "list:other")
+    write_list(study.folder, "my two", [5, DEAD])
+    with pytest.raises(InputError, match="feature 19 was never active"):
+        resolve(study, "list:my two")
 
 
 @pytest.mark.parametrize(
