@@ -292,11 +292,12 @@ class ModuleModel(DNAModel):
         if said is None:
             rows = rows[:, self.pad : self.pad + length]
             return functional.pad(rows[..., :expected], (0, 1), value=-torch.inf)
-        columns = 1 + said.column(length - 1)
+        cut = said.offset + self.pad  # off either end of what the network was given
+        columns = min(1 + said.column(length - 1), (length + 2 * self.pad - 2 * cut) // said.stride)
         if rows.shape[1] < columns:
             raise ModelError(
                 f"model {self.name}: {rows.shape[1]} outputs for {length} bases, expected {columns} of offset"
-                f" {said.offset + self.pad} and stride {said.stride}"
+                f" {cut} and stride {said.stride}"
             )
         rows = rows[:, :columns]
         if said.kind == "tracks":

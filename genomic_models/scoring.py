@@ -97,9 +97,8 @@ def _checked(sequences: Sequence[str]) -> list[str]:
 
 def _predictions(model: DNAModel, texts: list[str], chunk: int) -> tuple[np.ndarray, np.ndarray]:
     """Log-likelihood of each token after the first, and entropy before it: ``(B, L - 1)`` float32, nats."""
+    model.require_bases("it cannot score")
     tokens = model.tokenize(texts)
-    if tokens.spans is not None or not model.causal:
-        raise ModelError(f"model {model.name} does not predict base after base: it cannot score")
     nats, entropy = [], []
     for part in model.forward_chunks(texts, chunk):
         assert part.logits is not None

@@ -11,7 +11,6 @@ import torch
 
 from feature_mining.sae.model import SparseAutoencoder
 from genomic_models import DNAModel
-from genomic_models.contract import ModelError
 from genomic_models.dna import UNKNOWN, base_codes, refuse_string
 from workbench.cohort.edits import Edit, Variant
 from workbench.cohort.readings import Reading, Window, make_reading
@@ -126,6 +125,7 @@ def read_sequences(
     place of a list of sequences.
     """
     refuse_string(sequences)
+    model.require_bases("it cannot score variants")
     found: dict[str, SequenceReading] = {}
     taps = [layer] if layer else []
     for size in sorted({len(s) for s in sequences}):
@@ -134,10 +134,7 @@ def read_sequences(
             group = same[start : start + batch]
             with torch.no_grad():
                 forward = model.forward(group, taps=taps)
-            if forward.logits is None or forward.tokens.spans is not None or not model.causal:
-                raise ModelError(
-                    f"model {model.name} does not predict base after base: it cannot score variants"
-                )
+            assert forward.logits is not None
             logp = forward.logits[:, :-1].float().log_softmax(-1)
             targets = forward.tokens.ids[:, 1:].to(logp.device)
             nats = logp.gather(-1, targets[..., None])[..., 0].cpu().numpy()

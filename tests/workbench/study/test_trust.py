@@ -12,12 +12,15 @@ import pytest
 from typer.testing import CliRunner
 
 from genomic_models.files import remove_leftovers, write_whole
+from tests.genomic_models.test_local_code import CODE
 from workbench import InputError, Study
 from workbench.cli import app
 from workbench.engines import background
 from workbench.files.atomic import open_own, write_atomic
+from workbench.files.hashing import sha256_of
 from workbench.study.config import InputConfig, JobConfig, ModelConfig, StudyConfig, write_config
 from workbench.study.ledger import exclusive
+from workbench.study.trust import accept, risky_model
 
 
 @pytest.fixture(autouse=True)
@@ -164,3 +167,23 @@ def test_leftovers_of_killed_processes_are_removed(tmp_path: Path) -> None:
         os.utime(old, (0, 0))
         remove_leftovers(tmp_path)
         assert mine.exists() and other.exists() and not deep.exists() and not old.exists()
+
+
+def test_a_study_runs_the_file_that_was_accepted(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Relative names are written out, for workers elsewhere; a changed file is asked about anew."""
+    code = tmp_path / "net.py"
+    code.write_text(CODE)
+    (tmp_path / "g.fa").write_text(">c\nACGT\n")
+    monkeypatch.chdir(tmp_path)
+    given = ModelConfig(name="file:net.py", trust_remote_code=True)
+    study = Study.create(tmp_path / "study", StudyConfig(input=InputConfig(genome="g.fa"), model=given))
+    assert study.config.model.name == f"file:{code}"
+    found = risky_model(study.config.model)
+    assert found[f"sha256 of {code}"] == sha256_of(code)
+    with pytest.raises(InputError, match="workbench trust"):
+        _ = study.model
+    accept(study.folder, found)
+    assert Study.open(study.folder).model.layers == ("0",)
+    code.write_text(CODE + "\n")
+    with pytest.raises(InputError, match="workbench trust"):
+        _ = Study.open(study.folder).model
