@@ -1,271 +1,184 @@
-"""A user's sequence: likelihood, active features, an allele, saturation mutagenesis."""
+"""A sequence, or a place of the genome, as the model reads it now: features, likelihood, two alleles."""
 
 from __future__ import annotations
 
-import altair as alt
 import numpy as np
-import pandas as pd
 import streamlit as st
+from streamlit.delta_generator import DeltaGenerator
 
-from app.data.searches import read_cached
-from app.data.study import Opened, current, key_of, scale
+from app import links
+from app.canvas.browsing import find_place
+from app.canvas.component import canvas
+from app.data.study import Opened, current
 from app.exports import commands
-from app.figures import picture, table_file
-from app.tables import COLUMNS, OF_TOP
-from app.verdict_text import plain, short_label
-from genomic_models.dna import BASES
-from workbench import InputError
-from workbench.browse.alleles import LEAST, gained_and_lost, read_allele
-from workbench.browse.pasted_sequence import (
-    LONGEST,
-    MOST_MUTATED,
-    Letters,
-    clean,
-    firing,
-    mutate,
-    read_stretch,
+from app.navigation import KEPT, put
+from app.stretch.reading import Source, around, changes, of_place, read, read_source
+from app.stretch.sections import (
+    CHANGED,
+    CURRENT,
+    RAREST,
+    active_features,
+    allele_section,
+    changed_features,
+    features_section,
+    mutagenesis,
 )
-from workbench.browse.pasted_sequence import Pasted as Read
-from workbench.genome.interval import Interval
-from workbench.study.locus import find_locus
-from workbench.variants.consequence import Annotation
-from workbench.variants.hgvs import VariantNames
-from workbench.wording import plural
+from app.stretch.strips import MOST_STRIPS, Reading, strips_message
+from app.verdict_text import plain
+from workbench import InputError
+from workbench.browse.pasted_sequence import LONGEST
+from workbench.wording import bases
 
-MOST_STRIPS = 8
-_ASIDE = {"dead": "dead", "warm-up": "active in the warm-up alone"}
-_ALLELE = {
-    "feature": st.column_config.NumberColumn(format="%d"),
-    "reference": st.column_config.NumberColumn("in sequence", format="percent", help=OF_TOP),
-    "allele": st.column_config.NumberColumn("in allele", format="percent", help=OF_TOP),
-    "of_largest": st.column_config.NumberColumn(
-        "difference", format="percent", help="Of full scale, or of its largest value here where that is more."
-    ),
-}
-BINS = 500
-
-
-@st.cache_data(max_entries=16, show_spinner="The model reads every substitution, on both strands")
-def _mutated(
-    _opened: Opened, key: tuple[str, ...], sequence: str, start: int, end: int, feature: int
-) -> pd.DataFrame:
-    return mutate(_opened.study, sequence, start, end, feature)
+# A place up to this length is read without asking; bases of a file, at most, with its header and line ends.
+AT_ONCE, MOST_FILE = 20_000, 2 * LONGEST
+# Pixels of the canvas.
+HEIGHT = 560
+STYLE = f"""
+[data-testid=stMainBlockContainer] {{padding: 1rem 0.75rem 2rem; max-width: none}}
+[data-testid=stHeader] {{background: transparent; height: 2.8rem; min-height: 2.8rem}}
+[data-testid=stHeader], [data-testid=stHeader] * {{pointer-events: none}}
+[data-testid=stHeader] button, [data-testid=stHeader] button * {{pointer-events: auto}}
+.st-key-sequence_boxes {{padding-left: 2.6rem}}
+.st-key-sequence_stage {{min-height: {HEIGHT}px}}
+"""
 
 
-def requested_sequence(opened: Opened) -> str:
-    """The sequence of the boxes, or of the address' locus; ends the page where there is none."""
-    longest = LONGEST
-    at = st.query_params.get("at", "")
-    if at and "sequence_text" not in st.session_state:
-        locus = find_locus(opened.study, at)
-        if locus.end - locus.start > longest:
-            raise InputError(
-                f"{locus}: {locus.end - locus.start:,} bases; at most {longest:,} are read,"
-                " choose a shorter stretch"
-            )
-        st.session_state["sequence_text"] = opened.study.genome.fetch(*locus)
-    text = st.text_area(
-        f"Sequence (2 to {longest:,} bases; a FASTA header is left out)", key="sequence_text",
-        height=140,
+def boxes(opened: Opened) -> tuple[str, str]:
+    """Draw the boxes; what was typed for the sequence, or its file's text, and for the changes."""
+    state, query = st.session_state, st.query_params
+    left, right, more = st.container(key="sequence_boxes").columns([6, 5, 1], vertical_alignment="bottom")
+    # What was pasted comes back with the page, unless another place has been looked at in between.
+    text, at = state.get("sequence_kept", ("", ""))
+    if "sequence_text" not in state and text and at == query.get("at", ""):
+        state["sequence_text"] = text
+    if "allele_text" not in state:
+        state["allele_text"] = query.get("allele", "")
+    text = left.text_area(
+        f"Sequence or place (2 to {bases(LONGEST)})", key="sequence_text", height=68,
+        placeholder="ACGT... or FASTA, chr:1,001-2,000, a gene",
+        help="Bases, with a FASTA header or not, read by the study's windows; or a place of its genome, as on"
+        " the browse page. Empty: the place that was looked at last.",
     )  # fmt: skip
-    file = st.file_uploader("or a FASTA file with one record", key="sequence_file", max_upload_size=1)
+    allele = right.text_area(
+        "Changes of a second allele", key="allele_text", height=68,
+        placeholder="120:A:G, g.131_132del, rpoB:p.Ser450Leu",
+        help="position:REF:ALT (an empty REF inserts before the position, an empty ALT deletes), HGVS g. or"
+        " p. (the codon that changes fewest bases is taken), or the whole other sequence. The first base is"
+        " number 1; on the genome, positions are the contig's.",
+        on_change=lambda: put(allele=state["allele_text"].strip()[:500]),
+    )  # fmt: skip
+    with more.popover("File", icon=":material/upload_file:", help="Read a FASTA file"):
+        file = st.file_uploader("A FASTA file with one record", key="sequence_file", max_upload_size=1)
     if file is not None and not text.strip():
-        data = file.read(LONGEST * 4 + 1)
-        if len(data) > LONGEST * 4:
-            raise InputError(f"the file is too large: at most {LONGEST:,} bases")
+        data = file.read(MOST_FILE + 1)
+        if len(data) > MOST_FILE:
+            raise InputError(f"{file.name}: {len(data):,} bytes and more; at most {bases(LONGEST)} are read")
         text = data.decode("utf-8", "replace")
-    if not text.strip():
-        st.info("Paste a sequence to see how likely the model finds it and which features are active.")
-        st.stop()
-    return clean(text, longest)
+    state["sequence_kept"] = (text, query.get("at", ""))
+    return text, allele
 
 
-def likelihood(read: Read) -> None:
-    """Draw bits a base on both strands."""
-    st.subheader("Likelihood")
-    size = -(-len(read.sequence) // BINS)
-    parts = []
-    for strand, nats in read.nats.items():
-        bits = pd.Series(-nats / np.log(2)).groupby(np.arange(len(nats)) // size).mean()
-        parts.append(pd.DataFrame({"position": bits.index * size + 1, "bits": bits, "strand": strand}))
-    mean = [f"{s}: {np.nanmean(-n) / np.log(2):.3f} bits a base" for s, n in read.nats.items()]
-    averaged = f"; mean of {size} bases a point" if size > 1 else ""
-    st.caption(plain(f"{', '.join(mean)}; 2 is chance, lower is more likely{averaged}."))
-    scale = alt.Scale(domain=["+", "-"], range=["#0072B2", "#D55E00"])
-    chart = (
-        alt.Chart(pd.concat(parts))
-        .mark_line(strokeWidth=1)
-        .encode(
-            x=alt.X("position:Q", title="position"),
-            y=alt.Y("bits:Q", title="bits"),
-            color=alt.Color("strand:N", scale=scale),
-        )
-        .properties(height=180)
-    )
-    picture(chart, "likelihood", width="stretch")
+def source_of(opened: Opened, text: str, allele: str) -> Source | None:
+    """What to read: what was typed, else the place of the address, else that of the changes."""
+    if text.strip():
+        source = read_source(opened, text)
+        if not source.letters:
+            put(at=str(source.locus))
+        return source
+    if at := st.query_params.get("at", ""):
+        source = of_place(find_place(opened, at))
+        if source.locus.size > AT_ONCE and not st.toggle(f"Read {source}", key="read_long"):
+            return None
+        return source
+    if allele.strip():
+        source = around(opened, allele)
+        put(at=str(source.locus))
+        return source
+    st.info("Paste a sequence, or name a place, to see which features are active in it.")
+    return None
 
 
-def features(opened: Opened, read: Read) -> list[int]:
-    """Draw the active features with labels and positions; returns them, strongest first."""
-    st.subheader("Features")
-    warmup = opened.study.grid.warmup
-    table = firing(read, opened.evidence.catalog, scale(opened), warmup)
-    if table.empty:
-        st.info("No feature is active here.")
+def drawn_features(line: DeltaGenerator, opened: Opened, ranked: list[int], changed: list[int]) -> list[int]:
+    """Draw the choice of features; those that are drawn."""
+    known = links.parse_numbers(st.query_params.get("features")) or ()
+    now = [f for f in known if f < len(opened.evidence.catalog)]
+    offered = {CHANGED: changed, CURRENT: now, RAREST: ranked}
+    offered = {name: features[:MOST_STRIPS] for name, features in offered.items() if features}
+    if not offered:
         return []
-    table.insert(1, "label", [short_label(opened.evidence, int(f)) for f in table["feature"]])
-    table["position"] += 1
-    ranked, aside = table[table["aside"] == ""], table[table["aside"] != ""]
-    context = (
-        f"The first {warmup:,} bases of a reading (warm-up) have little context and do not count."
-        if len(read.sequence) > warmup
-        else f"All of it is warm-up (the first {warmup:,} bases of a reading), which has little context: in"
-        " the study such bases are discarded, so take these values with care."
+    state = st.session_state
+    # What changes most, once there is a second allele; else what the reader chose before.
+    fresh = CHANGED in offered and not state.get("sequence_compared")
+    state["sequence_compared"] = CHANGED in offered
+    if fresh or state.get("sequence_drawn") not in offered:
+        state["sequence_drawn"] = next(iter(offered))
+    chosen = line.segmented_control(
+        "Draw", list(offered), key="sequence_drawn", label_visibility="collapsed", width="content"
     )
-    active = plural(len(ranked), "feature")
-    st.caption(f"{active} active, the value that is rarest on the genome first. {context}")
-    st.dataframe(
-        ranked.drop(columns="aside"), hide_index=True, height=260, column_config=COLUMNS, key="ranked",
-        column_order=["feature", "label", "rarity", "of_top", "bases", "strand", "position"],
-    )  # fmt: skip
-    if len(aside):
-        counted = aside["aside"].value_counts()
-        said = [f"{counted[why]:,} {words}" for why, words in _ASIDE.items() if why in counted]
-        with st.expander(f"Not ranked: {' and '.join(said)}"):
-            st.dataframe(aside, hide_index=True, column_config=COLUMNS, key="aside")
-    table_file(table, "sequence_features")
-    if ranked.empty:
-        return []
-    top = ranked["feature"].head(MOST_STRIPS).astype(int).tolist()
-    size = -(-len(read.sequence) // (BINS // 2))
-    active = read.fires[read.fires["feature"].isin(top)].copy()
-    active["start"] = active["position"] // size * size + 1
-    active = active.groupby(["feature", "strand", "start"], as_index=False)["value"].max()
-    # A base's number stands in its middle.
-    active["left"], active["right"] = active["start"] - 0.5, active["start"] + size - 0.5
-    active["strength"] = active["value"] / scale(opened).top[active["feature"]]
-    active["label"] = [f"{f} {short_label(opened.evidence, int(f))} {s}"
-                      for f, s in zip(active["feature"], active["strand"], strict=True)]  # fmt: skip
-    span = [0.5, len(read.sequence) + 0.5]
-    chart = (
-        alt.Chart(active)
-        .mark_rect()
-        .encode(
-            x=alt.X("left:Q", title="position", scale=alt.Scale(domain=span, nice=False)),
-            x2="right:Q",
-            y=alt.Y("label:N", title=None, axis=alt.Axis(labelLimit=220)),
-            color=alt.Color(
-                "strength:Q", scale=alt.Scale(scheme="viridis", domain=[0, 1], clamp=True), title="strength",
-                legend=alt.Legend(format=".0%"),
-            ),
-            tooltip=[
-                "label", "start", alt.Tooltip("strength", format=".0%"),
-                alt.Tooltip("value", title="activation", format=".2f"),
-            ],
-        )
-    )  # fmt: skip
-    picture(chart, "sequence_strips", width="stretch")
-    return ranked["feature"].astype(int).tolist()
+    return offered.get(chosen or "", [])
 
 
-def allele(opened: Opened, read: Read, key: tuple[str, ...]) -> None:
-    """Draw an allele against the sequence above: likelihood, features gained and lost."""
-    st.subheader("An allele")
-    st.caption(
-        "Changes as position:REF:ALT, apart by commas (the first base is number 1; an empty REF inserts"
-        " before the position, an empty ALT deletes), or the whole other sequence."
-    )
-    text = st.text_area("Allele", key="allele_text", height=80, placeholder="120:A:G, 131:CT:")
-    if not text.strip():
+def draw(opened: Opened) -> None:
+    """Draw the page."""
+    text, allele = boxes(opened)
+    source = source_of(opened, text, allele)
+    if source is None:
         return
-    locus, letters = Interval("sequence", 0, len(read.sequence)), Letters("sequence", read.sequence)
-    changes = read_allele(text, VariantNames(Annotation(letters, None, None), "sequence"), locus)
-    other = read_stretch(opened.study, letters, locus, changes.edits)
-    before, after = (
-        float(np.mean([np.nansum(n, dtype=np.float64) for n in r.nats.values()])) for r in (read, other)
+    change = None
+    try:
+        change = changes(opened, source, allele) if allele.strip() else None
+    except InputError as error:  # the sequence stays
+        st.error(plain(str(error)))
+    pasted = read(opened, source)
+    other = read(opened, source, change.edits) if change else None
+    reading = Reading(source, pasted, change, other)
+    table, differing = active_features(opened, reading), changed_features(opened, reading)
+    ranked = table.loc[table["aside"] == "", "feature"].astype(int).tolist()
+    changed = differing.loc[~differing["dead"].astype(bool), "feature"].astype(int).tolist()
+    mean = [f"{s} {np.nanmean(-n) / np.log(2):.3f}" for s, n in pasted.nats.items()]
+    line = st.container(horizontal=True, vertical_alignment="center")
+    features = drawn_features(line, opened, ranked, changed)
+    line.caption(
+        plain(f"{source}. Bits a base: {', '.join(mean)}; 2 is chance, lower is more likely."),
+        width="content",
     )
-    st.write(
-        plain(
-            f"Log-likelihood of the allele less that of the sequence: {after - before:+.2f} nats, mean of"
-            " both strands; below 0 the model finds the allele less likely."
-        )
-    )
-    table = gained_and_lost(read, other, opened.evidence.catalog, scale(opened))
-    if table.empty:
-        st.info(f"No feature changes by {LEAST:.0%} of full scale.")
-        return
-    table.insert(1, "label", [short_label(opened.evidence, f) for f in table["feature"]])
-    st.caption(f"Features that change by {LEAST:.0%} or more.")
-    top = scale(opened).top[table["feature"]]
-    shown = table.assign(reference=table["reference"] / top, allele=table["allele"] / top)
-    columns, dead = ["feature", "label", "change", "reference", "allele", "of_largest"], table["dead"]
-    st.dataframe(
-        shown[~dead], hide_index=True, height=260, column_config=_ALLELE, column_order=columns, key="changed"
-    )
-    if dead.any():
-        with st.expander(plural(int(dead.sum()), "dead feature")):
-            st.dataframe(
-                shown[dead], hide_index=True, column_config=_ALLELE, column_order=columns, key="changed_dead"
-            )
-    table_file(table, "allele")
+    with st.container(key="sequence_stage"):
+        token, linked = _token(source, allele), _linked()
+        data = strips_message(opened, reading, features, token, linked)
+        canvas(data, "sequence_canvas", _nothing, _nothing, _nothing)
+    allele_section(opened, reading, differing)
+    features_section(opened, reading, table)
+    mutagenesis(opened, reading, ranked)
 
 
-def mutagenesis(opened: Opened, read: Read, key: tuple[str, ...], found: list[int]) -> None:
-    """Draw saturation mutagenesis of a region, on request."""
-    st.subheader("Saturation mutagenesis")
-    left, middle, right = st.columns(3)
-    length = len(read.sequence)
-    start = int(left.number_input("From position", 1, length, max(1, length // 2 - 14))) - 1
-    most = min(MOST_MUTATED, length - start)
-    size = int(
-        middle.number_input("Bases", 1, most, min(30, most), help=f"At most {MOST_MUTATED}, for time.")
-    )
-    feature = right.selectbox(
-        "Feature", found, format_func=lambda f: f"{f} {short_label(opened.evidence, f)}"
-    )
-    if not st.toggle(
-        "Run saturation mutagenesis", help="Every substitution: three readings a base and strand."
-    ):
-        return
-    table = _mutated(opened, key, read.sequence, start, start + size, int(feature))
-    table = table.assign(position=table["position"] + 1)
-    for what, title in (
-        ("log_likelihood", "Change of log-likelihood, nats"),
-        ("feature", f"Change of the largest value of feature {feature}"),
-    ):
-        most_change = float(table[what].abs().max()) or 1.0
-        scale = alt.Scale(scheme="purpleorange", domain=[-most_change, most_change])
-        chart = (
-            alt.Chart(table)
-            .mark_rect()
-            .encode(
-                x=alt.X("position:O", title="position", axis=alt.Axis(labelOverlap=True)),
-                y=alt.Y("letter:N", sort=list(BASES), title=None),
-                color=alt.Color(f"{what}:Q", scale=scale, title=None),
-                tooltip=["position", "reference", "letter", alt.Tooltip(what, format=".3f")],
-            )
-            .properties(title=title, height=220)
-        )
-        picture(chart, f"mutagenesis_{what}", width="stretch")
-    table_file(table, "mutagenesis")
+def _token(source: Source, allele: str) -> int:
+    """Counts what was read, so that the canvas shows all of it when that is another."""
+    state = st.session_state
+    if state.get("sequence_read") != (source, allele):
+        state["sequence_read"] = source, allele
+        state["sequence_token"] = state.get("sequence_token", 0) + 1
+    return int(state["sequence_token"])
+
+
+def _linked() -> str:
+    now = st.query_params.to_dict()
+    return links.join_query({key: now[key] for key in KEPT if key in now and key != "feature"}) + "&"
+
+
+def _nothing() -> None:
+    """The canvas holds all of it and asks for nothing."""
 
 
 opened = current()
-st.title("Sequence")
+st.set_page_config(initial_sidebar_state="collapsed")
+st.html(f"<style>{STYLE}</style>")
 try:
-    sequence = requested_sequence(opened)
-    key = key_of(opened)
-    read = read_cached(opened, key, sequence)
-    likelihood(read)
-    found = features(opened, read)
-    if found:
-        mutagenesis(opened, read, key, found)
-    allele(opened, read, key)
-except InputError as error:
+    draw(opened)
+except (InputError, ValueError) as error:
     st.error(plain(str(error)))
 model = str(opened.evidence.manifest.model.name)
 commands.show(
     commands.score(model),
     commands.variants(opened.study.folder),
-    note="The second explains alleles of the study's own genome: chrom:position:REF:ALT, 1-based.",
+    note="The second explains alleles of the study's own genome: contig:position:REF:ALT, HGVS g. or p.",
 )

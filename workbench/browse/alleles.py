@@ -11,7 +11,7 @@ import pandas as pd
 from workbench.browse.pasted_sequence import Pasted, clean
 from workbench.browse.value_scale import ValueScale
 from workbench.cohort.align import find_differences
-from workbench.cohort.edits import Edit, conflicting
+from workbench.cohort.edits import Edit, Variant, conflicting, parse_variant
 from workbench.errors import InputError
 from workbench.genome.interval import Interval
 from workbench.variants.hgvs import VariantNames
@@ -25,9 +25,10 @@ _LETTERS_ALONE = re.compile(r"(?:>[^\n]*\n)?[A-Za-z\s]+")
 
 
 class Allele(NamedTuple):
-    """Changes of a stretch, sorted, and how those were chosen whose names leave a choice."""
+    """Changes of a stretch, sorted, as variants too, and how those were chosen whose names leave a choice."""
 
     edits: list[Edit]
+    variants: list[Variant]
     said: list[str]
 
 
@@ -50,7 +51,8 @@ def read_allele(text: str, names: VariantNames, locus: Interval) -> Allele:
     """
     text = text.strip()
     if _LETTERS_ALONE.fullmatch(text):
-        return Allele(_aligned(clean(text), names, locus), [])
+        variants = _aligned(clean(text), names, locus)
+        return Allele([variant.edit for variant in variants], variants, [])
     parts = [part for part in re.split(r"[,;\s]+", text) if part]
     if len(parts) > MOST:
         raise InputError(f"{len(parts):,} changes: at most {MOST}; give the whole other sequence instead")
@@ -62,10 +64,10 @@ def read_allele(text: str, names: VariantNames, locus: Interval) -> Allele:
             raise InputError(f"{one.variant.name}: lies outside {spoken(*locus)}, which is read")
     if conflicting(edits):
         raise InputError("changes overlap: give those that touch as one")
-    return Allele(edits, [one.said for one in named if one.said])
+    return Allele(edits, sorted(one.variant for one in named), [one.said for one in named if one.said])
 
 
-def _aligned(other: str, names: VariantNames, locus: Interval) -> list[Edit]:
+def _aligned(other: str, names: VariantNames, locus: Interval) -> list[Variant]:
     sequence = names.genome.fetch(*locus)
     found = find_differences(locus.chrom, sequence, other)
     if found.gaps:
@@ -76,7 +78,8 @@ def _aligned(other: str, names: VariantNames, locus: Interval) -> list[Edit]:
         )
     if not found.edits:
         raise InputError("the allele is the same as the sequence: nothing to compare")
-    return [edit.shifted(locus.start) for edit in found.edits]
+    relative = [parse_variant(edit.name) for edit in found.edits]
+    return [variant._replace(start=variant.start + locus.start) for variant in relative]
 
 
 def gained_and_lost(
