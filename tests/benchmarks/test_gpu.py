@@ -1,0 +1,43 @@
+"""The benchmark of a card, where there is none: every size cut, on the CPU."""
+
+from __future__ import annotations
+
+import json
+import subprocess
+import sys
+
+import torch
+
+from benchmarks.gpu import random_model, sizes
+from genomic_models.released import EVO2_7B_BASE, parameter_count
+from tests.conftest import ROOT
+
+
+def run(*options: str) -> dict[str, object]:
+    script = [sys.executable, str(ROOT / "benchmarks" / "gpu.py"), "--json", *options]
+    done = subprocess.run(script, capture_output=True, text=True, check=True, cwd=ROOT)
+    return json.loads(done.stdout.splitlines()[-1])
+
+
+def test_every_figure_is_measured():
+    found = run("--tiny", "--device", "cpu")
+    for name in ("compute_fraction", "extraction_fraction", "training_over_bound", "writing_fraction"):
+        assert 0 < found[name] < 10, name
+    for name in ("forward_bases_per_s", "writing_bases_per_s", "attribution_passes", "card_gb_per_s"):
+        assert found[name] > 0, name
+
+
+def test_without_a_card_nothing_is_said():
+    if not torch.cuda.is_available():
+        assert "no GPU" in run("--quick")["skipped"]
+
+
+def test_the_network_has_the_published_shape():
+    whole, quick = sizes(False, False).config, sizes(True, False).config
+    assert whole == EVO2_7B_BASE and quick.pattern == EVO2_7B_BASE.pattern[:8]
+    tiny = sizes(False, True).config
+    model = random_model(tiny, torch.device("cpu"))
+    count = sum(p.numel() for p in model.network.parameters())
+    assert count == parameter_count(tiny) and model.dtype == torch.bfloat16
+    logits = model.forward(["ACGTACGTAC"]).logits
+    assert logits is not None and torch.isfinite(logits.float()).all()
