@@ -117,15 +117,10 @@ def _build(
     with torch.device("meta"):
         network = StripedHyena(config)
     for key, buffer in network.named_buffers():
-        state.setdefault(key, _frequencies(config, len(buffer)))
-        state[key] = state[key].float()
+        state[key] = state.get(key, buffer).float()
     network.load_state_dict(state, assign=True)
     devices = [torch.device(each) for each in device.split(",")]
     return StripedHyenaModel(place(network, DTYPES[dtype], devices), name)
-
-
-def _frequencies(config: StripedHyenaConfig, half: int) -> Tensor:
-    return config.rotary_base ** -(torch.arange(half, dtype=torch.float32) / half)
 
 
 def _load_folder(folder: Path, name: str, device: str, dtype: str) -> StripedHyenaModel:

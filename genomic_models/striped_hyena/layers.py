@@ -90,6 +90,20 @@ class Grown:
 State = tuple[Tensor | Grown, ...]
 
 
+class _Empty:
+    """Fresh weights are not drawn: on no device (``meta``) that alone imports PyTorch's compiler."""
+
+    def reset_parameters(self) -> None: ...
+
+
+class Linear(_Empty, nn.Linear):
+    """A linear layer; its fresh parameters are uninitialised."""
+
+
+class Embedding(_Empty, nn.Embedding):
+    """An embedding; its fresh weights are uninitialised."""
+
+
 class RMSNorm(nn.Module):
     """``scale * x / (||x|| / sqrt(D) + eps)``: eps lies outside the root, as in the reference."""
 
@@ -107,9 +121,9 @@ class GatedMLP(nn.Module):
 
     def __init__(self, width: int, inner: int, gelu: bool) -> None:
         super().__init__()
-        self.l1 = nn.Linear(width, inner, bias=False)
-        self.l2 = nn.Linear(width, inner, bias=False)
-        self.l3 = nn.Linear(inner, width, bias=False)
+        self.l1 = Linear(width, inner, bias=False)
+        self.l2 = Linear(width, inner, bias=False)
+        self.l3 = Linear(inner, width, bias=False)
         self.gelu = gelu
 
     def forward(self, x: Tensor, probe: Probe, name: str) -> Tensor:
@@ -264,7 +278,8 @@ class Rotary(nn.Module):
     def __init__(self, config: StripedHyenaConfig) -> None:
         super().__init__()
         half = config.width // config.heads // 2
-        exponents = torch.arange(half, dtype=torch.float32) / half
+        # Values that no checkpoint need hold: they are there also in a network on no device.
+        exponents = torch.arange(half, dtype=torch.float32, device="cpu") / half
         self.register_buffer("inv_freq", config.rotary_base**-exponents)
         self.inv_freq: Tensor
 
@@ -278,8 +293,8 @@ class Attention(nn.Module):
         self.heads = config.heads
         self.scale = config.position_scale
         self.head_major = config.generation == "evo2"
-        self.Wqkv = nn.Linear(width, 3 * width, bias=config.generation == "evo1")
-        self.out_proj = nn.Linear(width, width)
+        self.Wqkv = Linear(width, 3 * width, bias=config.generation == "evo1")
+        self.out_proj = Linear(width, width)
         self.rotary_emb = Rotary(config)
 
     def _heads(self, qkv: Tensor) -> tuple[Tensor, Tensor, Tensor]:

@@ -16,9 +16,11 @@ from torch import Tensor, nn
 from genomic_models.striped_hyena.config import VOCABULARY, StripedHyenaConfig
 from genomic_models.striped_hyena.layers import (
     Attention,
+    Embedding,
     GatedMLP,
     Grown,
     HyenaFilter,
+    Linear,
     LongFilter,
     MediumFilter,
     Probe,
@@ -70,9 +72,9 @@ class HyenaBlock(Block):
     def __init__(self, config: StripedHyenaConfig, index: int, kind: type[HyenaFilter]) -> None:
         super().__init__(config, index)
         width = config.width
-        self.projections = nn.Linear(width, 3 * width, bias=config.generation == "evo1")
+        self.projections = Linear(width, 3 * width, bias=config.generation == "evo1")
         self.filter = kind(config)
-        self.out_filter_dense = nn.Linear(width, width)
+        self.out_filter_dense = Linear(width, width)
 
     def parts(self) -> tuple[str, ...]:
         return ("projections", "filter", "out_filter_dense")
@@ -121,7 +123,7 @@ class StripedHyena(nn.Module):
     def __init__(self, config: StripedHyenaConfig) -> None:
         super().__init__()
         self.config = config
-        self.embedding_layer = nn.Embedding(VOCABULARY, config.width)
+        self.embedding_layer = Embedding(VOCABULARY, config.width)
         self.blocks = nn.ModuleList(_block(config, i) for i in range(config.depth))
         self.norm = RMSNorm(config.width)
         self.places: list[torch.device] | None = None
