@@ -8,13 +8,15 @@ substitution at once about how much it gives; the best of these are read exactly
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
+from typing import Any
 
 import numpy as np
 import torch
 from torch import Tensor
 
 from feature_mining.edits.apply import Dictionary
+from feature_mining.edits.edit import Patch
 from feature_mining.edits.passes import forward as read_under
 from feature_mining.edits.plan import EditPlan
 from feature_mining.painting.design import embeddings
@@ -22,8 +24,8 @@ from feature_mining.painting.resample import as_one_hot
 from genomic_models.contract import DNAModel, ModelError, TapContext
 from genomic_models.dna import BASES, base_codes
 
-# Sets of changes that are carried on, and substitutions of each that are read exactly.
-BEAM, TRIED = 2, 12
+# Sets of changes that are carried on, and changed sets that are read exactly at each step.
+BEAM, TRIED = 2, 36
 # Share of the effect that one more change has to add to be worth it.
 WORTH = 0.01
 # Nats a base below which a plan counts as moving nothing: what rounding does.
@@ -216,6 +218,20 @@ class Compiled:
         return self.steps[self.fewest]
 
 
+def put_at(plan: EditPlan, start: int) -> EditPlan:
+    """A plan whose positions count from ``start``, in those of the whole sequence; it is for any model."""
+    edits = []
+    for edit in plan.edits:
+        intervals = tuple((first + start, last + start) for first, last in edit.where.intervals)
+        moved: dict[str, Any] = {"where": replace(edit.where, intervals=intervals)}
+        if isinstance(strength := getattr(edit, "strength", 0.0), tuple):
+            moved["strength"] = tuple((at + start, value) for at, value in strength)
+        if isinstance(edit, Patch):
+            moved["start"] = edit.start + start
+        edits.append(replace(edit, **moved))
+    return EditPlan(tuple(edits))
+
+
 def compile_plan(locus: Locus, most: int, told: Callable[[int], object] = lambda count: None) -> Compiled:
     """The fewest changes, ``most`` at most, that do what the plan of a locus does.
 
@@ -234,7 +250,7 @@ def compile_plan(locus: Locus, most: int, told: Callable[[int], object] = lambda
             own = locus.substitutions(changes)
             gain = slope - slope[np.arange(len(slope)), locus.codes[locus.start : locus.end], None]
             gains = [gain[at - locus.start, code] for at, code in own]
-            for i in np.argsort(gains)[:TRIED]:
+            for i in np.argsort(gains)[: TRIED // len(beam)]:
                 tried[_joined(changes, own[i])] = None
         found = locus.recovered(list(tried))
         order = np.argsort(-found)[:BEAM]

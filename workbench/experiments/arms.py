@@ -91,12 +91,21 @@ def panel_of(study: Study, readouts: Sequence[str]) -> Panel:
 
 def other_of_density(study: Study, feature: int) -> int:
     """The feature of the nearest density that is active and is another one."""
+    return others_of_density(study, [feature])[0]
+
+
+def others_of_density(study: Study, features: Sequence[int]) -> list[int]:
+    """For each feature the active one of the nearest density; none of the features, and none twice."""
     units = study.dictionary.unit.numpy()
-    catalog = study.table("catalog").set_index("feature")["density"]
-    own = float(catalog[feature])
-    others = catalog.drop(feature)
-    others = others[(others > 0) & (units[others.index] > 0)]
-    return int((np.log(others) - np.log(max(own, 1e-9))).abs().idxmin())
+    density = study.table("catalog").set_index("feature")["density"]
+    others = density.drop(list(features))
+    others = np.log(others[(others > 0) & (units[others.index] > 0)])
+    found: list[int] = []
+    for feature in features:
+        apart = (others - np.log(max(float(density[feature]), 1e-9))).abs()
+        found.append(int(apart.idxmin()))
+        others = others.drop(found[-1])
+    return found
 
 
 def edit_of(

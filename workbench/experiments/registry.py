@@ -7,7 +7,7 @@ import json
 from dataclasses import asdict
 
 from workbench.errors import InputError
-from workbench.experiments import attribute, embed, factors, passport, steer
+from workbench.experiments import attribute, compile, embed, factors, layers, paint, passport, steer
 from workbench.experiments.kind import Experiment, Kind
 from workbench.experiments.question import (
     FOLDER,
@@ -27,7 +27,17 @@ from workbench.stages.stage import Shard, Stage
 from workbench.study.study import Study
 
 KINDS: dict[str, Kind] = {
-    kind.name: kind for kind in (attribute.KIND, steer.KIND, passport.KIND, factors.KIND, embed.KIND)
+    kind.name: kind
+    for kind in (
+        attribute.KIND,
+        steer.KIND,
+        passport.KIND,
+        embed.KIND,
+        layers.KIND,
+        factors.KIND,
+        paint.KIND,
+        compile.KIND,
+    )
 }
 
 

@@ -54,7 +54,13 @@ def freeze(written: pd.DataFrame, readouts: Sequence[str]) -> Hypothesis:
 
 
 def summarise(
-    written: pd.DataFrame, damage: pd.DataFrame | None, sign: int, seed: int, tests: int = 0
+    written: pd.DataFrame,
+    damage: pd.DataFrame | None,
+    sign: int,
+    seed: int,
+    tests: int = 0,
+    controls: Sequence[str] = CONTROLS,
+    tested: str = FEATURE,
 ) -> pd.DataFrame:
     """The response of every arm.
 
@@ -71,6 +77,10 @@ def summarise(
         Of the bootstrap.
     tests : int
         Features and strengths that share the level; 0 for those of ``written``.
+    controls : sequence of str
+        Arms that could do the same.
+    tested : str
+        The arm that they could do the same as.
 
     Returns
     -------
@@ -89,12 +99,12 @@ def summarise(
         bits = None
         if damage is not None:
             bits = damage[damage["feature"] == feature].groupby(["arm", "strength"])["response"].mean()
-        arms = _Arms(own, bits, np.random.default_rng(seed))
+        arms = _Arms(own, bits, np.random.default_rng(seed), controls, tested)
         strengths = sorted(set(own["strength"]) - {0.0})
         found = [arms.row(UNEDITED, 0.0)]
         for strength in strengths:
-            found.append(arms.row(FEATURE, strength) | arms.contest(strength, sign, TAIL / asked))
-            found += [arms.row(arm, strength) for arm in CONTROLS]
+            found.append(arms.row(tested, strength) | arms.contest(strength, sign, TAIL / asked))
+            found += [arms.row(arm, strength) for arm in controls]
         rows += [{"feature": feature} | row for row in found]
     return pd.DataFrame(rows)
 
@@ -102,7 +112,15 @@ def summarise(
 class _Arms:
     """Means by prompt of every arm of one feature, and draws of prompts."""
 
-    def __init__(self, written: pd.DataFrame, bits: pd.Series | None, random: np.random.Generator) -> None:
+    def __init__(
+        self,
+        written: pd.DataFrame,
+        bits: pd.Series | None,
+        random: np.random.Generator,
+        controls: Sequence[str] = CONTROLS,
+        tested: str = FEATURE,
+    ) -> None:
+        self.controls, self.tested = tuple(controls), tested
         keys = ["arm", "strength"]
         self.means = written.pivot_table(index="prompt", columns=keys, values="response", dropna=False)
         self.base = self.means[UNEDITED, 0.0].to_numpy()
@@ -147,8 +165,8 @@ class _Arms:
 
     def effects(self, strength: float, sign: int) -> tuple[np.ndarray, np.ndarray]:
         """What the feature ``(prompts,)`` and every control ``(controls, prompts)`` do in a direction."""
-        others = np.stack([self.effect(arm, strength) for arm in CONTROLS])
-        return sign * self.effect(FEATURE, strength), sign * others
+        others = np.stack([self.effect(arm, strength) for arm in self.controls])
+        return sign * self.effect(self.tested, strength), sign * others
 
     def contest(self, strength: float, sign: int, tail: float) -> dict[str, object]:
         """The feature's arm against the controls."""
@@ -158,7 +176,7 @@ class _Arms:
         low, high = np.nanquantile(drawn, [tail, 1 - tail])
         least = np.nanquantile(np.nanmean(effect[self.draws], axis=1), tail)
         return {
-            "best_control": CONTROLS[best],
+            "best_control": self.controls[best],
             "win_rate": rate,
             "win_low": low,
             "win_high": high,

@@ -8,9 +8,12 @@ from workbench.files.settings import setting
 
 FORMS = (
     "CONTIG:POSITION:REF:ALT, CONTIG:POSITION or CONTIG:START-END, from 1, END included, or after one of the"
-    " latter two @LAYER#FEATURE, a feature of a later layer of the study"
+    " latter two @LAYER#FEATURE, a feature of a later layer of the study, or =NAME, a class or track of the"
+    " model's"
 )
 METHODS = ("gradient", "integrated")
+FILLS = ("write", "resample", "gradient")
+SPLITS = ("report", "select")
 POOLS = ("mean", "max", "last", "none")
 ARRAYS = ("parquet", "hdf5", "npy", "h5ad")
 
@@ -23,11 +26,15 @@ class AttributeSettings:
         [], f"Log-odds of two alleles, the base at a place, or the likelihood of a stretch: {FORMS}."
     )
     strands: list[str] = setting(["+", "-"], "Strands that are read, + and -.")
-    context: int = setting(1024, "Bases that are read before the place.", least=1)
+    context: int = setting(
+        1024, "Bases that are read before the place, and after it by a model that sees both sides.", least=1
+    )
     method: str = setting("integrated", "integrated, or gradient (one pass, coarser).", one_of=METHODS)
     steps: int = setting(32, "Points of the integrated gradient.", least=1)
     ablated: int = setting(12, "Leading features that are also taken out exactly, and as many controls.")
-    bases: int = setting(60, "Bases up to the place whose every substitution is tried; 0 for none.")
+    bases: int = setting(
+        60, "Bases up to the place, or on both sides, whose every substitution is tried; 0 for none."
+    )
     track: str = setting(
         "", "Track whose intervals in the context are shuffled, and put into shuffled context; empty: none."
     )
@@ -83,6 +90,71 @@ class EmbedSettings:
     )
     strands: list[str] = setting(["+", "-"], "Strands that are read, + and -.")
     format: str = setting("parquet", "parquet, hdf5, npy or h5ad (AnnData).", one_of=ARRAYS)
+
+
+@dataclass(frozen=True)
+class LayersSettings:
+    """Which layers are looked at, and on how much sequence."""
+
+    layers: list[str] = setting([], "Taps of the model; none: the output of every block.")
+    bases: int = setting(
+        100_000, "Bases of each of the select and report splits, read on both strands.", least=1
+    )
+
+
+@dataclass(frozen=True)
+class PlaceSettings:
+    """Where in a study's genome something is put, and what is read around it."""
+
+    track: str = setting("", "Places lie on its intervals, in their direction, in one split of the genome.")
+    places: int = setting(24, "Places, spread over the split.", least=1)
+    offset: int = setting(
+        300,
+        "Bases from an interval's first one, in its direction, to the place; below 0 before it.",
+        least=-1e9,
+    )
+    context: int = setting(300, "Bases that are read before and after a place.", least=1)
+    split: str = setting("report", "report, or select to choose something by.", one_of=SPLITS)
+    seed: int = setting(0, "Of draws and of random directions.")
+
+
+@dataclass(frozen=True)
+class PaintSettings(PlaceSettings):
+    """What is painted where, how it is filled in, and who judges."""
+
+    painting: str = setting("", "The painting, as JSON. Without a track its own canvas is the only place.")
+    fill: str = setting(
+        "write",
+        "write: base after base under the painting. resample, gradient: what stands there is redesigned.",
+        one_of=FILLS,
+    )
+    steps: int = setting(40, "Steps of a redesign.", least=1)
+    copies: int = setting(1, "Canvases a place and arm.", least=1)
+    readouts: list[str] = setting(
+        ["stops.plus_1"], "JUDGE.COLUMN, asked of each stroke's bases; see `workbench judge --list`."
+    )
+    expect: str = setting("more", "more or less of the readouts than unpainted.", one_of=("more", "less"))
+    temperature: float = setting(1.0, "Of the writing.")
+    mask: list[str] = setting([], "START:LETTERS, fixed bases and IUPAC letters of a canvas.")
+    avoid: list[str] = setting([], "Restriction enzymes by name, or IUPAC words, that no canvas may hold.")
+    gc: str = setting("", "LOW-HIGH, share of G and C of a canvas; empty for any.")
+    longest_run: int = setting(0, "Longest run of one base; 0 for any.")
+    open_frame: list[str] = setting([], "START-END without stop codons in this frame; START-END:- minus.")
+    protein: list[str] = setting([], "START:LETTERS, spelled by any codons; :- minus strand.")
+
+
+@dataclass(frozen=True)
+class CompileSettings(PlaceSettings):
+    """Which edits become changes of bases, where, and how many changes at most."""
+
+    plan: str = setting("", "The edit plan, as JSON; its positions count from the first base of a place.")
+    at: list[str] = setting(
+        [], "Places by name and not by a track: CONTIG:START-END, 0-based, end not included; :- minus strand."
+    )
+    bases: int = setting(20, "Bases of a place of a track, which may change.", least=1)
+    window: int = setting(20, "Bases behind it whose predictions are the output.", least=1)
+    most: int = setting(5, "Changes of bases, at most.", least=1)
+    draws: int = setting(20, "Random sets of changes a number of changes.", least=1)
 
 
 @dataclass(frozen=True)

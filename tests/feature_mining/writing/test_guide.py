@@ -215,3 +215,28 @@ def test_contradictions_are_named(constraints: list[Constraint], told: str) -> N
 def test_mistakes_are_a_sentence(make, told: str) -> None:
     with pytest.raises(ValueError, match=told):
         make()
+
+
+def test_a_sequence_keeps_to_constraints_where_a_check_by_hand_says_so() -> None:
+    asked = [NoSite("GATC"), GCRange(0.4, 0.6), LongestRun(3), OpenFrame(0, 12), Mask("N" * 11 + "R")]
+    prompts, random = ("GA", "TT"), np.random.default_rng(0)
+    lattice = lattice_of(asked, 12, prompts)
+    codes = random.integers(0, 4, (4000, 12)).astype(np.uint8)
+    rows = random.integers(0, 2, 4000)
+    kept = lattice.kept(codes, rows)
+
+    def fine(text: str, prompt: str) -> bool:
+        whole = prompt + text
+        codons = {text[i : i + 3] for i in range(0, 12, 3)}
+        return (
+            "GATC" not in whole
+            and 0.4 <= sum(base in "GC" for base in text) / 12 <= 0.6
+            and not any(base * 4 in whole for base in "ACGT")
+            and not codons & {"TAA", "TAG", "TGA"}
+            and text[11] in "AG"
+        )
+
+    by_hand = [
+        fine("".join("ACGT"[code] for code in row), prompts[i]) for row, i in zip(codes, rows, strict=True)
+    ]
+    assert kept.tolist() == by_hand and 100 < sum(by_hand) < 3900

@@ -1,0 +1,265 @@
+"""A painting put on canvases, and everything beside it that could do the same.
+
+Every canvas is filled in, in the same way and under the same draws, as painted and: unpainted; with a random
+direction as strong as the concept in its place; with another concept, of features of the same density; with
+the strokes half a canvas further on; and unpainted but held to the GC of what was painted.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import replace
+
+import numpy as np
+import torch
+
+from feature_mining.concepts.concept import Concept
+from feature_mining.edits.edit import Push, Steer
+from feature_mining.edits.plan import EditPlan
+from feature_mining.painting.design import design
+from feature_mining.painting.goals import Goal, direction_level, goals_of, written_by
+from feature_mining.painting.painting import Painting, Sheet, Stroke, plan_of, strengths
+from feature_mining.painting.resample import resample
+from feature_mining.painting.scene import STRANDS, Scene
+from feature_mining.painting.write import write_canvases
+from feature_mining.writing.constraints import Constraint, GCRange, Mask
+from feature_mining.writing.guide import lattice_of
+from feature_mining.writing.measures import gc_share
+from genomic_models.dna import base_codes
+from genomic_models.generation import Sampling
+from workbench.errors import InputError
+from workbench.experiments.arms import GC_SLACK, others_of_density
+from workbench.experiments.canvases import Canvas
+from workbench.experiments.settings import PaintSettings
+from workbench.models.write import Wish
+from workbench.study.study import Study
+
+PAINTED, UNPAINTED, NATURAL = "painted", "unpainted", "as it was"
+CONTROLS = (UNPAINTED, "random direction", "wrong concept", "shifted place", "same GC")
+# How far strokes are shifted, as a share of the canvas.
+SHIFT = 0.5
+
+
+def constraints_of(given: PaintSettings) -> list[Constraint]:
+    """Constraints of a canvas. Raises ``InputError`` with the words that are wrong."""
+    return Wish(
+        given.mask, given.avoid, given.gc, given.longest_run, given.open_frame, given.protein
+    ).constraints()
+
+
+def written_strand(painting: Painting) -> str:
+    """The strand on which a painting is written; ``InputError`` where strokes lie on both."""
+    strands = {stroke.strand for stroke in painting.strokes}
+    if len(strands) > 1:
+        raise InputError(
+            "the painting has strokes on both strands, and writing goes along one: fill it in by resample or"
+            " gradient, or paint one strand"
+        )
+    return next(iter(strands), "+")
+
+
+def other_concept(study: Study, concept: Concept) -> Concept:
+    """Other features of the same density with the same weights, and the same strength at strength 1."""
+    others = others_of_density(study, concept.features)
+    weights = dict(zip(others, concept.weights.values(), strict=True))
+    return replace(concept, weights=weights, model="", autoencoder="")
+
+
+def shifted(painting: Painting) -> Painting:
+    """With every stroke half a canvas further on, around its end."""
+    length, by = painting.length, round(SHIFT * painting.length)
+
+    def moved(stroke: Stroke) -> list[Stroke]:
+        values = stroke.values()
+        places = (np.arange(stroke.start, stroke.end) + by) % length
+        parts = []
+        for run in (places[places >= stroke.start + by], places[places < by]):
+            if run.size:
+                own = values[np.isin(places, run)]
+                ramp = tuple((int(at), float(value)) for at, value in zip(run, own, strict=True))
+                parts.append(replace(stroke, start=int(run[0]), end=int(run[-1]) + 1, strength=ramp))
+        return parts
+
+    sheets = [
+        Sheet(sheet.name, tuple(part for stroke in sheet.strokes for part in moved(stroke)))
+        for sheet in painting.sheets
+    ]
+    return replace(painting, sheets=tuple(sheets))
+
+
+class Easel:
+    """Canvases of one size, ready to be filled in.
+
+    Parameters
+    ----------
+    study : Study
+    given : PaintSettings
+    painting : Painting
+        Its strokes; its own canvas is not read.
+    canvases : sequence of Canvas
+    told : callable
+        Of bases read or written.
+    """
+
+    def __init__(
+        self,
+        study: Study,
+        given: PaintSettings,
+        painting: Painting,
+        canvases: Sequence[Canvas],
+        told: Callable[[int], object],
+    ) -> None:
+        self.study, self.given, self.canvases, self.told = study, given, list(canvases), told
+        # All canvases have surroundings of one length, to which positions of plans are counted.
+        self.painting = replace(
+            painting,
+            sequence="",
+            before=canvases[0].before,
+            after=canvases[0].after,
+            model="",
+            autoencoders={},
+        )
+        self.dictionaries = {study.layer: study.dictionary}
+        self.scene = Scene(
+            study.model, study.layer, [c.before for c in canvases], [c.after for c in canvases], told
+        )
+        self.constraints = constraints_of(given)
+        self.free = painting.may_change()
+
+    def fill(self) -> dict[str, list[str]]:
+        """Canvases by arm, place by place and copy by copy."""
+        other = replace(
+            self.painting, palette=tuple(other_concept(self.study, c) for c in self.painting.palette)
+        )
+        arms = {PAINTED: self.painting, "wrong concept": other, "shifted place": shifted(self.painting)}
+        if self.given.fill == "write":
+            return self._written(arms)
+        return self._redesigned(arms)
+
+    # -- writing -------------------------------------------------------------------------------
+
+    def _written(self, arms: dict[str, Painting]) -> dict[str, list[str]]:
+        strand = written_strand(self.painting)
+        plans = {UNPAINTED: EditPlan(), "random direction": self._pushed(strand)}
+        plans |= {arm: plan_of(painting, strand) for arm, painting in arms.items()}
+        found = dict(zip(plans, self._write(strand, list(plans.values()), self.constraints), strict=True))
+        held = self._held(found[PAINTED])
+        found["same GC"] = self._write(strand, [EditPlan()], [*self.constraints, held])[0]
+        return found
+
+    def _write(
+        self, strand: str, plans: Sequence[EditPlan], constraints: Sequence[Constraint]
+    ) -> list[list[str]]:
+        given = self.given
+        found = write_canvases(
+            self.study.model, self.scene.heads(strand), self.painting.length, strand, plans,
+            self.dictionaries, constraints, Sampling(given.temperature, seed=self._seed), given.copies,
+            self.told,
+        )  # fmt: skip
+        return [[text for place in plan for text in place] for plan in found]
+
+    @property
+    def _seed(self) -> int:
+        """Draws belong to the canvas, whatever shard it is in."""
+        return self.given.seed + 1_000_003 * self.canvases[0].number
+
+    def _held(self, painted: Sequence[str]) -> GCRange:
+        gc = float(np.mean([gc_share(text) for text in painted]))
+        return GCRange(max(0.0, gc - GC_SLACK), min(1.0, gc + GC_SLACK))
+
+    def _pushed(self, strand: str) -> EditPlan:
+        """A random direction in place of each concept, as long as what the concept adds."""
+        palette = []
+        for concept in self.painting.palette:
+            feature = max(concept.weights, key=lambda f: abs(concept.weights[f]))
+            alone = Concept(concept.name, concept.layer, {feature: 1.0}, 1.0)
+            size = self._size(concept) / self._size(alone)
+            palette.append(replace(alone, top=size))
+        plan = plan_of(replace(self.painting, palette=tuple(palette)), strand)
+        edits = [
+            Push(edit.layer, edit.feature, edit.strength, seed=self.given.seed, where=edit.where)
+            for edit in plan.edits
+            if isinstance(edit, Steer)
+        ]
+        return EditPlan(tuple(edits))
+
+    def _size(self, concept: Concept) -> float:
+        return float(written_by(concept, self.study.dictionary).norm())
+
+    # -- redesign ------------------------------------------------------------------------------
+
+    def _redesigned(self, arms: dict[str, Painting]) -> dict[str, list[str]]:
+        starts = self._starts(self.constraints, natural=True)
+        found = {UNPAINTED: self._redesign(starts, [], {}, self.constraints)}
+        for arm, painting in arms.items():
+            goals = goals_of(painting, self.dictionaries)
+            plans = {strand: plan_of(painting, strand) for strand in STRANDS}
+            found[arm] = self._redesign(starts, goals, plans, self.constraints)
+        plans = {strand: self._pushed(strand) for strand in STRANDS}
+        found["random direction"] = self._redesign(
+            starts, self._random_goals(starts), plans, self.constraints
+        )
+        held = [*self.constraints, self._held(found[PAINTED])]
+        found["same GC"] = self._redesign(self._starts(held, natural=False), [], {}, held)
+        return found
+
+    def _starts(self, constraints: Sequence[Constraint], natural: bool) -> list[str]:
+        """What a redesign begins with: what stands there, or what the model writes where that cannot stay."""
+        fixed = [canvas.sequence for canvas in self.canvases for _ in range(self.given.copies)]
+        if natural and all(fixed) and self._keeps(constraints)(fixed).all():
+            return fixed
+        if all(fixed) and not self.free.all():
+            # Each canvas has fixed bases of its own.
+            written = []
+            for canvas in self.canvases:
+                letters = "".join(
+                    "N" if free else base for base, free in zip(canvas.sequence, self.free, strict=True)
+                )
+                alone = Easel(self.study, self.given, self.painting, [canvas], self.told)
+                written += alone._write("+", [EditPlan()], [*constraints, Mask(letters)])[0]
+            return written
+        return self._write("+", [EditPlan()], constraints)[0]
+
+    def _keeps(self, constraints: Sequence[Constraint]) -> Callable[[Sequence[str]], np.ndarray]:
+        if not constraints:
+            return lambda texts: np.ones(len(texts), bool)
+        lattice = lattice_of(constraints, self.painting.length, self.scene.befores)
+        places = np.repeat(np.arange(len(self.canvases)), self.given.copies)
+        return lambda texts: lattice.kept(np.stack([base_codes(text) for text in texts]), places)
+
+    def _redesign(
+        self,
+        starts: Sequence[str],
+        goals: Sequence[Goal],
+        plans: dict[str, EditPlan],
+        constraints: Sequence[Constraint],
+    ) -> list[str]:
+        given = self.given
+        streams = [
+            (given.seed, canvas.number, copy) for canvas in self.canvases for copy in range(given.copies)
+        ]
+        keeps = self._keeps(constraints)
+        if given.fill == "resample":
+            found = resample(
+                self.scene, starts, goals, plans, self.dictionaries, self.free, given.steps, streams, keeps
+            )
+        elif not goals:  # no gradient to follow
+            return list(starts)
+        else:
+            found = design(self.scene, starts, goals, self.free, given.steps, streams, keeps)
+        return found.canvases
+
+    def _random_goals(self, starts: Sequence[str]) -> list[Goal]:
+        """A level along a random direction in place of each concept's, 0 at the mean of what stands there."""
+        found = []
+        for strand in STRANDS:
+            for name, values in strengths(self.painting, strand).items():
+                concept = self.painting.concept(name)
+                drawn = torch.Generator().manual_seed(self.given.seed * 1_000_003 + concept.features[0])
+                direction = torch.randn(self.study.model.d_model(self.study.layer), generator=drawn)
+                direction *= self._size(concept) / direction.norm()
+                along = direction_level(direction, 0.0)
+                centre = float(along(self.scene.read(starts, strand, predictions=False).x).mean())
+                target = torch.from_numpy(values)
+                found.append(Goal(strand, target, target != 0, direction_level(direction, centre)))
+        return found
