@@ -15,15 +15,21 @@ _SCRIPTS = (
 )
 
 
-def _text(name: str) -> str:
+def asset(name: str) -> str:
+    """The text of a file of the canvas."""
     return (_FILES / name).read_text(encoding="utf-8")
+
+
+def scripts() -> str:
+    """All scripts of the canvas as one; ``mount(component)`` draws and is drawn again with each message."""
+    return "\n".join(asset(name) for name in _SCRIPTS)
 
 
 _mount = st.components.v2.component(
     "workbench_browser",
-    html=_text("browser.html"),
-    css=_text("browser.css"),
-    js="\n".join([*(_text(name) for name in _SCRIPTS), "export default mount;"]),
+    html=asset("browser.html"),
+    css=asset("browser.css"),
+    js=f"{scripts()}\nexport default mount;",
 )
 
 

@@ -29,6 +29,8 @@ SIDES = {"both": "+-", "+": "+", "-": "-"}
 READABLE = 2.0
 # Bases of a view up to which stops of all six frames are drawn.
 FRAMED = 30_000
+# Values and letters of a view that moves without a server.
+MOST_CODES, MOST_LETTERS = 4_000_000, 300_000
 # How much finer and wider than the view the tiles for the next move are.
 STEP = 4
 _AHEAD = ThreadPoolExecutor(1, "tiles-ahead")
@@ -157,31 +159,60 @@ def message(opened: Opened, view: View, client: Client, more: dict[str, Any] | N
     if whole_size > size and coarse not in client.coarse:
         whole = reader(opened).tile(view.features, Interval(chrom, 0, length), whole_size, strands)
         tiles.append((coarse, whole, True))
-    head = {
-        "token": client.token,
+    head = _head(opened, view, client.token)
+    wide = _around(opened, view.locus, (end - start) * 3 // 2)
+    near_letters = _around(opened, view.locus, (end - start) // 2)
+    readable = client.width / (end - start) >= READABLE / STEP
+    framed = "frames" in view.request.lanes and end - start <= FRAMED
+    head |= beside(opened, view, wide, size) | lettered(opened, view, near_letters, readable, framed)
+    return pack(head | _offered(opened, view) | (more or {}), tiles, view.features, strands)
+
+
+def whole_message(opened: Opened, view: View, held: Interval) -> bytes:
+    """Bytes of a view that is moved without a server, within a stretch around it: all of that is there.
+
+    In bins so wide that there are ``MOST_CODES`` values at most; letters of ``MOST_LETTERS`` bases at most.
+    """
+    _, start, end = held
+    most = max(1, MOST_CODES // (2 * max(1, len(view.features))))
+    size = 1 << (max(0, -(-(end - start) // most) - 1)).bit_length()
+    tile = reader(opened).tile(view.features, held, size, SIDES["both"])
+    head = _head(opened, view, 0) | {
+        "alone": True,
+        "bounds": [start, end],
+        "study": opened.evidence.name,
+        "words": f"{spoken(*view.locus)}, features {', '.join(map(str, view.features)) or 'none'}",
+    }
+    short = end - start <= MOST_LETTERS
+    head |= beside(opened, view, held, max(1, (end - start) // COARSE_BINS // STEP))
+    head |= lettered(opened, view, held, short and end - start <= MOST_LETTERS // STEP, short)
+    return pack(head, [("held", tile, False)], view.features, SIDES["both"])
+
+
+def _head(opened: Opened, view: View, token: int) -> dict[str, Any]:
+    """What is said of every view."""
+    chrom, start, end = view.locus
+    return {
+        "token": token,
         "chrom": chrom,
-        "length": length,
+        "length": opened.evidence.manifest.contigs[chrom],
         "view": [start, end],
         "scale": str(key_of(opened)),
-        "strands": strands,
+        "strands": SIDES[view.request.strands],
         "draw": view.request.draw,
         "threshold": view.request.threshold,
         "brush": [view.brush.start, view.brush.end] if view.brush else None,
-        "features": [_feature(opened, f) for f in view.features],
+        "features": [feature_row(opened, f) for f in view.features],
         "words": f"{spoken(*view.locus)}, features {', '.join(map(str, view.features)) or 'none'}; the tables"
         " below hold the same",
         "acids": ACIDS,
         "rows": {f"{row.kind}/{row.name}": [row.height, row.colour] for row in view.request.rows},
         "query": join_query(view.query),
     }
-    head |= _beside(opened, view, size) | _lettered(opened, view, client.width) | _offered(opened, view)
-    return pack(head | (more or {}), tiles, view.features, strands)
 
 
-def _beside(opened: Opened, view: View, size: int) -> dict[str, Any]:
-    """The lanes of a view and as much again on each side, and what they span."""
-    start, end = view.locus.start, view.locus.end
-    wide = _around(opened, view.locus, (end - start) * 3 // 2)
+def beside(opened: Opened, view: View, wide: Interval, size: int) -> dict[str, Any]:
+    """The lanes of a view over a stretch around it; ``size``: bases a pixel."""
     drawn = [lane(opened, track.name, wide) for track in view.tracks]
     drawn += [own_lane(opened, own, wide, size) for own in view.own]
     drawn += [variant_lane(track, wide) for track in view.variants]
@@ -190,15 +221,11 @@ def _beside(opened: Opened, view: View, size: int) -> dict[str, Any]:
     return {"lanes": drawn, "span": [wide.start, wide.end]}
 
 
-def _lettered(opened: Opened, view: View, width: int) -> dict[str, Any]:
-    """Bases and codons around a view where they can be read, or frames are drawn."""
-    start, end = view.locus.start, view.locus.end
-    readable = width / (end - start) >= READABLE / STEP
-    framed = "frames" in view.request.lanes and end - start <= FRAMED
-    wide = _around(opened, view.locus, (end - start) // 2)
-    letters = {"start": wide.start, "text": opened.study.genome.fetch(*wide)}
+def lettered(opened: Opened, view: View, wide: Interval, readable: bool, framed: bool) -> dict[str, Any]:
+    """Bases and codons of a stretch around a view where they can be read, or frames are drawn."""
+    letters = {"start": wide.start, "text": opened.study.genome.fetch(*wide)} if readable or framed else None
     return {
-        "letters": letters if readable or framed else None,
+        "letters": letters,
         "codons": codons_in(opened, wide) if readable and "codons" in view.request.lanes else [],
         "sequence": list(view.request.lanes),
     }
@@ -261,7 +288,8 @@ def _name(view: View, tile: Tile, strands: str) -> str:
     return f"{place}/{tile.size}/{strands}/{','.join(map(str, view.features))}"
 
 
-def _feature(opened: Opened, feature: int) -> dict[str, Any]:
+def feature_row(opened: Opened, feature: int) -> dict[str, Any]:
+    """The row of a feature, in the format of the canvas."""
     words = feature_text(opened, feature)
     return {
         "id": feature,

@@ -98,13 +98,15 @@ class Browser {
     }
     this.brush = this.drag && this.drag.brush ? this.brush : head.brush;
     this.canvas.setAttribute("aria-label", head.words);
-    if (head.query && head.query !== this.past[this.past.length - 1]) {
+    // What a hand passed over on its way is no view to go back to.
+    const rests = !this.drag && !this.overview.held && this.address() === `${head.chrom}:${head.view[0]}-${head.view[1]}`;
+    if (head.query && rests && head.query !== this.past[this.past.length - 1]) {
       this.past = [...this.past, head.query].slice(-MOST_UNDONE);
       if (!this.undoing) this.undone = [];
     }
     this.undoing = false;
     this.answer(head);
-    this.root.classList.toggle("first", head.pane === "");
+    this.root.classList.toggle("paged", head.pane !== undefined);
     this.toolbar.take(head, jumped);
     this.paint();
     this.settle();

@@ -3,6 +3,8 @@ function el(tag, more = {}, ...children) {
   const made = document.createElement(tag);
   for (const [name, value] of Object.entries(more)) {
     if (name.startsWith("on")) made.addEventListener(name.slice(2), value);
+    // As a property: a page of strict rules takes no style as an attribute.
+    else if (name === "style") made.style.cssText = value;
     else if (value !== null && value !== undefined && value !== false) made.setAttribute(name, value === true ? "" : value);
   }
   made.append(...children.filter((child) => child !== null && child !== undefined));

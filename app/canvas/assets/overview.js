@@ -11,6 +11,7 @@ class Overview {
     this.name = el("span", { class: "name" });
     this.root = el("div", { class: "overview" }, this.name, this.bar);
   }
+  get held() { return this.grip !== null && this.grip !== undefined; }
   place(event) {
     const box = this.bar.getBoundingClientRect();
     const [low, high] = bounds(this.browser.head);
@@ -27,7 +28,7 @@ class Overview {
     if (!inside) this.move(event);
   }
   move(event) {
-    if (this.grip === null || this.grip === undefined) return;
+    if (!this.held) return;
     const { start, end } = this.browser.view, from = this.place(event) - this.grip;
     this.browser.look(from, from + end - start);
   }
