@@ -20,6 +20,7 @@ from workbench.cli import (
     audit,
     concepts,
     demo,
+    detect,
     embed,
     experiments,
     export,
@@ -37,6 +38,7 @@ from workbench.cli import (
     session,
     study,
     variants,
+    view,
     write,
 )
 from workbench.cli.command import Command
@@ -82,6 +84,7 @@ COMMANDS: dict[str, Callable[..., None]] = {
     "experiments": experiments.experiments,
     "export": export.export,
     "session": session.session,
+    "view": view.view,
     "import-sae": formats.import_sae,
     "export-sae": formats.export_sae,
     "models": models.models,
@@ -107,6 +110,10 @@ GROUPS: dict[str, tuple[str, dict[str, Callable[..., None]]]] = {
             "open": concepts.open_up,
             "test": concepts.test,
         },
+    ),
+    "detect": (
+        "Calibrated scanners for the sites of a track: made, run along sequence, and attacked.",
+        {"make": detect.make, "scan": detect.scan, "attack": detect.attack},
     ),
     "rules": (
         "Rules that fire where concepts are present: while a model writes, and along sequence that exists.",

@@ -7,7 +7,18 @@ import json
 from dataclasses import asdict
 
 from workbench.errors import InputError
-from workbench.experiments import attribute, compile, embed, factors, layers, paint, passport, steer
+from workbench.experiments import (
+    attack,
+    attribute,
+    compile,
+    detect,
+    embed,
+    factors,
+    layers,
+    paint,
+    passport,
+    steer,
+)
 from workbench.experiments.kind import Experiment, Kind
 from workbench.experiments.question import (
     FOLDER,
@@ -37,6 +48,8 @@ KINDS: dict[str, Kind] = {
         factors.KIND,
         paint.KIND,
         compile.KIND,
+        detect.KIND,
+        attack.KIND,
     )
 }
 

@@ -44,7 +44,7 @@ CARD = Card(
 
 # Amino acid of each of the 64 codons as `workbench.judges.stops.codons` numbers them; stops are "*". The code
 # of bacteria (11) differs from the standard one in its start codons alone.
-_ACIDS = np.array(
+ACIDS = np.array(
     [unambiguous_dna_by_id[11].forward_table.get(a + b + c, "*") for a in BASES for b in BASES for c in BASES]
 )
 # Added to each count, so that a codon that the reference never uses does not make an index of 0.
@@ -57,8 +57,8 @@ def relative_adaptiveness(counts: np.ndarray) -> np.ndarray:
     NaN for stops and for the codons of amino acids that have but one: they say nothing of a choice.
     """
     weights = np.full(64, np.nan)
-    for acid in set(_ACIDS.tolist()) - {"*"}:
-        own = acid == _ACIDS
+    for acid in set(ACIDS.tolist()) - {"*"}:
+        own = acid == ACIDS
         if own.sum() > 1:
             weights[own] = (counts[own] + _PSEUDOCOUNT) / (counts[own].max() + _PSEUDOCOUNT)
     return weights
