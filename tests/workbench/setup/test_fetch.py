@@ -7,15 +7,13 @@ import hashlib
 import io
 import shutil
 import subprocess
-import threading
 import zipfile
-from collections import Counter
-from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 
 import pytest
 from Bio import SeqIO
 
+from tests.workbench.archive_server import serving
 from workbench.errors import InputError
 from workbench.files import download as downloading
 from workbench.genome.reference import Genome
@@ -27,62 +25,15 @@ LENGTH = 9609
 SEQUENCE, ASSEMBLY, SPECIES = "NC_005816.1", "GCF_000222975.1", "yersinia_pestis"
 
 
-class Archive:
-    """What the server holds by path, how it misbehaves, and what it was asked."""
-
-    def __init__(self) -> None:
-        self.files: dict[str, bytes] = {}
-        self.drop = 0  # connections that break in the middle of the body
-        self.refuse: list[tuple[int, str]] = []  # status and Retry-After of the next answers
-        self.ranges: Counter[str] = Counter()
-
-
 @pytest.fixture
 def archive(monkeypatch, tmp_path):
-    """A running server; the archives' addresses point to it."""
-    held = Archive()
-
-    class Handler(BaseHTTPRequestHandler):
-        def do_GET(self) -> None:
-            if held.refuse:
-                status, wait = held.refuse.pop(0)
-                self.send_response(status)
-                self.send_header("Retry-After", wait)
-                self.end_headers()
-                return
-            body = held.files.get(self.path)
-            if body is None:
-                self.send_error(404)
-                return
-            etag = f'"{hashlib.sha256(body).hexdigest()}"'
-            asked = self.headers.get("Range", "")
-            held.ranges[asked] += 1
-            first = int(asked[6:-1]) if asked and self.headers.get("If-Range") == etag else 0
-            self.send_response(206 if first else 200)
-            self.send_header("ETag", etag)
-            self.send_header("Content-Length", str(len(body) - first))
-            self.end_headers()
-            if held.drop:
-                held.drop -= 1
-                self.wfile.write(body[first : first + 1000])
-                self.wfile.flush()
-                self.connection.close()
-                return
-            self.wfile.write(body[first:])
-
-        def log_message(self, *args: object) -> None: ...
-
-    server = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
-    thread = threading.Thread(target=server.serve_forever, daemon=True)
-    thread.start()
-    address = f"http://127.0.0.1:{server.server_port}"
-    for name in ("EUTILS", "DATASETS", "ENSEMBL"):
-        monkeypatch.setenv(f"WORKBENCH_{name}", f"{address}/{name.lower()}")
-    monkeypatch.setattr(downloading, "BACK_OFF", 0.0)
-    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "cache"))
-    yield held
-    server.shutdown()
-    server.server_close()
+    """A server to which the archives' addresses point."""
+    with serving() as held:
+        for name in ("EUTILS", "DATASETS", "ENSEMBL"):
+            monkeypatch.setenv(f"WORKBENCH_{name}", f"{held.address}/{name.lower()}")
+        monkeypatch.setattr(downloading, "BACK_OFF", 0.0)
+        monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "cache"))
+        yield held
 
 
 @pytest.fixture
