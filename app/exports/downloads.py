@@ -15,6 +15,7 @@ import streamlit as st
 from app import links
 from app.canvas.message import View
 from app.data.study import Opened
+from app.exports.standalone import view_command, view_page
 
 # Longer stretches are exported by the command, not through the browser.
 MOST_BASES = 1_000_000
@@ -77,6 +78,17 @@ def downloads(opened: Opened, view: View, key: str) -> None:
     name = f"{view.locus.chrom}_{view.locus.start}_{view.locus.end}"
     long = too_long(view)
     with st.container(horizontal=True, gap="small"):
+        st.download_button(
+            "Standalone page",
+            partial(view_page, opened, view),
+            file_name=f"{name}.html",
+            mime="text/html",
+            key=f"{key}_download_page",
+            icon=":material/captive_portal:",
+            help="This view for somebody without the study: one file that moves and zooms, offline.",
+            on_click="ignore",
+            width="content",
+        )
         for form in DATA:
             st.download_button(
                 form.label,
@@ -117,3 +129,4 @@ def equivalent_command(opened: Opened, view: View) -> None:
         st.code(f"workbench app {shlex.quote(folder)}\n# then open /{address}", language="bash")
         if view.features:
             st.code(export_command(opened, view), language="bash")
+        st.code(view_command(folder, view), language="bash")

@@ -19,6 +19,7 @@ from app.data.annotation import tracks
 from app.data.own_files import KEY, MOST_BYTES, SUFFIXES, own_errors
 from app.data.study import Opened, current, studies
 from app.exports.downloads import DATA, activations_file, downloads, equivalent_command, too_long
+from app.exports.standalone import view_page
 from app.navigation import show_in_sidebar
 from app.verdict_text import plain
 from workbench import InputError
@@ -34,9 +35,17 @@ STYLE = """
 """
 
 
+# What the canvas asks for to have the view as a page by itself.
+PAGE = "page"
+
+
 def save(asking: Asking) -> dict[str, Any]:
     """The features in view, or one of them, as a file for the canvas to hand over."""
     view = asking.view
+    name = f"{view.locus.chrom}_{view.locus.start}_{view.locus.end}"
+    if asking.text("format") == PAGE:
+        data = base64.b64encode(view_page(asking.opened, view).encode()).decode()
+        return {"file": {"name": f"{name}.html", "mime": "text/html", "data": data}}
     form = next((f for f in DATA if f.format == asking.text("format")), None)
     if form is None:
         raise InputError(f"format: expected one of {', '.join(f.format for f in DATA)}")
@@ -45,8 +54,7 @@ def save(asking: Asking) -> dict[str, Any]:
     if not view.features or too_long(view):
         raise InputError("no feature is drawn, or the view is too long for a file through the browser")
     data = base64.b64encode(activations_file(asking.opened, view, form.format)).decode()
-    name = f"{view.locus.chrom}_{view.locus.start}_{view.locus.end}.{form.suffix}"
-    return {"file": {"name": name, "mime": form.mime, "data": data}}
+    return {"file": {"name": f"{name}.{form.suffix}", "mime": form.mime, "data": data}}
 
 
 def draw(opened: Opened, pane: Pane) -> None:
@@ -83,6 +91,7 @@ def more(pane: Pane, error: str) -> dict[str, Any]:
         "linked": links.join_query({"study": pane.study}) + "&" if pane.study else "",
         "studies": [path.name for path in studies()[:20]],
         "formats": [[form.format, form.label] for form in DATA],
+        "page": PAGE,
     }
 
 

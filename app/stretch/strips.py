@@ -8,7 +8,7 @@ from typing import Any, NamedTuple
 import numpy as np
 import pandas as pd
 
-from app.canvas.message import feature_text, pack
+from app.canvas.message import feature_row, pack
 from app.canvas.track_lanes import lane, variant_lane
 from app.data.annotation import codons_in, tracks
 from app.data.study import Opened, key_of, scale
@@ -48,7 +48,7 @@ def strips_message(
     chrom, start, end = source.locus
     letters = reading.pasted.sequence
     tile = stretch_tile(chrom, reading.pasted, features, top)
-    described = [_feature(opened, f) for f in features]
+    described = [feature_row(opened, f) for f in features]
     ids: list[Any] = list(features)
     head: dict[str, Any] = {}
     if reading.allele is not None and reading.changed is not None:
@@ -69,12 +69,6 @@ def strips_message(
     }  # fmt: skip
     key = f"{token}/{','.join(map(str, ids))}/{len(reading.allele.edits) if reading.allele else 0}"
     return pack(head, [(key, tile, False)], ids, "+-")
-
-
-def _feature(opened: Opened, feature: int) -> dict[str, Any]:
-    words = feature_text(opened, feature)
-    top = float(scale(opened).top[feature])
-    return {"id": feature, "label": words.label, "max": top, "facts": words.facts}
 
 
 def _alleles(feature: dict[str, Any]) -> list[dict[str, Any]]:
