@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from typing import Any
 
 import streamlit as st
 
@@ -45,16 +46,22 @@ def on_moved(pane: Pane) -> None:
     # A locus typed in the meantime takes precedence over a move that was on its way.
     if at and event.get("token", 0) == st.session_state.get(pane.of("token"), 0):
         st.session_state[pane.of("at")] = at
-        pane.put(at=at)
+        if event.get("rests") is False:
+            st.session_state[pane.of("passed")] = at
+        else:
+            pane.take("passed")
+            pane.put(at=at)
     _store_canvas_state(pane, event)
 
 
 def on_brushed(pane: Pane) -> None:
     """Take over a region selected on the canvas, or its removal."""
     event = last_event(pane.key, "brushed")
-    span = event.get("span")
+    span: Any = event.get("span")
     at = str(event.get("view", ""))
-    brush = f"{int(span[0])}-{int(span[1])}" if isinstance(span, list | tuple) and len(span) == 2 else ""
+    whole = isinstance(span, list) and len(span) == 2 and all(isinstance(n, int) for n in span)
+    brush = f"{span[0]}-{span[1]}" if whole else ""
+    pane.take("passed")
     if at:
         st.session_state[pane.of("at")] = at
     pane.put(brush=brush, **({"at": at} if at else {}))

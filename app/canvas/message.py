@@ -6,6 +6,7 @@ import json
 import struct
 from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import suppress
 from typing import Any, NamedTuple
 
 import streamlit as st
@@ -16,10 +17,11 @@ from app.data.own_files import OwnTrack
 from app.data.study import Opened, key_of, scale
 from app.links import BrowseView, browse, join_query
 from app.verdict_text import label_sentences, short_label
+from workbench import InputError
 from workbench.browse.codons import ACIDS
 from workbench.browse.tiles import Tile, TileReader, bin_size
 from workbench.genome.interval import Interval
-from workbench.study.bookmarks import read_bookmarks
+from workbench.study.bookmarks import Bookmark, read_bookmarks
 from workbench.tracks.track import Track
 from workbench.wording import percent, spoken
 
@@ -234,7 +236,9 @@ def lettered(opened: Opened, view: View, wide: Interval, readable: bool, framed:
 def _offered(opened: Opened, view: View) -> dict[str, Any]:
     """What the toolbar offers: tracks that can be chosen, whether samples have variants, bookmarks here."""
     ready = tracks(opened)
-    marks = [mark for mark in read_bookmarks(opened.study.folder) if mark.chrom == view.locus.chrom]
+    marks: list[Bookmark] = []
+    with suppress(InputError):  # a damaged file is named where one is written
+        marks = [mark for mark in read_bookmarks(opened.study.folder) if mark.chrom == view.locus.chrom]
     return {
         "study": opened.evidence.name,
         "tracks": [track.name for track in ready.result()] if ready.done() else [],

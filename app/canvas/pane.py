@@ -30,10 +30,17 @@ class Pane(NamedTuple):
         return st.session_state.pop(self.of(what), None)
 
     def query(self) -> dict[str, str]:
-        """Its query in the address."""
+        """Its query in the address; the place is the one that a hand is just dragging past, where it is."""
         whole = st.query_params.to_dict()
         second = whole.pop(SECOND.name, "")
-        return links.split_query(second) if self.name else whole
+        query = links.split_query(second) if self.name else whole
+        passed = st.session_state.get(self.of("passed"))
+        return query | {"at": passed} if passed else query
+
+    def leave(self) -> None:
+        """Have the canvas follow the next view, wherever it was."""
+        self.take("at")
+        self.take("passed")
 
     @property
     def study(self) -> str:

@@ -111,7 +111,7 @@ def _go(asking: Asking) -> None:
     drawn = {}
     if feature is not None and feature not in view.features:
         drawn = features_query([*view.features, feature][-MOST_FEATURES:])
-    asking.pane.take("at")
+    asking.pane.leave()
     asking.pane.put(at=str(at), brush="", **drawn)
 
 
@@ -128,7 +128,7 @@ def _show(asking: Asking) -> None:
     """Show a whole view again, as for undoing."""
     query = links.split_query(asking.text("query"))
     _check(asking, query)
-    asking.pane.take("at")
+    asking.pane.leave()
     asking.pane.replace(query)
 
 
@@ -187,7 +187,7 @@ def _beside(asking: Asking) -> None:
             name = ""
         # Features of another autoencoder have other numbers, and a contig may have another name.
         query = {"study": query["study"], **({} if name else {"at": query["at"]})}
-    SECOND.take("at")
+    SECOND.leave()
     SECOND.replace({})
     SECOND.put(**query)
     st.session_state["panes_changed"] = True

@@ -126,5 +126,6 @@ waiting = not tracks(opened).done()
 st.session_state["waits_for_tracks"] = waiting
 shown = panes()
 for place, pane in zip(st.columns(len(shown), gap="small"), shown, strict=True):
+    pane.take("passed")
     with place:
         st.fragment(draw, run_every=0.7 if waiting else None)(pane.opened(opened), pane)

@@ -50,7 +50,7 @@ class Browser {
     on(this.canvas, "pointerdown", (event) => this.down(event));
     on(this.canvas, "pointermove", (event) => this.pointer(event));
     on(this.canvas, "pointerup", (event) => this.up(event));
-    on(this.canvas, "pointercancel", () => { this.drag = this.zooming = this.gutter.drag = null; this.paint(); });
+    on(this.canvas, "pointercancel", () => { this.drag = this.zooming = this.gutter.drag = null; this.paint(); this.settle(); });
     on(this.canvas, "pointerleave", () => this.hide());
     // The page moves under a pointer that stands still.
     on(document, "scroll", () => this.hide(), { capture: true, passive: true });
@@ -94,12 +94,13 @@ class Browser {
       this.view = { chrom: head.chrom, start: head.view[0], end: head.view[1] };
       this.sent = this.address();
       this.sentWidth = null;
+      this.rested = true;
       clearTimeout(this.timer);
     }
     this.brush = this.drag && this.drag.brush ? this.brush : head.brush;
     this.canvas.setAttribute("aria-label", head.words);
     // What a hand passed over on its way is no view to go back to.
-    const rests = !this.drag && !this.overview.held && this.address() === `${head.chrom}:${head.view[0]}-${head.view[1]}`;
+    const rests = this.rests() && this.address() === `${head.chrom}:${head.view[0]}-${head.view[1]}`;
     if (head.query && rests && head.query !== this.past[this.past.length - 1]) {
       this.past = [...this.past, head.query].slice(-MOST_UNDONE);
       if (!this.undoing) this.undone = [];
@@ -310,6 +311,7 @@ class Browser {
     const drag = this.drag;
     this.drag = null;
     this.canvas.classList.remove("dragging");
+    this.settle();
     if (drag && drag.brush) this.select(this.brush[1] - this.brush[0] >= 1 ? this.brush : null);
     else if (drag && this.still(event)) {
       const at = this.under(event);
@@ -361,12 +363,14 @@ class Browser {
   drawn() { return this.sharp() && this.annotated() && !this.wantsLetters(); }
   // Whether what lies beside the strips (genes, variants) reaches over the view.
   annotated() { return this.head.chrom === this.view.chrom && this.head.span[0] <= Math.floor(this.view.start) && this.head.span[1] >= Math.ceil(this.view.end); }
+  // Whether no hand holds the view just now.
+  rests() { return !this.drag && !this.overview.held; }
   settle() {
-    const whole = this.address(), drawn = this.drawn();
-    this.root.dataset.pending = !this.head.alone && (this.sent !== whole || !drawn) ? "1" : "0";
+    const whole = this.address(), drawn = this.drawn(), told = this.sent === whole && (this.rested || !this.rests());
+    this.root.dataset.pending = !this.head.alone && (!told || !drawn) ? "1" : "0";
     if (this.head.alone) return;
     const width = this.width() - this.left();
-    if (this.sent === whole && (drawn || this.sentWidth === width)) return;
+    if (told && (drawn || this.sentWidth === width)) return;
     clearTimeout(this.timer);
     // One question at a time: while an answer is on its way, the newest view waits for it.
     const wait = this.asked ? Math.max(0, this.asked + ANSWER_WITHIN - performance.now()) : drawn ? TELL_AFTER : ASK_AFTER;
@@ -376,7 +380,8 @@ class Browser {
       this.sent = this.address();
       this.sentWidth = width;
       const coarse = this.tiles.filter((t) => t.whole && t.chrom === this.view.chrom).map((t) => t.key);
-      this.send("moved", { at: this.sent, width, coarse, sharp: this.sharp(), token: this.token });
+      this.rested = this.rests();
+      this.send("moved", { at: this.sent, width, coarse, sharp: this.sharp(), token: this.token, rests: this.rested });
     }, wait);
   }
 

@@ -6,7 +6,7 @@ class Overview {
     this.bar = el("div", {
       class: "contig", role: "slider", tabindex: "0", "aria-label": "Place on the contig", "aria-valuemin": "0",
       onpointerdown: (event) => this.down(event), onpointermove: (event) => this.move(event),
-      onpointerup: () => { this.grip = null; }, onpointercancel: () => { this.grip = null; }, onkeydown: (event) => this.key(event),
+      onpointerup: () => this.up(), onpointercancel: () => this.up(), onkeydown: (event) => this.key(event),
     }, this.window);
     this.name = el("span", { class: "name" });
     this.root = el("div", { class: "overview" }, this.name, this.bar);
@@ -31,6 +31,10 @@ class Overview {
     if (!this.held) return;
     const { start, end } = this.browser.view, from = this.place(event) - this.grip;
     this.browser.look(from, from + end - start);
+  }
+  up() {
+    this.grip = null;
+    this.browser.settle();
   }
   key(event) {
     const steps = { ArrowLeft: -0.5, ArrowRight: 0.5, PageUp: -5, PageDown: 5 };

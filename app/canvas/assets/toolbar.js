@@ -139,7 +139,7 @@ class Toolbar {
     const b = this.browser, act = (run) => () => { popover.close(true); run(); };
     const parts = [["PNG", "png"], ["SVG", "svg"]].map(([word, name]) => el("button", { type: "button", title: "The picture as it is on the screen, with rows that are scrolled out of it", onclick: act(() => b.act(name)) }, word));
     if (b.head.page) parts.push(el("button", { type: "button", title: "This view for somebody without the study: one file that moves and zooms, offline", onclick: act(() => b.request({ kind: "save", format: b.head.page })) }, "Standalone page"));
-    if (location.protocol.startsWith("http")) parts.push(el("button", { type: "button", title: "The address of this view, to be sent", onclick: () => this.copyLink(panel) }, "Copy link"));
+    if (location.protocol.startsWith("http") && !b.head.unlinked) parts.push(el("button", { type: "button", title: "The address of this view, to be sent", onclick: () => this.copyLink(panel) }, "Copy link"));
     const values = (b.head.formats || []).map(([format, label]) => el("button", { type: "button", disabled: !b.head.features.length, onclick: act(() => b.request({ kind: "save", format })) }, label));
     if (values.length) parts.push(el("p", { class: "note" }, "Features in view as values:"), ...values);
     panel.replaceChildren(...parts);
