@@ -216,7 +216,7 @@ def check(study: Study) -> Checked:
     genome, given = study.genome, study.config.cohort
     tracks = read_study_tracks(study.folder, study.config, genome)
     refuse_no_annotation(study, tracks)
-    split = planned_split(study, genome)
+    split = planned_split(study, genome, study.grid)
     cells = split.cells(study.grid, dict(genome.lengths), "train")
     refuse_short(study, cells)
     samples = 0

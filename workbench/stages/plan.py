@@ -6,14 +6,19 @@ from dataclasses import asdict, replace
 
 from genomic_models.corpora import corpus_of
 from workbench.analysis.throughput import shard_bases
-from workbench.errors import InputError
 from workbench.genome.interval import Interval
 from workbench.genome.windows import Cell
 from workbench.progress import Progress
 from workbench.stages.stage import Shard, Stage
 from workbench.study.inputs import read_annotation
 from workbench.study.manifest import Manifest, ModelLock, hash_file, versions
-from workbench.study.planning import default_layer, planned_cells, planned_split, refuse_no_annotation
+from workbench.study.planning import (
+    default_layer,
+    planned_cells,
+    planned_grid,
+    planned_split,
+    refuse_no_annotation,
+)
 from workbench.study.study import Study
 
 
@@ -40,17 +45,12 @@ def run(study: Study, shard: Shard, progress: Progress) -> int:
     """Check genome, tracks, model and layer, lock them in the manifest, and write the facts ``plan``."""
     config = study.config
     genome = study.genome
-    grid = study.grid
     tracks, notes = read_annotation(study.folder, config, genome)
     refuse_no_annotation(study, tracks)
     model = study.model
     layer = model.resolve(config.model.layer or default_layer(model))
-    if grid.window > model.context:
-        raise InputError(
-            f"{study.folder}/study.toml: window {grid.window} is longer than the context of model"
-            f" {model.name}, {model.context}; choose a shorter window"
-        )
-    split = planned_split(study, genome)
+    grid = planned_grid(study, model)
+    split = planned_split(study, genome, grid)
     cells = planned_cells(study, genome, grid)
     read = sum(cell.end - cell.start for cell in cells)
     size = config.run.shard_bases or shard_bases(study, layer, read)

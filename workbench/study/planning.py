@@ -42,12 +42,33 @@ def planned_cells(study: Study, genome: Genome, grid: Grid) -> list[Cell]:
     return grid.cells_of(regions, genome.lengths)
 
 
-def planned_split(study: Study, genome: Genome) -> Split:
+def planned_grid(study: Study, model: DNAModel) -> Grid:
+    """How contigs are cut for a model: one that sees both sides of a base has the warm-up at both ends.
+
+    Raises ``InputError`` for a window that this leaves nothing of, or that the model cannot read.
+    """
+    given, where = study.config.windows, f"{study.folder}/study.toml"
+    if given.window > model.context:
+        raise InputError(
+            f"{where}: window {given.window} is longer than the context of model {model.name},"
+            f" {model.context}; choose a shorter window"
+        )
+    if model.causal:
+        return Grid(given.window, given.warmup)
+    if 2 * given.warmup >= given.window:
+        raise InputError(
+            f"{where} [windows]: warmup {given.warmup} must be less than half of window {given.window}: model"
+            f" {model.name} sees both sides of a base, so that both ends of a window are discarded"
+        )
+    return Grid(given.window, given.warmup, lookahead=given.warmup)
+
+
+def planned_split(study: Study, genome: Genome, grid: Grid) -> Split:
     """The split that the settings ask for; ``InputError`` for a genome too short for it."""
     given = study.config.split
     shares = {name: getattr(given, name) for name in ("train", "select", "report")}
     seed = study.config.run.seed
     read = []
     if study.config.input.regions:
-        read = [Interval(c.chrom, c.start, c.end) for c in planned_cells(study, genome, study.grid)]
-    return make_split(genome.lengths, study.grid, shares, seed, given.block, genome.circular, read)
+        read = [Interval(c.chrom, c.start, c.end) for c in planned_cells(study, genome, grid)]
+    return make_split(genome.lengths, grid, shares, seed, given.block, genome.circular, read)

@@ -152,7 +152,8 @@ class Study:
     def lock(self, manifest: Manifest) -> None:
         """Write the manifest."""
         manifest.write(self.folder / MANIFEST)
-        self.__dict__.pop("manifest", None)
+        for name in ("manifest", "grid"):
+            self.__dict__.pop(name, None)
 
     def unlock(self) -> None:
         """Forget the manifest, so that the study is planned anew."""
@@ -242,20 +243,12 @@ class Study:
 
     @cached_property
     def grid(self) -> Grid:
-        """How contigs are cut into cells; a model that sees both sides of a base has the warm-up on both."""
+        """How contigs are cut into cells; before the study is planned, that of a causal model."""
         from workbench.genome.windows import Grid  # pandas
 
-        window, warmup = self.config.windows.window, self.config.windows.warmup
-        if self.planned:
-            return Grid(window, warmup, lookahead=self.manifest.windows.get("lookahead", 0))
-        if self.model.causal:
-            return Grid(window, warmup)
-        if 2 * warmup >= window:
-            raise InputError(
-                f"{self.folder}/study.toml [windows]: warmup {warmup} must be less than half of window"
-                f" {window}: model {self.model.name} sees both sides of a base, so both ends are discarded"
-            )
-        return Grid(window, warmup, lookahead=warmup)
+        windows = self.config.windows
+        lookahead = self.manifest.windows.get("lookahead", 0) if self.planned else 0
+        return Grid(windows.window, windows.warmup, lookahead=lookahead)
 
     @cached_property
     def cohort(self) -> Cohort:
