@@ -17,6 +17,7 @@ PAGES = {
         Entry("overview", "Overview", "summarize"),
         Entry("audit", "Audit", "policy"),
         Entry("provenance", "Runs and origin", "history"),
+        Entry("notebook", "Notebook", "book_2"),
     ],
     "Features": [
         Entry("browse", "Browse", "view_timeline"),

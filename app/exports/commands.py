@@ -52,6 +52,11 @@ def variants(folder: Path, alleles: str = "chrom:position:REF:ALT") -> Command:
     return ["workbench", "variants", str(folder), "--variants", alleles]
 
 
+def session(folder: Path) -> Command:
+    """The command that saves what readers wrote in the study."""
+    return ["workbench", "session", str(folder), "--out", "session.json"]
+
+
 def show(*commands: Command, note: str = "") -> None:
     """Draw commands to be copied."""
     with st.expander("Equivalent command"):

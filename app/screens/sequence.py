@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import re
+from functools import partial
+
 import numpy as np
 import streamlit as st
 from streamlit.delta_generator import DeltaGenerator
@@ -11,6 +14,7 @@ from app.canvas.browsing import find_place
 from app.canvas.component import canvas
 from app.data.study import Opened, current
 from app.exports import commands
+from app.exports.standalone import make_page
 from app.navigation import KEPT, put
 from app.stretch.reading import Source, around, changes, of_place, read, read_source
 from app.stretch.sections import (
@@ -23,7 +27,7 @@ from app.stretch.sections import (
     features_section,
     mutagenesis,
 )
-from app.stretch.strips import MOST_STRIPS, Reading, strips_message
+from app.stretch.strips import MOST_STRIPS, Reading, context_words, strips_message
 from app.verdict_text import plain
 from workbench import InputError
 from workbench.browse.pasted_sequence import LONGEST
@@ -146,9 +150,25 @@ def draw(opened: Opened) -> None:
         token, linked = _token(source, allele), _linked()
         data = strips_message(opened, reading, features, token, linked)
         canvas(data, "sequence_canvas", _nothing, _nothing, _nothing)
+    page_button(opened, reading, data, features)
     allele_section(opened, reading, differing)
     features_section(opened, reading, table)
     mutagenesis(opened, reading, ranked)
+
+
+def page_button(opened: Opened, reading: Reading, data: bytes, features: list[int]) -> None:
+    """Draw the button for the canvas as a page by itself."""
+    lines = [f"{reading.source}. {context_words(opened, reading)}"]
+    if reading.allele is not None:
+        names = ", ".join(variant.name for variant in reading.allele.variants)
+        lines += [f"With the changes: {names}.", *reading.allele.said]
+    name = str(reading.source.locus.chrom)
+    st.download_button(
+        "Standalone page", partial(make_page, opened, str(reading.source), data, features, lines),
+        file_name=f"{re.sub(r'[^A-Za-z0-9._-]', '_', name)}.html", mime="text/html", key="sequence_page",
+        icon=":material/captive_portal:", on_click="ignore", type="tertiary",
+        help="The canvas for somebody without the study: one file that moves and zooms, offline.",
+    )  # fmt: skip
 
 
 def _token(source: Source, allele: str) -> int:

@@ -57,6 +57,7 @@ def strips_message(
         described = [each for one in described for each in _alleles(one)]
         ids = [each["id"] for each in described]
         head["allele"] = {"start": start, "text": _aligned(reading)}
+    drawn = ", ".join(map(str, features)) or "none"
     head |= {
         "alone": True, "bounds": [start, end], "token": token, "chrom": chrom,
         "length": end if source.letters else opened.evidence.manifest.contigs[chrom],
@@ -64,8 +65,9 @@ def strips_message(
         "draw": "signal", "threshold": 0.0, "brush": None, "features": described, "rows": {}, "acids": ACIDS,
         "lanes": _lanes(opened, reading), "letters": {"start": start, "text": letters},
         "codons": _codons(opened, source), "sequence": ["letters", "codons"], "study": opened.evidence.name,
-        "linked": linked, "words": f"{source}, features {', '.join(map(str, features)) or 'none'}; the tables"
-        " below hold the same",
+        # An address does not hold what was pasted.
+        "linked": linked, "unlinked": bool(source.letters),
+        "words": f"{source}, features {drawn}; the tables below hold the same",
     }  # fmt: skip
     key = f"{token}/{','.join(map(str, ids))}/{len(reading.allele.edits) if reading.allele else 0}"
     return pack(head, [(key, tile, False)], ids, "+-")

@@ -1,0 +1,66 @@
+"""The command ``workbench view``: one page, or one sentence."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from tests.workbench.study_factory import Synthetic, make_study
+from workbench.cli import main
+
+
+@pytest.fixture(scope="module")
+def made(tmp_path_factory: pytest.TempPathFactory) -> Synthetic:
+    return make_study(tmp_path_factory.mktemp("view"))
+
+
+def run(monkeypatch: pytest.MonkeyPatch, *words: object) -> int:
+    monkeypatch.setattr("sys.argv", ["workbench", "view", *map(str, words)])
+    try:
+        main()
+    except SystemExit as stop:
+        return int(stop.code or 0)
+    return 0
+
+
+def test_a_view_as_a_page(
+    made: Synthetic, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: Any
+) -> None:
+    out = tmp_path / "view.html"
+    words = (made.study.folder, "--at", "chrA:201-800", "--features", "3,7", "--tracks", "CDS", "--out", out)
+    assert run(monkeypatch, *words) == 0 and capsys.readouterr().out == f"{out}\n"
+    text = out.read_text()
+    assert "chrA:201-800" in text and made.study.manifest.hash in text and len(text) < 10_000_000
+    assert "workbench view study --at chrA:201-800 --features 3,7 --tracks CDS --out view.html" in text
+    # Nothing of a page elsewhere, nor where the study lies.
+    assert "http" not in text.replace("http-equiv", "").replace("http://www.w3.org/2000/svg", "").replace(
+        'startsWith("http")', ""
+    )
+    assert str(tmp_path.parent) not in text
+    # The same view by its address: the same page.
+    again = tmp_path / "again.html"
+    address = "browse?at=chrA:200-800&features=3,7&tracks=CDS"
+    assert run(monkeypatch, made.study.folder, "--address", address, "--out", again) == 0
+    assert again.read_text() == text
+
+
+@pytest.mark.parametrize(
+    ("more", "said"),
+    [
+        (["--at", "nowhere"], "neither a place nor"),
+        (["--features", "99"], "feature 99: expected a number from 0 to 19"),
+        (["--features", "x"], "expected a number"),
+        (["--tracks", "<b>"], "no track '<b>'"),
+        (["--address", "nothing"], "expected an address"),
+        (["--address", "browse?at=chrA", "--at", "chrA"], "expected an address"),
+    ],
+)
+def test_what_is_not_there_is_refused_in_a_sentence(
+    made: Synthetic, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: Any, more: list[str], said: str
+) -> None:
+    out = tmp_path / "view.html"
+    assert run(monkeypatch, made.study.folder, *more, "--out", out) == 2
+    error = capsys.readouterr().err
+    assert said in error and "Traceback" not in error and not out.exists()
