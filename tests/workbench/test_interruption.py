@@ -2,14 +2,17 @@
 
 from __future__ import annotations
 
+import multiprocessing
 import signal
+import threading
+import time
 from pathlib import Path
 
 import pytest
 
 from tests.workbench.small_study import small_config, write_model
 from workbench import Study
-from workbench.engines.local import processes
+from workbench.engines.local import processes, run_stage
 from workbench.engines.shards import Outcome, plan_work
 from workbench.interruption import Interruptible, Stopped, listening, requested, stopped
 from workbench.progress import Silent
@@ -47,5 +50,31 @@ def test_workers_stop_with_the_process_that_started_them(samples: Path, tmp_path
         outcome = processes(2)(study, plan_work(study, STAGES["encode"]), Silent())
     assert outcome == Outcome(0, {}, True)
     assert not list((study.folder / "features").glob("*"))
-    study.run(2, until="encode")
+
+
+class Heard(Silent):
+    """Progress that keeps what was said."""
+
+    def __init__(self) -> None:
+        self.said: list[str] = []
+
+    def say(self, text: str) -> None:
+        self.said.append(text)
+
+
+def test_a_worker_that_is_killed_has_another_in_its_place(samples: Path, tmp_path: Path) -> None:
+    study = Study.create(tmp_path / "study", small_config(samples, write_model(tmp_path / "tiny")))
+    study.run(until="sae")
+    heard = Heard()
+
+    def kill() -> None:
+        while not (started := multiprocessing.active_children()):
+            time.sleep(0.01)
+        started[0].kill()
+
+    killer = threading.Thread(target=kill)
+    killer.start()
+    run_stage(study, STAGES["encode"], processes(2), heard)
+    killer.join()
+    assert heard.said == ["encode: a worker process died; going on with what is left"]
     assert len(list((study.folder / "features").glob("*.h5"))) == len(study.manifest.shards)

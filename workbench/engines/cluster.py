@@ -11,6 +11,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
+from uuid import uuid4
 
 from workbench.engines.local import POLL, Executor, work_on
 from workbench.engines.shards import ATTEMPTS, Outcome, Work, pending
@@ -97,7 +98,8 @@ def connect(where: str, settings: JobConfig, logs: Path) -> Iterator[Client]:
 
 
 def on(client: Client, threads: int) -> Executor:
-    """Shards on the workers of ``client``, each with ``threads`` threads."""
+    """Shards of one run on the workers of ``client``, each with ``threads`` threads."""
+    run = uuid4().hex
 
     def execute(study: Study, work: Work, progress: Progress) -> Outcome:
         distributed = _library()
@@ -108,7 +110,7 @@ def on(client: Client, threads: int) -> Executor:
                 break
             sizes = {}
             for shard in shards:
-                task = (study.folder, name, work.mark, shard, threads)
+                task = (study.folder, run, name, work.mark, shard, threads)
                 sizes[client.submit(work_on, *task, pure=False, retries=1)] = shard.size
             waiting = list(sizes)
             results = distributed.as_completed(waiting)

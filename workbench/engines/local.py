@@ -48,24 +48,27 @@ Executor = Callable[[Study, Work, Progress], Outcome]
 # Seconds between looks at whether a stop was asked for.
 POLL = 0.2
 
-_STUDIES: dict[Path, Study] = {}
+_STUDIES: dict[Path, tuple[str, Study]] = {}
 _ONE = threading.Lock()
 
 
-def opened(folder: Path) -> Study:
-    """The study of this worker process, opened (and its model loaded) once."""
-    if folder not in _STUDIES:
-        _STUDIES[folder] = Study.open(folder)
-    return _STUDIES[folder]
+def opened(folder: Path, run: str) -> Study:
+    """The study of this worker process, opened (and its model loaded) once in a run.
+
+    Before the next run, of the same Dask workers, its settings may be others.
+    """
+    if folder not in _STUDIES or _STUDIES[folder][0] != run:
+        _STUDIES[folder] = run, Study.open(folder)
+    return _STUDIES[folder][1]
 
 
-def work_on(folder: Path, stage: str, mark: str, shard: Shard, threads: int) -> Outcome:
-    """What came of one shard, made in a worker process."""
+def work_on(folder: Path, run: str, stage: str, mark: str, shard: Shard, threads: int) -> Outcome:
+    """What came of one shard, made in a worker process; ``run`` is whatever names the run."""
     # One shard at a time in a process: a Dask worker may have several threads. NumPy's BLAS is held to as
     # many as PyTorch: workers beside each other would fight for the cores, and sums change with the number.
     with _ONE, threadpool_limits(threads):
         torch.set_num_threads(threads)
-        study = opened(folder)
+        study = opened(folder, run)
         return run_shards(study, Work(find_step(study, stage), mark, [shard]), Silent())
 
 
@@ -75,24 +78,28 @@ def here(study: Study, work: Work, progress: Progress) -> Outcome:
 
 
 def processes(workers: int, threads: int = 0) -> Executor:
-    """Shards in worker processes of ``threads`` threads each; 0 shares the cores out.
+    """Shards of one run in worker processes of ``threads`` threads each; 0 shares the cores out.
 
-    A pool that breaks (a worker was killed) is made anew, for what is left.
+    They are started once, and end with the executor. A pool that breaks (a worker was killed) is made anew,
+    for what is left.
     """
     threads = threads or max(1, (os.cpu_count() or 1) // workers)
+    context = multiprocessing.get_context("spawn")
+    stop = context.Event()
+    pool: ProcessPoolExecutor | None = None
 
     def execute(study: Study, work: Work, progress: Progress) -> Outcome:
+        nonlocal pool
         name, shards = work.stage.name, work.shards
-        context = multiprocessing.get_context("spawn")
         made, failed = 0, dict[int, str]()
         for _ in range(ATTEMPTS):
             if not shards:
                 break
-            stop = context.Event()
-            pool = ProcessPoolExecutor(min(workers, len(shards)), context, initializer=obey, initargs=(stop,))
+            # It starts a process where none is idle, and no more than it has work for.
+            pool = pool or ProcessPoolExecutor(workers, context, initializer=obey, initargs=(stop,))
             try:
                 size = {
-                    pool.submit(work_on, study.folder, name, work.mark, shard, threads): shard.size
+                    pool.submit(work_on, study.folder, "", name, work.mark, shard, threads): shard.size
                     for shard in shards
                 }
                 waiting = set(size)
@@ -106,14 +113,17 @@ def processes(workers: int, threads: int = 0) -> Executor:
                         failed |= outcome.failed
                         progress.advance(size[future] * outcome.made)
             except BrokenProcessPool:
+                pool.shutdown()
+                pool = None
                 if not requested():
                     progress.say(f"{name}: a worker process died; going on with what is left")
             except BaseException:
                 stop.set()
                 pool.shutdown(wait=False, cancel_futures=True)
                 raise
-            pool.shutdown()
             if requested():
+                if pool:
+                    pool.shutdown()
                 return Outcome(made, failed, True)
             shards = [s for s in pending(study, work).shards if s.index not in failed]
         left = {s.index: "its worker process died again and again" for s in shards}

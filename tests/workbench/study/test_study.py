@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import json
 import os
 import shutil
 import signal
@@ -121,6 +122,10 @@ def test_a_second_run_repeats_nothing(done):
 def test_two_workers_give_the_same_tables(done, samples, model, tmp_path):
     parallel = Study.create(tmp_path / "parallel", small_config(samples, model))
     parallel.run(workers=2)
+    events = [json.loads(line) for line in (parallel.folder / "logs" / "run.jsonl").read_text().splitlines()]
+    made = {stage: {e["pid"] for e in events if e["stage"] == stage} - {os.getpid()} for stage in STAGES}
+    assert made["encode"] and made["associate"] and not made["sae"]
+    assert len(set[int]().union(*made.values())) <= 2, "started once for all stages"
     for name in TABLES:
         a, b = parallel.table(name), done.table(name)
         numbers = a.select_dtypes("number").columns
