@@ -45,6 +45,8 @@ class Evidence:
     def __str__(self) -> str:
         if not self.verdict:
             return "a number"
+        if not self.track:
+            return self.verdict
         where = f" ({self.mode} strand)" if self.mode in ("same", "opposite") else ""
         lift = f", lift {self.lift:.3g}" if self.lift is not None else ""
         between = f" ({self.low:.3g} to {self.high:.3g})" if None not in (self.low, self.high) else ""
@@ -98,6 +100,8 @@ class Concept:
             raise ValueError(f"concept {self.name}: every weight is 0; expected one that is not")
         if not (math.isfinite(self.top) and self.top > 0):
             raise ValueError(f"concept {self.name}: top is {self.top}; expected a finite number above 0")
+        if not all(math.isfinite(self.top * weight) for weight in weights.values()):
+            raise ValueError(f"concept {self.name}: its top times a weight is too large a number")
         object.__setattr__(self, "weights", weights)
 
     def __hash__(self) -> int:

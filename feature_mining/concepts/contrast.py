@@ -1,20 +1,22 @@
 """Contrasts: what is active in some bases and not in others, and how much of that goes with composition.
 
 Composition comes in as one number a base, the log-odds of a model of the sequence alone for the first kind of
-bases. It can be matched (both kinds weighted to what they share of its distribution) or regressed out.
+bases, and bases are compared within classes of it: matched (each class as large as the smaller kind's share
+of it), or by regression on the classes.
 """
 
 from __future__ import annotations
 
-from itertools import pairwise
 from typing import NamedTuple
 
 import numpy as np
 from scipy.sparse import csr_array
 
 ADJUSTMENTS = ("none", "match", "regress")
-# Classes of composition, of equal weight, in which bases are matched.
+# Classes of composition; each has a twentieth of both kinds' bases, counted alike.
 CLASSES = 20
+# Share of either kind, or of the variance of being here, that must be left once composition is held fixed.
+LEAST = 0.01
 # Standard errors that a feature's difference has to be above 0.
 CLEAR = 3.0
 
@@ -43,34 +45,37 @@ class Difference(NamedTuple):
 def row_weights(bases: Compared, adjust: str) -> np.ndarray:
     """What every base counts in a contrast, float64 ``(n,)``: a difference is their product with values.
 
-    ``none``: mean here less mean there. ``match``: the same within `CLASSES` of composition, each as large as
-    the smaller kind's share of it. ``regress``: the coefficient of being here beside that of composition.
+    ``none``: mean here less mean there. ``match``: the same within classes of composition, each as large as
+    the smaller kind's share of it. ``regress``: the coefficient of being here, beside one of each class.
     Raises ``ValueError`` where a kind is empty, or nothing is left to compare.
     """
-    here, weight = bases.here, bases.weight
-    sizes = np.array([weight[~here].sum(), weight[here].sum()])
-    if not (sizes > 0).all():
-        raise ValueError("a contrast takes bases of both kinds")
-    shares = weight / sizes[here.astype(int)]
+    here, weight, kind = bases.here, bases.weight, _classes(bases)
+    shares = _shares(bases)
     sign = np.where(here, 1.0, -1.0)
     if adjust == "none":
         return sign * shares
     if adjust == "match":
-        kind = _classes(bases)
         held = np.stack([np.bincount(kind[side], shares[side], CLASSES) for side in (~here, here)])
         common = held.min(axis=0)
-        if not common.any():
-            raise ValueError("no base here has the composition of one there; nothing can be matched")
-        own = held[here.astype(int), kind]
-        return sign * shares * common[kind] / own / common.sum()
-    design = np.stack([np.ones(len(here)), bases.composition], axis=1)
-    moments = (design * weight[:, None]).T @ design
-    fitted = design @ np.linalg.lstsq(moments, design.T @ (weight * here), rcond=None)[0]
-    left = weight * (here - fitted)
+        if common.sum() < LEAST:
+            raise ValueError("composition tells both kinds apart; nearly nothing can be matched")
+        return sign * shares * common[kind] / held[here.astype(int), kind] / common.sum()
+    every = np.bincount(kind, weight, CLASSES)
+    chance = np.bincount(kind, weight * here, CLASSES) / np.where(every > 0, every, 1)
+    left = weight * (here - chance[kind])
     size = float(left @ here)
-    if size <= 1e-9 * sizes.sum():
-        raise ValueError("composition tells both kinds apart wholly; nothing is left to compare")
+    rate = np.average(here, weights=weight)
+    if size < LEAST * weight.sum() * rate * (1 - rate):
+        raise ValueError("composition tells both kinds apart; nearly nothing is left to compare")
     return left / size
+
+
+def _shares(bases: Compared) -> np.ndarray:
+    """Weight of every base as a share of its kind's, float64 ``(n,)``."""
+    sizes = np.array([bases.weight[~bases.here].sum(), bases.weight[bases.here].sum()])
+    if not (sizes > 0).all():
+        raise ValueError("a contrast takes bases of both kinds")
+    return bases.weight / sizes[bases.here.astype(int)]
 
 
 def contrast(codes: csr_array, bases: Compared, adjust: str, most: int) -> dict[int, float]:
@@ -115,11 +120,17 @@ def difference(values: np.ndarray, bases: Compared, adjust: str, times: np.ndarr
 
 
 def composition_share(values: np.ndarray, bases: Compared, times: np.ndarray) -> Difference:
-    """How much of the plain difference goes with composition: 1 less the share that regression leaves."""
-    drawn = np.vstack([np.ones(times.shape[1]), times])
-    plain, left = (_differences(values, bases, adjust, drawn) for adjust in ("none", "regress"))
+    """How much of the plain difference composition alone would show.
+
+    Each base's value is replaced by the mean over its class of composition, whichever kind the bases of the
+    class are of. What both composition and the kind explain counts as composition: an upper bound.
+    """
+    held, sums = _sums(values, bases, np.vstack([np.ones(times.shape[1]), times]))
     with np.errstate(invalid="ignore", divide="ignore"):
-        return _interval(1 - left / plain)
+        means = np.nan_to_num(sums.sum(axis=1) / held.sum(axis=1))
+        shares = held / held.sum(axis=2, keepdims=True)
+        shown = ((shares[:, 1] - shares[:, 0]) * means).sum(axis=1)
+        return _interval(shown / _plain(held, sums))
 
 
 def _interval(found: np.ndarray) -> Difference:
@@ -132,43 +143,37 @@ def _interval(found: np.ndarray) -> Difference:
 def _classes(bases: Compared) -> np.ndarray:
     """Class of composition of every base, int64 ``(n,)``."""
     order = np.argsort(bases.composition, kind="stable")
-    passed = np.cumsum(bases.weight[order])
-    edges = bases.composition[order][np.searchsorted(passed, passed[-1] * np.arange(1, CLASSES) / CLASSES)]
+    passed = np.cumsum(_shares(bases)[order])
+    edges = bases.composition[order][np.searchsorted(passed, 2 * np.arange(1, CLASSES) / CLASSES)]
     return np.searchsorted(edges, bases.composition, side="right")
 
 
+def _sums(values: np.ndarray, bases: Compared, times: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """Weights, and weighted sums of values, by draw, kind and class: float64 ``(draws, 2, CLASSES)``."""
+    shape = (times.shape[1], 2, CLASSES)
+    cell = (bases.block * 2 + bases.here) * CLASSES + _classes(bases)
+    held, sums = (
+        np.bincount(cell, each, int(np.prod(shape))).reshape(shape)
+        for each in (bases.weight, bases.weight * values)
+    )
+    return np.tensordot(times, held, axes=1), np.tensordot(times, sums, axes=1)
+
+
+def _plain(held: np.ndarray, sums: np.ndarray) -> np.ndarray:
+    """Means here less means there, float64 ``(draws,)``."""
+    means = sums.sum(axis=2) / held.sum(axis=2)
+    return np.asarray(means[:, 1] - means[:, 0])
+
+
 def _differences(values: np.ndarray, bases: Compared, adjust: str, times: np.ndarray) -> np.ndarray:
-    """The difference on every draw, float64 ``(draws,)``, from sums over blocks; NaN without a kind."""
-    blocks, here = times.shape[1], bases.here
+    """The difference on every draw, float64 ``(draws,)``; NaN where there is nothing to compare."""
+    held, sums = _sums(values, bases, times)
     with np.errstate(invalid="ignore", divide="ignore"):
-        if adjust == "regress":
-            parts = np.stack([np.ones(len(here)), here, bases.composition, values], axis=1)
-            order = np.argsort(bases.block, kind="stable")
-            starts = np.searchsorted(bases.block[order], np.arange(blocks + 1))
-            moments = np.zeros((blocks, 4, 4))
-            for block, (first, last) in enumerate(pairwise(starts)):
-                own = parts[order[first:last]]
-                moments[block] = (own * bases.weight[order[first:last], None]).T @ own
-            drawn = np.tensordot(times, moments, axes=1)
-            return np.array([_slope(each) for each in drawn])
-        kind = _classes(bases) if adjust == "match" else np.zeros(len(here), np.int64)
-        cell = (bases.block * 2 + here) * CLASSES + kind
-        shape = (blocks, 2, CLASSES)
-        held = np.bincount(cell, bases.weight, np.prod(shape)).reshape(shape)
-        sums = np.bincount(cell, bases.weight * values, np.prod(shape)).reshape(shape)
-        held, sums = (np.tensordot(times, array, axes=1) for array in (held, sums))
-        shares = held / held.sum(axis=2, keepdims=True)
-        common = shares.min(axis=1) if adjust == "match" else shares[:, 1]
-        means = np.divide(sums, held, out=np.zeros_like(sums), where=held > 0)
         if adjust == "none":
-            total = sums.sum(axis=2) / held.sum(axis=2)
-            return np.asarray(total[:, 1] - total[:, 0])
-        return np.asarray((common * (means[:, 1] - means[:, 0])).sum(axis=1) / common.sum(axis=1))
-
-
-def _slope(moments: np.ndarray) -> float:
-    """Coefficient of the second of four variables in a regression of the last on the others."""
-    try:
-        return float(np.linalg.solve(moments[:3, :3], moments[:3, 3])[1])
-    except np.linalg.LinAlgError:
-        return float("nan")
+            return _plain(held, sums)
+        within = np.nan_to_num(sums[:, 1] / held[:, 1] - sums[:, 0] / held[:, 0])
+        if adjust == "match":
+            size = (held / held.sum(axis=2, keepdims=True)).min(axis=1)
+        else:
+            size = np.nan_to_num(held[:, 0] * held[:, 1] / held.sum(axis=1))
+        return np.asarray((size * within).sum(axis=1) / size.sum(axis=1))

@@ -10,6 +10,7 @@ import pandas as pd
 import pybigtools
 import pysam
 
+from feature_mining.concepts.concept import Concept, Evidence
 from feature_mining.edits.edit import Clamp, Patch, Steer, Swap
 from feature_mining.edits.places import Where
 from feature_mining.edits.plan import EditPlan
@@ -22,6 +23,7 @@ from workbench.cohort.sequences import sequence_calls, sequence_files
 from workbench.cohort.vcf import VariantFile
 from workbench.genome.reference import Genome, record_names
 from workbench.models.write import read_plan
+from workbench.study.concepts import load_concept
 from workbench.study.config import CohortConfig, InputConfig, StudyConfig
 from workbench.study.inputs import find_replichores, read_annotation, read_study_cohort
 from workbench.tracks import read_regions
@@ -38,6 +40,10 @@ PLAN = EditPlan(
     "0f3a",
     {"blocks.4": "9c", "blocks.2": "7d"},
 )
+CONCEPT = Concept(
+    "stop", "blocks.4", {17: -1.0, 3: 0.25}, 0.8, "0f3a", "9c", "3 - 17",
+    Evidence("learnt", "CDS_stop", "same", 0.235, 0.2, 0.27),
+)  # fmt: skip
 CONTIGS = {"chr1": LETTERS, "plasmid": LETTERS[7:247]}
 GENOME = "".join(f">{name} some words\n{s[:70]}\n{s[70:]}\n" for name, s in CONTIGS.items())
 GFF3 = """##gff-version 3
@@ -177,6 +183,14 @@ def read_edits(name: str, folder: Path) -> None:
         assert len(edit.where.covers(3, 9)) == 9
 
 
+def read_weights(name: str, folder: Path) -> None:
+    """A concept, said and written down again, with its edits and a part turned."""
+    concept = load_concept(folder / name)
+    assert Concept.from_json(concept.to_json()) == concept and str(concept)
+    assert len(concept.edits(0.5)) == len(concept.features)
+    assert concept.scaled({concept.features[0]: 1.0}).features == concept.features
+
+
 def read_places(name: str, folder: Path) -> None:
     """Regions to read alone."""
     genome = genome_of(folder)
@@ -295,6 +309,7 @@ TARGETS = {
     "bed": _text("x.bed", BED, read_track),
     "narrowPeak": _text("x.narrowPeak", NARROW, read_track),
     "edit plan": _text("x.json", PLAN.to_json(), read_edits),
+    "concept": _text("x.json", CONCEPT.to_json(), read_weights),
     "regions": _text("x.bed", BED, read_places),
     "bedGraph": _text("x.bedGraph", BEDGRAPH, read_track),
     "genbank": _text("x.gbk", GENBANK_FILE, read_track),

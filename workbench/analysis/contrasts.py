@@ -25,6 +25,7 @@ from feature_mining.concepts.contrast import difference as difference_of
 from feature_mining.concepts.factors import relative
 from feature_mining.feature_map import Csr, concatenate, select_rows
 from workbench.analysis.audit.near_copies import read_copies
+from workbench.analysis.controls import refuse_without_work
 from workbench.analysis.detectors import composition_reading, composition_scores
 from workbench.analysis.labels import intervals_by_track
 from workbench.analysis.readings import STRANDS
@@ -56,7 +57,7 @@ class Contrast(NamedTuple):
     here, there : int, bases of either kind in the report sample, both strands
     difference, held : of the concept's level as a share of its top, plain and with composition regressed out
     matched : the same with composition matched
-    share : how much of the plain difference goes with composition
+    share : how much of the plain difference composition alone would show
     lift, composition_lift : how well level and composition tell the kinds apart
     margin : interval of the first less the second
     """
@@ -120,6 +121,7 @@ def make_contrast(
     """
     if adjust not in ADJUSTMENTS:
         raise InputError(f"--adjust {adjust}: expected one of {', '.join(ADJUSTMENTS)}")
+    refuse_without_work(study)
     text = f"{here.text} against {there.text if there else 'every other base'}"
     chosen = {split: _drawn(study, split, here, there) for split in ("select", "report")}
     progress.begin(text, sum(map(len, chosen.values())), "cells")
@@ -129,10 +131,8 @@ def make_contrast(
     units = study.dictionary.unit.numpy()
     try:
         weights = contrast_features(relative(select.codes, units), select.compared, adjust, most)
-        held = (
-            "" if adjust == "none" else f", composition {'matched' if adjust == 'match' else 'regressed out'}"
-        )
-        plain = measured(study, name, weights, f"contrast of {text} on the select split{held}")
+        held = {"none": "", "match": ", composition matched", "regress": ", composition regressed out"}
+        plain = measured(study, name, weights, f"contrast of {text} on the select split{held[adjust]}")
         values = plain.level(report.codes, units) / plain.top
         return _score(study, plain, text, here.mode, values, report.compared)
     except ValueError as error:

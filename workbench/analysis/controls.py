@@ -16,6 +16,7 @@ from genomic_models.registry import with_random_weights
 from workbench.analysis.detectors import Directions, Source
 from workbench.analysis.labels import study_columns
 from workbench.analysis.sample import deal, report_sample
+from workbench.errors import InputError
 from workbench.files.arrays import read_arrays
 from workbench.study.study import Study
 
@@ -42,6 +43,15 @@ def directions(study: Study) -> dict[str, Directions]:
     """Neurons and principal directions, by name."""
     arrays = read_arrays(folder(study) / "directions.npz")
     return {name: Directions(*(arrays[f"{name}_{part}"] for part in Directions._fields)) for name in DENSE}
+
+
+def refuse_without_work(study: Study) -> None:
+    """Raise ``InputError`` where a study that ran is without its work files, as a copy for readers."""
+    if not folder(study).is_dir():
+        raise InputError(
+            f"{study.folder}: is without its work files, which this reads; make them with `workbench run"
+            f" {study.folder} --force annotate`"
+        )
 
 
 def sampled_path(study: Study, shard: int) -> Path:

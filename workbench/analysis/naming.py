@@ -27,7 +27,7 @@ from feature_mining.concepts.concept import Concept, Evidence
 from feature_mining.false_discovery import q_values
 from feature_mining.feature_map import Csr, from_dense
 from workbench.analysis.audit.near_copies import read_copies
-from workbench.analysis.controls import sampled
+from workbench.analysis.controls import refuse_without_work, sampled
 from workbench.analysis.labels import intervals_by_track, labels_of, study_columns
 from workbench.analysis.overlaps import stretches
 from workbench.analysis.readings import STRANDS, read_cells
@@ -51,7 +51,7 @@ def name_concepts(study: Study, concepts: Sequence[Concept], progress: Progress)
     Parameters
     ----------
     study : Study
-        Finished, with the work files of its controls.
+        Finished; ``InputError`` where it is without the work files of its controls.
     concepts : sequence of Concept
         Of its model and autoencoder.
     progress : Progress
@@ -65,6 +65,7 @@ def name_concepts(study: Study, concepts: Sequence[Concept], progress: Progress)
         ``sample_ap_lift`` with ``lift_low`` and ``lift_high``; lifts of the controls, margins, ``verdict``
         and ``rule`` as in the table of tracks.
     """
+    refuse_without_work(study)
     columns = study_columns(study)
     batches = [concepts[first : first + TOGETHER] for first in range(0, len(concepts), TOGETHER)]
     laid = _bases(study, "select") + _bases(study, "report")

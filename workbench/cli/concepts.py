@@ -35,13 +35,17 @@ Text = Annotated[str, typer.Argument(help=CONCEPT, metavar="CONCEPT")]
 
 def list_concepts(folder: Folder) -> None:
     """List the concepts of a study: kept ones, and factors of its experiments."""
-    from workbench.study.concepts import all_concepts  # PyTorch
+    from workbench.study.concepts import concept_files, read_concept  # PyTorch
 
     study = Study.open(folder)
-    rows = [
-        [text, str(len(concept.weights)), str(concept.evidence), concept.how]
-        for text, concept in all_concepts(study).items()
-    ]
+    rows = []
+    for text, path in concept_files(study).items():
+        try:
+            concept = read_concept(study, path)
+        except InputError as error:
+            rows.append([text, "", "refused", str(error)])
+            continue
+        rows.append([text, str(len(concept.weights)), str(concept.evidence), concept.how])
     show(["concept", "features", "evidence", "how"], rows)
 
 
@@ -84,9 +88,9 @@ def contrast(
     """Make a concept of what is active in some regions and not in others.
 
     Features and weights come from the select split. On the report split, without near copies, are told: the
-    difference of the concept's level with its interval over blocks, how much of it goes with composition (a
-    model of the sequence alone, fitted to tell the regions apart on select), how well level and composition
-    tell them apart, and the verdict.
+    difference of the concept's level with its interval over blocks; what is left of it among bases of like
+    composition (by a model of the sequence alone, fitted to tell the regions apart on select), and how much
+    of it composition alone would show; how well level and composition tell them apart; and the verdict.
 
     workbench concepts contrast STUDY coding --here CDS --against intergenic --adjust regress
     """
@@ -98,7 +102,9 @@ def contrast(
     there = parse_regions(study, against) if against else None
     with showing() as progress:
         found = make_contrast(study, name, parse_regions(study, here), there, adjust, features, progress)
-    kept = replace(found.concept, how=f"{found.concept.how}; composition {_percent(found.share)} of it")
+    kept = replace(
+        found.concept, how=f"{found.concept.how}; composition alone shows {_percent(found.share)} of it"
+    )
     path = keep_concept(study, kept)
     print(kept)
     rows = [
@@ -106,7 +112,7 @@ def contrast(
         ["level here less there, share of top", _told(found.difference)],
         ["  with composition regressed out", _told(found.held)],
         ["  with composition matched", _told(found.matched)],
-        ["of it goes with composition", _percent(found.share)],
+        ["  that composition alone would show", _percent(found.share)],
         ["lift, telling them apart", _told(found.lift)],
         ["  composition alone", wording.fixed(found.composition_lift)],
         ["  margin over composition", _told(found.margin)],

@@ -32,7 +32,8 @@ STABLE = 0.8
 def _shards(experiment: Experiment) -> list[Shard]:
     study, given = experiment.study, experiment.settings
     width = study.sae_config.d_sae
-    if len(set(given.sizes)) < len(given.sizes) or not all(2 <= size <= width for size in given.sizes):
+    different = len(set(given.sizes)) == len(given.sizes) > 0
+    if not different or not all(2 <= size <= width for size in given.sizes):
         raise InputError(f"sizes {given.sizes}: expected different numbers from 2 to {width}, the features")
     tasks = [(size, seed) for size in given.sizes for seed in range(given.seeds)]
     return [Shard(i, given.bases, task) for i, task in enumerate(tasks)]
@@ -126,6 +127,7 @@ def _finish(experiment: Experiment) -> None:
         sizes=tables["sizes"].to_dict("records"),
         factors=named.to_dict("records"),
         stable=STABLE,
+        most_taken=taken["size"] == sizes["size"].max(),
         largest=[str(concept).split("; ")[0].split(": ", 1)[1] for concept in concepts],
     )
 

@@ -161,8 +161,8 @@ def read_concept(study: Study, path: Path) -> Concept:
         kept = [concept.stem for concept in concept_paths(study)]
         known = f"kept are {listed(kept)}" if kept else f"none is kept in {study.folder / FOLDER}"
         raise InputError(f"{path}: no such concept; {known}; a concept is {FORMS}")
+    concept = load_concept(path)
     try:
-        concept = Concept.from_json(read_text(path))
         concept.check(study.manifest.model.weights_hash, study.sae_hash)
         if concept.layer != study.layer:
             raise ValueError(f"the concept is of {concept.layer}, the study's autoencoder of {study.layer}")
@@ -170,6 +170,14 @@ def read_concept(study: Study, path: Path) -> Concept:
     except ValueError as error:
         raise InputError(f"{path}: {error}") from None
     return concept
+
+
+def load_concept(path: Path) -> Concept:
+    """A concept from its file, of whatever study; ``InputError`` for what is none, with line and field."""
+    try:
+        return Concept.from_json(read_text(path))
+    except ValueError as error:
+        raise InputError(f"{path}: {error}") from None
 
 
 def keep_concept(study: Study, concept: Concept) -> Path:
@@ -193,11 +201,11 @@ def concept_paths(study: Study) -> list[Path]:
     return sorted((study.folder / FOLDER).glob("*.json"))
 
 
-def all_concepts(study: Study) -> dict[str, Concept]:
-    """Kept concepts and factors, by what people write for them. Raises ``InputError`` as `read_concept`."""
-    found = {path.stem: read_concept(study, path) for path in concept_paths(study)}
+def concept_files(study: Study) -> dict[str, Path]:
+    """Files of kept concepts and of factors, by what people write for them."""
+    found = {path.stem: path for path in concept_paths(study)}
     for path in sorted(study.folder.glob(f"experiments/*/{FACTORS}/*.json")):
         experiment = path.parents[1].name
         within = "" if experiment == FACTORS else f"{experiment}:"
-        found[f"factor:{within}{int(path.stem)}"] = read_concept(study, path)
+        found[f"factor:{within}{path.stem.lstrip('0') or '0'}"] = path
     return found

@@ -162,6 +162,8 @@ def test_weights_of_nothing_are_refused() -> None:
     for weights in ({}, {3: 0.0}, {-1: 1.0}, {3: float("nan")}):
         with pytest.raises(ValueError, match=r"weight|feature"):
             Concept("c", "l", weights, 1.0)
+    with pytest.raises(ValueError, match="too large a number"):
+        Concept("c", "l", {1: 1e300}, 1e300)
     for top in (0.0, -1.0, float("inf")):
         with pytest.raises(ValueError, match="top is"):
             Concept("c", "l", {1: 1.0}, top)
