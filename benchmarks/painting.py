@@ -8,8 +8,8 @@ bound of the interval over canvases, its level shared out over the concepts; the
 autoencoder. ``compile_recovered``: mean share of an edit's effect that at most five changes of bases bring
 about. ``--quick`` takes the study of the demo. Otherwise ``--study`` is a finished one with tracks CDS,
 CDS_start and CDS_stop: each concept's strength (and what is read of the unnamed one) is chosen on 24
-places of the select split, and tested on ``--places`` of the report split. Experiments stay in the study, and what is
-done is not run again.
+places of the select split, and tested on ``--places`` of the report split. Experiments stay in the study, and
+what is done is not run again.
 """
 
 from __future__ import annotations
@@ -57,6 +57,8 @@ STRENGTHS = (1.0, 2.0, 4.0)
 PAINTED_STRENGTHS = (0.25, 0.5, 1.0)
 STROKE, CANVAS, CONTEXT = 12, 60, 150
 CHOOSING = 24
+# Bases that may change where an edit is compiled, and whose predictions are compared behind them.
+LOCUS = 12
 
 
 @dataclasses.dataclass(frozen=True)
@@ -166,12 +168,14 @@ def achieved(study: Study, concepts: Sequence[Concept], places: int, steps: int)
 
 
 def compiled(study: Study, name: str, concept: Concept, strength: float, places: int) -> dict[str, object]:
-    """What compiling a concept painted on 20 bases gives, at places within genes of the report split."""
+    """What compiling a concept painted on `LOCUS` bases gives, at places within genes of the report split."""
     plan = EditPlan(
-        concept.edits(strength, Where(((0, 20),))), study.manifest.model.weights_hash,
+        concept.edits(strength, Where(((0, LOCUS),))), study.manifest.model.weights_hash,
         {study.layer: study.sae_hash},
     )  # fmt: skip
-    settings = CompileSettings(track="CDS", places=places, context=CONTEXT, plan=on_one_line(plan), draws=10)
+    settings = CompileSettings(
+        track="CDS", places=places, context=100, plan=on_one_line(plan), bases=LOCUS, window=LOCUS, draws=10
+    )
     create_experiment(study, name, "compile", settings)
     with showing() as progress:
         run_experiment(study, name, progress=progress)
@@ -214,7 +218,7 @@ def quick(study: Study) -> dict[str, object]:
             f"quick-{i}",
             Trial("quick", concept, 300, CANVAS, (15, 45), ("stops.plus_1",)),
             2.0,
-            places=16,
+            places=12,
         )
         for i, concept in enumerate(concepts)
     ]
@@ -267,7 +271,7 @@ def full(study: Study, unnamed: str, places: int) -> dict[str, object]:
 
 
 def main() -> None:
-    options = parser(__doc__, "the study of the demo, four features, 16 canvases and 4 places each")
+    options = parser(__doc__, "the study of the demo, four features, 12 canvases and 4 places each")
     options.add_argument("--study", type=Path, help="a finished study, for all but --quick")
     options.add_argument("--unnamed", default="factor:0", help="a concept without a name")
     options.add_argument(

@@ -100,7 +100,7 @@ def _shards(experiment: Experiment) -> list[Shard]:
         )
     if given.fill == "write":
         written_strand(painting)
-    elif not first.sequence and painting.free:
+    if not first.sequence and painting.free:
         raise InputError("the painting says which bases may change, and has no sequence to change")
     for constraint in constraints_of(given):
         try:

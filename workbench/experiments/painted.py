@@ -150,18 +150,27 @@ class Easel:
     def _write(
         self, strand: str, plans: Sequence[EditPlan], constraints: Sequence[Constraint]
     ) -> list[list[str]]:
-        given = self.given
-        found = write_canvases(
-            self.study.model, self.scene.heads(strand), self.painting.length, strand, plans,
-            self.dictionaries, constraints, Sampling(given.temperature, seed=self._seed), given.copies,
-            self.told,
-        )  # fmt: skip
-        return [[text for place in plan for text in place] for plan in found]
+        """Canvases by plan, place by place and copy by copy."""
+        given, heads, texts = self.given, self.scene.heads(strand), [list[str]() for _ in plans]
+        # Each canvas has fixed bases of its own.
+        numbers = range(len(self.canvases))
+        for group in [[*numbers]] if self.free.all() else [[number] for number in numbers]:
+            first = self.canvases[group[0]]
+            fixed = [] if self.free.all() else [self._fixed(first)]
+            # Draws belong to the canvas, whatever shard it is in.
+            sampling = Sampling(given.temperature, seed=given.seed + 1_000_003 * first.number)
+            found = write_canvases(
+                self.study.model, [heads[i] for i in group], self.painting.length, strand, plans,
+                self.dictionaries, [*constraints, *fixed], sampling, given.copies, self.told,
+            )  # fmt: skip
+            for own, plan in zip(texts, found, strict=True):
+                own += [text for place in plan for text in place]
+        return texts
 
-    @property
-    def _seed(self) -> int:
-        """Draws belong to the canvas, whatever shard it is in."""
-        return self.given.seed + 1_000_003 * self.canvases[0].number
+    def _fixed(self, canvas: Canvas) -> Mask:
+        """The bases that may not change."""
+        pairs = zip(canvas.sequence, self.free, strict=True)
+        return Mask("".join("N" if free else base for base, free in pairs))
 
     def _held(self, painted: Sequence[str]) -> GCRange:
         gc = float(np.mean([gc_share(text) for text in painted]))
@@ -208,16 +217,6 @@ class Easel:
         fixed = [canvas.sequence for canvas in self.canvases for _ in range(self.given.copies)]
         if natural and all(fixed) and self._keeps(constraints)(fixed).all():
             return fixed
-        if all(fixed) and not self.free.all():
-            # Each canvas has fixed bases of its own.
-            written = []
-            for canvas in self.canvases:
-                letters = "".join(
-                    "N" if free else base for base, free in zip(canvas.sequence, self.free, strict=True)
-                )
-                alone = Easel(self.study, self.given, self.painting, [canvas], self.told)
-                written += alone._write("+", [EditPlan()], [*constraints, Mask(letters)])[0]
-            return written
         return self._write("+", [EditPlan()], constraints)[0]
 
     def _keeps(self, constraints: Sequence[Constraint]) -> Callable[[Sequence[str]], np.ndarray]:

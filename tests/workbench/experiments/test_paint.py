@@ -158,6 +158,20 @@ def test_both_strands_are_redesigned_in_place(study: Study, features: tuple[int,
                 assert row[stroke] == pytest.approx(share)
 
 
+def test_written_canvases_keep_the_bases_that_may_not_change(study: Study, features: tuple[int, int]) -> None:
+    given = quick(study, features, f"{features[0]}@6-12:-=1")
+    painting = replace(Painting.from_json(given.painting), free=((5, 25),))
+    strokes = run(study, "kept", replace(given, painting=on_one_line(painting), copies=1))["strokes"]
+    natural = strokes[strokes["arm"] == NATURAL].set_index("canvas")["sequence"]
+    for row in strokes.itertuples():
+        kept = natural[row.canvas]
+        assert row.sequence[:5] == kept[:5] and row.sequence[25:] == kept[25:]
+    assert strokes[strokes["arm"] == PAINTED]["sequence"].tolist() != natural.tolist()
+    empty = replace(painting, before="ACGT", after="ACGT")
+    with pytest.raises(InputError, match="says which bases may change, and has no sequence"):
+        create_experiment(study, "wrong", "paint", replace(given, painting=on_one_line(empty), track=""))
+
+
 def test_the_arms_are_as_strong_as_what_they_control(study: Study, features: tuple[int, int]) -> None:
     settings = quick(study, features)
     painting = Painting.from_json(settings.painting)
