@@ -125,7 +125,8 @@ class Target:
         state = None
         if before:
             ids = self._model.tokenize([letters[:before]]).ids
-            state = self._model.read(ids, until=self._layer)[1]
+            # To the end: a pass that stops early has no state of the block in which it stops.
+            state = self._model.read(ids)[1]
         return turned, before, start, end, state
 
     def score(self, sets: Sequence[Sequence[Change]]) -> np.ndarray:

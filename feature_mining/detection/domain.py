@@ -17,6 +17,8 @@ from genomic_models.dna import UNKNOWN, reverse_complement_codes
 
 # Letters of a word, densest features whose rates describe a piece, and known bases that a piece needs.
 WORD, DENSEST, LEAST = 3, 8, 256
+# Pieces below which nothing is said of what is like them.
+FEWEST = 15
 # Share of held-out pieces of its own genome on which a detector abstains.
 LEFT_OUT = 0.01
 
@@ -87,15 +89,15 @@ class Domain:
     def fit(cls, made_on: np.ndarray, held_out: np.ndarray, features: np.ndarray) -> Domain:
         """Learnt from descriptions ``(n, p)`` of pieces, its limit from those of others.
 
-        Raises ``ValueError`` for fewer than 20 pieces of either.
+        Raises ``ValueError`` for fewer than `FEWEST` pieces of either.
         """
         from sklearn.covariance import LedoitWolf
 
         made_on, held_out = (rows[np.isfinite(rows).all(axis=1)] for rows in (made_on, held_out))
-        if min(len(made_on), len(held_out)) < 20:
+        if min(len(made_on), len(held_out)) < FEWEST:
             raise ValueError(
                 f"{len(made_on)} and {len(held_out)} pieces of sequence to say what is like them by;"
-                " expected 20 or more"
+                f" expected {FEWEST} or more"
             )
         # In units of each column's own spread, so that rates and shares are shrunk alike.
         spread = np.maximum(made_on.std(axis=0), 1e-6)

@@ -17,7 +17,7 @@ from feature_mining.detection.precision import (
     reliability,
     tally,
 )
-from tests.feature_mining.detection.simulated import GAP, planted, true_precision
+from benchmarks.planted_sites import GAP, planted, true_precision
 
 
 def naive(scores: np.ndarray, threshold: float, gap: int) -> list[tuple[int, int, float]]:
