@@ -1,6 +1,6 @@
-"""``python -m app.view STUDY QUERY OUT``: the page of a view of the browser, for ``workbench view``.
+"""``python -m app.view STUDY PLACE QUERY OUT``: the page of a view of the browser, for ``workbench view``.
 
-QUERY is that of an address of the browse page, its place as people write it.
+PLACE is as people write it, or empty; QUERY is that of an address of the browse page.
 """
 
 from __future__ import annotations
@@ -12,7 +12,7 @@ from pathlib import Path
 from workbench import InputError
 
 
-def write_view(folder: str, query: str, out: Path) -> None:
+def write_view(folder: str, place: str, query: str, out: Path) -> None:
     """Write the page of a view.
 
     Raises ``InputError`` or ``ValueError``, a sentence, for what is not in the study.
@@ -27,7 +27,7 @@ def write_view(folder: str, query: str, out: Path) -> None:
     opened = open_study(folder)
     tracks(opened).result()
     asked = links.split_query(query)
-    if place := asked.get("at"):
+    if place:
         asked["at"] = str(read_text(opened, place)[0])
     page = view_page(opened, requested_view(opened, links.parse_browse(asked)))
     with write_atomic(out) as temporary:
@@ -38,7 +38,8 @@ if __name__ == "__main__":
     # Streamlit warns that there is no server: there is none.
     logging.disable(logging.WARNING)
     try:
-        write_view(sys.argv[1], sys.argv[2], Path(sys.argv[3]))
+        folder, place, query, out = sys.argv[1:]
+        write_view(folder, place, query, Path(out))
     except (InputError, ValueError) as error:
         print(error, file=sys.stderr)
         sys.exit(2)

@@ -57,14 +57,24 @@ def requested_feature(evidence: Evidence) -> int:
         line = st.container(horizontal=True)
         link(line, links.Address("atlas", {}), "Atlas: all features", "scatter_plot")
         link(line, links.Address("track", {}), "Track: every feature for a track", "format_list_numbered")
-        best = dict.fromkeys(int(f) for f in evidence.shown["feature"] if f >= 0)
-        for one in list(best)[:MOST_OFFERED]:
+        best = [int(f) for f in evidence.shown["feature"] if f >= 0]
+        # Those that are drawn on the other pages first.
+        for one in list(dict.fromkeys([*drawn_features(evidence), *best]))[:MOST_OFFERED]:
             link(line, links.feature("", one), plain(f"{one}: {short_label(evidence, one)}"), "category")
         st.stop()
     if problem:
         st.error(plain(f"Feature {st.query_params['feature']!r}: expected a number from 0 to {last}."))
         st.stop()
     return feature
+
+
+def drawn_features(evidence: Evidence) -> list[int]:
+    """Features that the address says are drawn; none where it cannot be read."""
+    try:
+        found = links.parse_numbers(st.query_params.get("features")) or ()
+    except ValueError:
+        return []
+    return [feature for feature in found if feature < len(evidence.catalog)]
 
 
 def facts(row: pd.Series, top: float) -> None:

@@ -7,7 +7,9 @@ from typing import Any
 
 import pytest
 
+from app.view import write_view
 from tests.workbench.study_factory import Synthetic, make_study
+from workbench import InputError
 from workbench.cli import main
 
 
@@ -49,10 +51,7 @@ def test_a_view_as_a_page(
 @pytest.mark.parametrize(
     ("more", "said"),
     [
-        (["--at", "nowhere"], "neither a place nor"),
         (["--features", "99"], "feature 99: expected a number from 0 to 19"),
-        (["--features", "x"], "expected a number"),
-        (["--tracks", "<b>"], "no track '<b>'"),
         (["--address", "nothing"], "expected an address"),
         (["--address", "browse?at=chrA", "--at", "chrA"], "expected an address"),
     ],
@@ -64,3 +63,23 @@ def test_what_is_not_there_is_refused_in_a_sentence(
     assert run(monkeypatch, made.study.folder, *more, "--out", out) == 2
     error = capsys.readouterr().err
     assert said in error and "Traceback" not in error and not out.exists()
+
+
+@pytest.mark.parametrize(
+    ("place", "query", "said"),
+    [
+        ("nowhere", "", "neither a place nor"),
+        ("chrA:9,000-9,999", "", "ends at 3,000"),
+        ("", "features=x", "expected a number"),
+        ("", "tracks=%3Cb%3E", "no track '<b>'"),
+        ("", "at=chrZ:0-9", "no contig chrZ"),
+        ("", "lanes=x", "expected some of"),
+    ],
+)
+def test_what_an_address_cannot_say(
+    made: Synthetic, tmp_path: Path, place: str, query: str, said: str
+) -> None:
+    out = tmp_path / "view.html"
+    with pytest.raises((InputError, ValueError), match=said):
+        write_view(str(made.study.folder), place, query, out)
+    assert not out.exists()

@@ -45,18 +45,19 @@ def view(
     """
     if find_spec("streamlit") is None:
         raise InputError("streamlit is not installed; install it with `pip install streamlit`")
-    given = {"at": at, "features": features}
-    if tracks:
-        given["tracks"] = ",".join(quote(name, safe="") for name in tracks.split(","))
-    query = "&".join(f"{name}={quote(text, safe=':,')}" for name, text in given.items() if text)
+    names = ",".join(quote(name, safe="") for name in tracks.split(","))
+    given = {"features": features, "tracks": names}
+    query = "&".join(f"{name}={quote(text, safe=',')}" for name, text in given.items() if text)
     if address:
         query = address.partition("?")[2]
-        if any(given.values()) or not query:
+        if at or features or tracks or not query:
             raise InputError("--address: expected an address of the browse page, as in browse?at=..., alone")
     study = Study.open(folder)
     # In a process of its own: the browser stands above this package.
-    command = [sys.executable, "-P", "-m", "app.view", str(study.folder), query, str(out.resolve())]
-    done = subprocess.run(command, stdin=subprocess.DEVNULL, stderr=subprocess.PIPE, text=True)
+    command = [sys.executable, "-P", "-m", "app.view", str(study.folder), at, query]
+    done = subprocess.run(
+        [*command, str(out.resolve())], stdin=subprocess.DEVNULL, stderr=subprocess.PIPE, text=True
+    )
     if done.returncode:
         raise InputError((done.stderr.strip().splitlines() or ["the page could not be made"])[-1])
     print(out)
