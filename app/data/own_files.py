@@ -5,7 +5,7 @@ from __future__ import annotations
 import tempfile
 from collections.abc import Callable
 from io import BytesIO
-from pathlib import Path
+from pathlib import Path, PurePath
 from typing import Any, NamedTuple
 
 import streamlit as st
@@ -18,11 +18,13 @@ from workbench.files.text import suffix_of
 from workbench.setup.uploads import Handed, own_name, store
 from workbench.tracks import READERS, read_tracks
 from workbench.tracks.track import Row, Track, frame
+from workbench.wording import visible_name
 
 KEY = "own_files"
 # Bytes of a file as it is sent, and unpacked; larger ones belong in a study.
 MOST_BYTES, MOST_UNPACKED = 64 << 20, 512 << 20
 MOST_FILES, MOST_VARIANTS, MOST_DRAWN = 6, 200_000, 8
+LONGEST_NAME = 80
 VARIANTS = (".vcf",)
 SUFFIXES = sorted({suffix.lstrip(".") for suffix in (*READERS, *VARIANTS)} | {"gz"})
 
@@ -65,19 +67,18 @@ def _all_read(opened: Opened) -> list[Read]:
     return [kept[key] for key in wanted]
 
 
-def _read(opened: Opened, name: str, data: bytes) -> Read:
-    folder = tempfile.TemporaryDirectory()
-    handed = Handed("track", name, BytesIO(data))
+def _read(opened: Opened, given: str, data: bytes) -> Read:
+    name = visible_name(PurePath(given).name)[:LONGEST_NAME]
+    folder, handed = tempfile.TemporaryDirectory(), Handed("track", name, BytesIO(data))
+    path = Path(folder.name)
     try:
         variants = suffix_of(Path(name)) in VARIANTS
-        own = own_name("variants" if variants else "track", name, 0)
-        path = Path(folder.name) / own
+        path /= own_name("variants" if variants else "track", name, 0)
         store(handed, path, MOST_BYTES, MOST_UNPACKED)
         reader: Callable[[Path, Opened], list[Track]] = _variants if variants else _annotation
-        return Read(_named(reader(path, opened), name, opened), folder=folder)
+        return Read(_named(reader(path, opened), name), folder=folder)
     except InputError as error:
-        said = str(error).replace(f"{folder.name}/", "")
-        return Read([], f"{name}: {said.removeprefix(f'{own}: ')}" if own in said else said)
+        return Read([], str(error).replace(str(path), name))
 
 
 def _annotation(path: Path, opened: Opened) -> list[Track]:
@@ -103,9 +104,8 @@ def _variants(path: Path, opened: Opened) -> list[Track]:
     return [Track("variants", table.reset_index(drop=True), str(path), type="variant")]
 
 
-def _named(tracks: list[Track], name: str, opened: Opened) -> list[OwnTrack]:
+def _named(tracks: list[Track], name: str) -> list[OwnTrack]:
     """The tracks under the file's own name, each with its type where a file has several."""
-    del opened
     found = []
     for track in tracks:
         said = f"{name}: {track.name}" if len(tracks) > 1 else name

@@ -36,10 +36,14 @@ class Gutter {
     this.drag = null;
     if (Math.abs(drag.y - drag.from) < 4) return drag.resize ? undefined : b.clicked(drag.row);
     if (drag.resize) return b.tellRows();
-    const rest = this.like(drag.row).filter((row) => row.id !== drag.row.id);
-    rest.splice(this.place(rest, drag.y), 0, drag.row);
-    if (drag.row.kind === "feature") b.setFeatures(rest.map((row) => row.feature.id));
-    else b.setTracks(rest.map((row) => row.lane.name));
+    this.put(drag.row, this.place(this.like(drag.row).filter((row) => row.id !== drag.row.id), drag.y));
+  }
+  // Put a row at a place among its like.
+  put(row, at) {
+    const rest = this.like(row).filter((other) => other.id !== row.id);
+    rest.splice(at, 0, row);
+    if (row.kind === "feature") this.browser.setFeatures(rest.map((other) => other.feature.id));
+    else this.browser.setTracks(rest.map((other) => other.lane.name));
   }
   // How many of the others lie above a height.
   place(rest, y) { return rest.filter((row) => row.y + row.height / 2 < y).length; }

@@ -56,6 +56,9 @@ class Menu {
       }, colour ? "" : "↺");
       items.push(el("div", { class: "swatches", role: "group", "aria-label": "Colour of the row" }, ...[...SWATCHES, ""].map(swatch)));
     }
+    const like = b.gutter.like(row), here = like ? like.findIndex((other) => other.id === row.id) : -1;
+    if (here > 0) put("Move up", () => b.gutter.put(row, here - 1));
+    if (like && here < like.length - 1) put("Move down", () => b.gutter.put(row, here + 1));
     if ((b.head.rows[row.id] || [0])[0]) put("Usual height", () => b.restyle(row.id, 0));
     if (row.kind === "feature") put(`Take out ${nameOf(row.feature)}`, () => b.setFeatures(b.head.features.map((f) => f.id).filter((id) => id !== row.feature.id)));
     if (row.kind === "lane" && b.shownTracks().includes(row.lane.name)) put(`Take out ${row.lane.name}`, () => b.setTracks(b.shownTracks().filter((name) => name !== row.lane.name)));
