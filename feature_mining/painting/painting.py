@@ -23,6 +23,8 @@ from genomic_models.dna import BASES, check_letters
 
 VERSION = 1
 STRANDS = ("+", "-")
+# Bases of a canvas, and size of a strength, at most.
+LONGEST, STRONGEST = 1_000_000, 1e6
 
 
 @dataclass(frozen=True)
@@ -55,12 +57,19 @@ class Stroke:
         if self.strand not in STRANDS:
             raise ValueError(f"strand {self.strand!r} of a stroke: expected '+' or '-'")
         object.__setattr__(self, "strength", check_strength(self.strength, "strength of a stroke"))
+        if not self._size <= STRONGEST:
+            raise ValueError(f"strength of a stroke is {self._size:g}: expected {STRONGEST:g} at most")
 
     def __str__(self) -> str:
         strand = "plus" if self.strand == "+" else "minus"
         return (
             f"{self.concept} on {self.start + 1:,}-{self.end:,}, {strand} strand, by {as_text(self.strength)}"
         )
+
+    @property
+    def _size(self) -> float:
+        given = self.strength
+        return abs(given) if isinstance(given, float) else max(abs(value) for _, value in given)
 
     def values(self) -> np.ndarray:
         """Float32 ``(end - start,)``: the strength at each of its bases."""
@@ -116,8 +125,10 @@ class Painting:
         for name in ("palette", "sheets"):
             object.__setattr__(self, name, tuple(getattr(self, name)))
         object.__setattr__(self, "free", tuple((start, end) for start, end in self.free))
-        if isinstance(self.length, bool) or not isinstance(self.length, int) or self.length < 1:
-            raise ValueError(f"a canvas of length {self.length!r}: expected 1 or more bases")
+        if isinstance(self.length, bool) or not isinstance(self.length, int):
+            raise ValueError(f"a canvas of length {self.length!r}: expected a whole number")
+        if not 1 <= self.length <= LONGEST:
+            raise ValueError(f"a canvas of length {self.length:,}: expected 1 to {LONGEST:,} bases")
         for name in ("sequence", "before", "after"):
             letters = check_letters(getattr(self, name))
             if strange := set(letters) - set(BASES):
@@ -204,8 +215,8 @@ class Painting:
         )  # fmt: skip
         if read.values["version"] != VERSION:
             raise read.wrong(("version",), f"{VERSION}, which this program reads")
-        if (length := read.number("length")) < 1 or length % 1:
-            raise read.wrong(("length",), "a whole number of bases, 1 or more")
+        if not 1 <= (length := read.number("length")) <= LONGEST or length % 1:
+            raise read.wrong(("length",), f"a whole number of bases, 1 to {LONGEST:,}")
         texts = {key: _letters(read, key) for key in ("sequence", "before", "after") if key in read.values}
         if texts.get("sequence") and len(texts["sequence"]) != length:
             raise read.wrong(("sequence",), f"{length:g} bases, as the length says")
@@ -314,9 +325,9 @@ def _stroke(read: JsonFields, path: tuple[str | int, ...], length: int, names: l
         raise read.wrong((*path, "concept"), f"one of the palette, {', '.join(names) or 'which is empty'}")
     if given.get("strand", "+") not in STRANDS:
         raise read.wrong((*path, "strand"), "'+' or '-'")
-    try:
-        strength = check_strength(given.get("strength", 1.0), "strength")
-    except (ValueError, OverflowError):
-        raise read.wrong((*path, "strength"), "a number, or ascending pairs of position and number") from None
     start, end = _interval(read, path, ("start", "end"), length)
-    return Stroke(concept, start, end, given.get("strand", "+"), strength)
+    try:
+        return Stroke(concept, start, end, given.get("strand", "+"), given.get("strength", 1.0))
+    except (ValueError, OverflowError):
+        expected = f"a number, or ascending pairs of position and number, {STRONGEST:g} at most"
+        raise read.wrong((*path, "strength"), expected) from None

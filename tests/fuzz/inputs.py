@@ -14,6 +14,8 @@ from feature_mining.concepts.concept import Concept, Evidence
 from feature_mining.edits.edit import Clamp, Patch, Steer, Swap
 from feature_mining.edits.places import Where
 from feature_mining.edits.plan import EditPlan
+from feature_mining.painting.operations import erase
+from feature_mining.painting.painting import Painting, Sheet, Stroke, plan_of, strengths
 from tests.fuzz.target import Target
 from workbench.cohort.calls import read_calls
 from workbench.cohort.haplotypes import find_haplotypes
@@ -21,6 +23,7 @@ from workbench.cohort.relatedness import read_matrix, read_tree
 from workbench.cohort.samples import read_cohort
 from workbench.cohort.sequences import sequence_calls, sequence_files
 from workbench.cohort.vcf import VariantFile
+from workbench.experiments.strokes import read_painting_file
 from workbench.genome.reference import Genome, record_names
 from workbench.models.write import read_plan
 from workbench.study.concepts import load_concept
@@ -43,6 +46,14 @@ PLAN = EditPlan(
 CONCEPT = Concept(
     "stop", "blocks.4", {17: -1.0, 3: 0.25}, 0.8, "0f3a", "9c", "3 - 17",
     Evidence("learnt", "CDS_stop", "same", 0.235, 0.2, 0.27),
+)  # fmt: skip
+PAINTING = Painting(
+    12, (CONCEPT,),
+    (
+        Sheet("low", (Stroke("stop", 2, 8, strength=((2, 0.0), (7, 1.5))), Stroke("stop", 0, 3, "-", -1.0))),
+        Sheet("high", (Stroke("stop", 4, 6),)),
+    ),
+    "ACGTACGTACGT", "GG", "TTA", ((2, 9),), "0f3a", {"blocks.4": "9c"},
 )  # fmt: skip
 CONTIGS = {"chr1": LETTERS, "plasmid": LETTERS[7:247]}
 GENOME = "".join(f">{name} some words\n{s[:70]}\n{s[70:]}\n" for name, s in CONTIGS.items())
@@ -191,6 +202,15 @@ def read_weights(name: str, folder: Path) -> None:
     assert concept.scaled({concept.features[0]: 1.0}).features == concept.features
 
 
+def read_strokes(name: str, folder: Path) -> None:
+    """A painting, said and written down again, and what it paints on either strand."""
+    painting = read_painting_file(folder / name)
+    assert Painting.from_json(painting.to_json()) == painting and str(painting)
+    for strand in "+-":
+        assert len(plan_of(painting, strand).edits) >= len(strengths(painting, strand)) - 1
+    assert erase(painting, 0, painting.length).strokes == ()
+
+
 def read_places(name: str, folder: Path) -> None:
     """Regions to read alone."""
     genome = genome_of(folder)
@@ -310,6 +330,7 @@ TARGETS = {
     "narrowPeak": _text("x.narrowPeak", NARROW, read_track),
     "edit plan": _text("x.json", PLAN.to_json(), read_edits),
     "concept": _text("x.json", CONCEPT.to_json(), read_weights),
+    "painting": _text("x.json", PAINTING.to_json(), read_strokes),
     "regions": _text("x.bed", BED, read_places),
     "bedGraph": _text("x.bedGraph", BEDGRAPH, read_track),
     "genbank": _text("x.gbk", GENBANK_FILE, read_track),

@@ -127,6 +127,8 @@ def broken(path: tuple, value: object) -> tuple[str, int]:
         (("sheets", 1, "strokes", 0, "end"), 3, "expected an end after the start, 4"),
         (("sheets", 0, "strokes", 1, "strand"), "?", r"strokes\[1\].strand: .* expected '\+' or '-'"),
         (("sheets", 0, "strokes", 1, "strength"), [[3, 1], [2, 1]], "expected a number, or ascending pairs"),
+        (("sheets", 0, "strokes", 1, "strength"), 1e300, "1e.06 at most"),
+        (("length",), 10**9, "a whole number of bases, 1 to 1,000,000"),
         (("sheets", 0, "strokes", 1, "concept"), "blue", "expected one of the palette, base A, base G"),
         (("sheets", 0, "strokes"), 5, r"field sheets\[0\].strokes: found 5; expected a list"),
         (("palette", 1, "top"), 0, "the concept, .*field top: found 0; expected a number above 0"),
