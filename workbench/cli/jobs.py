@@ -20,6 +20,7 @@ from workbench.progress import showing
 from workbench.study.config import JobConfig, ModelConfig
 from workbench.study.failures import KINDS
 from workbench.study.ledger import read_events
+from workbench.study.manifest import installed
 from workbench.study.study import CONFIG, Study
 from workbench.study.trust import refuse_untrusted, risky_jobs, risky_model
 from workbench.wording import visible
@@ -322,6 +323,6 @@ def _queue_lines(study: Study, queue: Any, hours: float) -> list[str]:
 
 def versions() -> None:
     """Print the versions that numbers depend on, as JSON."""
-    from workbench.engines.submission import installed  # PyTorch
+    import torch  # noqa: F401 (heavy; one that cannot be loaded is found out before anything is queued)
 
     print(json.dumps(installed()))

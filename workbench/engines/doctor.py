@@ -18,9 +18,9 @@ import torch
 from genomic_models import load
 from genomic_models.contract import ModelError
 from workbench.engines.schedulers.registry import find_scheduler
-from workbench.engines.submission import installed
 from workbench.errors import InputError
 from workbench.study.config import ModelConfig
+from workbench.study.manifest import installed
 
 OLDEST = (3, 11)
 # Free bytes under which a folder gets a warning.

@@ -36,7 +36,7 @@ from workbench.stages.tree import group_shards, groups_of, has_groups
 from workbench.study.config import JobConfig
 from workbench.study.failures import ENDINGS, HOST_KINDS
 from workbench.study.ledger import exclusive
-from workbench.study.manifest import versions
+from workbench.study.manifest import installed
 from workbench.study.study import Study
 from workbench.study.trust import accept, refuse_untrusted, risky_jobs
 
@@ -363,11 +363,6 @@ def check_workers(settings: JobConfig) -> None:
                 f"{name} is {theirs.get(name, 'not installed')} on the workers and {mine} here; use one"
                 " environment for both (--python, --setup, --container)"
             )
-
-
-def installed() -> dict[str, str]:
-    """Versions that must agree between driver and workers."""
-    return {"python": ".".join(platform.python_version_tuple()[:2])} | versions()
 
 
 def lost(study: Study) -> dict[str, dict[int, str]]:

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import hashlib
 import json
+import platform
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass, fields
 from functools import cached_property
@@ -195,6 +196,11 @@ def versions() -> dict[str, str]:
         except metadata.PackageNotFoundError:
             found[name] = "not installed"
     return found
+
+
+def installed() -> dict[str, str]:
+    """Versions that must agree between driver and workers."""
+    return {"python": ".".join(platform.python_version_tuple()[:2])} | versions()
 
 
 def refuse_difference(what: str, locked: object, found: object, folder: Path) -> None:
