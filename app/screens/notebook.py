@@ -107,12 +107,12 @@ def _restored(opened: Opened, name: str, data: bytes) -> Session | str:
 opened = current()
 st.title("Notebook")
 try:
-    left, right = st.columns([3, 1], vertical_alignment="bottom")
+    left, right = st.columns([5, 2], vertical_alignment="bottom")
     with left:
         restore(opened)
     session = saved(opened)
     right.download_button(
-        "Save the session", partial(session_text, opened.study, session), mime="application/json",
+        "Save session", partial(session_text, opened.study, session), mime="application/json",
         file_name=f"{opened.evidence.name}.session.json", key="save_session", icon=":material/save:",
         help="Names, ratings, notes, lists, bookmarks and the view that was looked at last, as one file.",
         on_click="ignore",

@@ -50,7 +50,7 @@ STYLE = f"""
 def boxes(opened: Opened) -> tuple[str, str]:
     """Draw the boxes; what was typed for the sequence, or its file's text, and for the changes."""
     state, query = st.session_state, st.query_params
-    left, right, more = st.container(key="sequence_boxes").columns([6, 5, 1], vertical_alignment="bottom")
+    left, right, more = st.container(key="sequence_boxes").columns([6, 5, 1.4], vertical_alignment="bottom")
     # What was pasted comes back with the page, unless another place has been looked at in between.
     text, at = state.get("sequence_kept", ("", ""))
     if "sequence_text" not in state and text and at == query.get("at", ""):

@@ -97,8 +97,10 @@ def allele_section(opened: Opened, reading: Reading, table: pd.DataFrame) -> Non
     if reading.allele is None or reading.changed is None:
         return
     st.subheader("The two alleles")
-    for said in [*reading.allele.said, *consequences(opened, reading.source, reading.allele)]:
+    for said in reading.allele.said:
         st.write(plain(said))
+    if found := consequences(opened, reading.source, reading.allele):
+        st.write(plain(f"Of proteins: {', '.join(found)}."))
     before, after = (
         float(np.mean([np.nansum(n, dtype=np.float64) for n in r.nats.values()]))
         for r in (reading.pasted, reading.changed)
