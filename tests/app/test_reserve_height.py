@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import altair as alt
 import pandas as pd
-import pytest
+import vl_convert
 
 from app.reserve_height import least_height
 
@@ -23,7 +23,6 @@ def test_least_height() -> None:
 
 
 def test_a_drawn_picture_takes_the_room() -> None:
-    vl_convert = pytest.importorskip("vl_convert")
     chart = alt.vconcat(*[POINT.properties(height=90)] * 2, spacing=10)
     drawn = vl_convert.vegalite_to_svg(chart.to_dict())
     height = float(drawn.split('height="', 1)[1].split('"', 1)[0])

@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+import pybigtools
 import pytest
 
 from feature_mining.feature_map import column
@@ -90,7 +91,6 @@ def test_which_feature_fires_at_stop_codons_and_is_it_real(reader: Reader, study
 def test_a_feature_over_a_gene_as_the_picture_on_the_screen_and_as_values(
     reader: Reader, study: Study, chromium: Any, tmp_path: Path
 ) -> None:
-    pybigtools = pytest.importorskip("pybigtools")
     gene = next(t for t in study.tracks if t.name == "gene").intervals.iloc[10]
     feature = int(study.table("catalog").query("not dead").nlargest(1, "density")["feature"].iloc[0])
     reader.page.goto(f"/browse?features={feature}")

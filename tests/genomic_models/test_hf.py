@@ -16,7 +16,7 @@ from genomic_models.hf import HFModel, encode
 from genomic_models.scoring import score
 
 transformers = pytest.importorskip("transformers", reason="the extra `hf` is not installed")
-tokenizers = pytest.importorskip("tokenizers")
+tokenizers = pytest.importorskip("tokenizers", reason="the extra `hf` is not installed")
 
 SEQUENCES = ["ACGTACGTTGCAGGCT", "GGGTTACA"]
 SPECIAL = {"pad_token": "[PAD]", "unk_token": "[UNK]"}

@@ -5,8 +5,10 @@ from __future__ import annotations
 from pathlib import Path
 
 import pytest
+import torch
 
 from genomic_models.released import RELEASED, parameter_count, where_to_look
+from genomic_models.striped_hyena.network import StripedHyena
 
 PUBLISHED = {
     "evo2_1b_base": 1_107_989_760,
@@ -37,9 +39,6 @@ def test_parameter_count_from_shapes(name: str) -> None:
 
 @pytest.mark.parametrize("name", ["evo2_7b_262k", "evo-1-8k-base"])
 def test_count_equals_the_network(name: str) -> None:
-    torch = pytest.importorskip("torch")
-    from genomic_models.striped_hyena.network import StripedHyena
-
     with torch.device("meta"):
         network = StripedHyena(RELEASED[name].config)
     assert sum(p.numel() for p in network.parameters()) == PUBLISHED[name]

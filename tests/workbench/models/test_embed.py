@@ -106,7 +106,7 @@ def test_records_by_themselves_in_every_format(cli, model, records, tmp_path, po
 
 
 def test_anndata_reads_what_is_written(cli, model, records, tmp_path):
-    anndata = pytest.importorskip("anndata")
+    anndata = pytest.importorskip("anndata", reason="anndata is for Python 3.12 and later")
     cli("embed", records[0], "--model", model, "--format", "h5ad", "--out", tmp_path / "e")
     data = anndata.read_h5ad(tmp_path / "e" / "blocks.2.h5ad")
     assert data.X.shape == (6, 16) and data.obs["strand"].tolist() == ["+", "-"] * 3

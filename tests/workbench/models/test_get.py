@@ -100,7 +100,7 @@ def test_what_is_asked_for_wrongly(refused, hub, tmp_path):
 
 def test_other_families_by_the_hubs_own_library(refused, hub, tmp_path):
     """Weights, settings and the tokenizer's files come; programs do not."""
-    pytest.importorskip("huggingface_hub")
+    pytest.importorskip("huggingface_hub", reason="the extra `hf` is not installed")
     files = {"config.json": b"{}", "model.safetensors": WEIGHTS, "modeling.py": b"import os"}
     listed = {"id": "lab/family", "sha": hub.commit, "siblings": [{"rfilename": name} for name in files]}
     hub.files["/api/models/lab/family/revision/v1"] = json.dumps(listed).encode()

@@ -175,7 +175,7 @@ def test_anndata_holds_the_burdens_that_were_tested(study: Study, tmp_path: Path
 
 
 def test_anndata_opens_in_anndata(study: Study, tmp_path: Path) -> None:
-    anndata = pytest.importorskip("anndata")
+    anndata = pytest.importorskip("anndata", reason="anndata is for Python 3.12 and later")
     (path,) = export(study, "biomarkers", "h5ad", tmp_path / "c.h5ad")
     data = anndata.read_h5ad(path)
     table = study.table("biomarkers")
