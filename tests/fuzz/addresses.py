@@ -3,8 +3,11 @@
 from __future__ import annotations
 
 import functools
+import hashlib
+import json
 import tempfile
 from collections.abc import Callable
+from functools import partial
 from pathlib import Path
 from typing import Any
 from unittest.mock import patch
@@ -29,7 +32,10 @@ from workbench.browse.variant_tracks import driving_variants
 from workbench.cohort.edits import parse_variant
 from workbench.errors import InputError
 from workbench.genome.interval import Interval
+from workbench.study.bookmarks import Bookmark
 from workbench.study.locus import find_locus
+from workbench.study.notes import Note
+from workbench.study.session_file import Session, parse_session, session_text
 from workbench.variants.consequence import Annotation
 from workbench.variants.hgvs import VariantNames
 
@@ -124,6 +130,27 @@ def read_parts(folder: Path) -> None:
         _told(parse_variant, part)
 
 
+def read_session_file(folder: Path) -> None:
+    """A session that somebody sent, also one whose hash is right for what it holds."""
+    study = _study()
+    text = (folder / "session.json").read_bytes().decode("utf-8", "replace")
+    _told(partial(parse_session, study), text)
+    try:
+        values = json.loads(text)
+    except (ValueError, RecursionError):
+        return
+    if isinstance(values, dict):
+        values.pop("sha256", None)
+        digest = hashlib.sha256(json.dumps(values, sort_keys=True).encode()).hexdigest()
+        _told(partial(parse_session, study), json.dumps({**values, "sha256": digest}))
+
+
+def _make_session(folder: Path) -> None:
+    notes = {3: Note("a note", 4, True, name="a name"), 7: Note("another")}
+    session = Session(notes, {"some": [1, 2]}, [Bookmark("chrA", 5, 90, "here")], {"browse": "at=chrA:0-9"})
+    (folder / "session.json").write_text(session_text(_study(), session))
+
+
 def open_pages(folder: Path) -> None:
     """The pages themselves, of addresses that are not as they were."""
     usual = set(ADDRESSES.splitlines())
@@ -148,6 +175,7 @@ def _make(folder: Path) -> None:
 
 
 TARGETS = {
+    "session": Target(_make_session, read_session_file, ("*",)),
     "addresses": Target(_make, read_parts, ("*",)),
     "pages": Target(_make, open_pages, ("addresses",), 0.1),
 }
