@@ -2,7 +2,7 @@
 
 Taps are ``embedding`` (what the first block reads) and ``blocks.N`` (what block N writes to the residual
 stream). Weights are read from safetensors only, and code of the repository runs only when the caller says
-so.
+so; a tokenizer of words of k bases that comes as code is replaced by ours (``genomic_models.kmers``).
 """
 
 from __future__ import annotations
@@ -20,7 +20,9 @@ from torch import Tensor, nn
 
 from genomic_models.contract import DNAModel, Edit, Forward, ModelError, Tokens, refuse_empty
 from genomic_models.dna import BASES
+from genomic_models.families import architecture_of, check_architecture
 from genomic_models.hashing import hash_weights
+from genomic_models.kmers import KmerTokenizer, read_kmer_tokenizer
 from genomic_models.taps import Probe, Reached, after
 
 PREFIX = "hf:"
@@ -110,9 +112,12 @@ class HFModel(DNAModel):
         trust = {"trust_remote_code": trust_remote_code}
         try:
             config = transformers.AutoConfig.from_pretrained(source, **trust)
-            tokenizer = transformers.AutoTokenizer.from_pretrained(source, **trust)
+            tokenizer = _tokenizer(source, trust_remote_code)
             loader = getattr(transformers, _loader(config))
+            check_architecture(architecture_of(config))
             network = loader.from_pretrained(source, use_safetensors=True, **trust)
+        except ModelError:
+            raise
         except (OSError, ValueError, KeyError, ImportError) as error:
             raise ModelError(_explain(name, source, error)) from error
         network = network.to(device=device, dtype=dtype).requires_grad_(False)
@@ -175,13 +180,32 @@ class HFModel(DNAModel):
         if frozen:
             raise ModelError(f"model {self.name} cannot hold its gates: no direct effect of it is known")
         tokens = self.tokenize(sequences)
+        self._check_length(tokens)
+        return self._run(tokens, taps, until, edits or {}, gradients)
+
+    def forward_tokens(self, tokens: Tokens) -> Forward:
+        """A pass over tokens as they are; ``ModelError`` for more than the model reads."""
+        self._check_length(tokens)
+        return self._run(tokens, (), None, {})
+
+    def _check_length(self, tokens: Tokens) -> None:
         longest = tokens.ids.shape[1]
         if longest > self.context:
             raise ModelError(
                 f"model {self.name} reads at most {self.context} tokens, this batch has {longest}: use a"
                 " smaller window"
             )
-        return self._run(tokens, taps, until, edits or {}, gradients)
+
+    @cached_property
+    def vocabulary(self) -> tuple[tuple[str, int], ...]:
+        """Texts of the tokens, with their ids."""
+        return tuple(sorted(self.tokenizer.get_vocab().items(), key=lambda entry: entry[1]))
+
+    @property
+    def mask_token(self) -> int | None:
+        """Id of what stands in place of a token that is asked for; None where the model has none."""
+        token = getattr(self.tokenizer, "mask_token_id", None)
+        return None if token is None else int(token)
 
     def _run(
         self,
@@ -248,6 +272,8 @@ def encode(tokenizer: Any, sequence: str, name: str) -> tuple[list[int], list[tu
     ModelError
         If the tokens cannot be laid on the bases.
     """
+    if isinstance(tokenizer, KmerTokenizer):
+        return tokenizer.encode(sequence)
     if getattr(tokenizer, "is_fast", False):
         coded = tokenizer(sequence, return_offsets_mapping=True)
         return list(coded["input_ids"]), [(int(a), int(b)) for a, b in coded["offset_mapping"]]
@@ -269,7 +295,32 @@ def encode(tokenizer: Any, sequence: str, name: str) -> tuple[list[int], list[tu
     return ids, spans
 
 
+def _tokenizer(source: str, trust_remote_code: bool) -> Any:
+    """What the repository brings; where that is code which may not run, our own of its vocabulary."""
+    import transformers
+
+    try:
+        return transformers.AutoTokenizer.from_pretrained(source, trust_remote_code=trust_remote_code)
+    except (OSError, ValueError, KeyError, ImportError):
+
+        def find(name: str) -> Path | None:
+            found = transformers.utils.cached_file(
+                source,
+                name,
+                _raise_exceptions_for_missing_entries=False,
+                _raise_exceptions_for_connection_errors=False,
+            )
+            return None if found is None else Path(found)
+
+        own = None if trust_remote_code else read_kmer_tokenizer(find)
+        if own is None:
+            raise
+        return own
+
+
 def _plain(tokenizer: Any, sequence: str) -> list[int]:
+    if isinstance(tokenizer, KmerTokenizer):
+        return tokenizer.words(sequence)[0]
     return list(tokenizer(sequence, add_special_tokens=False)["input_ids"])
 
 
@@ -305,8 +356,7 @@ def _figure(config: Any, keys: tuple[str, ...], name: str) -> int:
 
 
 def _loader(config: Any) -> str:
-    architecture = (getattr(config, "architectures", None) or [""])[0]
-    return next((auto for ending, auto in HEADS if architecture.endswith(ending)), "AutoModel")
+    return next((auto for ending, auto in HEADS if architecture_of(config).endswith(ending)), "AutoModel")
 
 
 def _explain(name: str, source: str, error: Exception) -> str:

@@ -17,6 +17,7 @@ import torch
 from genomic_models import tokenizer
 from genomic_models.contract import DNAModel, ModelError
 from genomic_models.dna import BASES, UNKNOWN, base_codes, check_letters, refuse_string, reverse_complement
+from genomic_models.token_scoring import TokenModel, token_nats
 
 _CHUNK = 16384
 _BATCH_BASES = 16384
@@ -125,7 +126,8 @@ def score(
     Parameters
     ----------
     model : DNAModel
-        Causal, one token a base.
+        One that predicts base after base; or of tokens, masked or of several bases, whose scores are those of
+        `token_nats` and sequences no longer than its context.
     sequences : sequence of str
         DNA, IUPAC letters in either case, U read as T.
     bos : bool
@@ -142,8 +144,8 @@ def score(
     Raises
     ------
     ModelError
-        An empty sequence, letters that are not DNA, a ``context`` out of range, a model that does not predict
-        base after base.
+        An empty sequence, letters that are not DNA, a ``context`` out of range, a model that predicts no
+        tokens.
     TypeError
         One string in place of a list of sequences.
     """
@@ -159,6 +161,8 @@ def score(
         raise ModelError(f"model {model.name} does not read bytes: it has no start token, leave bos out")
     empty = [np.full(len(text), np.nan, np.float32) for text in texts]
     results = [Score(values, values.copy()) for values in empty]
+    if not model.predicts_bases and isinstance(model, TokenModel):
+        return [Score(*token_nats(model, text, told)) for text in texts]
     known = [base_codes(text) != UNKNOWN for text in texts]
     work = [(i, window) for i, text in enumerate(texts) for window in windows(len(text), context)]
     for group in batches([window.end - window.start for _, window in work]):

@@ -16,6 +16,7 @@ import pyarrow.parquet as pq
 from genomic_models import load
 from genomic_models.files import remove_leftovers
 from genomic_models.scoring import Score, batches, score, score_both_strands
+from genomic_models.token_scoring import TokenModel, passes_needed
 from workbench.errors import InputError
 from workbench.files.atomic import write_atomic
 from workbench.genome.reference import Genome
@@ -84,6 +85,12 @@ def score_file(
     score_batch = score_both_strands if both_strands else score
     names = list(genome.lengths)
     lengths = [genome.lengths[name] for name in names]
+    if not model.predicts_bases and isinstance(model, TokenModel) and not model.causal:
+        passes = sum(passes_needed(model, [genome.fetch(name, 0, genome.lengths[name])]) for name in names)
+        progress.say(
+            f"pseudo-likelihood: each token is masked in turn, {passes * (1 + both_strands):,} passes over a"
+            " whole sequence"
+        )
     progress.begin("scoring", sum(lengths) * (2 if both_strands else 1), "bases")
     rows: dict[str, RecordScore] = {}
     with ExitStack() as stack:
