@@ -24,6 +24,8 @@ HIDE, FAKE = "hide", "fake"
 GREEDY, GUIDED, RANDOM = "greedy", "guided", "random"
 # Changes that the gradient proposes at each step, and draws of random changes.
 PROPOSED, DRAWS = 12, 16
+# What scores before thresholds count beside those after.
+_TIE = 1e-3
 
 # A change: position in the place's letters, and code of the new base.
 Change = tuple[int, int]
@@ -131,20 +133,43 @@ class Target:
 
     def score(self, sets: Sequence[Sequence[Change]]) -> np.ndarray:
         """Highest score of the place after each set of changes, float64 ``(n,)``."""
+        found: np.ndarray = self._read(sets)[0].max(axis=1)
+        return found
+
+    def lack(self, sets: Sequence[Sequence[Change]], goal: str, threshold: float) -> np.ndarray:
+        """How far each set of changes is from the goal, float64 ``(n,)``; the less the better.
+
+        Of a site by how much all of its bases together are above the threshold, of a place that is faked by
+        how much its highest is below; of equal ones, by scores before the features' thresholds.
+        """
+        scores, linear = self._read(sets)
+        if goal == HIDE:
+            found: np.ndarray = np.maximum(scores - threshold, 0).sum(axis=1) + _TIE * linear.max(axis=1)
+        else:
+            found = -scores.max(axis=1) - _TIE * linear.max(axis=1)
+        return found
+
+    def _read(self, sets: Sequence[Sequence[Change]]) -> tuple[np.ndarray, np.ndarray]:
+        """Scores of the bases of the place, float64 ``(n, bases)``, and those before features' thresholds."""
         texts = [self.place.changed(changes) for changes in sets]
-        found = np.full(len(texts), -np.inf)
+        scores: list[np.ndarray] = []
+        linear: list[np.ndarray] = []
         for turned, before, start, end, state in self._sides:
-            own = [reverse_complement(text) for text in texts] if turned else texts
+            own = [reverse_complement(text) if turned else text for text in texts]
+            rows: list[Tensor] = []
             for at in range(0, len(own), self._together):
                 part = [text[before:end] for text in own[at : at + self._together]]
                 carried = None if state is None else self._model.repeat(state, len(part))
                 ids = self._model.tokenize(part).ids
                 forward, _ = self._model.read(ids, carried, taps=[self._layer], until=self._layer)
-                x = forward.taps[self._layer][:, start - before :].float()
-                values = self._part.encode(x.flatten(0, 1)).view(*x.shape[:2], -1)
-                best = (values @ self._weights.to(values)).amax(1).double().cpu().numpy()
-                found[at : at + self._together] = np.maximum(found[at : at + self._together], best)
-        return found
+                rows.append(forward.taps[self._layer][:, start - before :].float())
+            x = torch.cat(rows)
+            for values, to in (
+                (self._part.encode(x.flatten(0, 1)), scores),
+                (self._linear(x.flatten(0, 1)), linear),
+            ):
+                to.append((values @ self._weights.to(values)).view(x.shape[:2]).double().cpu().numpy())
+        return np.concatenate(scores, axis=1), np.concatenate(linear, axis=1)
 
     def slope(self, changes: Sequence[Change]) -> np.ndarray:
         """About how much each base in the place of each other adds to the score: float32 ``(L, 4)``.
@@ -219,10 +244,9 @@ def attack(target: Target, goal: str, threshold: float, most: int, way: str, see
             left = sorted(left, key=lambda change: -slope[change])[:PROPOSED]
         if not left:
             break
-        values = target.score([(*changes, change) for change in left])
-        best = int((sign * values).argmax())
-        changes = (*changes, left[best])
-        scores.append(float(values[best]))
+        lacks = target.lack([(*changes, change) for change in left], goal, threshold)
+        changes = (*changes, left[int(lacks.argmin())])
+        scores.append(float(target.score([changes])[0]))
     return Attack(way, changes, np.array(scores))
 
 

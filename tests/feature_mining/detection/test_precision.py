@@ -5,6 +5,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
+from benchmarks.planted_sites import GAP, planted, true_precision
 from feature_mining.detection.calls import Caller, find_calls, meets
 from feature_mining.detection.precision import (
     NotReached,
@@ -17,7 +18,6 @@ from feature_mining.detection.precision import (
     reliability,
     tally,
 )
-from benchmarks.planted_sites import GAP, planted, true_precision
 
 
 def naive(scores: np.ndarray, threshold: float, gap: int) -> list[tuple[int, int, float]]:
