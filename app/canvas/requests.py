@@ -139,14 +139,14 @@ def _check(asking: Asking, query: Mapping[str, str]) -> None:
 
 def _detail(asking: Asking) -> Answer:
     """What was clicked: a feature, an interval, or a base."""
-    kind = asking.text("of")
+    kind, study = asking.text("of"), asking.pane.study
     if kind == "feature":
         feature = asking.number("feature")
         check_features(asking.opened.study, [feature])
-        return {"sheet": feature_sheet(asking.opened, asking.view, asking.pane.study, feature)}
+        return {"sheet": feature_sheet(asking.opened, asking.view, study, feature)}
     if kind == "interval":
         words = (asking.text(name) for name in ("strand", "name"))
-        return {"sheet": interval_sheet(asking.opened, asking.text("track"), asking.span, *words)}
+        return {"sheet": interval_sheet(asking.opened, study, asking.text("track"), asking.span, *words)}
     return {"sheet": base_sheet(asking.opened, asking.view, asking.number("position"))}
 
 

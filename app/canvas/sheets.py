@@ -49,7 +49,7 @@ def feature_sheet(opened: Opened, view: View, study: str, feature: int) -> Sheet
     return {"title": title, "lines": lines, "facts": facts, "items": items, "links": found}
 
 
-def interval_sheet(opened: Opened, track: str, span: Interval, strand: str, name: str) -> Sheet:
+def interval_sheet(opened: Opened, study: str, track: str, span: Interval, strand: str, name: str) -> Sheet:
     """An interval of a track: its place, its other names, and what can be asked of it."""
     known = names(opened)
     here = known[(known["chrom"] == span.chrom) & (known["start"] == span.start) & (known["end"] == span.end)]
@@ -63,7 +63,9 @@ def interval_sheet(opened: Opened, track: str, span: Interval, strand: str, name
         _item("What fires here", "", "fires", start=span.start, end=span.end),
         _item("Copy its sequence", "", "sequence", start=span.start, end=span.end, strand=strand),
     ]
-    return {"title": name or track, "facts": facts, "items": items}
+    tested = (opened.evidence.associations["track"] == track).any()
+    found = [_link(f"Every feature for {track}", links.track(study, track))] if tested else []
+    return {"title": name or track, "facts": facts, "items": items, "links": found}
 
 
 def base_sheet(opened: Opened, view: View, position: int) -> Sheet:

@@ -31,6 +31,7 @@ STYLE = """
 [data-testid=stHeader] {background: transparent; height: 2.8rem; min-height: 2.8rem}
 [data-testid=stHeader], [data-testid=stHeader] * {pointer-events: none}
 [data-testid=stHeader] button, [data-testid=stHeader] button * {pointer-events: auto}
+[data-testid=stHeader] button {backdrop-filter: blur(8px)}
 [class*=st-key-stage] {min-height: calc(100vh - 1.2rem)}
 """
 

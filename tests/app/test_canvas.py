@@ -139,6 +139,13 @@ def test_names_are_offered_while_one_types(page: Any) -> None:
     assert box.input_value() == "chrA:1,001-2,600"
 
 
+def test_a_word_that_finds_no_feature_is_answered(page: Any) -> None:
+    visit(page, "at=chrA:0-900&features=3")
+    button(page, "Features").click()
+    page.get_by_role("combobox", name="Find features").fill("no such thing")
+    page.get_by_text("No feature is found by this").wait_for()
+
+
 def test_the_ruler_zooms_the_bar_above_moves_and_both_are_undone(page: Any) -> None:
     visit(page, "at=chrA:500-2500&features=3")
     drag(page, at(page, 1000), at(page, 1500))
@@ -231,6 +238,7 @@ def test_a_click_gives_details_with_links(page: Any, made: Synthetic) -> None:
     page.mouse.click(*at(page, 1800, "lane/CDS"))
     gene = sheet(page, "gene2")
     assert "chrA:1,501-2,100" in gene.inner_text() and "600" in gene.inner_text()
+    assert gene.get_by_role("link", name="Every feature for CDS").get_attribute("href") == "track?track=CDS"
     gene.get_by_role("button", name="What fires here").click()
     fires = sheet(page, "What fires in chrA:1,501-2,100")
     page.wait_for_url(lambda url: "brush=1500-2100" in url)

@@ -2,10 +2,11 @@
 const TYPING = 120;
 let lists = 0;
 
-// A box that offers what may be meant while it is typed in. `kind`: of the request that looks it up.
+// A box that offers what may be meant while it is typed in. `kind`: of the request that looks it up; `none`: what is
+// said where nothing is found.
 class Suggestions {
-  constructor(browser, input, kind, chosen, entered) {
-    Object.assign(this, { browser, input, kind, chosen, entered, offers: [], at: -1 });
+  constructor(browser, input, kind, chosen, entered, none = "") {
+    Object.assign(this, { browser, input, kind, chosen, entered, none, offers: [], at: -1 });
     this.list = el("ul", { class: "offers", role: "listbox", id: `offers${++lists}`, hidden: true });
     for (const [name, value] of Object.entries({ role: "combobox", autocomplete: "off", spellcheck: "false", "aria-autocomplete": "list", "aria-controls": this.list.id, "aria-expanded": "false" })) input.setAttribute(name, value);
     input.addEventListener("input", () => this.typed());
@@ -29,7 +30,8 @@ class Suggestions {
       // Before the box loses the focus.
       onpointerdown: (event) => { event.preventDefault(); this.choose(i); },
     }, el("span", {}, offer.text), el("small", {}, offer.more || ""))));
-    const open = offers.length > 0 && this.input.getRootNode().activeElement === this.input;
+    if (!offers.length && this.none) this.list.replaceChildren(el("li", { class: "none" }, this.none));
+    const open = this.list.children.length > 0 && this.input.getRootNode().activeElement === this.input;
     this.list.hidden = !open;
     this.input.setAttribute("aria-expanded", String(open));
   }
@@ -40,7 +42,8 @@ class Suggestions {
     this.input.removeAttribute("aria-activedescendant");
   }
   point(i) {
-    const items = [...this.list.children];
+    const items = [...this.list.querySelectorAll("[role=option]")];
+    if (!items.length) return;
     this.at = (i + items.length) % items.length;
     items.forEach((item, j) => item.setAttribute("aria-selected", String(j === this.at)));
     items[this.at].scrollIntoView({ block: "nearest" });

@@ -73,7 +73,7 @@ class Toolbar {
     if (!this.finder) {
       const box = el("input", { type: "text", "aria-label": "Find features", placeholder: "stop, TATAAT, rpoB, 12", title: "By any track that a feature goes with, its label or your note, IUPAC letters of a motif, a gene, locus tag or product where it is active, or its number" });
       const add = (offer) => { box.value = ""; b.setFeatures([...b.head.features.map((f) => f.id).filter((id) => id !== offer.value), offer.value].slice(-Math.max(12, b.held.features.length))); };
-      this.finder = new Suggestions(b, box, "find", add, () => this.finder.look());
+      this.finder = new Suggestions(b, box, "find", add, () => this.finder.look(), "No feature is found by this number, track, motif or gene.");
       box.addEventListener("focus", () => { if (!box.value) this.finder.look(); });
       this.drawn = el("ul", { class: "drawn" });
       panel.replaceChildren(this.finder.root, this.drawn, el("p", { class: "note" }, "At most 12. Drag the names beside the rows to order them."));
