@@ -18,7 +18,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass, fields
-from typing import NamedTuple
+from typing import NamedTuple, Self
 
 import numba
 import numpy as np
@@ -44,20 +44,22 @@ class ShiftMoments:
     mean: np.ndarray
     variance: np.ndarray
 
-    def __add__(self, other: ShiftMoments) -> ShiftMoments:
+    def __add__(self, other: Self) -> Self:
         mine, theirs = self.arrays(), other.arrays()
-        return ShiftMoments(**{name: mine[name] + theirs[name] for name in mine})
+        return type(self)(**{name: mine[name] + theirs[name] for name in mine})
 
     def arrays(self) -> dict[str, np.ndarray]:
         """Plain arrays by field name, for npz or HDF5."""
         return {field.name: getattr(self, field.name) for field in fields(self)}
 
+    def moves(self) -> np.ndarray:
+        """Bool, where a shift changes what was observed: elsewhere the variance is 0 up to rounding."""
+        return self.variance > 1e-9
+
     def z(self) -> np.ndarray:
-        """(observed - mean) / sd, NaN where no shift changes the overlap."""
-        # An overlap that every shift leaves alone has variance 0 up to rounding.
-        moves = self.variance > 1e-9
+        """(observed - mean) / sd, NaN where no shift changes what was observed."""
         out = np.full(self.mean.shape, np.nan)
-        np.divide(self.observed - self.mean, np.sqrt(self.variance), out=out, where=moves)
+        np.divide(self.observed - self.mean, np.sqrt(self.variance), out=out, where=self.moves())
         return out
 
     def p(self) -> np.ndarray:

@@ -10,6 +10,7 @@ import numpy as np
 from scipy import fft
 from scipy.special import ndtr
 
+from feature_mining.association.null import ShiftMoments
 from feature_mining.association.segments import StrandReading, segments
 from feature_mining.association.sparse import Csc
 
@@ -115,30 +116,12 @@ def add_signal(
     )  # fmt: skip
 
 
-@dataclass(frozen=True)
-class ProductMoments:
+class ProductMoments(ShiftMoments):
     """Sum of feature times signal, its mean and variance over circular shifts, float64 (F); additive."""
 
-    observed: np.ndarray
-    mean: np.ndarray
-    variance: np.ndarray
-
-    def __add__(self, other: ProductMoments) -> ProductMoments:
-        return ProductMoments(
-            self.observed + other.observed, self.mean + other.mean, self.variance + other.variance
-        )
-
-    def arrays(self) -> dict[str, np.ndarray]:
-        """Plain arrays by field name, for npz or HDF5."""
-        return {field.name: getattr(self, field.name) for field in fields(self)}
-
-    def z(self) -> np.ndarray:
-        """(observed - mean) / sd, NaN where no shift changes the sum."""
-        # A sum that every shift leaves alone has variance 0 up to rounding.
-        moves = self.variance > 1e-12 * np.maximum(self.mean**2, 1e-300)
-        out = np.full(self.mean.shape, np.nan)
-        np.divide(self.observed - self.mean, np.sqrt(self.variance), out=out, where=moves)
-        return out
+    def moves(self) -> np.ndarray:
+        # A signal has any unit.
+        return self.variance > 1e-12 * np.maximum(self.mean**2, 1e-300)
 
     def p(self) -> np.ndarray:
         """Two-sided p of z under a normal null, float64 (F), NaN kept; never below 2.2e-308."""
