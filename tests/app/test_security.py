@@ -27,7 +27,10 @@ from workbench.study.notes import Note, write_note
 
 HTML = '<img src=x onerror="window.fired=1">'
 SHARP = ".browser[data-sharp='1'][data-pending='0']"
-PAGES = ("overview", "browse", "feature", "atlas", "sequence", "phenotypes", "provenance", "start")
+PAGES = (
+    *("overview", "browse", "feature", "atlas", "sequence"),
+    *("phenotypes", "provenance", "notebook", "start"),
+)
 
 
 @pytest.fixture(scope="module")

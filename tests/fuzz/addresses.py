@@ -27,7 +27,7 @@ from workbench.browse.alleles import read_allele
 from workbench.browse.atlas import find_motif, find_words
 from workbench.browse.motif_search import find_matrix, parse_matrix
 from workbench.browse.pasted_sequence import Letters, clean
-from workbench.browse.places import name_index, read_place
+from workbench.browse.places import name_index, read_place, suggest
 from workbench.browse.variant_tracks import driving_variants
 from workbench.cohort.edits import parse_variant
 from workbench.errors import InputError
@@ -42,6 +42,8 @@ from workbench.variants.hgvs import VariantNames
 ADDRESSES = """browse?study=study&at=chrA:100-2,900&features=3,7,5&tracks=CDS&threshold=0.25&strands=-
 browse?at=gene2&features=none&tracks=none&draw=heat&brush=300-900&variants=cohort
 browse?at=feature%207&variants=cb_0123456789abcdef
+browse?at=chrA:0-900&lanes=letters,gc,frames&rows=feature/7:60:d55e00,lane/CDS::009e73&features=7
+browse?at=chrA:0-900&pane=study%3Dstudy%26at%3DchrB%3A0-90%26features%3D3%26rows%3Dfeature%252F3%253A50%253A
 feature?study=study&feature=7
 atlas?q=CDS&track=CDS&verdict=learnt&flag=kmer&list=pinned&pinned=1,2
 atlas?q=7&motif=TATAWR
@@ -50,6 +52,7 @@ atlas?place=chrA:200-800
 sequence?at=chrA:10-60&features=3
 phenotypes?phenotype=mic&candidate=cb_1
 overview?study=study
+notebook?study=study&at=chrA:0-90&features=3
 provenance?study=..%2Fstudy
 audit?study=%2Fetc
 """
@@ -63,7 +66,7 @@ rpoB:p.Tyr2Leu
 katG:p.(V3*)
 """
 # Not the page of a sequence: the autoencoder of the synthetic study fits no model that reads one.
-OPENED = ("browse", "feature", "atlas", "phenotypes", "overview", "provenance", "audit")
+OPENED = ("browse", "feature", "atlas", "phenotypes", "overview", "provenance", "audit", "notebook")
 MAIN = Path(app.__file__).with_name("main.py")
 
 
@@ -113,6 +116,8 @@ def read_parts(folder: Path) -> None:
         for read, text in (
             (links.parse_browse, query),
             (links.parse_feature, query),
+            (lambda text: links.parse_browse(links.split_query(text)), get("pane", "")),
+            (lambda text: suggest(names, text), get("at", "")),
             (links.parse_numbers, get("pinned")),
             (allowed, get("study", "")),
             (lambda text: find_locus(study, text), get("at", "")),

@@ -52,6 +52,8 @@ class Toolbar {
     if (!typing || jumped) this.spoken(jumped);
     this.draw.value = head.draw;
     this.strands.value = head.strands === "+-" ? "both" : head.strands;
+    // A difference has two sides, and they are no strands.
+    this.strands.hidden = head.features.some((feature) => feature.sides);
     this.features.button.textContent = `Features ${head.features.length}`;
     this.tracks.button.textContent = `Tracks ${head.lanes.length}`;
     for (const popover of this.popovers) if (popover !== this.help) popover.refill();
