@@ -98,14 +98,15 @@ def contrast(
     from workbench.study.concepts import concept_path, keep_concept  # PyTorch
 
     study = _open(folder)
-    concept_path(study, name)
+    if (path := concept_path(study, name)).exists():
+        raise InputError(f"{path}: a concept has the name; give another one, or remove the file")
     there = parse_regions(study, against) if against else None
     with showing() as progress:
         found = make_contrast(study, name, parse_regions(study, here), there, adjust, features, progress)
     kept = replace(
         found.concept, how=f"{found.concept.how}; composition alone shows {_percent(found.share)} of it"
     )
-    path = keep_concept(study, kept)
+    keep_concept(study, kept)
     print(kept)
     rows = [
         ["bases here, there", f"{found.here:,}, {found.there:,}"],

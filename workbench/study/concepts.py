@@ -184,7 +184,7 @@ def keep_concept(study: Study, concept: Concept) -> Path:
     """Keep a concept under its name, atomically; ``InputError`` where another one has it."""
     path = concept_path(study, concept.name)
     if path.exists() and read_text(path) != concept.to_json():
-        raise InputError(f"{path}: another concept has the name; give another --name, or remove the file")
+        raise InputError(f"{path}: another concept has the name; give another one, or remove the file")
     write_concept(path, concept)
     return path
 

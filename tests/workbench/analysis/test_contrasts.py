@@ -23,6 +23,11 @@ def world(tmp_path_factory: pytest.TempPathFactory) -> World:
     return known_world(tmp_path_factory)
 
 
+@pytest.fixture(scope="module")
+def pair(world: World) -> Contrast:
+    return contrasted(world, "pair")
+
+
 def contrasted(world: World, here: str, against: str = "", adjust: str = "none") -> Contrast:
     study = world.study
     there = parse_regions(study, against) if against else None
@@ -37,8 +42,8 @@ def test_a_contrast_of_composition_says_so(world: World) -> None:
     assert found.concept.evidence.track == "gc against every other base"
 
 
-def test_a_contrast_that_composition_does_not_hold_is_learnt(world: World) -> None:
-    found = contrasted(world, "pair")
+def test_a_contrast_that_composition_does_not_hold_is_learnt(world: World, pair: Contrast) -> None:
+    found = pair
     assert found.concept.features == (PAIR,) and found.concept.evidence.verdict == "learnt"
     assert found.share.high < 0.3 and found.margin.low > 0.3
     assert found.held.value == pytest.approx(found.difference.value, rel=0.3)
@@ -66,15 +71,15 @@ def test_composition_is_held_fixed_where_features_are_chosen(world: World) -> No
         assert ("matched" if adjust == "match" else "regressed out") in found.concept.how
 
 
-def test_regions_are_a_track_a_mode_of_it_or_a_bed_file(world: World, tmp_path: Path) -> None:
+def test_regions_are_a_track_a_mode_of_it_or_a_bed_file(world: World, pair: Contrast, tmp_path: Path) -> None:
     study = world.study
     assert parse_regions(study, "pair").mode == "same" and parse_regions(study, "gc").mode == "any"
     assert parse_regions(study, "pair:any").mode == "any"
     bed = tmp_path / "own.bed"
     rows = [f"c\t{a}\t{b}\tx\t0\t{s}" for s, mask in world.marks["pair"].items() for a, b in runs(mask)]
     bed.write_text("\n".join(rows) + "\n")
-    own, track = contrasted(world, str(bed)), contrasted(world, "pair")
-    assert own.concept.weights == track.concept.weights and own.lift == track.lift
+    own = contrasted(world, str(bed))
+    assert own.concept.weights == pair.concept.weights and own.lift == pair.lift
     for text, told in (
         ("nothing", "no track and no BED file; tracks are "),
         ("gc:same", "have no strand"),
