@@ -150,7 +150,7 @@ def parse_browse(query: Mapping[str, str]) -> BrowseView:
 
 def split_query(text: str) -> dict[str, str]:
     """The query of a second view, as the first one's address holds it under ``pane``."""
-    return dict(parse_qsl(text[:4000], max_num_fields=20))
+    return dict(parse_qsl(text[:4000]))
 
 
 def join_query(query: Mapping[str, str]) -> str:

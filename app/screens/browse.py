@@ -129,4 +129,9 @@ shown = panes()
 for place, pane in zip(st.columns(len(shown), gap="small"), shown, strict=True):
     pane.take("passed")
     with place:
-        st.fragment(draw, run_every=0.7 if waiting else None)(pane.opened(opened), pane)
+        try:
+            study = pane.opened(opened)
+        except (InputError, ValueError) as error:  # of another study beside this one
+            st.error(plain(str(error)))
+            continue
+        st.fragment(draw, run_every=0.7 if waiting else None)(study, pane)
