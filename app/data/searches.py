@@ -25,6 +25,8 @@ from workbench.study.notes import read_notes
 from workbench.wording import percent, plural, spoken
 
 MOST_ENRICHED = 200
+# Bases of a sequence that is searched by: the page Sequence reads longer ones.
+LONGEST_SEARCHED = 4000
 SHORTEST_MOTIF = 4
 NONE = "none"
 
@@ -65,7 +67,7 @@ def by_matrix(opened: Opened, text: str) -> pd.DataFrame:
 
 def by_sequence(opened: Opened, text: str) -> pd.DataFrame:
     """Features active in a sequence, the rarest value first: ``in_sequence, rarity``."""
-    read = read_cached(opened, key_of(opened), clean(text))
+    read = read_cached(opened, key_of(opened), clean(text, LONGEST_SEARCHED))
     found = firing(read, opened.evidence.catalog, scale(opened), opened.study.grid.warmup)
     found = found[found["aside"] == ""]
     return found.rename(columns={"of_top": "in_sequence"})[["feature", "in_sequence", "rarity"]]

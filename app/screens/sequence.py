@@ -122,12 +122,12 @@ def drawn_features(line: DeltaGenerator, opened: Opened, ranked: list[int], chan
     return offered.get(chosen or "", [])
 
 
-def draw(opened: Opened) -> None:
-    """Draw the page."""
+def draw(opened: Opened) -> Reading | None:
+    """Draw the page; what was read."""
     text, allele = boxes(opened)
     source = source_of(opened, text, allele)
     if source is None:
-        return
+        return None
     change = None
     try:
         change = changes(opened, source, allele) if allele.strip() else None
@@ -154,6 +154,20 @@ def draw(opened: Opened) -> None:
     allele_section(opened, reading, differing)
     features_section(opened, reading, table)
     mutagenesis(opened, reading, ranked)
+    return reading
+
+
+def equivalent(opened: Opened, reading: Reading | None) -> None:
+    """Draw the commands; they name what was changed where that is of the study's genome."""
+    changes = ["contig:position:REF:ALT"]
+    if reading is not None and reading.allele is not None and not reading.source.letters:
+        changes = [variant.name for variant in reading.allele.variants]
+    model = str(opened.evidence.manifest.model.name)
+    commands.show(
+        commands.score(model),
+        commands.variants(opened.study.folder, ",".join(changes)),
+        note="The second explains alleles of the study's own genome: contig:position:REF:ALT, HGVS g. or p.",
+    )
 
 
 def page_button(opened: Opened, reading: Reading, data: bytes, features: list[int]) -> None:
@@ -192,13 +206,9 @@ def _nothing() -> None:
 opened = current()
 st.set_page_config(initial_sidebar_state="collapsed")
 st.html(f"<style>{STYLE}</style>")
+reading = None
 try:
-    draw(opened)
+    reading = draw(opened)
 except (InputError, ValueError) as error:
     st.error(plain(str(error)))
-model = str(opened.evidence.manifest.model.name)
-commands.show(
-    commands.score(model),
-    commands.variants(opened.study.folder),
-    note="The second explains alleles of the study's own genome: contig:position:REF:ALT, HGVS g. or p.",
-)
+equivalent(opened, reading)

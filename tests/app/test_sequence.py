@@ -20,6 +20,8 @@ from workbench.study.notes import Note, read_notes, write_note
 pytestmark = pytest.mark.skipif(shipped() is None, reason="this copy ships no ready demo study")
 SHARP = ".browser[data-sharp='1'][data-pending='0']"
 MARKUP = "<img src=x onerror=alert(1)>"
+# Counts what a person clicks.
+CLICKS = "window.clicks = 0; addEventListener('click', (e) => { window.clicks += e.isTrusted; }, true)"
 # What a view has to hold wherever it is opened.
 SAME = ("chrom", "start", "end", "features")
 
@@ -68,6 +70,7 @@ def page(chromium: Any, address: str) -> Iterator[Any]:
     context = chromium.new_context(base_url=address, viewport={"width": 1440, "height": 900})
     context.grant_permissions(["clipboard-read", "clipboard-write"])
     found = context.new_page()
+    found.add_init_script(CLICKS)
     found.set_default_timeout(90_000)
     faults: list[str] = []
     found.on("pageerror", lambda error: faults.append(str(error)))
@@ -96,6 +99,7 @@ def quiet(page: Any) -> None:
 def enter(page: Any, name: str, text: str) -> None:
     """Fill a box and say that it is done: one click, one key."""
     box = page.get_by_role("textbox", name=name)
+    box.click()
     box.fill(text)
     box.press("Control+Enter")
 
@@ -120,6 +124,7 @@ def test_two_alleles_by_a_protein_change(page: Any, study: Study, gene: Gene) ->
     enter(page, "Changes of a second allele", f"{gene.name}:p.{acid}10{other}")
     page.get_by_text("The two alleles").wait_for()
     quiet(page)
+    assert page.evaluate("window.clicks") == 1
     assert page.get_by_text(f"{gene.name} {acid}10{other}: codon {letters[27:30]} to TGG").count() == 1
     assert page.get_by_text("Log-likelihood with the changes less that without").count() == 1
     found = state(page)
@@ -167,6 +172,7 @@ def test_a_gene_of_4_kb_is_pasted(page: Any, study: Study, gene: Gene) -> None:
     page.wait_for_selector(f"{SHARP}[data-end='4000']")
     quiet(page)
     found = state(page)
+    assert page.evaluate("window.clicks") == 1
     assert found["start"] == "0" and found["features"]
     lanes = found["lanes"].split(" | ")
     assert {"genes found", "little context", "bits a base (+)", "bits a base (-)"} <= set(lanes)
@@ -233,7 +239,7 @@ def test_place_and_features_go_along_from_page_to_page(page: Any, study: Study, 
 def test_a_link_and_a_page_by_itself_show_the_same_in_a_fresh_profile(
     page: Any, study: Study, gene: Gene, tmp_path: Path
 ) -> None:
-    """Two clicks each: Save, then the link or the page. The page has no network, and needs none."""
+    """Save, then the link, then the page: three clicks. The page has no network, and needs none."""
     best = study.table("tracks")["feature"].drop_duplicates().head(2).astype(int).tolist()
     opened(page, f"/browse?study=demo&at={around(gene)}&features={best[0]},{best[1]}")
     looked = seen(page)
@@ -246,6 +252,7 @@ def test_a_link_and_a_page_by_itself_show_the_same_in_a_fresh_profile(
     path = tmp_path / "view.html"
     waiting.value.save_as(path)
     assert path.stat().st_size < 10_000_000
+    assert page.evaluate("window.clicks") == 3
     browser = page.context.browser
     fresh = browser.new_context(viewport={"width": 1440, "height": 900}).new_page()
     fresh.goto(link)

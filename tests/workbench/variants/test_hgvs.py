@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import json
 from pathlib import Path
+from typing import Any
 
 import pandas as pd
 import pytest
@@ -155,3 +157,19 @@ def test_the_numbering_of_another_species_is_told(tuberculosis: VariantNames) ->
     """Ser531 of *E. coli* is Ser450 of *M. tuberculosis*."""
     with pytest.raises(InputError, match="rpoB has D531 there; is it numbered otherwise"):
         tuberculosis.read("rpoB:p.Ser531Leu")
+
+
+def test_the_command_reads_them_and_says_which_codon(tmp_path: Path, cli: Any, refused: Any) -> None:
+    letters = "ACGTTGCAAGTC" * 10 + GENE + "GATTACAGGCAT" * 10
+    (tmp_path / "g.fa").write_text(f">c.1\n{letters}\n")
+    row = "c.1\tx\tCDS\t121\t135\t.\t+\t0\tID=a;gene=abcD;locus_tag=T_1"
+    (tmp_path / "g.gff3").write_text(f"##gff-version 3\n{row}\n")
+    words = ("variants", "mini", "--genome", tmp_path / "g.fa", "--tracks", tmp_path / "g.gff3")
+    words = (*words, "--window", 128, "--null", 0)
+    code, out, said = cli(*words, "--json", "--variants", "abcD:p.Trp3Leu,T_1:p.K2E,c:g.127T>A")
+    assert code == 0, said
+    assert {row["variant"] for row in json.loads(out)["variants"]} == {
+        "c.1:128:G:T", "c.1:124:A:G", "c.1:127:T:A",
+    }  # fmt: skip
+    assert "abcD W3L: codon TGG to TTG changes 1 base" in said and "T_1 K2E: codon AAA to GAA" in said
+    assert "abcD has W3 there" in refused(*words, "--variants", "abcD:p.L3W")
