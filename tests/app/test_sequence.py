@@ -161,7 +161,7 @@ def test_what_is_wrong_with_an_allele_stands_beside_the_sequence(page: Any, gene
         assert page.locator(".browser").count() == 1 and page.locator("main img").count() == 0
 
 
-def test_a_gene_of_4_kb_is_pasted(page: Any, study: Study, gene: Gene) -> None:
+def test_a_gene_of_4_kb_is_pasted(page: Any, study: Study, gene: Gene, tmp_path: Path) -> None:
     """One box is filled. Genes are found in it, it is read down to its letters, and markup stays text."""
     start = gene.start - 1000
     letters = study.genome.fetch(gene.chrom, start, start + 4000)
@@ -182,6 +182,17 @@ def test_a_gene_of_4_kb_is_pasted(page: Any, study: Study, gene: Gene) -> None:
     page.wait_for_selector(".browser[data-letters='1']")
     assert page.locator("main img").count() == 0
     assert page.get_by_text("active, the value that is rarest on the genome first").count() == 1
+    # The same canvas as a page by itself, which holds what was pasted; its address would not.
+    with page.expect_download() as waiting:
+        page.get_by_role("button", name="Standalone page").click()
+    path = tmp_path / "pasted.html"
+    waiting.value.save_as(path)
+    alone = page.context.browser.new_context(offline=True).new_page()
+    alone.goto(path.as_uri())
+    assert seen(alone) == {name: found[name] for name in SAME} and state(alone)["lanes"] == found["lanes"]
+    alone.get_by_role("button", name="Save", exact=True).click()
+    assert alone.get_by_role("button", name="Copy link").count() == 0 and alone.locator("img").count() == 0
+    alone.context.close()
 
 
 def test_hostile_sequences_and_addresses_are_refused_in_a_sentence(page: Any) -> None:

@@ -110,6 +110,10 @@ def test_changes_make_the_allele() -> None:
     ):  # fmt: skip
         with pytest.raises(InputError, match=said):
             changed("ACGTACGT", text)
+    # Of a place within it, another sequence is aligned with the place.
+    found = read_allele(other[60:200], names(long), Interval("sequence", 60, 199))
+    assert apply_edits(long, 0, found.edits).letters == long[:100] + "G" + long[100:]
+    assert [variant.name for variant in found.variants] == [f"sequence:100:{long[99]}:{long[99]}G"]
     with pytest.raises(InputError, match="lies outside sequence:1-4"):
         read_allele("8:T:A", names("ACGTACGT"), Interval("sequence", 0, 4))
 
