@@ -104,18 +104,7 @@ def quality_lines(found: dict[str, Any]) -> list[Line]:
             "median cosine; 1 reads what it writes",
         ),
         _stability(dictionary.get("stability")),
-        Line(
-            "bits a base",
-            f"{fixed(bits['sae'])} (untouched {fixed(bits['clean'])})",
-            f"with the reconstruction in place; layer at its mean {fixed(bits['mean'])}, at zero"
-            f" {fixed(bits['zero'])}; knowing nothing costs 2",
-        ),
-        Line(
-            "recovered",
-            f"{percent(bits['recovered_mean'])} / {percent(bits['recovered_zero'])}",
-            "of what the mean / zero in place of the layer destroys",
-        ),
-        Line("divergence (KL)", f"{fixed(bits['kl_sae'])} bits", "from the untouched predictions"),
+        *_likelihood(bits),
         *(_of_class(name, part) for name, part in found["bits_by_class"].items()),
         Line(
             "shift",
@@ -156,7 +145,41 @@ def _stability(found: dict[str, Any] | None) -> Line:
     )
 
 
+def _likelihood(bits: dict[str, float]) -> list[Line]:
+    """What the reconstruction costs the model; without bits of a next base, how far what it says moves."""
+    if math.isnan(bits["clean"]):
+        return [
+            Line(
+                "divergence (KL)",
+                f"{bits['kl_sae']:.3g} bits",
+                f"a base, from what the untouched model says; layer at its mean {bits['kl_mean']:.3g}, at"
+                f" zero {bits['kl_zero']:.3g}; recovered {percent(bits['kl_recovered_mean'])} /"
+                f" {percent(bits['kl_recovered_zero'])}",
+            )
+        ]
+    return [
+        Line(
+            "bits a base",
+            f"{fixed(bits['sae'])} (untouched {fixed(bits['clean'])})",
+            f"with the reconstruction in place; layer at its mean {fixed(bits['mean'])}, at zero"
+            f" {fixed(bits['zero'])}; knowing nothing costs 2",
+        ),
+        Line(
+            "recovered",
+            f"{percent(bits['recovered_mean'])} / {percent(bits['recovered_zero'])}",
+            "of what the mean / zero in place of the layer destroys",
+        ),
+        Line("divergence (KL)", f"{fixed(bits['kl_sae'])} bits", "from the untouched predictions"),
+    ]
+
+
 def _of_class(name: str, part: dict[str, float]) -> Line:
+    if math.isnan(part["clean"]):
+        return Line(
+            f"  {name}",
+            f"{part['kl_sae']:.3g} bits",
+            f"the same on {count(part['bases'])} bases; recovered {percent(part['kl_recovered_mean'])}",
+        )
     return Line(
         f"  {name}",
         f"{signed(part['sae'] - part['clean'])} bits",

@@ -175,20 +175,27 @@ def density_histogram(density: dict[str, list[float]], over_dense: float = 0.1) 
 
 
 def bits_by_class(classes: dict[str, dict[str, float]]) -> Spec:
-    """What the reconstruction costs the model, and the ablation by the mean, by class of region."""
+    """What the reconstruction costs the model, and the ablation by the mean, by class of region.
+
+    Of a model that does not predict base after base, how far what it says of a base moves.
+    """
     names = {"sae": "reconstruction", "mean": "layer at its mean"}
+    predicts = not any(math.isnan(part["clean"]) for part in classes.values())
     rows = [
-        (kind, name, part[key] - part["clean"])
+        (kind, name, part[key] - part["clean"] if predicts else part[f"kl_{key}"])
         for kind, part in classes.items()
         for key, name in names.items()
     ]
+    title = "bits a base more than the untouched model"
+    if not predicts:
+        title = "divergence from the untouched model, bits a base"
     table = pd.DataFrame(rows, columns=["class", "what", "bits"])
     colours = {"reconstruction": KINDS["SAE feature"][0], "layer at its mean": "#8b949e"}
     chart = (
         alt.Chart(table)
         .mark_bar()
         .encode(
-            x=alt.X("bits:Q", title="bits a base more than the untouched model"),
+            x=alt.X("bits:Q", title=title),
             y=alt.Y("class:N", sort=list(classes), title=None),
             yOffset=alt.YOffset("what:N", sort=list(colours)),
             color=alt.Color(

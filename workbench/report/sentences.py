@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from typing import NamedTuple
 
 import pandas as pd
@@ -71,10 +71,20 @@ def summary(evidence: Evidence) -> list[str]:
     sentences.append(
         f"The autoencoder explains {percent(quality['explained_variance'])} of the variance of held-out"
         f" activations with {fixed(quality['l0'], 1)} active features a base on average; put in place of"
-        f" the layer's activations it costs the model"
-        f" {fixed(bits.get('sae', math.nan) - bits.get('clean', math.nan))} bits a base."
+        f" the layer's activations {_cost(bits)}."
     )
     return sentences
+
+
+def _cost(bits: Mapping[str, float]) -> str:
+    """What the reconstruction costs the model; of one without bits a base, how far what it says moves."""
+    clean = bits.get("clean", math.nan)
+    if math.isnan(clean) and "kl_sae" in bits:
+        return (
+            f"it changes what the model says of a base by {bits['kl_sae']:.2g} bits (divergence; the layer at"
+            f" its mean {bits['kl_mean']:.2g})"
+        )
+    return f"it costs the model {fixed(bits.get('sae', math.nan) - clean)} bits a base"
 
 
 def headline(evidence: Evidence) -> str:
@@ -159,6 +169,11 @@ def _over_dense(evidence: Evidence) -> Iterator[Weakness]:
 def _bits(evidence: Evidence) -> Iterator[Weakness]:
     bits = evidence.quality.get("bits", {})
     recovered, clean = bits.get("recovered_mean", math.nan), bits.get("clean", math.nan)
+    if math.isnan(clean) and bits.get("kl_recovered_mean", math.nan) < LOW_RECOVERY:
+        yield Weakness(
+            f"With the autoencoder spliced in, {_cost(bits)} (report split).",
+            f"recovered share of the divergence (mean ablation) below {percent(LOW_RECOVERY)}",
+        )
     if recovered < LOW_RECOVERY:
         yield Weakness(
             f"With the autoencoder spliced in, the model needs {fixed(bits['sae'])} bits a base instead of"
