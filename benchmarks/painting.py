@@ -210,20 +210,20 @@ def copied(texts: Sequence[str]) -> float | None:
 
 def quick(study: Study) -> dict[str, object]:
     """Few places, of the demo's study."""
-    concepts = broad_features(study, 4)
-    correlation = achieved(study, concepts, 4, 20)
+    concepts = broad_features(study, 2)
+    correlation = achieved(study, concepts, 3, 16)
     tables = [
         paint(
             study,
             f"quick-{i}",
             Trial("quick", concept, 300, CANVAS, (15, 45), ("stops.plus_1",)),
             2.0,
-            places=12,
+            places=10,
         )
         for i, concept in enumerate(concepts)
     ]
     found = wins(tables, "stops.plus_1", "more")
-    shares = [float(compiled(study, f"quick-c{i}", c, 2.0, 4)["compiled"]) for i, c in enumerate(concepts)]
+    shares = [float(compiled(study, f"quick-c{i}", c, 2.0, 3)["compiled"]) for i, c in enumerate(concepts)]
     return {
         "achieved_correlation": round(correlation, 4),
         "win_rate_low": round(float(found["win_low"].max()), 4),
@@ -271,7 +271,7 @@ def full(study: Study, unnamed: str, places: int) -> dict[str, object]:
 
 
 def main() -> None:
-    options = parser(__doc__, "the study of the demo, four features, 12 canvases and 4 places each")
+    options = parser(__doc__, "the study of the demo, two features, 10 canvases and 3 places each")
     options.add_argument("--study", type=Path, help="a finished study, for all but --quick")
     options.add_argument("--unnamed", default="factor:0", help="a concept without a name")
     options.add_argument(

@@ -19,8 +19,7 @@ from feature_mining.edits.apply import Dictionary
 from feature_mining.edits.edit import Patch
 from feature_mining.edits.passes import forward as read_under
 from feature_mining.edits.plan import EditPlan
-from feature_mining.painting.design import embeddings
-from feature_mining.painting.resample import as_one_hot
+from feature_mining.painting.design import as_one_hot, embeddings
 from genomic_models.contract import DNAModel, ModelError, TapContext
 from genomic_models.dna import BASES, base_codes
 

@@ -14,7 +14,7 @@ import torch
 from torch import Tensor
 
 from feature_mining.painting.goals import Goal, missed
-from feature_mining.painting.resample import Redesigned, as_one_hot
+from feature_mining.painting.resample import Redesigned
 from feature_mining.painting.scene import Scene
 from genomic_models.contract import DNAModel, ModelError, TapContext
 from genomic_models.dna import BASES, base_codes, base_letters
@@ -32,6 +32,11 @@ def embeddings(model: DNAModel) -> Tensor:
     if model.base_tokens() is None or first != "embedding_layer":
         raise ModelError(f"model {model.name} has no embedding of single bases: nothing to differentiate by")
     return model.forward([BASES], taps=[first], until=first).taps[first][0].float().clone()
+
+
+def as_one_hot(codes: np.ndarray) -> Tensor:
+    """Float32 ``(B, L, 4)`` of codes of A, C, G and T."""
+    return torch.nn.functional.one_hot(torch.from_numpy(codes.astype(np.int64)), 4).float()
 
 
 def design(

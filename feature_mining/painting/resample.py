@@ -12,12 +12,12 @@ from typing import NamedTuple
 
 import numpy as np
 import torch
-from torch import Tensor
 
 from feature_mining.edits.apply import Dictionary
 from feature_mining.edits.plan import EditPlan
 from feature_mining.painting.goals import Goal, missed
-from feature_mining.painting.scene import STRANDS, Scene
+from feature_mining.painting.painting import STRANDS
+from feature_mining.painting.scene import Scene
 from genomic_models.dna import base_codes, base_letters
 
 # Share of the bases that may change which is drawn anew at a step.
@@ -113,8 +113,3 @@ def _predicted(
     logs = [scene.read(texts, strand, plans.get(strand, EditPlan()), dictionaries).logs for strand in STRANDS]
     found: np.ndarray = torch.stack(logs).double().sum(0).cpu().numpy()
     return found
-
-
-def as_one_hot(codes: np.ndarray) -> Tensor:
-    """Float32 ``(B, L, 4)`` of codes of A, C, G and T."""
-    return torch.nn.functional.one_hot(torch.from_numpy(codes.astype(np.int64)), 4).float()

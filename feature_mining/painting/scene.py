@@ -18,7 +18,6 @@ from feature_mining.edits.plan import EditPlan
 from genomic_models.contract import DNAModel, ModelError
 from genomic_models.dna import BASES, reverse_complement
 
-STRANDS = ("+", "-")
 UNEDITED = EditPlan()
 
 

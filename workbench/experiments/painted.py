@@ -18,9 +18,9 @@ from feature_mining.edits.edit import Push, Steer
 from feature_mining.edits.plan import EditPlan
 from feature_mining.painting.design import design
 from feature_mining.painting.goals import Goal, direction_level, goals_of, written_by
-from feature_mining.painting.painting import Painting, Sheet, Stroke, plan_of, strengths
+from feature_mining.painting.painting import STRANDS, Painting, Sheet, Stroke, plan_of, strengths
 from feature_mining.painting.resample import resample
-from feature_mining.painting.scene import STRANDS, Scene
+from feature_mining.painting.scene import Scene
 from feature_mining.painting.write import write_canvases
 from feature_mining.writing.constraints import Constraint, GCRange, Mask
 from feature_mining.writing.guide import lattice_of
