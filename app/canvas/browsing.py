@@ -11,7 +11,7 @@ from app import links
 from app.canvas.component import last_event
 from app.canvas.message import Client, View
 from app.canvas.pane import Pane
-from app.data.annotation import names, tracks, variants
+from app.data.annotation import names, signals, tracks, variants
 from app.data.own_files import own_tracks
 from app.data.study import Opened
 from workbench import InputError
@@ -188,6 +188,8 @@ def _tracks(opened: Opened, request: links.BrowseView, features: list[int]) -> l
     if not ready.done():
         return []
     known = {track.name: track for track in ready.result()}
+    for name, found in signals(opened).items():
+        known.setdefault(name, found.track)
     if request.tracks is not None:
         unknown = [name for name in request.tracks if name not in known]
         if unknown:

@@ -11,9 +11,9 @@ from typing import Any, NamedTuple
 
 import streamlit as st
 
-from app.canvas.track_lanes import SEQUENCE_SIGNALS, lane, own_lane, sequence_lane, variant_lane
-from app.data.annotation import codons_in, tracks
-from app.data.own_files import OwnTrack
+from app.canvas.track_lanes import SEQUENCE_SIGNALS, lane, own_lane, sequence_lane, signal_lane, variant_lane
+from app.data.annotation import codons_in, signals, tracks
+from app.data.own_files import LaneTrack
 from app.data.study import Opened, key_of, scale
 from app.links import BrowseView, browse, join_query
 from app.verdict_text import label_sentences, short_label
@@ -49,7 +49,7 @@ class View(NamedTuple):
     brush : Interval or None
     variants : tuple of Track
         Variants of samples, where the address asks for them.
-    own : tuple of OwnTrack
+    own : tuple of LaneTrack
         The reader's own files.
     """
 
@@ -59,7 +59,7 @@ class View(NamedTuple):
     request: BrowseView
     brush: Interval | None
     variants: tuple[Track, ...] = ()
-    own: tuple[OwnTrack, ...] = ()
+    own: tuple[LaneTrack, ...] = ()
 
     @property
     def query(self) -> dict[str, str]:
@@ -215,7 +215,13 @@ def _head(opened: Opened, view: View, token: int) -> dict[str, Any]:
 
 def beside(opened: Opened, view: View, wide: Interval, size: int) -> dict[str, Any]:
     """The lanes of a view over a stretch around it; ``size``: bases a pixel."""
-    drawn = [lane(opened, track.name, wide) for track in view.tracks]
+    values = signals(opened)
+    drawn = [
+        signal_lane(opened, values[track.name], wide, size)
+        if track.kind == "signal"
+        else lane(opened, track.name, wide)
+        for track in view.tracks
+    ]
     drawn += [own_lane(opened, own, wide, size) for own in view.own]
     drawn += [variant_lane(track, wide) for track in view.variants]
     asked = [which for which in SEQUENCE_SIGNALS if which in view.request.lanes]
@@ -236,12 +242,13 @@ def lettered(opened: Opened, view: View, wide: Interval, readable: bool, framed:
 def _offered(opened: Opened, view: View) -> dict[str, Any]:
     """What the toolbar offers: tracks that can be chosen, whether samples have variants, bookmarks here."""
     ready = tracks(opened)
+    known = [track.name for track in ready.result()] if ready.done() else []
     marks: list[Bookmark] = []
     with suppress(InputError):  # a damaged file is named where one is written
         marks = [mark for mark in read_bookmarks(opened.study.folder) if mark.chrom == view.locus.chrom]
     return {
         "study": opened.evidence.name,
-        "tracks": [track.name for track in ready.result()] if ready.done() else [],
+        "tracks": list(dict.fromkeys([*known, *signals(opened)])) if known else [],
         "sampled": (opened.study.folder / "tables" / "haplotypes.parquet").exists(),
         "variants": view.request.variants,
         "marks": [[mark.start, mark.end, mark.note] for mark in marks],

@@ -150,7 +150,9 @@ def feature_table(opened: Opened, view: View) -> pd.DataFrame:
 def interval_table(opened: Opened, view: View) -> pd.DataFrame:
     """Intervals of the chosen tracks that meet the view, at most ``MOST_ROWS`` of each."""
     parts = [
-        boxes(opened, track.name, view.locus, MOST_ROWS).assign(track=track.name) for track in view.tracks
+        boxes(opened, track.name, view.locus, MOST_ROWS).assign(track=track.name)
+        for track in view.tracks
+        if track.kind == "interval"
     ]
     columns = ["track", "name", "start", "end", "strand", "intervals"]
     if not parts:

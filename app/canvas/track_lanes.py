@@ -10,7 +10,7 @@ import pandas as pd
 import streamlit as st
 
 from app.data.annotation import boxes
-from app.data.own_files import OwnTrack
+from app.data.own_files import LaneTrack
 from app.data.study import Opened, key_of
 from workbench import InputError
 from workbench.browse.signal_bins import SignalBins, gc_content, gc_skew
@@ -47,13 +47,19 @@ def variant_lane(track: Track, locus: Interval) -> dict[str, Any]:
     return {"name": track.name, "kind": "variant", **_drawn(rows)}
 
 
-def own_lane(opened: Opened, own: OwnTrack, locus: Interval, perceived: int) -> dict[str, Any]:
+def signal_lane(opened: Opened, found: LaneTrack, locus: Interval, perceived: int) -> dict[str, Any]:
+    """The lane of a signal; ``perceived``: bases a pixel."""
+    assert found.bins is not None
+    try:
+        return _signal_lane(opened, found.track.name, found.bins, locus, perceived)
+    except InputError as error:  # damaged where it has not been read before
+        return {"name": f"{found.track.name}: {error}", "kind": "interval", **_drawn(_NONE)}
+
+
+def own_lane(opened: Opened, own: LaneTrack, locus: Interval, perceived: int) -> dict[str, Any]:
     """The lane of a reader's own file; ``perceived``: bases a pixel."""
     if own.bins is not None:
-        try:
-            return _signal_lane(opened, own.track.name, own.bins, locus, perceived) | {"own": True}
-        except InputError as error:  # damaged where it has not been read before
-            return {"name": f"{own.track.name}: {error}", "kind": "interval", "own": True, **_drawn(_NONE)}
+        return signal_lane(opened, own, locus, perceived) | {"own": True}
     if own.track.type == "variant":
         return {**variant_lane(own.track, locus), "kind": "variant", "own": True}
     rows = annotation(own.track, locus, MOST_BOXES)

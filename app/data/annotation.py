@@ -3,17 +3,23 @@
 from __future__ import annotations
 
 from concurrent.futures import Future, ThreadPoolExecutor
+from contextlib import suppress
 
 import pandas as pd
 import streamlit as st
 
+from app.data.own_files import LaneTrack, binned
 from app.data.study import Opened, key_of
+from workbench import InputError
 from workbench.browse.codons import Codon, codons
 from workbench.browse.places import name_index
 from workbench.browse.track_cache import TrackIndex, interval_tracks
 from workbench.browse.variant_tracks import COHORT, carried_variants, driving_variants
+from workbench.files.text import suffix_of
 from workbench.genome.interval import Interval
 from workbench.study.locus import annotation
+from workbench.tracks import READERS, read_tracks
+from workbench.tracks.signal import read_signal
 from workbench.tracks.track import Track
 
 
@@ -28,6 +34,23 @@ def _tracks(_opened: Opened, key: tuple[str, ...]) -> Future[list[Track]]:
 def tracks(opened: Opened) -> Future[list[Track]]:
     """Future of the interval tracks of a study, read in the background."""
     return _tracks(opened, key_of(opened))
+
+
+@st.cache_resource(max_entries=4, show_spinner=False)
+def _signals(_opened: Opened, key: tuple[str, ...]) -> dict[str, LaneTrack]:
+    study = _opened.study
+    paths = [study.resolve(path) for path in study.config.input.tracks]
+    found: dict[str, LaneTrack] = {}
+    for path in (path for path in paths if READERS.get(suffix_of(path)) is read_signal):
+        with suppress(InputError):  # a file that has gone since: the study's numbers need it no more
+            for track in read_tracks(path, study.genome, study.config.input.rename):
+                found[track.name] = binned(track)
+    return found
+
+
+def signals(opened: Opened) -> dict[str, LaneTrack]:
+    """The study's signal tracks by name, as their files have them."""
+    return _signals(opened, key_of(opened))
 
 
 @st.cache_resource(max_entries=4, show_spinner="Reading the names of the annotation, once")

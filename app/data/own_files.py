@@ -29,8 +29,8 @@ VARIANTS = (".vcf",)
 SUFFIXES = sorted({suffix.lstrip(".") for suffix in (*READERS, *VARIANTS)} | {"gz"})
 
 
-class OwnTrack(NamedTuple):
-    """A track of a reader's file: the track, and the binned signal where it is one."""
+class LaneTrack(NamedTuple):
+    """A track that a file holds, and its values in bins where it is a signal."""
 
     track: Track
     bins: SignalBins | None = None
@@ -39,12 +39,12 @@ class OwnTrack(NamedTuple):
 class Read(NamedTuple):
     """What was read of a file: its tracks or a sentence, and the folder that lives as long as they do."""
 
-    tracks: list[OwnTrack]
+    tracks: list[LaneTrack]
     error: str = ""
     folder: tempfile.TemporaryDirectory[str] | None = None
 
 
-def own_tracks(opened: Opened) -> tuple[OwnTrack, ...]:
+def own_tracks(opened: Opened) -> tuple[LaneTrack, ...]:
     """Tracks of the files that the reader dropped in this session, as they lie on this study's genome."""
     return tuple(own for read in _all_read(opened) for own in read.tracks)[:MOST_DRAWN]
 
@@ -104,11 +104,16 @@ def _variants(path: Path, opened: Opened) -> list[Track]:
     return [Track("variants", table.reset_index(drop=True), str(path), type="variant")]
 
 
-def _named(tracks: list[Track], name: str) -> list[OwnTrack]:
+def _named(tracks: list[Track], name: str) -> list[LaneTrack]:
     """The tracks under the file's own name, each with its type where a file has several."""
     found = []
     for track in tracks:
         said = f"{name}: {track.name}" if len(tracks) > 1 else name
         own = Track(said, track.intervals, name, track.kind, track.type, track.signal)
-        found.append(OwnTrack(own, SignalBins(track.signal.values) if track.signal else None))
+        found.append(binned(own))
     return found
+
+
+def binned(track: Track) -> LaneTrack:
+    """A track with its values in bins where it is a signal."""
+    return LaneTrack(track, SignalBins(track.signal.values) if track.signal else None)

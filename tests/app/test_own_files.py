@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import gzip
 import io
+import json
+import struct
 from pathlib import Path
 from typing import Any
 
@@ -11,10 +13,16 @@ import numpy as np
 import pytest
 import streamlit as st
 
+from app import links
+from app.canvas.browsing import client, requested_view
+from app.canvas.message import message
+from app.canvas.pane import FIRST
 from app.data import own_files
+from app.data.annotation import tracks
 from app.data.own_files import own_errors, own_tracks
 from app.data.study import Opened, open_study
 from tests.workbench.study_factory import make_study
+from workbench import InputError
 from workbench.genome.interval import Interval
 
 VCF = "##fileformat=VCFv4.2\n#CHROM\tPOS\tID\tREF\tALT\tQUAL\tFILTER\tINFO\n"
@@ -106,3 +114,28 @@ def test_limits_and_what_is_taken_out_again(
     state[own_files.KEY] = state[own_files.KEY][:1]
     assert [own.track.name for own in own_tracks(opened)] == ["0.bed"]
     assert [folder.is_dir() for folder in folders] == [True] + [False] * (len(folders) - 1)
+
+
+def test_signals_of_the_study_are_lanes_like_its_intervals(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    study = make_study(tmp_path).study
+    (tmp_path / "depth.bedgraph").write_text("chrA\t100\t200\t4\nchrA\t200\t300\t-2\n")
+    text = (study.folder / "study.toml").read_text()
+    (study.folder / "study.toml").write_text(
+        text.replace("tracks = [", f'tracks = ["{tmp_path / "depth.bedgraph"}", ')
+    )
+    opened = open_study(str(study.folder))
+    tracks(opened).result()
+    drop(monkeypatch)
+    assert "depth" not in [track.name for track in requested_view(opened, links.BrowseView()).tracks][:2]
+    view = requested_view(opened, links.BrowseView(at="chrA:50-350", features=(3,), tracks=("depth", "CDS")))
+    sent = message(opened, view, client(view, FIRST))
+    head = json.loads(sent[4 : 4 + struct.unpack("<I", sent[:4])[0]])
+    drawn = head["lanes"][0]
+    assert [lane["name"] for lane in head["lanes"]] == ["depth", "CDS"] and "depth" in head["tracks"]
+    assert (drawn["kind"], drawn["low"], drawn["high"], drawn["size"]) == ("signal", -2, 4, 1)
+    codes = dict(enumerate(drawn["codes"], drawn["start"]))
+    assert (codes[99], codes[100], codes[199], codes[200], codes[300]) == (0, 255, 255, 1, 0)
+    with pytest.raises(InputError, match="no track"):
+        requested_view(opened, links.BrowseView(tracks=("nowhere",)))

@@ -152,7 +152,7 @@ class Browser {
     this.change({ lanes: this.head.sequence.join(",") || "none" });
   }
   // Tracks of the study that are drawn, or that were chosen just now.
-  shownTracks() { return this.head.shown || this.head.lanes.filter((lane) => lane.kind === "interval" && !lane.own).map((lane) => lane.name); }
+  shownTracks() { return this.head.shown || this.head.lanes.filter((lane) => ["interval", "signal"].includes(lane.kind) && !lane.own && !lane.sequence).map((lane) => lane.name); }
   // A row's height and colour, drawn at once; `tellRows` has the address keep them.
   style(id, height, colour = null) {
     const [h, c] = this.head.rows[id] || [0, ""];

@@ -21,7 +21,7 @@ class Toolbar {
     this.features = new Popover("Features", "Features", (panel) => this.fillFeatures(panel));
     this.tracks = new Popover("Tracks", "Tracks", (panel) => this.fillTracks(panel));
     this.marks = new Popover("★", "Bookmarks", (panel) => this.fillMarks(panel));
-    this.beside = new Popover("⧉", "Two views side by side", (panel, popover) => this.fillBeside(panel, popover));
+    this.beside = new Popover("Split", "Two views side by side", (panel, popover) => this.fillBeside(panel, popover));
     this.save = new Popover("Save", "Save", (panel, popover) => this.fillSave(panel, popover));
     this.help = new Popover("?", "Help", (panel) => panel.replaceChildren(...HELP.map((line) => el("p", {}, line))));
     this.draw = this.choice("Draw", [["signal", "signal"], ["heat", "heat"]], "signal", "draw");
