@@ -31,7 +31,7 @@ from workbench.study.study import CONFIG, MANIFEST  # noqa: E402
 PARTS = (CONFIG, MANIFEST, "inputs", "ledger", "sae", "features", "burdens", "tables", "report.html")
 # Words of four bytes: most of the archive is float32.
 FILTERS = [{"id": lzma.FILTER_LZMA2, "preset": 9, "lc": 1, "lp": 2, "pb": 2}]
-SAE = SAEConfig(width=512, k=3, tokens=400_000, seeds=2)
+SAE = SAEConfig(width=256, k=2, tokens=400_000, seeds=2)
 
 
 def create(folder: Path) -> Study:

@@ -13,12 +13,12 @@ from app.figures import picture as draw
 from app.figures import table_file
 from app.navigation import link
 from app.tables import COLUMNS, CONTROLS, LED
-from app.verdict_text import plain
+from app.verdict_text import plain, short_label
 from feature_mining.association.verdict import Verdict
 from workbench.analysis.quality_table import quality_lines
 from workbench.report import charts
 from workbench.report.context import split_sizes
-from workbench.report.sentences import SUMMARY_RULE, summary, weaknesses
+from workbench.report.sentences import SUMMARY_RULE, summary, weaknesses, with_verdict
 from workbench.wording import bases, plural
 
 
@@ -59,6 +59,11 @@ def findings(opened: Opened) -> None:
     with found:
         st.subheader("What was found")
         st.markdown("\n".join(f"- {plain(sentence)}" for sentence in summary(evidence)))
+        for feature in dict.fromkeys(with_verdict(evidence, Verdict.LEARNT)["feature"].astype(int)):
+            line = st.container(horizontal=True)
+            named = plain(f"Feature {feature}: {short_label(evidence, feature)}")
+            link(line, links.feature("", feature), named, "category")
+            link(line, links.browse(features=[feature]), "where it is strongest", "view_timeline")
     with weak:
         st.subheader("Weaknesses")
         doubts = weaknesses(evidence)

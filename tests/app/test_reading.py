@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import io
 import re
+import shutil
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -15,12 +16,14 @@ from PIL import Image
 from streamlit.testing.v1 import AppTest
 
 import app
+from feature_mining.association.verdict import Verdict
 from tests.app.chromium import QUIET, serving
 from workbench import Study
 from workbench.setup.demo_archive import shipped, unpack
 
 pytestmark = pytest.mark.skipif(shipped() is None, reason="this copy ships no ready demo study")
 OF_RESISTANCE = "phenotype == 'resistance'"
+CANDIDATES = "{}/tables/biomarkers.parquet"
 MAIN = Path(app.__file__).with_name("main.py")
 # Notes what is pushed onto the history.
 PUSHED = """(() => { window.pushed = []; const push = history.pushState.bind(history);
@@ -35,6 +38,21 @@ SHARP = ".browser[data-sharp='1'][data-pending='0']"
 @pytest.fixture(scope="module")
 def study(tmp_path_factory: pytest.TempPathFactory) -> Study:
     return unpack(tmp_path_factory.mktemp("studies") / "demo")
+
+
+@pytest.fixture(scope="module")
+def stop(study: Study) -> int:
+    """The feature that is learnt: of stop codons."""
+    tracks = study.table("tracks").query("track == 'CDS_stop' and mode == 'same'")
+    assert tracks["verdict"].item() == Verdict.LEARNT
+    return int(tracks["feature"].item())
+
+
+@pytest.fixture(scope="module")
+def other(study: Study, stop: int) -> int:
+    """The feature beside it that is active on most bases."""
+    alive = study.table("catalog").query("not dead and feature != @stop")
+    return int(alive.loc[alive["density"].idxmax(), "feature"])
 
 
 @pytest.fixture(scope="module")
@@ -64,15 +82,15 @@ def pushed(page: Any) -> list[str]:
     return [url.split("?")[0] for url in page.evaluate("window.pushed")]
 
 
-def test_a_link_is_one_entry_and_back_shows_what_was_there(page: Any, study: Study) -> None:
-    visit(page, "/feature?study=demo&feature=390", "Loci by activation strength")
-    page.locator("[data-testid=stMain] a").filter(has_text="NC_000932.1:").first.click()
+def test_a_link_is_one_entry_and_back_shows_what_was_there(page: Any, study: Study, stop: int) -> None:
+    visit(page, f"/feature?study=demo&feature={stop}", "Loci by activation strength")
+    page.locator("[data-testid=stMain] a").filter(has_text="NC_000913.3:").first.click()
     page.wait_for_selector(SHARP)
     assert pushed(page) == ["/browse"]
     page.go_back()
-    page.get_by_role("heading", name="Feature 390: ").wait_for()
+    page.get_by_role("heading", name=f"Feature {stop}: ").wait_for()
     settle(page, "Loci by activation strength")
-    assert "feature=390" in page.url and "/feature?" in page.url
+    assert f"feature={stop}" in page.url and "/feature?" in page.url
 
     visit(page, "/atlas?study=demo&q=TATAAT", "Select one to open it")
     page.get_by_role("link", name="Phenotypes").click()
@@ -92,6 +110,26 @@ def test_a_link_is_one_entry_and_back_shows_what_was_there(page: Any, study: Stu
     page.get_by_text(f"{len(study.table('biomarkers').query(OF_RESISTANCE))} candidates: ").wait_for()
 
 
+def test_it_opens_on_a_feature_that_is_learnt(page: Any, study: Study, stop: int) -> None:
+    named = f"Feature {stop}: CDS_stop (same strand)"
+    visit(page, "/overview?study=demo", "has a feature that beats every control")
+    link = page.get_by_role("link", name=named)
+    assert link.bounding_box()["y"] < 900 - link.bounding_box()["height"]
+    page.get_by_role("link", name="where it is strongest").first.click()
+    page.wait_for_selector(f"{SHARP}[data-features='{stop}']")
+    ends = next(t for t in study.tracks if t.name == "CDS").intervals
+    found = page.locator(".browser")
+    start, end = (int(found.get_attribute(f"data-{side}")) for side in ("start", "end"))
+    middle = (start + end) // 2
+    assert min((ends["end"] - middle).abs().min(), (ends["start"] - middle).abs().min()) <= 3
+    page.go_back()
+    page.get_by_role("link", name=named).click()
+    page.get_by_role("heading", name=named).wait_for()
+    # Browse, asked for nothing, shows it first.
+    visit(page, "/browse?study=demo")
+    page.wait_for_selector(f"{SHARP}[data-features^='{stop},']")
+
+
 def box(page: Any) -> Any:
     return page.get_by_role("combobox", name="Locus", exact=True)
 
@@ -103,29 +141,29 @@ def go(page: Any, text: str, start: int, end: int) -> None:
     page.wait_for_selector(f"{SHARP}[data-start='{start}'][data-end='{end}']")
 
 
-def test_places_as_people_write_them(page: Any, study: Study) -> None:
-    length = study.manifest.contigs["NC_000932.1"]
-    visit(page, "/browse?study=demo&at=NC_000932.1:1000-3000&features=390")
+def test_places_as_people_write_them(page: Any, study: Study, stop: int) -> None:
+    length = study.manifest.contigs["NC_000913.3"]
+    visit(page, f"/browse?study=demo&at=NC_000913.3:1000-3000&features={stop}")
     page.wait_for_selector(SHARP)
-    assert box(page).input_value() == "NC_000932.1:1,001-3,000"
-    go(page, "NC_000932.1:2,001-2,500", 2000, 2500)
-    go(page, "NC_000932:3001..3500", 3000, 3500)
+    assert box(page).input_value() == "NC_000913.3:1,001-3,000"
+    go(page, "NC_000913.3:2,001-2,500", 2000, 2500)
+    go(page, "NC_000913:3001..3500", 3000, 3500)
     go(page, "4001-4,500", 4000, 4500)
     go(page, "5000", 4949, 5050)
     go(page, f"{length - 99}..{length + 5000}", length - 100, length)
-    rbcl = study.tracks[0].intervals.query("name == 'rbcL'").iloc[0]
-    around = int(rbcl["start"]) - 500, int(rbcl["end"]) + 500
-    go(page, "rbcL", *around)
+    # FolA: 49,823 to 50,302.
+    around = 49_822 - 500, 50_302 + 500
+    go(page, "folA", *around)
     go(page, "6001..6100", 6000, 6100)
-    go(page, "ArthCp030", *around)
+    go(page, "b0048", *around)
     go(page, "6001..6100", 6000, 6100)
-    go(page, "bisphosphate carboxylase", *around)
+    go(page, "dihydrofolate reductase", *around)
     # An error stands beside the view, which stays.
     box(page).fill("no such gene")
     box(page).press("Enter")
     page.get_by_text("neither a place nor a name").wait_for()
     assert page.locator(f"{SHARP}[data-start='{around[0]}']").count() == 1
-    go(page, "NC_000932.1:1,001-3,000", 1000, 3000)
+    go(page, "NC_000913.3:1,001-3,000", 1000, 3000)
     page.get_by_text("neither a place nor a name").wait_for(state="detached")
 
 
@@ -140,27 +178,27 @@ def tip(page: Any) -> list[str]:
     return str(page.locator(".browser").get_attribute("data-hover")).split(" | ")
 
 
-def test_the_tip_says_the_value_first_and_is_of_the_base_under_the_pointer(page: Any) -> None:
-    visit(page, "/browse?study=demo&at=NC_000932.1:83000-83100&features=390&tracks=gene")
+def test_the_tip_says_the_value_first_and_is_of_the_base_under_the_pointer(page: Any, stop: int) -> None:
+    visit(page, f"/browse?study=demo&at=NC_000913.3:83000-83100&features={stop}&tracks=gene")
     page.wait_for_selector(SHARP)
     page.mouse.move(*over(page, 0.505))
     page.wait_for_selector(".browser[data-hover*='strand read']")
     said = tip(page)
     assert re.match(r"(\d+ %|no value|100 % or more)", said[0]), said
-    assert said[1].startswith("NC_000932.1:83,051") and "0-based" not in " ".join(said)
+    assert said[1].startswith("NC_000913.3:83,051") and "0-based" not in " ".join(said)
     page.locator(".browser canvas").focus()
     page.keyboard.press("ArrowRight")
     page.wait_for_selector(".browser[data-start='83025'][data-pending='0']")
-    page.wait_for_selector(".browser[data-hover*='NC_000932.1:83,076']")
+    page.wait_for_selector(".browser[data-hover*='NC_000913.3:83,076']")
     page.locator(".browser canvas").blur()
     page.mouse.wheel(0, 200)
     page.wait_for_selector(".browser[data-hover='']")
     assert not page.locator(".tip").is_visible()
 
 
-def test_the_wheel_is_the_pages_until_a_key_or_the_focus(page: Any) -> None:
+def test_the_wheel_is_the_pages_until_a_key_or_the_focus(page: Any, stop: int) -> None:
     scroll = "document.querySelector('[data-testid=stMain]').scrollTop"
-    visit(page, "/browse?study=demo&at=NC_000932.1:80000-90000&features=390&tracks=gene")
+    visit(page, f"/browse?study=demo&at=NC_000913.3:80000-90000&features={stop}&tracks=gene")
     page.wait_for_selector(SHARP)
     page.mouse.move(*over(page, 0.5))
     page.mouse.wheel(0, 150)
@@ -199,12 +237,12 @@ def differing(one: np.ndarray, other: np.ndarray) -> float:
     return float((np.abs(one[:h, :w] - other[:h, :w]).max(axis=2) > 60).mean())
 
 
-def test_pictures_are_the_screen(page: Any, chromium: Any, study: Study) -> None:
+def test_pictures_are_the_screen(page: Any, chromium: Any, study: Study, stop: int, other: int) -> None:
     candidates = study.table("biomarkers").query(OF_RESISTANCE)
     shares = candidates["driving_share"].map(lambda found: len(found) > 1)
     row = candidates[shares].iloc[0]
     at = f"{row['chrom']}:{row['start']}-{row['end']}"
-    features = f"{row['feature']},390,26"
+    features = f"{row['feature']},{stop},{other}"
     query = f"study=demo&at={at}&features={features}&tracks=gene,CDS&variants={row['candidate_id']}"
     visit(page, f"/browse?{query}")
     page.wait_for_selector(SHARP)
@@ -213,11 +251,12 @@ def test_pictures_are_the_screen(page: Any, chromium: Any, study: Study) -> None
     texts = re.findall(r"<text x=\"([\d.]+)\" y=\"([\d.]+)\"[^>]*>([^<]*)</text>", svg)
     # Rows from top to bottom: annotation, the candidate's drivers, all variants, letters, features as asked.
     beside = [(float(y), words) for x, y, words in texts if float(x) == 160]
-    named = [words for _, words in sorted(beside) if words.startswith(("gene", "CDS", "drives", "feature"))]
+    rows = re.compile("gene|CDS|(drives|feature) .*")
+    named = [words for _, words in sorted(beside) if rows.fullmatch(words)]
     assert [w.split()[0] for w in named] == ["gene", "CDS", "drives", "feature", "feature", "feature"]
     assert named[3:] == [f"feature {f}" for f in features.split(",")]
     labels = study.feature_labels()
-    for feature in (390, 26):
+    for feature in (stop, other):
         assert any(words.startswith(labels[feature].text[:18]) for _, words in beside)
     # The shares of the drivers are written, the largest is drawn highest.
     assert f"{round(100 * max(row['driving_share']))} %" in [words for *_, words in texts]
@@ -268,7 +307,7 @@ def reading(study: Study, monkeypatch: pytest.MonkeyPatch, name: str, **query: s
 def test_dead_features_are_last_and_folded_away(study: Study, monkeypatch: pytest.MonkeyPatch) -> None:
     catalog = study.table("catalog").set_index("feature")
     opened = reading(study, monkeypatch, "sequence")
-    opened.text_area[0].set_value(study.genome.fetch("NC_000932.1", 0, 1500)).run()
+    opened.text_area[0].set_value(study.genome.fetch("NC_000913.3", 0, 1500)).run()
     assert not opened.exception and not opened.error
     ranked, aside = (
         next(t.value for t in opened.dataframe if ("aside" in t.value) is folded) for folded in (False, True)
@@ -281,12 +320,21 @@ def test_dead_features_are_last_and_folded_away(study: Study, monkeypatch: pytes
     # Warm-up bases do not count: the first 512 of each strand's reading.
     read = ranked["position"].where(ranked["strand"] == "+", 1501 - ranked["position"])
     assert (read > study.grid.warmup).all()
-    # Candidates of dead features are not shown, in a study of before too.
-    stored = len(pd.read_parquet(study.folder / "tables" / "biomarkers.parquet"))
-    shown = study.table("biomarkers")
-    assert 0 < len(shown) < stored and not catalog.loc[shown["feature"], "dead"].any()
-    found = reading(study, monkeypatch, "atlas", sequence=study.genome.fetch("NC_000932.1", 0, 1500))
+    # Candidates of dead features are not made.
+    assert not catalog.loc[pd.read_parquet(CANDIDATES.format(study.folder))["feature"], "dead"].any()
+    found = reading(study, monkeypatch, "atlas", sequence=study.genome.fetch("NC_000913.3", 0, 1500))
     assert found.dataframe[0].value["feature"].tolist()[:5] == ranked["feature"].tolist()[:5]
+
+
+def test_candidates_of_dead_features_are_not_shown_in_a_study_that_made_them(
+    study: Study, tmp_path: Path
+) -> None:
+    before = Study.open(shutil.copytree(study.folder, tmp_path / "before"))
+    made = before.table("biomarkers")
+    dead = before.table("catalog").query("dead")["feature"].iloc[0]
+    stored = pd.concat([made.iloc[:1].assign(feature=dead), made], ignore_index=True)
+    stored.to_parquet(CANDIDATES.format(before.folder))
+    assert before.table("biomarkers")["feature"].tolist() == made["feature"].tolist()
 
 
 def test_a_feature_is_found_by_any_of_its_tracks_a_motif_a_tag_or_a_product(
@@ -302,10 +350,10 @@ def test_a_feature_is_found_by_any_of_its_tracks_a_motif_a_tag_or_a_product(
         set(table["feature"])
         - set(study.table("catalog").query("best_track.str.contains('stop')")["feature"])
     )
-    opened = reading(study, monkeypatch, "atlas", q="TATTTT")
+    opened = reading(study, monkeypatch, "atlas", q="TATAAT")
     table = opened.dataframe[0].value
     assert table["found_by"].str.contains("motif").any()
-    for words in ("ArthCp030", "bisphosphate carboxylase"):
+    for words in ("b0048", "dihydrofolate reductase"):
         opened = reading(study, monkeypatch, "atlas", q=words)
         assert not opened.exception and not opened.error
         assert opened.dataframe[0].value["found_by"].str.startswith("active at").all()

@@ -157,4 +157,4 @@ def test_the_demo_opens_at_once(page: Any, studies: Path) -> None:
     assert (studies / "demo" / "features").is_dir()
     page.get_by_role("link", name="Browse").click()
     page.wait_for_selector(".browser[data-sharp='1'][data-pending='0']")
-    assert page.locator(".browser").get_attribute("data-chrom") == "NC_000932.1"
+    assert page.locator(".browser").get_attribute("data-chrom") == "NC_000913.3"

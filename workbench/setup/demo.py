@@ -26,7 +26,7 @@ def demo_config(samples: Path, seed: int) -> StudyConfig:
     """Settings of the demo, its files in the folder ``samples``."""
     return StudyConfig(
         input=InputConfig(genome=str(samples / f"{GENOME}.fa"), tracks=[str(samples / f"{GENOME}.gff3")]),
-        sae=SAEConfig(tokens=800_000, seeds=2),
+        sae=SAEConfig(tokens=600_000, seeds=2),
         windows=WindowConfig(),
         cohort=CohortConfig(
             variants=str(samples / COHORT / "variants.vcf"),

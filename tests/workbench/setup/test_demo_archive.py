@@ -7,9 +7,12 @@ import re
 import tarfile
 from pathlib import Path
 
+import numpy as np
 import pytest
+from sklearn.metrics import average_precision_score
 
 from benchmarks import demo_study
+from feature_mining.association.verdict import Verdict
 from genomic_models import load
 from tests.workbench.study_factory import make_study
 from workbench.browse.tiles import TileReader
@@ -17,6 +20,7 @@ from workbench.errors import InputError
 from workbench.genome.interval import Interval
 from workbench.report.context import gather
 from workbench.setup import demo_archive
+from workbench.setup.demo import GENOME
 from workbench.study.damage import refuse_damage
 
 
@@ -62,12 +66,34 @@ def test_what_ships_is_what_this_code_reads(tmp_path: Path) -> None:
     evidence = gather(study)
     assert len(evidence.catalog) == demo_study.SAE.width and len(evidence.shown) > 5
     assert len(study.table("phenotype_associations")) and len(study.table("haplotypes"))
-    length = study.manifest.contigs["NC_000932.1"]
-    assert length == 154_478 and study.genome.fetch("NC_000932.1", 0, 4) == "ATGG"
+    length = study.manifest.contigs["NC_000913.3"]
+    assert length == 250_000 and study.genome.fetch("NC_000913.3", 0, 4) == "AGCT"
     reader = TileReader(study, evidence.catalog["max"].to_numpy())
     best = int(evidence.shown["feature"].iloc[0])
-    assert reader.tile([best], Interval("NC_000932.1", 0, length), 64).codes.max() == 255
+    assert reader.tile([best], Interval("NC_000913.3", 0, length), 64).codes.max() == 255
     for path in study.folder.rglob("*"):
         if path.suffix in (".json", ".toml", ".html"):
             absolute = re.search(r'"/\w+/\w', path.read_text())
             assert absolute is None, f"{path}: {absolute}"
+
+
+@pytest.mark.skipif(demo_archive.shipped() is None, reason="this copy ships no ready demo study")
+def test_it_opens_on_a_feature_that_marks_stop_codons(tmp_path: Path) -> None:
+    study = demo_archive.unpack(tmp_path / "demo")
+    first = gather(study).shown.iloc[0]
+    assert (first["track"], first["mode"], first["verdict"]) == ("CDS_stop", "same", Verdict.LEARNT)
+    # Its precision is scikit-learn's, on the ends of coding sequences that the GFF3 has in the report blocks.
+    stops = {strand: np.zeros(study.manifest.contigs["NC_000913.3"], bool) for strand in "+-"}
+    for line in (study.folder / "inputs" / f"{GENOME}.gff3").read_text().splitlines():
+        _, _, kind, start, end, _, strand, _, attributes = (line + 8 * "\t").split("\t")[:9]
+        if kind == "CDS" and "pseudo=true" not in attributes:
+            codon = slice(int(end) - 3, int(end)) if strand == "+" else slice(int(start) - 1, int(start) + 2)
+            stops[strand][codon] = True
+    values, inside = [], []
+    for block in study.manifest.blocks("report"):
+        for strand in "+-":
+            reading = study.features.rows(block.chrom, block.start, block.end, strand)
+            values.append(reading.features.dense()[reading.callable, first["feature"]])
+            inside.append(stops[strand][block.start : block.end][reading.callable])
+    precision = average_precision_score(np.concatenate(inside), np.concatenate(values))
+    assert precision == pytest.approx(first["average_precision"], abs=0.01) and precision > 0.1
