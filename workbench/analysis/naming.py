@@ -13,6 +13,7 @@ from dataclasses import replace
 
 import numpy as np
 import pandas as pd
+from scipy.sparse import csr_array
 
 from feature_mining.association.curves import average_precision
 from feature_mining.association.histogram import Histogram, add_sparse
@@ -104,8 +105,6 @@ def coefficients(concepts: Sequence[Concept], units: np.ndarray) -> np.ndarray:
 
 def levels(features: Csr, matrix: np.ndarray) -> np.ndarray:
     """Levels float32 ``(n, concepts)`` of rows of features."""
-    from scipy.sparse import csr_array  # nearly a second to import
-
     shape = (features.n_rows, features.n_features)
     found = csr_array((features.values, features.indices, features.indptr), shape=shape) @ matrix
     return np.asarray(found, np.float32)
