@@ -136,7 +136,10 @@ class PaintSettings(PlaceSettings):
     expect: str = setting("more", "more or less of the readouts than unpainted.", one_of=("more", "less"))
     temperature: float = setting(1.0, "Of the writing.")
     mask: list[str] = setting([], "START:LETTERS, fixed bases and IUPAC letters of a canvas.")
-    avoid: list[str] = setting([], "Restriction enzymes by name, or IUPAC words, that no canvas may hold.")
+    avoid: list[str] = setting(
+        [],
+        "Restriction enzymes by name, or IUPAC words, kept out of a canvas and its join with what is before it.",
+    )
     gc: str = setting("", "LOW-HIGH, share of G and C of a canvas; empty for any.")
     longest_run: int = setting(0, "Longest run of one base; 0 for any.")
     open_frame: list[str] = setting([], "START-END without stop codons in this frame; START-END:- minus.")
