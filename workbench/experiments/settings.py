@@ -138,7 +138,7 @@ class PaintSettings(PlaceSettings):
     mask: list[str] = setting([], "START:LETTERS, fixed bases and IUPAC letters of a canvas.")
     avoid: list[str] = setting(
         [],
-        "Restriction enzymes by name, or IUPAC words, kept out of a canvas and its join with what is before it.",
+        "Restriction enzymes by name, or IUPAC words, kept out of a canvas and its join with what is before.",
     )
     gc: str = setting("", "LOW-HIGH, share of G and C of a canvas; empty for any.")
     longest_run: int = setting(0, "Longest run of one base; 0 for any.")
