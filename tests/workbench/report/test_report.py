@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import json
 import re
+from dataclasses import replace
 from html.parser import HTMLParser
 from pathlib import Path
 from typing import NamedTuple
@@ -14,7 +16,7 @@ import pytest
 from tests.workbench.study_factory import COLUMNS, GENES, VERDICTS, Dense, make_study
 from workbench import wording
 from workbench.genome.interval import Interval
-from workbench.report.charts import marks
+from workbench.report.charts import bits_by_class, marks
 from workbench.report.context import best_associations, card_features, gather, one_mode_a_track
 from workbench.report.loci import best_loci, close_up
 from workbench.report.render import write_report
@@ -375,3 +377,17 @@ def test_what_was_left_out_of_the_annotation_is_on_the_page(written: Written) ->
     parsed = Tags(path.read_text(encoding="utf-8"))
     assert parsed.open == []
     assert parsed.words[parsed.words.index("left out") + 1 :][:2] == notes
+
+
+def test_a_model_without_a_next_base_costs_no_bits(written: Written) -> None:
+    """What is said then is how far what it says moves, in the summary, the doubts and the chart."""
+    evidence = gather(written.study)
+    nothing = {name: float("nan") for name in ("clean", "sae", "mean", "zero", "recovered_mean")}
+    moved = {"kl_sae": 0.0123, "kl_mean": 0.02, "kl_zero": 0.03, "kl_recovered_mean": 0.385, "bases": 9}
+    quality = evidence.quality | {"bits": nothing | moved, "bits_by_class": {"coding": nothing | moved}}
+    evidence = replace(evidence, quality=quality)
+    said = "it changes what the model says of a base by 0.012 bits (divergence; the layer at its mean 0.02)"
+    assert said in summary(evidence)[-1]
+    assert any(said in w.sentence for w in weaknesses(evidence))
+    chart = json.dumps(bits_by_class(quality["bits_by_class"]))
+    assert "divergence from the untouched model" in chart and "0.0123" in chart and "NaN" not in chart

@@ -1,0 +1,101 @@
+"""Studies of a network of one's own and of a model of words: ends of windows, quality without a next base."""
+
+from __future__ import annotations
+
+import math
+from dataclasses import replace
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from feature_mining.sae.training.source import read_activations
+from tests.conftest import ROOT
+from tests.workbench.small_study import small_config
+from workbench.analysis.quality_table import gather_quality, quality_lines
+from workbench.errors import InputError
+from workbench.study.config import ModelConfig
+from workbench.study.planning import planned_grid
+from workbench.study.study import Study
+from workbench.study.trust import accept, risky_model
+
+CODE = """
+import torch
+from genomic_models import ModuleModel, Outputs
+
+
+def build():
+    first = torch.nn.Conv1d(4, 12, 9, padding=4)
+    return torch.nn.Sequential(first, torch.nn.ReLU(), torch.nn.Conv1d(12, 3, 5, padding=2))
+
+
+def model():
+    torch.manual_seed(0)
+    return ModuleModel(build, build().state_dict(), ["1"], Outputs("classes", ("exon", "intron", "neither")))
+"""
+
+
+def made(folder: Path, model: ModelConfig) -> Study:
+    config = replace(small_config(ROOT / "data_samples", Path("mini")), model=model)
+    study = Study.create(folder / "study", config)
+    if found := risky_model(study.config.model):
+        accept(study.folder, found)
+    return study
+
+
+@pytest.fixture(scope="module")
+def own(tmp_path_factory: pytest.TempPathFactory) -> Study:
+    """A study of a network from a file, run by worker processes as far as its quality and features."""
+    folder = tmp_path_factory.mktemp("own")
+    (folder / "net.py").write_text(CODE)
+    study = made(folder, ModelConfig(name=f"file:{folder / 'net.py'}", trust_remote_code=True))
+    study.run(workers=2, until="encode")
+    return Study.open(study.folder)
+
+
+def test_every_base_has_full_context_on_both_sides(own: Study) -> None:
+    """Features of a stretch that many cells cover are those of one reading of it with its surroundings."""
+    assert own.manifest.windows["lookahead"] == own.grid.lookahead == own.grid.warmup == 32
+    (chrom, length), *_ = own.manifest.contigs.items()
+    start, end = length // 3, length // 3 + 400
+    for strand in "+-":
+        (whole,) = read_activations(
+            own.model, own.layer, [own.genome.fetch(chrom, start - 50, end + 50, strand)]
+        )
+        expected = own.sae.encode(whole[50:-50]).numpy()
+        found = own.features.rows(chrom, start, end, strand)
+        assert found.callable.all()
+        rows = found.features
+        dense = np.zeros(expected.shape, np.float32)
+        dense[np.repeat(np.arange(end - start), np.diff(rows.indptr)), rows.indices] = rows.values
+        np.testing.assert_allclose(dense if strand == "+" else dense[::-1], expected, atol=2e-3)
+
+
+def test_quality_is_the_divergence_of_what_is_said(own: Study) -> None:
+    facts = own.facts("quality")
+    bits = facts["bits"]
+    assert math.isnan(bits["clean"]) and math.isnan(bits["sae"])
+    assert 0 < bits["kl_sae"] < bits["kl_mean"]
+    assert facts["shift"]["after_warmup"]["activation"] < 1e-5
+    lines = {line.name: line.value for line in quality_lines(gather_quality(own))}
+    assert lines["divergence (KL)"] == f"{bits['kl_sae']:.3g} bits" and "bits a base" not in lines
+
+
+def test_a_window_without_a_middle_is_refused(tmp_path: Path) -> None:
+    (tmp_path / "net.py").write_text(CODE)
+    study = made(tmp_path, ModelConfig(name=f"file:{tmp_path / 'net.py'}", trust_remote_code=True))
+    study.config = replace(study.config, windows=replace(study.config.windows, warmup=64))
+    with pytest.raises(InputError, match="warmup 64 must be less than half of window 128"):
+        planned_grid(study, study.model)
+
+
+def test_a_masked_model_of_words(tmp_path: Path) -> None:
+    """6-mers with special tokens on both sides: through the autoencoder and its quality."""
+    pytest.importorskip("transformers", reason="the extra `hf` is not installed")
+    from benchmarks.networks.published import write_checkpoint
+
+    folder = write_checkpoint("Nucleotide Transformer v1", tmp_path / "nt")
+    study = made(tmp_path, ModelConfig(name=f"hf:{folder}", layer="blocks.1"))
+    study.run(until="quality")
+    bits = Study.open(study.folder).facts("quality")["bits"]
+    assert math.isnan(bits["clean"]) and bits["kl_sae"] > 0 and bits["bases"] > 1000
