@@ -39,9 +39,11 @@ AT_ONCE, MOST_FILE = 20_000, 2 * LONGEST
 HEIGHT = 560
 STYLE = f"""
 [data-testid=stMainBlockContainer] {{padding: 1rem 0.75rem 2rem; max-width: none}}
-[data-testid=stHeader] {{background: transparent; height: 2.8rem; min-height: 2.8rem}}
+[data-testid=stHeader] {{position: absolute; background: transparent; height: 2.8rem; min-height: 2.8rem}}
 [data-testid=stHeader], [data-testid=stHeader] * {{pointer-events: none}}
 [data-testid=stHeader] button, [data-testid=stHeader] button * {{pointer-events: auto}}
+/* For those who hear the page: the boxes say to others what it is. */
+.st-key-sequence_title {{position: absolute; height: 1px; overflow: hidden; clip-path: inset(50%)}}
 .st-key-sequence_boxes {{padding-left: 2.6rem}}
 .st-key-sequence_stage {{min-height: {HEIGHT}px}}
 """
@@ -206,6 +208,7 @@ def _nothing() -> None:
 opened = current()
 st.set_page_config(initial_sidebar_state="collapsed")
 st.html(f"<style>{STYLE}</style>")
+st.container(key="sequence_title").title("Sequence")
 reading = None
 try:
     reading = draw(opened)

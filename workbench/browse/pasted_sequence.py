@@ -27,7 +27,7 @@ if TYPE_CHECKING:
     from workbench.study.study import Study
     from workbench.variants.effects import SequenceReading
 
-# Bases of a sequence: both strands of it take a minute or so on a few cores.
+# Bases of a sequence: somebody waits while both strands of it are read.
 LONGEST = 100_000
 # Bases of which every substitution is read.
 MOST_MUTATED = 60
