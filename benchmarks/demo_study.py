@@ -20,6 +20,8 @@ ROOT = Path(__file__).resolve().parents[1]
 sys.path.insert(0, str(ROOT))
 
 from workbench import Study  # noqa: E402
+from workbench.browse.atlas import feature_map  # noqa: E402
+from workbench.browse.track_cache import interval_tracks  # noqa: E402
 from workbench.progress import showing  # noqa: E402
 from workbench.setup.demo import COHORT, GENOME, demo_config, samples_folder  # noqa: E402
 from workbench.setup.demo_archive import ARCHIVE  # noqa: E402
@@ -29,6 +31,8 @@ from workbench.study.study import CONFIG, MANIFEST  # noqa: E402
 
 # What of a study is packed: nothing that is only needed to run it again.
 PARTS = (CONFIG, MANIFEST, "inputs", "ledger", "sae", "features", "burdens", "tables", "report.html")
+# What the app computes once a study.
+KEPT = ("cache/atlas-*.parquet", "cache/tracks.*.parquet")
 # Words of four bytes: most of the archive is float32.
 FILTERS = [{"id": lzma.FILTER_LZMA2, "preset": 9, "lc": 1, "lp": 2, "pb": 2}]
 SAE = SAEConfig(width=256, k=2, tokens=400_000, seeds=2)
@@ -55,12 +59,14 @@ def pack(study: Study, archive: Path) -> int:
     with tempfile.TemporaryDirectory() as name:
         copy = Path(name) / study.folder.name
         copy.mkdir()
-        for part in PARTS:
-            source = study.folder / part
+        kept = (path for pattern in KEPT for path in study.folder.glob(pattern))
+        for source in (*(study.folder / part for part in PARTS), *kept):
+            target = copy / source.relative_to(study.folder)
+            target.parent.mkdir(exist_ok=True)
             if source.is_dir():
-                shutil.copytree(source, copy / part)
+                shutil.copytree(source, target)
             elif source.exists():
-                shutil.copy(source, copy / part)
+                shutil.copy(source, target)
         (copy / "sae" / "training.safetensors").unlink(missing_ok=True)
         for other_seed in (copy / "sae").glob("seed-*"):
             shutil.rmtree(other_seed)
@@ -92,6 +98,7 @@ def main() -> None:
     study = Study.open(folder) if is_study(folder) else create(folder)
     with showing() as progress:
         study.run(progress=progress)
+    feature_map(study), interval_tracks(study)
     size = pack(study, samples_folder() / ARCHIVE)
     print(f"{samples_folder() / ARCHIVE}: {size / 1e6:.1f} MB")
 

@@ -38,6 +38,7 @@ def unpack(folder: Path) -> Study:
         fresh = Path(name) / "study"
         with tarfile.open(archive, "r:xz") as tar:
             tar.extractall(fresh, filter="data")
+        fresh.touch()  # the archive holds no times
         try:
             fresh.rename(folder)
         except OSError as error:

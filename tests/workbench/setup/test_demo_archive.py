@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import re
 import tarfile
+import time
 from pathlib import Path
 
 import numpy as np
@@ -15,7 +16,9 @@ from benchmarks import demo_study
 from feature_mining.association.verdict import Verdict
 from genomic_models import load
 from tests.workbench.study_factory import make_study
+from workbench.browse.atlas import feature_map
 from workbench.browse.tiles import TileReader
+from workbench.browse.track_cache import interval_tracks
 from workbench.errors import InputError
 from workbench.genome.interval import Interval
 from workbench.report.context import gather
@@ -61,6 +64,11 @@ def test_what_ships_is_what_this_code_reads(tmp_path: Path) -> None:
     assert archive is not None and archive.stat().st_size < 9_500_000
     study = demo_archive.unpack(tmp_path / "moved" / "demo")
     refuse_damage(study)
+    assert abs(time.time() - study.folder.stat().st_mtime) < 3600
+    # The map and the annotation are there: nothing is made anew.
+    kept = sorted((study.folder / "cache").glob("*.parquet"))
+    assert len(feature_map(study)) == demo_study.SAE.width and interval_tracks(study)
+    assert len(kept) == 2 and kept == sorted((study.folder / "cache").glob("*.parquet"))
     assert study.config.sae == demo_study.SAE
     assert study.manifest.model.weights_hash == load("mini").weights_hash
     evidence = gather(study)
