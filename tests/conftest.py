@@ -15,6 +15,7 @@ ROOT = Path(__file__).resolve().parents[1]
 os.environ.setdefault("PYTHONFAULTHANDLER", "1")
 # Threads that wait for others sleep: with as many tests at once as cores, those that spin keep others away.
 os.environ.setdefault("OMP_WAIT_POLICY", "passive")
+os.environ.setdefault("OPENBLAS_THREAD_TIMEOUT", "4")
 
 
 @pytest.fixture(scope="session")
