@@ -8,6 +8,9 @@ from typing import Annotated
 import typer
 
 from workbench.errors import InputError
+from workbench.files.atomic import write_atomic
+from workbench.files.text import read_text
+from workbench.study.session_file import parse_session, read_session, restore_session, session_text
 from workbench.study.study import Study
 
 
@@ -25,10 +28,6 @@ def session(
     Restoring adds to what is there; where both have a note or a list, that of the file stays. A file of
     another genome or autoencoder is refused with both hashes, a damaged one too; then nothing is written.
     """
-    from workbench.files.atomic import write_atomic  # keeps --help fast
-    from workbench.files.text import read_text
-    from workbench.study.session_file import parse_session, read_session, restore_session, session_text
-
     if (out is None) == (restore is None):
         raise InputError("session: expected either --out FILE or --restore FILE")
     study = Study.open(folder)
