@@ -54,7 +54,7 @@ class Reader:
 def browser_page(study: Study, chromium: Any) -> Iterator[Any]:
     with serving(study.folder) as (where, _):
         page = chromium.new_page(base_url=where, viewport={"width": 1440, "height": 900})
-        page.set_default_timeout(40_000)
+        page.set_default_timeout(90_000)
         yield page
         page.close()
 

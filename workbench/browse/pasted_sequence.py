@@ -16,7 +16,6 @@ import pandas as pd
 from genomic_models.dna import BASES, UNKNOWN, base_codes, reverse_complement
 from workbench.browse.value_scale import ValueScale
 from workbench.cohort.edits import Edit
-from workbench.cohort.readings import Reading, cell_window, make_reading
 from workbench.errors import InputError
 from workbench.genome.fasta import check_letters
 from workbench.genome.interval import Interval
@@ -24,6 +23,7 @@ from workbench.genome.windows import Sequences, check_fetch
 from workbench.study.locus import check_features
 
 if TYPE_CHECKING:
+    from workbench.cohort.readings import Reading
     from workbench.study.study import Study
     from workbench.variants.effects import SequenceReading
 
@@ -118,7 +118,8 @@ def read_stretch(
     told : callable, optional
         Given the windows that are done and all of them, after each batch.
     """
-    from workbench.variants.effects import read_sequences  # takes seconds to import: PyTorch
+    from workbench.cohort.readings import cell_window, make_reading  # PyTorch
+    from workbench.variants.effects import read_sequences  # PyTorch
 
     grid, length = study.grid, genome.lengths[locus.chrom]
     cells = grid.cells_between(locus.chrom, length, locus.start, locus.end)
@@ -226,7 +227,7 @@ def mutate(study: Study, sequence: str, start: int, end: int, feature: int) -> p
         where the substitution is less likely; ``feature``: change of the largest value on either strand.
         Rows of the reference letter are 0.
     """
-    from workbench.variants.effects import read_sequences  # takes seconds to import: PyTorch
+    from workbench.variants.effects import read_sequences  # PyTorch
 
     if not 0 <= start < end <= len(sequence) or end - start > MOST_MUTATED:
         raise InputError(
