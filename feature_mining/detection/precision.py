@@ -193,10 +193,10 @@ def choose_threshold(readings: Sequence[Reading], precision: float, density: flo
     rising = isotonic_regression(exact[use], sample_weight=calls[use])
     enough = np.flatnonzero(rising >= precision - 1e-9)
     if not enough.size:
-        at = int(exact[use].argmax())
+        at = int(rising.argmax())
         raise NotReached(
             f"no threshold reaches a precision of {precision:g} where there are {1e6 * density:,.3g} sites a"
-            f" megabase: the highest is {exact[use][at]:.3f}, of {int(calls[use][at])} calls"
+            f" megabase: the highest is {rising[at]:.3f}, of {int(calls[use][at])} calls"
         )
     return float(thresholds[use][enough[0]])
 

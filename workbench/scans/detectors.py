@@ -55,17 +55,22 @@ class Tile(NamedTuple):
 
 
 def tiles(source: Source, chrom: str, start: int = 0, end: int | None = None) -> Iterator[Tile]:
-    """A sequence, or the cells that lie whole in a stretch of it, as tiles in order."""
+    """A sequence, or the cells that lie whole in a stretch of it, as tiles in order.
+
+    What is left at the end, shorter than a tile, is of the one before it.
+    """
     last = source.genome.lengths[chrom] if end is None else end
+    ready: list[Cell] = []
     waiting: list[Cell] = []
     for cell in source.cells(chrom):
         if start <= cell.start and cell.end <= last:
             waiting.append(cell)
         if waiting and waiting[-1].end - waiting[0].start >= TILE:
-            yield _tile(source, waiting)
-            waiting = []
-    if waiting:
-        yield _tile(source, waiting)
+            if ready:
+                yield _tile(source, ready)
+            ready, waiting = waiting, []
+    if ready or waiting:
+        yield _tile(source, ready + waiting)
 
 
 def _tile(source: Source, cells: list[Cell]) -> Tile:

@@ -85,7 +85,8 @@ def test_along_a_study_rules_fire_where_its_maps_say(cli, study, rules, busy, tm
     body = [line.split("\t") for line in out.read_text().splitlines() if not line.startswith("#")]
     assert [int(row[3]) - 1 for row in body] == found["start"].tolist()
     assert [row[6] for row in body] == found["strand"].tolist()
-    assert "Name=rule 1" in body[0][8] and "done=recorded" in body[0][8]
+    attributes = next(row[8] for row in body if "Name=rule 1" in row[8])
+    assert "done=recorded" in attributes and f"levels={busy[0]}%3D" in attributes
 
 
 @pytest.mark.parametrize("strand", ["+", "-"])
