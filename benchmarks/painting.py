@@ -183,10 +183,17 @@ def compiled(study: Study, name: str, concept: Concept, strength: float, places:
 
 
 def broad_features(study: Study, count: int) -> list[Concept]:
-    """Features that are active on one base in three to one in thirty, the densest first."""
-    catalog = study.table("catalog").sort_values("density", ascending=False)
-    dense = catalog[catalog["density"].between(1 / 30, 1 / 3)]["feature"].head(count)
-    return [resolve(study, str(int(feature))) for feature in dense]
+    """The densest features that are active on at most a third of the bases of canvases of the select split.
+
+    As canvases are read: many of mini's features hang on how far into a sequence a base is.
+    """
+    given = PlaceSettings(track="CDS", places=8, context=CONTEXT, split="select")
+    canvases = choose_canvases(study, given, CANVAS)
+    scene = Scene(study.model, study.layer, [c.before for c in canvases], [c.after for c in canvases])
+    x = scene.read([c.sequence for c in canvases], "+", predictions=False).x.flatten(0, 1)
+    share = (study.sae.encode(x) > 0).float().mean(0).numpy() * (study.dictionary.unit.numpy() > 0)
+    share = np.where(share <= 1 / 3, share, 0)
+    return [resolve(study, str(feature)) for feature in np.argsort(-share)[:count].tolist()]
 
 
 def copied(texts: Sequence[str]) -> float | None:
