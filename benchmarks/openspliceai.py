@@ -47,7 +47,7 @@ NEAR, CONTEXT = 500, 200
 DONORS = 120
 # Versions of the records NC_001133 to NC_001148, which are the chromosomes in this order.
 ROMAN = ("I", "II", "III", "IV", "V", "VI", "VII", "VIII", "IX", "X", "XI", "XII", "XIII", "XIV", "XV", "XVI")
-VERSIONS = (9, 8, 5, 10, 3, 3, 6, 6, 2, 9, 9, 5, 3, 8, 6, 4)
+VERSIONS = (9, 8, 5, 10, 3, 5, 9, 6, 2, 9, 9, 5, 3, 8, 6, 4)
 RENAME = {f"NC_{1133 + i:06}.{v}": f"chr{ROMAN[i]}" for i, v in enumerate(VERSIONS)}
 
 

@@ -3,13 +3,17 @@
 from __future__ import annotations
 
 import hashlib
+import re
+import sys
 from pathlib import Path
+from types import SimpleNamespace
 
 import pytest
 import torch
 
 from genomic_models import ModelError, load
 from genomic_models.code_files import code_files
+from tests.conftest import ROOT
 
 CODE = """
 from pathlib import Path
@@ -85,3 +89,27 @@ def test_files_that_a_name_would_run(code: Path, tmp_path: Path, monkeypatch: py
     snapshot.mkdir(parents=True)
     (snapshot / "modeling.py").write_text(CODE)
     assert code_files("hf:owner/name") == {str(snapshot / "modeling.py"): digest}
+
+
+def test_the_file_in_the_readme(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """As it stands there, with a network that cuts 200 letters off either end."""
+    blocks = re.findall(r"```python\n(.*?)```", (ROOT / "README.md").read_text(), re.DOTALL)
+    text = next(block for block in blocks if "ModuleModel" in block)
+
+    class Network(torch.nn.Module):
+        def __init__(self) -> None:
+            super().__init__()
+            self.residual_units = torch.nn.ModuleList(torch.nn.Conv1d(4, 4, 1) for _ in range(9))
+            self.head = torch.nn.Conv1d(4, 3, 1)
+
+        def forward(self, letters: torch.Tensor) -> torch.Tensor:
+            for unit in self.residual_units:
+                letters = unit(letters)
+            return self.head(letters)[:, :, 200:-200]
+
+    torch.save(Network().state_dict(), tmp_path / "weights.pt")
+    (tmp_path / "net.py").write_text(text)
+    monkeypatch.setitem(sys.modules, "my_package", SimpleNamespace(Network=Network))
+    model = load(f"file:{tmp_path / 'net.py'}", trust_remote_code=True)
+    found = model.forward(["ACGTACGTAC"], taps=model.layers)
+    assert model.layers == ("residual_units.8",) and found.logits.shape == (1, 10, 3)
