@@ -12,6 +12,7 @@ _FILES = Path(__file__).with_name("assets")
 _SCRIPTS = (
     *("codec.js", "rows.js", "paint.js", "lanes.js", "svg.js", "dom.js", "suggestions.js", "overview.js"),
     *("toolbar.js", "menu.js", "sheet.js", "gutter.js", "drop.js", "alone.js", "browser.js"),
+    *("requests.js", "pictures.js", "hands.js", "tip.js"),
 )
 
 
