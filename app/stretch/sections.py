@@ -10,13 +10,14 @@ import streamlit as st
 from app.data.study import Opened, key_of, scale
 from app.figures import picture, table_file
 from app.navigation import put
-from app.stretch.reading import consequences
+from app.stretch.reading import Source, consequences
 from app.stretch.strips import MOST_STRIPS, Reading, context_words
 from app.tables import COLUMNS, OF_TOP
 from app.verdict_text import plain, short_label
 from genomic_models.dna import BASES
 from workbench.browse.alleles import LEAST, gained_and_lost
-from workbench.browse.pasted_sequence import MOST_MUTATED, firing, mutate
+from workbench.browse.pasted_sequence import MOST_MUTATED, Pasted, firing, mutate
+from workbench.cohort.edits import Edit
 from workbench.wording import plural
 
 _ASIDE = {"dead": "dead", "warm-up": "active in bases with little context alone"}
@@ -33,9 +34,21 @@ _ALLELE = {
 }
 
 
+@st.cache_data(max_entries=16, show_spinner="Ranking the active features")
+def _active(_opened: Opened, key: tuple[str, ...], _pasted: Pasted, source: Source) -> pd.DataFrame:
+    return firing(_pasted, _opened.evidence.catalog, scale(_opened), _opened.study.grid.warmup)
+
+
+@st.cache_data(max_entries=16, show_spinner="Comparing the two alleles base by base")
+def _changed(
+    _opened: Opened, key: tuple[str, ...], _sides: tuple[Pasted, Pasted], source: Source, edits: list[Edit]
+) -> pd.DataFrame:
+    return gained_and_lost(*_sides, _opened.evidence.catalog, scale(_opened))
+
+
 def active_features(opened: Opened, reading: Reading) -> pd.DataFrame:
     """Features that are active in the sequence, ranked first, as `firing` gives them, with labels."""
-    table = firing(reading.pasted, opened.evidence.catalog, scale(opened), opened.study.grid.warmup)
+    table = _active(opened, key_of(opened), reading.pasted, reading.source)
     table.insert(1, "label", [short_label(opened.evidence, int(f)) for f in table["feature"]])
     table["position"] += 1
     return table
@@ -43,9 +56,10 @@ def active_features(opened: Opened, reading: Reading) -> pd.DataFrame:
 
 def changed_features(opened: Opened, reading: Reading) -> pd.DataFrame:
     """Features that differ between the two alleles, with labels; empty where there is one allele."""
-    if reading.changed is None:
+    if reading.allele is None or reading.changed is None:
         return pd.DataFrame({"feature": [], "dead": []})
-    table = gained_and_lost(reading.pasted, reading.changed, opened.evidence.catalog, scale(opened))
+    sides = reading.pasted, reading.changed
+    table = _changed(opened, key_of(opened), sides, reading.source, reading.allele.edits)
     table.insert(1, "label", [short_label(opened.evidence, f) for f in table["feature"]])
     table["position"] += 1
     return table
