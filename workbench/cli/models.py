@@ -20,12 +20,16 @@ def models(
         str | None, typer.Argument(metavar="[MODEL]", help="After get: the model whose files are fetched.")
     ] = None,
     folder: Annotated[Path | None, typer.Option(help="Folder with the files of released models.")] = None,
+    trust_remote_code: Annotated[
+        bool, typer.Option("--trust-remote-code", help="Run the code of an hf: or file: model to show it.")
+    ] = False,
 ) -> None:
     """List the models: size, memory needed, context, precision, and whether the file is here.
 
-    Besides these: a folder written by `workbench pretrain`, and hf:OWNER/NAME for other families. `workbench
-    models get MODEL` fetches the files from the Hugging Face hub (or HF_ENDPOINT) into --folder, goes on
-    where a connection broke, and compares them with the published size and hash.
+    Besides these: a folder written by `workbench pretrain`, hf:OWNER/NAME for other families, and file:PATH
+    for Python that makes a network of one's own. `workbench models get MODEL` fetches the files from the
+    Hugging Face hub (or HF_ENDPOINT) into --folder, goes on where a connection broke, and compares them with
+    the published size and hash.
     """
     if name == "get" or wanted is not None:
         if name != "get" or wanted is None:
@@ -39,7 +43,7 @@ def models(
     from workbench.models.listing import describe, list_models  # PyTorch
 
     if name is not None:
-        print("\n".join(describe(name, folder)))
+        print("\n".join(describe(name, folder, trust_remote_code)))
         return
     show(("model", "size", "weights", "bf16", "context", "FP8", "here"), list_models(folder))
     print("workbench models NAME shows layers, the files looked for, and notes.")

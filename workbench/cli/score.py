@@ -28,17 +28,23 @@ def score(
     ] = None,
     device: Annotated[str, typer.Option(help="cpu, cuda, cuda:1, mps.")] = "cpu",
     dtype: Annotated[str, typer.Option(help="float32 or bfloat16.")] = "float32",
+    trust_remote_code: Annotated[
+        bool, typer.Option("--trust-remote-code", help="Run the code of an hf: or file: model.")
+    ] = False,
     as_json: Annotated[bool, typer.Option("--json", help="Summary as one JSON object.")] = False,
 ) -> None:
     """Score sequences: log-likelihood in nats and bits, a base and a sequence, and entropy.
 
     A record longer than --context is read in windows, each begun a quarter of it before the bases that it
-    scores: memory stays bounded on a whole chromosome. N and other ambiguous letters are read, not scored.
+    scores: memory stays bounded on a whole chromosome. N and other ambiguous letters are read, not scored. A
+    model of masked tokens is scored by pseudo-likelihood, a pass a token, which is said beforehand.
     """
     from workbench.models.score import score_file  # PyTorch
 
     with showing() as progress:
-        rows = score_file(genome, model, device, dtype, both_strands, bos, context, out, progress)
+        rows = score_file(
+            genome, model, device, dtype, both_strands, bos, context, out, progress, trust_remote_code
+        )
     if as_json:
         print(json.dumps([row._asdict() for row in rows]))
         return

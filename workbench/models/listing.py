@@ -6,6 +6,7 @@ from pathlib import Path
 
 import torch
 
+from genomic_models.code_files import code_files
 from genomic_models.contract import DNAModel, ModelError
 from genomic_models.registry import MINI, load
 from genomic_models.released import RELEASED, parameter_count, where_to_look
@@ -51,8 +52,10 @@ def list_models(folder: Path | None = None) -> list[tuple[str, ...]]:
     return rows
 
 
-def describe(name: str, folder: Path | None = None) -> list[str]:
-    """Lines about one model. Raises ``ModelError`` for an unknown one."""
+def describe(name: str, folder: Path | None = None, trust_remote_code: bool = False) -> list[str]:
+    """Lines about one model. Raises ``ModelError`` for an unknown one, and for code that may not run."""
+    if name.startswith(("hf:", "file:")):
+        return _contract(load(name, trust_remote_code=trust_remote_code), trust_remote_code)
     if name in RELEASED:
         model = RELEASED[name]
         config = model.config
@@ -87,6 +90,27 @@ def describe(name: str, folder: Path | None = None) -> list[str]:
     taps = [tap for tap in network.tap_names() if tap.count(".") < 2]
     parts = [tap.removeprefix("blocks.0.") for tap in network.tap_names() if tap.startswith("blocks.0.")]
     return [*lines, f"layers: {', '.join(taps)}", f"parts of a block: {', '.join(parts)}"]
+
+
+def _contract(model: DNAModel, runs: bool) -> list[str]:
+    """What a model is by the contract: context, sides, outputs, layers, code."""
+    sides = "the bases before it" if model.causal else "both sides"
+    tokens = (
+        "one base a token" if model.base_tokens() is not None or model.outputs else "tokens of several bases"
+    )
+    lines = [
+        f"{model.name}: context {model.context:,}, {tokens}, a place sees {sides}",
+        f"weights hash {model.weights_hash}",
+    ]
+    if model.outputs is not None:
+        given = model.outputs
+        lines.append(
+            f"gives {given.kind}: {', '.join(given.names)}; a column for every {given.stride} bases from base"
+            f" {given.offset} on"
+        )
+    verb = "runs" if runs else "does not run"
+    lines += [f"{verb} {path} (sha256 {digest})" for path, digest in code_files(model.name).items()]
+    return [*lines, "layers: " + ", ".join(f"{layer} ({model.d_model(layer)})" for layer in model.layers)]
 
 
 def here(folder: Path | None = None) -> list[str]:

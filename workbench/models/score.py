@@ -72,6 +72,7 @@ def score_file(
     context: int | None,
     out: Path | None,
     progress: Progress,
+    trust_remote_code: bool = False,
 ) -> list[RecordScore]:
     """Score every record of a file; ``out`` receives a row a base (0-based positions).
 
@@ -81,7 +82,7 @@ def score_file(
     if out is not None and out.suffix not in (".tsv", ".parquet"):
         raise InputError(f"{out}: unknown suffix {out.suffix!r}; expected .tsv or .parquet")
     genome = Genome(path)
-    model = load(model_name, device=device, dtype=dtype)
+    model = load(model_name, device=device, dtype=dtype, trust_remote_code=trust_remote_code)
     score_batch = score_both_strands if both_strands else score
     names = list(genome.lengths)
     lengths = [genome.lengths[name] for name in names]
