@@ -14,6 +14,7 @@ from tests.conftest import ROOT
 from tests.workbench.small_study import small_config
 from workbench.analysis.quality_table import gather_quality, quality_lines
 from workbench.errors import InputError
+from workbench.experiments.targets import parse_target
 from workbench.study.config import ModelConfig
 from workbench.study.planning import planned_grid
 from workbench.study.study import Study
@@ -79,6 +80,21 @@ def test_quality_is_the_divergence_of_what_is_said(own: Study) -> None:
     assert facts["shift"]["after_warmup"]["activation"] < 1e-5
     lines = {line.name: line.value for line in quality_lines(gather_quality(own))}
     assert lines["divergence (KL)"] == f"{bits['kl_sae']:.3g} bits" and "bits a base" not in lines
+
+
+@pytest.mark.parametrize("strand", ["+", "-"])
+def test_an_output_is_asked_for_by_name(own: Study, strand: str) -> None:
+    """With as much context behind the place as before it, on either strand's reading."""
+    (chrom, _), *_ = own.manifest.contigs.items()
+    asked = parse_target(own, f"{chrom}:1001-1003=intron")
+    assert asked.title == f"intron at {chrom}:1,001-1,003"
+    letters, before, target = asked.read(own, strand, 50)
+    assert (letters, before) == (own.genome.fetch(chrom, 950, 1053, strand).upper(), 50)
+    forward = own.model.forward([letters])
+    expected = float(forward.logits[0, 50:53, 1].sum())
+    assert float(target.value(own.model, forward)) == pytest.approx(expected, abs=1e-5)
+    with pytest.raises(InputError, match="expected one of the model's classes, exon, intron, neither"):
+        parse_target(own, f"{chrom}:1001=donor")
 
 
 def test_a_window_without_a_middle_is_refused(tmp_path: Path) -> None:
