@@ -2,13 +2,15 @@
 
 Every canvas is filled in, in the same way and under the same draws, as painted and: unpainted; with a random
 direction as strong as the concept in its place; with another concept, of features of the same density; with
-the strokes half a canvas further on; and unpainted but held to the GC of what was painted.
+the strokes elsewhere, a canvas before while writing and half a canvas further on in a redesign; and unpainted
+but held to the GC of what was painted.
 """
 
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from dataclasses import replace
+from itertools import pairwise
 
 import numpy as np
 import torch
@@ -16,6 +18,7 @@ import torch
 from feature_mining.concepts.concept import Concept
 from feature_mining.edits.edit import Push, Steer
 from feature_mining.edits.plan import EditPlan
+from feature_mining.painting.compiler import put_at
 from feature_mining.painting.design import design
 from feature_mining.painting.goals import Goal, direction_level, goals_of, written_by
 from feature_mining.painting.painting import STRANDS, Painting, Sheet, Stroke, plan_of, strengths
@@ -25,7 +28,8 @@ from feature_mining.painting.write import write_canvases
 from feature_mining.writing.constraints import Constraint, GCRange, Mask
 from feature_mining.writing.guide import lattice_of
 from feature_mining.writing.measures import gc_share
-from genomic_models.dna import base_codes
+from feature_mining.writing.write import write
+from genomic_models.dna import base_codes, reverse_complement
 from genomic_models.generation import Sampling
 from workbench.errors import InputError
 from workbench.experiments.arms import GC_SLACK, others_of_density
@@ -142,10 +146,49 @@ class Easel:
         strand = written_strand(self.painting)
         plans = {UNPAINTED: EditPlan(), "random direction": self._pushed(strand)}
         plans |= {arm: plan_of(painting, strand) for arm, painting in arms.items()}
+        if (earlier := self._earlier(plans[PAINTED])) is not None:
+            plans["shifted place"] = earlier
         found = dict(zip(plans, self._write(strand, list(plans.values()), self.constraints), strict=True))
-        held = self._held(found[PAINTED])
-        found["same GC"] = self._write(strand, [EditPlan()], [*self.constraints, held])[0]
+        found["same GC"] = self._same_gc(strand, found[PAINTED])
         return found
+
+    def _earlier(self, plan: EditPlan) -> EditPlan | None:
+        """The plan a canvas before: what is written is changed by what was read, and not by what comes."""
+        first = min(edit.where.intervals[0][0] for edit in plan.edits)
+        return put_at(plan, -self.painting.length) if first >= self.painting.length else None
+
+    def _same_gc(self, strand: str, painted: Sequence[str]) -> list[str]:
+        """Unpainted, held to the GC of what was painted, piece by piece between the ends of strokes.
+
+        A limit on the whole would bind at its end alone. Where there are limits of other kinds, or fixed
+        bases, which do not lie within pieces, the whole is what is held.
+        """
+        if self.constraints or not self.free.all():
+            return self._write(strand, [EditPlan()], [*self.constraints, self._held(painted)])[0]
+        length = self.painting.length
+        ends = {0, length, *(end for stroke in self.painting.strokes for end in (stroke.start, stroke.end))}
+        pieces = list(pairwise(sorted(ends)))
+        heads = [head for head in self.scene.heads(strand) for _ in range(self.given.copies)]
+        read = [""] * len(heads)
+        for number, (start, end) in enumerate(pieces if strand == "+" else pieces[::-1]):
+            gc = float(np.mean([gc_share(text[start:end]) for text in painted]))
+            size = end - start
+            low, high = np.floor((gc - GC_SLACK) * size) / size, np.ceil((gc + GC_SLACK) * size) / size
+            written = write(
+                self.study.model,
+                [head + own for head, own in zip(heads, read, strict=True)],
+                size,
+                constraints=[GCRange(max(0.0, low), min(1.0, high))],
+                sampling=Sampling(self.given.temperature, seed=self._seed + number),
+                told=self.told,
+            )
+            read = [own + each.sequence for own, each in zip(read, written, strict=True)]
+        return read if strand == "+" else [reverse_complement(text) for text in read]
+
+    @property
+    def _seed(self) -> int:
+        """Draws belong to the canvas, whatever shard it is in."""
+        return self.given.seed + 1_000_003 * self.canvases[0].number
 
     def _write(
         self, strand: str, plans: Sequence[EditPlan], constraints: Sequence[Constraint]

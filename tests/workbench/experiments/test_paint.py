@@ -120,6 +120,14 @@ def test_strokes_are_read_without_edits(study: Study, features: tuple[int, int])
     assert list(answers[answers["stroke"] == 0]["arm"]) == [PAINTED, *CONTROLS, NATURAL]
     gc = strokes[strokes["stroke"] == 0].groupby("arm")["gc"].mean()
     assert gc["same GC"] == pytest.approx(gc[PAINTED], abs=0.04)
+    # In each stroke, and not over the whole alone, where it would bind at the end.
+    for number, stroke in strokes.groupby("stroke"):
+        inside = stroke.assign(
+            share=[sum(b in "GC" for b in row.sequence[row.start : row.end]) for row in stroke.itertuples()]
+        )
+        counts = inside.groupby("arm")["share"].mean()
+        size = int(stroke["end"].iloc[0] - stroke["start"].iloc[0])
+        assert abs(counts["same GC"] - counts[PAINTED]) <= 0.02 * size + 1, number
     asked = open_experiment(study, "painted").folder
     page = (asked / "page.html").read_text()
     assert (
@@ -192,6 +200,11 @@ def test_the_arms_are_as_strong_as_what_they_control(study: Study, features: tup
     for name, values in before.items():
         assert np.roll(values, 15) == pytest.approx(after[name])
     assert all(isinstance(edit, Steer) for edit in plan.edits)
+    # Written, the shifted strokes lie a canvas before, in what is read: what comes later changes nothing.
+    earlier = easel._earlier(plan)
+    moved = [(start - 30, end - 30) for edit in plan.edits for start, end in edit.where.intervals]
+    assert [at for edit in earlier.edits for at in edit.where.intervals] == moved
+    assert easel._earlier(plan_of(replace(easel.painting, before="A"), "+")) is None
 
 
 def test_unpainted_is_a_rival_too() -> None:
