@@ -117,7 +117,7 @@ def _check(model: ReleasedModel, files: list[Path]) -> None:
 def _from_hub(repository: str) -> Path:
     try:
         from huggingface_hub import snapshot_download  # an extra
-        from huggingface_hub.errors import HfHubHTTPError, LocalEntryNotFoundError
+        from huggingface_hub.errors import HfHubHTTPError, LocalEntryNotFoundError  # of the same extra
     except ImportError:
         raise InputError("hf: models need the extra `hf`: pip install 'genomics-workbench[hf]'") from None
     owner, _, revision = repository.partition("@")
