@@ -146,6 +146,16 @@ def test_a_word_that_finds_no_feature_is_answered(page: Any) -> None:
     page.get_by_text("No feature is found by this").wait_for()
 
 
+def test_a_view_without_features_is_a_view(page: Any) -> None:
+    visit(page, "at=chrA:0-900&features=3")
+    page.mouse.click(*at(page, 500, "feature/3"), button="right")
+    page.get_by_role("menuitem", name="Take out feature 3").click()
+    page.wait_for_url(re.compile("features=none"))
+    page.goto(page.url)
+    page.wait_for_selector(f"{SHARP}[data-features=''][data-end='900']")
+    assert page.get_by_test_id("stException").count() == 0
+
+
 def test_the_ruler_zooms_the_bar_above_moves_and_both_are_undone(page: Any) -> None:
     visit(page, "at=chrA:500-2500&features=3")
     drag(page, at(page, 1000), at(page, 1500))

@@ -93,6 +93,8 @@ class TileReader:
             check_strand(strand)
         if size < 1 or size & (size - 1):
             raise InputError(f"bins of {size}: expected a power of two")
+        if not features:
+            return Tile(locus.chrom, size, np.array([locus.start, locus.end]), _nothing(0, len(strands)))
         level = max(z for z in LEVELS if z <= size)
         edges: list[np.ndarray] = []
         codes: list[np.ndarray] = []

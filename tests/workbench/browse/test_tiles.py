@@ -68,6 +68,11 @@ def test_views_that_overlap_agree(reader: TileReader) -> None:
     assert np.array_equal(a, right.codes[0, 0][np.isin(right.edges[:-1], shared)])
 
 
+def test_no_features_are_a_tile_without_rows(reader: TileReader) -> None:
+    tile = reader.tile([], Interval("chrA", 5, 900), 4)
+    assert tile.codes.shape == (0, 2, 1) and tile.edges.tolist() == [5, 900]
+
+
 def test_what_is_not_there_is_refused(reader: TileReader) -> None:
     with pytest.raises(InputError, match="expected a number from 0 to 19"):
         reader.tile([20], Interval("chrA", 0, 10), 1)
