@@ -23,8 +23,9 @@ from workbench.tracks.track import Row, Track, frame
 from workbench.wording import plural
 
 MOST_STRIPS = 8
-# Bases up to which codons are sent, bins of the likelihood, and the worst of it that is drawn, bits a base.
-MOST_CODONS, BINS, WORST = 60_000, 10_000, 4.0
+# Bases up to which codons are sent, bins of the likelihood, the worst of it that is drawn, bits a base, and
+# the least that the scale of its change reaches to.
+MOST_CODONS, BINS, WORST, LEAST_CHANGE = 60_000, 10_000, 4.0, 0.5
 GENES = ("gene", "CDS")
 
 
@@ -134,7 +135,9 @@ def _lanes(opened: Opened, reading: Reading) -> list[dict[str, Any]]:
     nats = reading.pasted.nats
     drawn += [_bits(f"bits a base ({s})", -nats[s] / np.log(2), source, (0.0, WORST)) for s in "+-"]
     if reading.allele is not None and reading.changed is not None:
-        drawn.append(_bits("change of bits", _change(reading), source, (-WORST, WORST)))
+        change = _change(reading)
+        most = float(np.clip(np.abs(change).max(), LEAST_CHANGE, WORST))
+        drawn.append(_bits("change of bits", change, source, (-most, most)))
     return drawn
 
 
