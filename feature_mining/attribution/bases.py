@@ -82,6 +82,23 @@ def saturate(
     return out
 
 
+def mean_loss(changes: np.ndarray) -> np.ndarray:
+    """What the output loses, on the mean, with another base in the place of each.
+
+    Parameters
+    ----------
+    changes : ndarray
+        ``(n, 4)`` as of ``saturate``: 0 for the base that stands there.
+
+    Returns
+    -------
+    ndarray
+        ``(n,)``.
+    """
+    lost: np.ndarray = -changes.sum(axis=1) / (len(BASES) - 1)
+    return lost
+
+
 def _saturate_whole(
     model: DNAModel, sequence: str, start: int, end: int, target: Target, together: int
 ) -> np.ndarray:

@@ -12,13 +12,12 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 
-from feature_mining.attribution.bases import ablate, marginalize, saturate
+from feature_mining.attribution.bases import ablate, marginalize, mean_loss, saturate
 from feature_mining.attribution.features import ablate_features, attribute_features
 from feature_mining.attribution.target import Target
 from genomic_models.contract import ModelError
 from genomic_models.dna import BASES
 from workbench.errors import InputError
-from workbench.experiments.attribution_page import contributions, write_attribution
 from workbench.experiments.kind import Experiment, Kind
 from workbench.experiments.settings import FORMS, AttributeSettings
 from workbench.experiments.targets import Asked, parse_target
@@ -185,6 +184,8 @@ def _part(experiment: Experiment, name: str, index: int) -> Path:
 
 
 def _finish(experiment: Experiment) -> None:
+    from workbench.experiments.attribution_page import write_attribution  # Altair, which no shard needs
+
     tables: dict[str, pd.DataFrame] = {}
     shards = len(_asked(experiment))
     for name in PARTS:
@@ -199,11 +200,11 @@ def _finish(experiment: Experiment) -> None:
 
 
 def _write_tracks(experiment: Experiment, bases: pd.DataFrame) -> None:
-    """`contributions` as bigWig, a file an output and strand, numbered in the order of the targets."""
+    """`mean_loss` as bigWig, a file an output and strand, numbered in the order of the targets."""
     lengths = experiment.study.manifest.contigs
     numbers = {text: number for number, text in enumerate(dict.fromkeys(experiment.settings.targets), 1)}
     for (target, strand), own in bases.groupby(["target", "strand"]):
-        own = own.assign(value=contributions(own)).sort_values("position")
+        own = own.assign(value=mean_loss(own[list(BASES)].to_numpy())).sort_values("position")
         entries = [(row.chrom, row.position, row.position + 1, row.value) for row in own.itertuples()]
         path = experiment.folder / f"bases.{numbers[target]}.{SIDES[strand]}.bw"
         write_bigwig(path, lengths, entries)

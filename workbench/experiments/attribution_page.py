@@ -6,10 +6,10 @@ from collections.abc import Mapping
 from typing import Any
 
 import altair as alt
-import numpy as np
 import pandas as pd
 from markupsafe import Markup
 
+from feature_mining.attribution.bases import mean_loss
 from feature_mining.logo import contribution_svg
 from genomic_models.dna import BASES
 from workbench.experiments.kind import Experiment
@@ -67,15 +67,9 @@ def substitutions_drawn(bases: pd.DataFrame) -> Spec:
     return styled(chart.properties(width=WIDTH - 60, height=70))
 
 
-def contributions(bases: pd.DataFrame) -> np.ndarray:
-    """What an output loses, on the mean, with another base in the place of each, ``(n,)`` nats."""
-    lost: np.ndarray = -bases[list(BASES)].sum(axis=1).to_numpy() / (len(BASES) - 1)
-    return lost
-
-
 def _letters(bases: pd.DataFrame, title: str) -> Figure:
     """The bases in the direction of the reading, as high as their part."""
-    svg = contribution_svg("".join(bases["base"]), contributions(bases))
+    svg = contribution_svg("".join(bases["base"]), mean_loss(bases[list(BASES)].to_numpy()))
     caption = f"{title}: letters as high as what is lost, in nats, with the mean of the others in their place"
     return Figure(Markup(svg), caption)
 

@@ -7,10 +7,9 @@ import pandas as pd
 from sklearn.decomposition import PCA
 
 from workbench.errors import InputError
-from workbench.experiments.embedding_page import Drawn, write_embedding
 from workbench.experiments.kind import Experiment, Kind
 from workbench.experiments.settings import EmbedSettings
-from workbench.models.embedding import Asked, cut_regions, embed_regions
+from workbench.models.embedding import Asked, Components, cut_regions, embed_regions
 from workbench.models.embedding_files import Parts, write_embeddings
 from workbench.progress import Progress
 from workbench.stages.stage import Shard
@@ -73,6 +72,8 @@ def _run(experiment: Experiment, shard: Shard, progress: Progress) -> int:
 
 
 def _finish(experiment: Experiment) -> None:
+    from workbench.experiments.embedding_page import write_embedding  # Altair, which no shard needs
+
     study, parts = experiment.study, _parts(experiment)
     manifest = study.manifest
     words = {
@@ -89,7 +90,7 @@ def _finish(experiment: Experiment) -> None:
     write_embedding(experiment, files, parts.regions(), [each for each in drawn if each is not None])
 
 
-def _drawn(study: Study, parts: Parts, layer: str) -> Drawn | None:
+def _drawn(study: Study, parts: Parts, layer: str) -> Components | None:
     """The first two principal components of pooled regions; None where there are too few, or no pools."""
     if parts.asked.pool == "none":
         return None
@@ -104,7 +105,7 @@ def _drawn(study: Study, parts: Parts, layer: str) -> Drawn | None:
     table[["first", "second"]] = pca.transform(values)
     letters = [study.genome.fetch(row.chrom, row.start, row.end) for row in table.itertuples()]
     table["gc"] = [(text.count("G") + text.count("C")) / len(text) for text in letters]
-    return Drawn(layer, table, tuple(pca.explained_variance_ratio_))
+    return Components(layer, table, tuple(pca.explained_variance_ratio_))
 
 
 KIND = Kind(

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from pathlib import Path
-from typing import NamedTuple
 
 import altair as alt
 import pandas as pd
@@ -12,20 +11,13 @@ import pandas as pd
 from workbench.experiments.kind import Experiment
 from workbench.experiments.page import write_experiment
 from workbench.files.pages import figure
+from workbench.models.embedding import Components
 from workbench.report.charts import WIDTH, Spec, styled
 
 _SHARES = alt.Scale(scheme="viridis")
 
 
-class Drawn(NamedTuple):
-    """Embeddings of a layer on their first two principal components, and the share of variance of each."""
-
-    layer: str
-    table: pd.DataFrame
-    shares: tuple[float, float]
-
-
-def components_drawn(drawn: Drawn) -> Spec:
+def components_drawn(drawn: Components) -> Spec:
     """A point a region and strand, by its GC."""
     axes = [f"component {i}: {share:.0%} of variance" for i, share in enumerate(drawn.shares, 1)]
     chart = (
@@ -44,7 +36,7 @@ def components_drawn(drawn: Drawn) -> Spec:
 
 
 def write_embedding(
-    experiment: Experiment, files: Sequence[Path], regions: pd.DataFrame, drawn: Sequence[Drawn]
+    experiment: Experiment, files: Sequence[Path], regions: pd.DataFrame, drawn: Sequence[Components]
 ) -> None:
     """The page of embeddings."""
     pictures = [

@@ -13,7 +13,6 @@ from workbench.analysis.activations import StrandWindows
 from workbench.analysis.layer_scan import block_outputs, lost_bits, scan_layers, tested
 from workbench.errors import InputError
 from workbench.experiments.kind import Experiment, Kind
-from workbench.experiments.layers_page import write_layers
 from workbench.experiments.settings import LayersSettings
 from workbench.files.parquet import read_parquet, write_parquet
 from workbench.genome.windows import Cell
@@ -88,6 +87,8 @@ def advise(probes: pd.DataFrame, layers: list[str]) -> Advice:
 
 
 def _finish(experiment: Experiment) -> None:
+    from workbench.experiments.layers_page import write_layers  # Altair, which no shard needs
+
     probes, table = (read_parquet(experiment.part(i)) for i in (0, 1))
     for name, each in (("probes", probes), ("layers", table)):
         write_parquet(experiment.folder / f"{name}.parquet", each)

@@ -22,7 +22,6 @@ from workbench.analysis.training_setup import seed_folders
 from workbench.errors import InputError
 from workbench.experiments.arms import Steered, other_of_density, panel_of, refuse_unwritable, write_arms
 from workbench.experiments.kind import Experiment, Kind
-from workbench.experiments.passport_page import write_passports
 from workbench.experiments.prompts import choose_prompts
 from workbench.experiments.response import FEATURE, Hypothesis, arms_of, freeze, summarise
 from workbench.experiments.settings import PassportSettings
@@ -114,6 +113,8 @@ def _counterpart(study: Study, folder: Path, own: Steered) -> tuple[Steered | No
 
 
 def _finish(experiment: Experiment) -> None:
+    from workbench.experiments.passport_page import write_passports  # Altair, which no shard needs
+
     given = experiment.settings
     parts: dict[str, list[pd.DataFrame]] = {"steer": [], "rival": []}
     for shard in _shards(experiment):

@@ -16,7 +16,6 @@ from workbench.experiments.kind import Experiment, Kind
 from workbench.experiments.prompts import choose_prompts
 from workbench.experiments.response import arms_of, summarise
 from workbench.experiments.settings import SteerSettings
-from workbench.experiments.steering_page import write_steering
 from workbench.files.parquet import read_parquet, write_parquet
 from workbench.progress import Progress
 from workbench.stages.stage import Shard
@@ -58,6 +57,8 @@ def _run(experiment: Experiment, shard: Shard, progress: Progress) -> int:
 
 
 def _finish(experiment: Experiment) -> None:
+    from workbench.experiments.steering_page import write_steering  # Altair, which no shard needs
+
     found: dict[str, list[pd.DataFrame]] = {"write": [], "damage": []}
     for shard in _shards(experiment):
         found[shard.task[0]].append(read_parquet(experiment.part(shard.index)))

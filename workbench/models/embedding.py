@@ -46,6 +46,18 @@ class Embedded(NamedTuple):
     values: dict[str, np.ndarray]
 
 
+class Components(NamedTuple):
+    """Embeddings of a layer on their first two principal components.
+
+    table : a row a region and strand: ``COLUMNS``, first, second and gc
+    shares : of variance, of each
+    """
+
+    layer: str
+    table: pd.DataFrame
+    shares: tuple[float, float]
+
+
 def cut_regions(regions: pd.DataFrame, asked: Asked, width: int) -> Iterator[pd.DataFrame]:
     """Yield the regions part by part; a region is cut only where its bases are not pooled.
 

@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 from workbench.progress import Progress
-from workbench.report.render import write_audit, write_report
 from workbench.stages.stage import Shard, Stage
 from workbench.study.study import Study
 
 
 def run(study: Study, shard: Shard, progress: Progress) -> int:
     """Write ``report.html`` and ``audit.html``."""
+    from workbench.report.render import write_audit, write_report  # Altair, which no shard needs
+
     write_audit(study, study.folder / "audit.html")
     write_report(study, study.folder / "report.html")
     progress.advance(1)
