@@ -57,7 +57,7 @@ def _shards(experiment: Experiment) -> list[Shard]:
     given, detector = experiment.settings, detector_of(experiment)
     tasks = [(split, goal) for split in SPLITS for goal in (HIDE, FAKE)]
     for split, goal in tasks:
-        spots = choose_spots(experiment.study, detector, goal, split, given.sites, given.seed)
+        spots = choose_spots(experiment.study, detector, goal, split, given.sites, given.reach, given.seed)
         if len(spots) < given.sites:
             raise InputError(
                 f"{len(spots)} places to {goal} in the {split} split, {given.sites} are asked for: ask for"
@@ -71,7 +71,7 @@ def _run(experiment: Experiment, shard: Shard, progress: Progress) -> int:
     study, given, detector = experiment.study, experiment.settings, detector_of(experiment)
     split, goal = shard.task
     coding, rows, done = Coding(study), [], 0
-    for spot in choose_spots(study, detector, goal, split, given.sites, given.seed):
+    for spot in choose_spots(study, detector, goal, split, given.sites, given.reach, given.seed):
         if done == given.sites:
             break
         place = make_place(study, detector, coding, spot, goal, given.reach, given.synonymous)

@@ -25,7 +25,7 @@ APART = 100
 
 
 def choose_spots(
-    study: Study, detector: Detector, goal: str, split: str, count: int, seed: int
+    study: Study, detector: Detector, goal: str, split: str, count: int, reach: int, seed: int
 ) -> list[tuple[Interval, str]]:
     """Places of a split with the strand of the reading: sites of the track, or places far from any.
 
@@ -34,7 +34,7 @@ def choose_spots(
     """
     rows = track_of(study, detector.track).intervals
     random = np.random.default_rng([seed, {HIDE: 0, FAKE: 1}[goal], {"select": 0, "report": 1}[split]])
-    margin = detector.window
+    margin = detector.warmup + detector.gap + reach
     found: list[tuple[Interval, str]] = []
     for piece in split_pieces(study, split, 20_000_000):
         own = rows[(rows["chrom"] == piece.chrom) & (rows["start"] < piece.end) & (rows["end"] > piece.start)]

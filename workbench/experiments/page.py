@@ -20,6 +20,8 @@ HERE = Path(__file__).parent
 PAGE = "page.html"
 # Outputs that are drawn; the tables hold all.
 MOST_DRAWN = 12
+# Letters of a setting that a page shows.
+LONGEST = 400
 # The feature stands out; controls are told apart by colour-blind readers.
 ARMS = ["#2367a8", "#d9822b", "#2f9e73", "#b565b0", "#8b949e"]
 
@@ -28,7 +30,11 @@ def write_experiment(experiment: Experiment, template: str, **content: Any) -> N
     """Write an experiment's page from a template, which is given what was asked and of what."""
     manifest = experiment.study.manifest
     settings = [
-        (key.name, getattr(experiment.settings, key.name), sentence(type(experiment.settings), key.name))
+        (
+            key.name,
+            _brief(getattr(experiment.settings, key.name)),
+            sentence(type(experiment.settings), key.name),
+        )
         for key in fields(experiment.settings)
     ]
     files = {name: file.sha256 for name, file in manifest.inputs.items()}
@@ -49,6 +55,12 @@ def write_experiment(experiment: Experiment, template: str, **content: Any) -> N
         )
     )
     write_page(experiment.folder / PAGE, text)
+
+
+def _brief(value: object) -> object:
+    """A setting as the page shows it: a file within the question is cut short."""
+    long = isinstance(value, str) and len(value) > LONGEST
+    return f"{str(value)[:LONGEST]} ... (whole in the question)" if long else value
 
 
 def named(study: Study, features: Iterable[int]) -> dict[int, str]:

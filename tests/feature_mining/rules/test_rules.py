@@ -39,7 +39,11 @@ def conditions(draw) -> Condition:
     if until is not None and (until > threshold if above else until < threshold):
         until = threshold
     return Condition(
-        draw(st.sampled_from(["A", "3-17+0.5*204", "factor:12"])), threshold, above, until, draw(st.integers(1, 99))
+        draw(st.sampled_from(["A", "3-17+0.5*204", "factor:12"])),
+        threshold,
+        above,
+        until,
+        draw(st.integers(1, 99)),
     )
 
 
