@@ -37,13 +37,14 @@ def choose_grid(genome: Genome, model: DNAModel) -> Grid:
     """How a file is cut: records of at most 8,192 bases, and the model's context, are read from end to end.
 
     Where one is longer, all are read in windows of the settings' default, no longer than the model's context,
-    whose first quarter is read and discarded.
+    whose first quarter is read and discarded; the last one too for a model that sees both sides of a base.
     """
     longest = max(genome.lengths.values())
     if longest <= min(model.context, _ALONE):
         return Grid(longest, 0)
     window = min(WindowConfig().window, model.context)
-    return Grid(window, min(WindowConfig().warmup, window // 4))
+    warmup = min(WindowConfig().warmup, window // 4)
+    return Grid(window, warmup, lookahead=0 if model.causal else warmup)
 
 
 def embed_file(
