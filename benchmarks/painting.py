@@ -6,10 +6,10 @@ three strengths designed by gradients. ``win_rate_low``: of the concepts painted
 win rate over its best control (unpainted, random direction, wrong concept, shifted place, same GC), lower
 bound of the interval over canvases, its level shared out over the concepts; the judges know nothing of the
 autoencoder. ``compile_recovered``: mean share of an edit's effect that at most five changes of bases bring
-about. ``--quick`` takes the study of the demo. Otherwise ``--study`` is a finished one with tracks CDS,
-CDS_start and CDS_stop: each concept's strength (and what is read of the unnamed one) is chosen on 24
-places of the select split, and tested on ``--places`` of the report split. Experiments stay in the study, and
-what is done is not run again.
+about. ``detector_precision_error``: that of `benchmarks.detection`. ``--quick`` takes the study of the demo.
+Otherwise ``--study`` is a finished one with tracks CDS, CDS_start and CDS_stop: each concept's strength (and
+what is read of the unnamed one) is chosen on 24 places of the select split, and tested on ``--places`` of the
+report split. Experiments stay in the study, and what is done is not run again.
 """
 
 from __future__ import annotations
@@ -28,6 +28,7 @@ ROOT = Path(__file__).resolve().parents[1]
 sys.path.insert(0, str(ROOT))
 
 from benchmarks.command_line import DATA, finish, parser  # noqa: E402
+from benchmarks.detection import detected  # noqa: E402
 from feature_mining.concepts.concept import Concept  # noqa: E402
 from feature_mining.edits.places import Where  # noqa: E402
 from feature_mining.edits.plan import EditPlan  # noqa: E402
@@ -236,6 +237,7 @@ def quick(study: Study) -> dict[str, object]:
         "win_rate_low": round(float(found["win_low"].max()), 4),
         "win_rates": found["win_rate"].round(4).tolist(),
         "compile_recovered": round(float(np.mean(shares)), 4),
+        "detector_precision_error": detected(study, "CDS", 0.9)["detector_precision_error"],
         "concepts": [concept.name for concept in concepts],
     }
 
@@ -272,6 +274,7 @@ def full(study: Study, unnamed: str, places: int) -> dict[str, object]:
         "achieved_correlation": round(achieved(study, [*concepts, *broad_features(study, 4)], 4, 20), 4),
         "win_rate_low": round(max(float(row["win_low"]) for row in rows), 4),
         "compile_recovered": round(float(np.mean(shares)), 4),
+        "detector_precision_error": detected(study, "CDS_stop", 0.8)["detector_precision_error"],
         "paintings": rows,
         "compiled": compiling,
     }
