@@ -92,9 +92,10 @@ class Detector:
     @property
     def coefficients(self) -> np.ndarray:
         """What activations of the concept's features are multiplied with to give the score, float64 (m)."""
-        scales = np.zeros(max(self.units) + 1)
-        scales[list(self.units)] = list(self.units.values())
-        return self.concept.coefficients(scales) / self.concept.top
+        weights = np.fromiter(self.concept.weights.values(), np.float64)
+        units = np.array([self.units[feature] for feature in self.concept.features])
+        own = np.divide(weights, units, out=np.zeros_like(weights), where=units > 0)
+        return own / (weights @ weights) / self.concept.top
 
     def score(self, features: Csr, valued: np.ndarray) -> np.ndarray:
         """Score of every base, float64 ``(n,)``; NaN where ``valued`` is false."""

@@ -6,16 +6,22 @@ import gzip
 from functools import partial
 from pathlib import Path
 
+import numpy as np
 import pandas as pd
 import pybigtools
 import pysam
 
 from feature_mining.concepts.concept import Concept, Evidence
+from feature_mining.detection.detector import Detector
+from feature_mining.detection.domain import Domain
 from feature_mining.edits.edit import Clamp, Patch, Steer, Swap
 from feature_mining.edits.places import Where
 from feature_mining.edits.plan import EditPlan
 from feature_mining.painting.operations import erase
 from feature_mining.painting.painting import Painting, Sheet, Stroke, plan_of, strengths
+from feature_mining.rules.rule import Rule
+from feature_mining.rules.rule_set import RuleSet
+from feature_mining.rules.watch import Watch
 from tests.fuzz.target import Target
 from workbench.cohort.calls import read_calls
 from workbench.cohort.haplotypes import find_haplotypes
@@ -26,9 +32,11 @@ from workbench.cohort.vcf import VariantFile
 from workbench.experiments.strokes import read_painting_file
 from workbench.genome.reference import Genome, record_names
 from workbench.models.write import read_plan
+from workbench.scans.detectors import read_detector
 from workbench.study.concepts import load_concept
 from workbench.study.config import CohortConfig, InputConfig, StudyConfig
 from workbench.study.inputs import find_replichores, read_annotation, read_study_cohort
+from workbench.study.rules import read_rules
 from workbench.tracks import read_regions
 from workbench.variants.sites import check_variants, read_sites, read_truth
 
@@ -54,6 +62,18 @@ PAINTING = Painting(
         Sheet("high", (Stroke("stop", 4, 6),)),
     ),
     "ACGTACGTACGT", "GG", "TTA", ((2, 9),), "0f3a", {"blocks.4": "9c"},
+)  # fmt: skip
+RULES = RuleSet(
+    (
+        Rule.of("when stop > 0.5 until 0.2 for 3 bases and stop < 9, within 1-8, on the plus strand: stop"),
+        Rule.of("when stop < -0.5: apply push for 4 bases; wait 2 bases; at most 3 times"),
+    ),
+    {"stop": CONCEPT},
+    {"push": PLAN},
+)
+DETECTOR = Detector(
+    "stops", CONCEPT, {3: 2.0, 17: 1.5}, "CDS_stop", "same", 128, 32, 0.3, 3, (-1.0, 4.0), 0.8, 900.0,
+    Domain(np.array([3]), np.zeros(34), np.eye(34), 5.0), {"report_precision": 0.79},
 )  # fmt: skip
 CONTIGS = {"chr1": LETTERS, "plasmid": LETTERS[7:247]}
 GENOME = "".join(f">{name} some words\n{s[:70]}\n{s[70:]}\n" for name, s in CONTIGS.items())
@@ -211,6 +231,21 @@ def read_strokes(name: str, folder: Path) -> None:
     assert erase(painting, 0, painting.length).strokes == ()
 
 
+def read_sentences(name: str, folder: Path) -> None:
+    """A file of rules, said and written down again, watched along a few bases."""
+    rules = read_rules(folder / name)
+    assert RuleSet.from_json(rules.to_json()) == rules and str(rules)
+    Watch(rules).read(np.linspace(-1, 1, 12)[:, None].repeat(len(rules.names), axis=1))
+
+
+def read_scanner(name: str, folder: Path) -> None:
+    """A detector, said and written down again, and a score."""
+    detector = read_detector(folder / name)
+    assert Detector.from_json(detector.to_json()).concept == detector.concept and str(detector)
+    assert len(detector.coefficients) == len(detector.concept.features)
+    detector.domain.distance(np.zeros((1, len(detector.domain.centre))))
+
+
 def read_places(name: str, folder: Path) -> None:
     """Regions to read alone."""
     genome = genome_of(folder)
@@ -331,6 +366,8 @@ TARGETS = {
     "edit plan": _text("x.json", PLAN.to_json(), read_edits),
     "concept": _text("x.json", CONCEPT.to_json(), read_weights),
     "painting": _text("x.json", PAINTING.to_json(), read_strokes),
+    "rules": _text("x.json", RULES.to_json(), read_sentences),
+    "detector": _text("x.json", DETECTOR.to_json(), read_scanner),
     "regions": _text("x.bed", BED, read_places),
     "bedGraph": _text("x.bedGraph", BEDGRAPH, read_track),
     "genbank": _text("x.gbk", GENBANK_FILE, read_track),

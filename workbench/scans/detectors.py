@@ -103,8 +103,9 @@ def check_detector(study: Study, detector: Detector) -> None:
                 f"it was made on windows of {detector.window} bases with {detector.warmup} of warm-up; those"
                 f" of {study.folder} are {study.grid.window} and {study.grid.warmup}: scores differ"
             )
-        if max(detector.domain.features, default=0) >= study.sae_config.d_sae:
-            raise ValueError(f"it knows a feature {max(detector.domain.features)} that is not there")
+        width = study.sae_config.d_sae
+        if (last := max(*detector.concept.features, *detector.domain.features.tolist(), 0)) >= width:
+            raise ValueError(f"it knows feature {last}; the autoencoder has 0 to {width - 1}")
     except ValueError as error:
         raise InputError(f"detector {detector.name}: {error}") from None
 
