@@ -135,6 +135,8 @@ def test_what_does_not_belong_is_refused(refused, study, folder, path, tmp_path)
     assert "windows of 999 bases" in told({"window": 999})
     other = json.loads(text)["concept"] | {"autoencoder": "0" * 64}
     assert "0" * 64 in told({"concept": other}) and study.sae_hash in told({"concept": other})
+    far = json.loads(text)["domain"] | {"features": [0, 1, 2, 999_999_999]}
+    assert "feature 999999999; the autoencoder has 0 to 63" in told({"domain": far})
     found = told({"threshold": "x"})
     line = 1 + next(i for i, row in enumerate(path.read_text().splitlines()) if '"threshold"' in row)
     assert f"detector.json: the detector, line {line}, field threshold" in found
