@@ -6,6 +6,7 @@ import json
 
 import numpy as np
 import pandas as pd
+from scipy.stats import beta
 
 from feature_mining.detection.attack import (
     DRAWS,
@@ -34,8 +35,7 @@ from workbench.scans.detectors import check_detector
 from workbench.stages.stage import Shard
 
 SPLITS = ("select", "report")
-# Draws of places, of which intervals are made.
-_DRAWS, _TAIL = 1000, 0.025
+_TAIL = 0.025
 
 
 def detector_of(experiment: Experiment) -> Detector:
@@ -105,7 +105,7 @@ def _run(experiment: Experiment, shard: Shard, progress: Progress) -> int:
 
 
 def curves(attacks: pd.DataFrame, most: int) -> pd.DataFrame:
-    """Share of places won by number of changes, with 95 % intervals over places.
+    """Share of places won by number of changes, with 95 % intervals over places (Jeffreys).
 
     Returns
     -------
@@ -113,13 +113,14 @@ def curves(attacks: pd.DataFrame, most: int) -> pd.DataFrame:
         ``split, goal, way, changes, share, low, high, places``; of random changes the mean over draws.
     """
     rows = []
-    random = np.random.default_rng(0)
     for (split, goal, way), own in attacks.groupby(["split", "goal", "way"], sort=False):
         won = np.stack([success_by_changes(one["needed"].to_list(), most) for _, one in own.groupby("spot")])
-        drawn = won[random.integers(0, len(won), (_DRAWS, len(won)))].mean(axis=1)
-        low, high = np.quantile(drawn, [_TAIL, 1 - _TAIL], axis=0)
+        share, places = won.mean(axis=0), len(won)
+        hits = places * share
+        low, high = beta.ppf([[_TAIL], [1 - _TAIL]], hits + 0.5, places - hits + 0.5)
+        low, high = np.where(hits > 0, low, 0), np.where(hits < places, high, 1)
         for k in range(most + 1):
-            rows.append((split, goal, way, k, won[:, k].mean(), low[k], high[k], len(won)))
+            rows.append((split, goal, way, k, share[k], low[k], high[k], places))
     names = ["split", "goal", "way", "changes", "share", "low", "high", "places"]
     return pd.DataFrame(rows, columns=names)
 

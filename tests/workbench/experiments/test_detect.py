@@ -217,4 +217,7 @@ def test_random_changes_are_a_mean_over_draws() -> None:
         for spot, needed in ((0, 1), (0, np.nan), (1, np.nan), (1, 2))
     ]
     table = pd.DataFrame(rows, columns=["split", "goal", "way", "spot", "needed"])
-    assert curves(table, 2)["share"].tolist() == [0, 0.25, 0.5]
+    found = curves(table, 2)
+    assert found["share"].tolist() == [0, 0.25, 0.5]
+    # None of two places is not none of all.
+    assert found["low"][0] == 0 and found["high"][0] == pytest.approx(0.6667, abs=0.03)
