@@ -231,8 +231,10 @@ def write_file(
     """
     progress, constraints = progress or Silent(), (wish or Wish()).constraints()
     _check_out(out)
-    if study is None and (plans or rules is not None):
-        raise InputError("plans and rules need the autoencoder that they are for: give --study DIR")
+    if study is None and plans:
+        raise InputError("a plan of edits needs the autoencoder that it is for: give --study DIR")
+    if study is None and rules is not None:
+        raise InputError("rules need the autoencoder that they are for: give --study DIR")
     if twice := repeated([name for name, _ in plans]):
         raise InputError(f"two plans are called {twice[0]}: rename a file, since rows go by the plan's name")
     model = study.model if study is not None else load(model_name, device=device, dtype=dtype)
