@@ -139,7 +139,7 @@ def test_stages_are_imported_by_their_registry_alone(graph: dict[str, set[str]])
 
 def test_running_a_study_loads_no_library_for_a_rare_case() -> None:
     # PyTorch's compiler takes nearly as long to import as PyTorch, in every process of a run.
-    rare = "torch._dynamo", "scipy.signal", "streamlit", "sympy"
+    rare = "torch._dynamo", "scipy.signal", "streamlit", "sympy", "altair"
     program = "import sys, workbench.engines.local; from genomic_models import load; load('mini')"
     program += f"; print(*[m for m in {rare} if m in sys.modules])"
     run = subprocess.run(

@@ -90,7 +90,7 @@ class Lattice:
         return found
 
     def kept(self, codes: np.ndarray, prompts: np.ndarray) -> np.ndarray:
-        """Bool ``(B,)``: which sequences, codes ``(B, length)`` after some prompts, keep to the constraints."""
+        """Bool ``(B,)``: which sequences, codes ``(B, length)`` after some prompts, meet the constraints."""
         states, counts = self.machine.starts[prompts], np.zeros(len(codes), np.int64)
         fine = np.ones(len(codes), bool)
         for position, column in enumerate(codes.T):

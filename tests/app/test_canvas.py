@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+import pybigtools
 import pytest
 from Bio.Seq import Seq
 
@@ -275,7 +276,6 @@ def test_a_click_gives_details_with_links(page: Any, made: Synthetic) -> None:
 
 
 def test_the_menu_copies_attributes_marks_and_hands_over_files(page: Any, made: Synthetic) -> None:
-    pybigtools = pytest.importorskip("pybigtools")
     visit(page, "at=chrA:1400-2400&features=3,7&tracks=CDS")
     page.mouse.click(*at(page, 1800, "lane/CDS"), button="right")
     page.get_by_role("menuitem", name="Copy the sequence of gene2").click()

@@ -85,7 +85,6 @@ COMMANDS: dict[str, Callable[..., None]] = {
     "export": export.export,
     "session": session.session,
     "view": view.view,
-    "view": view.view,
     "import-sae": formats.import_sae,
     "export-sae": formats.export_sae,
     "models": models.models,

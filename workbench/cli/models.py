@@ -17,7 +17,7 @@ def models(
         str | None, typer.Argument(help="One model, with its layers and where its file is sought; or get.")
     ] = None,
     wanted: Annotated[
-        str | None, typer.Argument(metavar="[MODEL]", help="After get: the model whose files are fetched.")
+        str | None, typer.Argument(metavar="MODEL", help="After get: the model whose files are fetched.")
     ] = None,
     folder: Annotated[Path | None, typer.Option(help="Folder with the files of released models.")] = None,
     trust_remote_code: Annotated[

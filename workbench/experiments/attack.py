@@ -25,7 +25,6 @@ from genomic_models.contract import ModelError
 from genomic_models.dna import BASES
 from workbench.errors import InputError
 from workbench.experiments.attacked import ATTACKS, choose_spots, make_place
-from workbench.experiments.detector_page import write_attack
 from workbench.experiments.detector_settings import AttackSettings
 from workbench.experiments.kind import Experiment, Kind
 from workbench.files.parquet import read_parquet, write_parquet
@@ -126,6 +125,8 @@ def curves(attacks: pd.DataFrame, most: int) -> pd.DataFrame:
 
 
 def _finish(experiment: Experiment) -> None:
+    from workbench.experiments.detector_page import write_attack  # Altair, which no shard needs
+
     parts = [read_parquet(experiment.part(shard.index)) for shard in _shards(experiment)]
     attacks = pd.concat(parts, ignore_index=True)
     found = curves(attacks, experiment.settings.changes)

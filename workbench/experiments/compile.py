@@ -18,7 +18,6 @@ from genomic_models.dna import BASES, reverse_complement
 from workbench.errors import InputError
 from workbench.experiments.canvases import Canvas, choose_canvases
 from workbench.experiments.kind import Experiment, Kind
-from workbench.experiments.painting_page import write_compiled
 from workbench.experiments.response import DRAWS, TAIL, win_rate
 from workbench.experiments.settings import CompileSettings
 from workbench.experiments.strokes import parse_canvas
@@ -138,6 +137,8 @@ def _named(canvas: Canvas, changes: Changes, start: int) -> str:
 
 
 def _finish(experiment: Experiment) -> None:
+    from workbench.experiments.painting_page import write_compiled  # Altair, which no shard needs
+
     given = experiment.settings
     table = pd.concat(
         [read_parquet(experiment.part(i)) for i in range(len(_shards(experiment)))], ignore_index=True

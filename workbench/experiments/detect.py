@@ -11,7 +11,6 @@ from feature_mining.concepts.concept import Concept
 from feature_mining.detection.detector import Detector
 from workbench.errors import InputError
 from workbench.experiments.attacked import read_attacked, transfer
-from workbench.experiments.detector_page import write_detection
 from workbench.experiments.detector_settings import DetectSettings
 from workbench.experiments.kind import Experiment, Kind
 from workbench.experiments.question import folder_of
@@ -69,6 +68,8 @@ def _run(experiment: Experiment, shard: Shard, progress: Progress) -> int:
 
 
 def _finish(experiment: Experiment) -> None:
+    from workbench.experiments.detector_page import write_detection  # Altair, which no shard needs
+
     tables = {name: read_parquet(experiment.folder / "parts" / f"{name}.parquet") for name in _TABLES}
     for name, table in tables.items():
         if len(table):

@@ -32,7 +32,6 @@ from workbench.experiments.painted import (
     constraints_of,
     written_strand,
 )
-from workbench.experiments.painting_page import write_painting
 from workbench.experiments.response import UNEDITED, summarise
 from workbench.experiments.settings import PaintSettings
 from workbench.files.atomic import write_atomic
@@ -196,6 +195,8 @@ def _read_strokes(
 
 
 def _finish(experiment: Experiment) -> None:
+    from workbench.experiments.painting_page import write_painting  # Altair, which no shard needs
+
     study, given = experiment.study, experiment.settings
     painting = _asked(experiment).painting
     shards = range(len(_shards(experiment)))
