@@ -1,6 +1,6 @@
 """A network that others trained, through the whole study: OpenSpliceAI on introns of yeast.
 
-    python benchmarks/openspliceai.py donors FOLDER    how true donors rank among all GT nearby
+    python benchmarks/openspliceai.py donors [FOLDER]  how true donors rank among all GT nearby
     python benchmarks/openspliceai.py make FOLDER      annotation, network and the command of a study
     python benchmarks/openspliceai.py edits STUDY      features taken out and put in, by the donor output
 
@@ -16,6 +16,7 @@ import argparse
 import gzip
 import shutil
 import sys
+import tempfile
 from itertools import pairwise
 from pathlib import Path
 from typing import NamedTuple
@@ -255,17 +256,23 @@ def edits(folder: Path) -> list[dict[str, object]]:
 def arguments() -> argparse.ArgumentParser:
     """Options of the command line."""
     made = parser(__doc__, "40 donors")
-    made.add_argument("what", choices=("donors", "make", "edits"))
-    made.add_argument("folder", type=Path)
+    made.add_argument("what", nargs="?", choices=("donors", "make", "edits"), default="donors")
+    made.add_argument("folder", nargs="?", type=Path, help="not needed by donors, which then keep nothing")
     made.add_argument("--network", default=NETWORK, help="file of weights, openspliceai_NAME.pt")
     return made
 
 
 def main() -> None:
     """Whatever was asked for."""
-    given = arguments().parse_args()
+    options = arguments()
+    given = options.parse_args()
     if why := absent("yeast", "models/openspliceai"):
         skip(given, why)
+    elif given.folder is None:
+        if given.what != "donors":
+            options.error(f"{given.what} needs a folder")
+        with tempfile.TemporaryDirectory() as name:
+            finish(given, donors(Path(name), given.network, 40 if given.quick else DONORS))
     elif given.what == "make":
         make(given.folder.resolve(), given.network)
     elif given.what == "edits":

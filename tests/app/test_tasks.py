@@ -45,6 +45,8 @@ class Reader:
         self.click(self.page.get_by_role("button", name=re.compile(rf"(^|\s){name}$")).first)
 
     def fetch(self, name: str) -> bytes:
+        # A button that is pressed while the page is drawn anew may be another by the time it answers.
+        self.page.wait_for_selector(QUIET)
         with self.page.expect_download() as waiting:
             self.button(name)
         return Path(waiting.value.path()).read_bytes()

@@ -18,7 +18,7 @@ from tests.workbench.study_factory import COLUMNS as TRACKS
 from tests.workbench.study_factory import Synthetic, make_study
 from workbench.export import export
 from workbench.export.choice import WEAK, choose
-from workbench.export.intervals import escape_attribute
+from workbench.files.gff3 import escape_attribute
 from workbench.report.context import gather
 from workbench.report.render import write_report
 from workbench.report.sentences import summary

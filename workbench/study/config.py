@@ -57,9 +57,7 @@ class WindowConfig:
 
     window: int = setting(2048, "Bases that the model reads at once.", least=1)
     warmup: int = setting(
-        512,
-        "Bases at the start of a window that are read and discarded; at both ends for a model that sees both"
-        " sides of a base.",
+        512, "Bases read and discarded at the start of a window; at both ends if the model sees both sides."
     )
     batch: int = setting(4, "Windows that run together; 0 for what the free memory of the GPU holds.")
 
