@@ -62,15 +62,29 @@ class Heard(Silent):
         self.said.append(text)
 
 
+def test_a_worker_that_is_killed_while_it_waits_keeps_nobody_waiting(samples: Path, tmp_path: Path) -> None:
+    """Those beside it wait for work too, and end with it: a pool that broke is taken down whole."""
+    study = Study.create(tmp_path / "study", small_config(samples, write_model(tmp_path / "tiny")))
+    study.run(until="sae")
+    before = set(multiprocessing.active_children())
+    heard, execute = Heard(), processes(2)
+    run_stage(study, STAGES["encode"], execute, heard)
+    first, second = set(multiprocessing.active_children()) - before
+    first.kill()
+    run_stage(study, STAGES["annotate"], execute, heard)
+    assert heard.said == ["annotate: a worker process died; going on with what is left"]
+    assert not second.is_alive()
+
+
 def test_a_worker_that_is_killed_has_another_in_its_place(samples: Path, tmp_path: Path) -> None:
     study = Study.create(tmp_path / "study", small_config(samples, write_model(tmp_path / "tiny")))
     study.run(until="sae")
-    heard = Heard()
+    heard, before = Heard(), set(multiprocessing.active_children())
 
     def kill() -> None:
-        while not (started := multiprocessing.active_children()):
+        while not (started := set(multiprocessing.active_children()) - before):
             time.sleep(0.01)
-        started[0].kill()
+        started.pop().kill()
 
     killer = threading.Thread(target=kill)
     killer.start()

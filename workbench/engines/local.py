@@ -87,6 +87,7 @@ def processes(workers: int, threads: int = 0) -> Executor:
     context = multiprocessing.get_context("spawn")
     stop = context.Event()
     pool: ProcessPoolExecutor | None = None
+    others = set(multiprocessing.active_children())
 
     def execute(study: Study, work: Work, progress: Progress) -> Outcome:
         nonlocal pool
@@ -113,6 +114,9 @@ def processes(workers: int, threads: int = 0) -> Executor:
                         failed |= outcome.failed
                         progress.advance(size[future] * outcome.made)
             except BrokenProcessPool:
+                # Those that are left heed no signal but this one, and may wait for a lock of the dead one's.
+                for process in set(multiprocessing.active_children()) - others:
+                    process.kill()
                 pool.shutdown()
                 pool = None
                 if not requested():
