@@ -23,7 +23,9 @@ MOST_DRAWN = 3000
 
 def _asked(experiment: Experiment) -> Asked:
     study, given = experiment.study, experiment.settings
-    layers = tuple(dict.fromkeys(given.layers)) or (study.layer,)
+    # The model is loaded for layers that were named alone: a plan by itself need not wait for it.
+    asked = tuple(study.model.resolve(layer) for layer in dict.fromkeys(given.layers))
+    layers = asked or (study.layer,)
     if not given.strands or set(given.strands) - set(STRANDS):
         raise InputError(f"embed: strands are {given.strands}; expected '+', '-' or both")
     return Asked(layers, given.pool, tuple(dict.fromkeys(given.strands)))

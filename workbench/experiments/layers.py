@@ -38,6 +38,8 @@ def _layers(experiment: Experiment) -> list[str]:
 
 
 def _shards(experiment: Experiment) -> list[Shard]:
+    if experiment.settings.layers:
+        _layers(experiment)
     return [Shard(0, 4 * experiment.settings.bases)]
 
 

@@ -133,3 +133,4 @@ def test_the_page_and_the_command(cli, refused, study, scan):
     asked = ("layers", study.folder, "--name", "two", "--bases", 500, "--layer", "blocks.1")
     assert cli(*asked)[0] == 0
     assert "has no layer" in refused("layers", study.folder, "--name", "none", "--layer", "blocks.99")
+    assert not (study.folder / "experiments" / "none").exists()

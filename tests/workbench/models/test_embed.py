@@ -225,3 +225,5 @@ def test_of_a_study_by_track_with_a_picture(cli, refused, study):
         "embed", study.folder, "--regions", "gene5", "--name", "x"
     )
     assert "expected one of" in refused("embed", study.folder, "--pool", "sum", "--name", "y")
+    assert "has no layer" in refused("embed", study.folder, "--layer", "blocks.99", "--name", "z")
+    assert not (study.folder / "experiments" / "z").exists()
