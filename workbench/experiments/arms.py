@@ -1,14 +1,16 @@
 """The arms of steering: what the model writes with a feature added, and with all that could do the same.
 
 Every prompt is continued under the same random draws, unedited and under each arm: the feature; a random
-direction of the same norm; another feature of the same density; the same edit at a shifted place; and, with
-no edit, sequence held to the GC of what the feature wrote. Judges that know nothing of the autoencoder read
-the result.
+direction of the same norm; another feature of the same density; the same edit at a shifted place. Under draws
+of its own, and with no edit, one more arm is held piece by piece to the GC of what the feature wrote. Judges
+that know nothing of the autoencoder read the result.
 """
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
+from dataclasses import replace
+from itertools import pairwise
 from typing import NamedTuple
 
 import numpy as np
@@ -20,8 +22,8 @@ from feature_mining.edits.places import Where
 from feature_mining.edits.plan import EditPlan
 from feature_mining.writing.constraints import GCRange
 from feature_mining.writing.measures import gc_share
-from feature_mining.writing.write import Written, write
-from genomic_models.contract import ModelError
+from feature_mining.writing.write import write
+from genomic_models.contract import DNAModel, ModelError
 from genomic_models.generation import Sampling
 from workbench.errors import InputError
 from workbench.experiments.prompts import Prompt
@@ -36,6 +38,8 @@ from workbench.tracks import annotates
 
 # How far the same-GC arm may be from the GC of what it is held to.
 GC_SLACK = 0.02
+# Bases, about, of the pieces of what is written in which that arm is held.
+GC_PIECE = 30
 EVERYWHERE = Where()
 
 
@@ -148,15 +152,23 @@ def write_arms(
             where = shifted if arm == "shifted place" else here
             arms.append((arm, strength))
             plans.append(EditPlan((edit_of(arm, study, steered, strength, given.seed, where),)))
+    letters = [prompt.letters(study) for prompt in prompts]
+    # Draws belong to the prompt, whatever shard it is in.
+    sampling = Sampling(given.temperature, seed=given.seed + 1_000_003 * prompts[0].number)
+    ends = np.linspace(0, given.length, 1 + max(1, round(given.length / GC_PIECE))).round().astype(int)[1:]
     try:
-        found = _written(study, given, steered, prompts, plans, progress)
+        found = write(
+            study.model, letters, given.length, plans, {study.layer: steered.dictionary}, sampling=sampling,
+            number=given.copies, told=progress.advance,
+        )  # fmt: skip
         rows = [(*arms[each.plan], prompts[each.prompt].number, each.copy, each.sequence) for each in found]
+        heads = [text for text in letters for _ in range(given.copies)]
         for strength in strengths:
-            own = [row[4] for row in rows if row[:2] == (FEATURE, strength)]
-            gc = float(np.mean([gc_share(text) for text in own]))
-            held = [GCRange(max(0.0, gc - GC_SLACK), min(1.0, gc + GC_SLACK))]
-            found = _written(study, given, steered, prompts, [EditPlan()], progress, held)
-            rows += [("same GC", strength, prompts[e.prompt].number, e.copy, e.sequence) for e in found]
+            own = [row for row in rows if row[:2] == (FEATURE, strength)]
+            held = write_same_gc(
+                study.model, heads, [row[4] for row in own], ends.tolist(), sampling, progress.advance
+            )
+            rows += [("same GC", *row[1:4], text) for row, text in zip(own, held, strict=True)]
     except (ModelError, ValueError) as error:
         raise InputError(f"feature {steered.feature}: {error}") from error
     table = pd.DataFrame(rows, columns=["arm", "strength", "prompt", "copy", "written"])
@@ -172,25 +184,41 @@ def write_arms(
     return table.assign(other=steered.other)
 
 
-def _written(
-    study: Study,
-    given: WritingSettings,
-    steered: Steered,
-    prompts: Sequence[Prompt],
-    plans: Sequence[EditPlan],
-    progress: Progress,
-    constraints: Sequence[GCRange] = (),
-) -> list[Written]:
-    # Draws belong to the prompt, whatever shard it is in.
-    sampling = Sampling(given.temperature, seed=given.seed + 1_000_003 * prompts[0].number)
-    return write(
-        study.model,
-        [prompt.letters(study) for prompt in prompts],
-        given.length,
-        plans,
-        {study.layer: steered.dictionary},
-        constraints=constraints,
-        sampling=sampling,
-        number=given.copies,
-        told=progress.advance,
-    )
+def write_same_gc(
+    model: DNAModel,
+    heads: Sequence[str],
+    texts: Sequence[str],
+    ends: Sequence[int],
+    sampling: Sampling,
+    told: Callable[[int], object],
+) -> list[str]:
+    """What a model writes after some heads where each piece is held to the mean GC that texts have there.
+
+    A limit on the whole would bind at its end alone.
+
+    Parameters
+    ----------
+    model : DNAModel
+    heads : sequence of str
+        One for each text that is given.
+    texts : sequence of str
+        All of one length.
+    ends : sequence of int
+        Of the pieces, ascending; the last is the length.
+    sampling : Sampling
+        Piece ``i`` is drawn with its seed and ``i`` more.
+    told : callable
+        Called with the number of bases written since the last call.
+    """
+    found = [""] * len(heads)
+    for number, (start, end) in enumerate(pairwise([0, *ends])):
+        size, gc = end - start, float(np.mean([gc_share(text[start:end]) for text in texts]))
+        # Outwards to whole bases, so that there is one in every range.
+        low, high = np.floor((gc - GC_SLACK) * size) / size, np.ceil((gc + GC_SLACK) * size) / size
+        written = write(
+            model, [head + own for head, own in zip(heads, found, strict=True)], size,
+            constraints=[GCRange(max(0.0, low), min(1.0, high))],
+            sampling=replace(sampling, seed=sampling.seed + number), told=told,
+        )  # fmt: skip
+        found = [own + each.sequence for own, each in zip(found, written, strict=True)]
+    return found

@@ -10,7 +10,6 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from dataclasses import replace
-from itertools import pairwise
 
 import numpy as np
 import torch
@@ -28,11 +27,10 @@ from feature_mining.painting.write import write_canvases
 from feature_mining.writing.constraints import Constraint, GCRange, Mask
 from feature_mining.writing.guide import lattice_of
 from feature_mining.writing.measures import gc_share
-from feature_mining.writing.write import write
 from genomic_models.dna import base_codes, reverse_complement
 from genomic_models.generation import Sampling
 from workbench.errors import InputError
-from workbench.experiments.arms import GC_SLACK, others_of_density
+from workbench.experiments.arms import GC_SLACK, others_of_density, write_same_gc
 from workbench.experiments.canvases import Canvas
 from workbench.experiments.settings import PaintSettings
 from workbench.models.write import Wish
@@ -167,28 +165,18 @@ class Easel:
             return self._write(strand, [EditPlan()], [*self.constraints, self._held(painted)])[0]
         length = self.painting.length
         ends = {0, length, *(end for stroke in self.painting.strokes for end in (stroke.start, stroke.end))}
-        pieces = list(pairwise(sorted(ends)))
+        if strand == "-":
+            painted = [reverse_complement(text) for text in painted]
+            ends = {length - end for end in ends}
         heads = [head for head in self.scene.heads(strand) for _ in range(self.given.copies)]
-        read = [""] * len(heads)
-        for number, (start, end) in enumerate(pieces if strand == "+" else pieces[::-1]):
-            gc = float(np.mean([gc_share(text[start:end]) for text in painted]))
-            size = end - start
-            low, high = np.floor((gc - GC_SLACK) * size) / size, np.ceil((gc + GC_SLACK) * size) / size
-            written = write(
-                self.study.model,
-                [head + own for head, own in zip(heads, read, strict=True)],
-                size,
-                constraints=[GCRange(max(0.0, low), min(1.0, high))],
-                sampling=Sampling(self.given.temperature, seed=self._seed + number),
-                told=self.told,
-            )
-            read = [own + each.sequence for own, each in zip(read, written, strict=True)]
-        return read if strand == "+" else [reverse_complement(text) for text in read]
+        found = write_same_gc(
+            self.study.model, heads, painted, sorted(ends - {0}), self._sampling(self.canvases[0]), self.told
+        )
+        return found if strand == "+" else [reverse_complement(text) for text in found]
 
-    @property
-    def _seed(self) -> int:
-        """Draws belong to the canvas, whatever shard it is in."""
-        return self.given.seed + 1_000_003 * self.canvases[0].number
+    def _sampling(self, first: Canvas) -> Sampling:
+        """Draws belong to the first canvas that is written, whatever shard it is in."""
+        return Sampling(self.given.temperature, seed=self.given.seed + 1_000_003 * first.number)
 
     def _write(
         self, strand: str, plans: Sequence[EditPlan], constraints: Sequence[Constraint]
@@ -200,11 +188,9 @@ class Easel:
         for group in [[*numbers]] if self.free.all() else [[number] for number in numbers]:
             first = self.canvases[group[0]]
             fixed = [] if self.free.all() else [self._fixed(first)]
-            # Draws belong to the canvas, whatever shard it is in.
-            sampling = Sampling(given.temperature, seed=given.seed + 1_000_003 * first.number)
             found = write_canvases(
                 self.study.model, [heads[i] for i in group], self.painting.length, strand, plans,
-                self.dictionaries, [*constraints, *fixed], sampling, given.copies, self.told,
+                self.dictionaries, [*constraints, *fixed], self._sampling(first), given.copies, self.told,
             )  # fmt: skip
             for own, plan in zip(texts, found, strict=True):
                 own += [text for place in plan for text in place]

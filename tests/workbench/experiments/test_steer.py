@@ -15,10 +15,11 @@ from feature_mining.edits.apply import Applied
 from feature_mining.edits.edit import Ablate, Push, Steer
 from feature_mining.edits.passes import run
 from feature_mining.edits.plan import EditPlan
+from genomic_models.generation import Sampling
 from tests.workbench.small_study import finished_study
 from workbench.engines.local import run_experiment
 from workbench.errors import InputError
-from workbench.experiments.arms import panel_of
+from workbench.experiments.arms import panel_of, write_same_gc
 from workbench.experiments.damage import natural_cells, read_damage, side_effects
 from workbench.experiments.registry import create_experiment, open_experiment
 from workbench.experiments.response import CONTROLS, FEATURE, UNEDITED, summarise, win_rate
@@ -142,6 +143,19 @@ def test_arms_differ_by_their_edit_alone(folder: Path) -> None:
     run_experiment(study, "again")
     again = read_parquet(open_experiment(study, "again").folder / "written.parquet")
     assert list(again["written"]) == list(written["written"])
+
+
+def test_what_is_held_to_a_gc_is_held_in_every_piece(folder: Path) -> None:
+    model = Study.open(folder).model
+    # All G and C in the first piece, none in the second, half in the last.
+    texts = ["GCGCGCGCGC" + "AT" * 10 + "GATCGATC", "CCCCCCCCCC" + "TA" * 10 + "ACGTACGT"]
+    sampling, told = Sampling(seed=5), list[int]()
+    found = write_same_gc(model, ["ACGT" * 5, "TTGA" * 5], texts, [10, 30, 38], sampling, told.append)
+    assert [len(text) for text in found] == [38, 38] and sum(told) == 2 * 38
+    for text in found:
+        gc = [sum(base in "GC" for base in text[start:end]) for start, end in ((0, 10), (10, 30), (30, 38))]
+        assert gc[0] >= 9 and gc[1] <= 1 and 3 <= gc[2] <= 5
+    assert found == write_same_gc(model, ["ACGT" * 5, "TTGA" * 5], texts, [10, 30, 38], sampling, told.append)
 
 
 def test_what_is_ablated_to_its_mean_has_that_of_all_readings(folder: Path) -> None:
