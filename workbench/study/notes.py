@@ -44,15 +44,17 @@ def read_notes(folder: Path) -> dict[int, Note]:
 
 
 def check_note(note: Note) -> Note:
-    """The note as it is kept; ``InputError`` if its text or name is too long or it is badly rated."""
+    """The note as it is kept; ``InputError`` if a text of it is too long or it is badly rated."""
     if len(note.text) > LONGEST:
         raise InputError(f"note of {len(note.text):,} characters: at most {LONGEST:,}")
     if not 0 <= note.rating <= 5:
         raise InputError(f"rating {note.rating}: expected 0 to 5")
     name = visible_name(" ".join(note.name.split()))
-    if len(name) > LONGEST_NAME:
-        raise InputError(f"name of {len(name)} characters: at most {LONGEST_NAME}")
-    return note._replace(text=visible(note.text), name=name)
+    when = visible_name(note.time)
+    for what, word in (("name", name), ("time", when)):
+        if len(word) > LONGEST_NAME:
+            raise InputError(f"{what} of {len(word):,} characters: at most {LONGEST_NAME}")
+    return note._replace(text=visible(note.text), time=when, name=name)
 
 
 def write_note(folder: Path, feature: int, note: Note) -> None:

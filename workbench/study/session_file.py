@@ -74,7 +74,8 @@ def parse_session(study: Study, text: str, where: str = "session file") -> Sessi
                 f"{where}: of another {what}, {found[:12]}; this study has {expected[:12]}: open the study"
                 " that it was saved from"
             )
-    notes = {int(f): make_record(Note, note) for f, note in values["notes"].items() if f.isdecimal()}
+    numbered = {f: note for f, note in values["notes"].items() if f.isdecimal() and len(f) < 10}
+    notes = {int(f): make_record(Note, note) for f, note in numbered.items()}
     bookmarks = [make_record(Bookmark, mark) for mark in values["bookmarks"]]
     if len(notes) < len(values["notes"]) or None in notes.values() or None in bookmarks:
         raise InputError(f"{where}: holds something else than notes and bookmarks; save it again")
@@ -110,6 +111,7 @@ def _whole(text: str, where: str) -> dict[str, Any]:
         raise InputError(f"{where}: {len(text):,} characters; expected {MOST:,} at most")
     try:
         values = json.loads(text)
+        json.dumps(values, ensure_ascii=False).encode()  # an escape of half a character is no text
     except (ValueError, RecursionError) as error:
         raise InputError(f"{where}: cannot be read as JSON ({error}); expected a saved session") from None
     if not isinstance(values, dict) or values.get("kind") != KIND:
