@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 from dataclasses import fields
-from pathlib import Path
+from pathlib import Path, PurePath
 from typing import Any
 
 from workbench.errors import InputError
@@ -37,7 +37,8 @@ def write_experiment(experiment: Experiment, template: str, **content: Any) -> N
         )
         for key in fields(experiment.settings)
     ]
-    files = {name: file.sha256 for name, file in manifest.inputs.items()}
+    # By their own names: where they lie on this machine is nobody's business whom the page is sent to.
+    files = [(_own_name(name), file.sha256) for name, file in manifest.inputs.items()]
     answers = sorted(path for path in experiment.folder.glob("*.parquet"))
     text = (
         templates(HERE)
@@ -61,6 +62,12 @@ def _brief(value: object) -> object:
     """A setting as the page shows it: a file within the question is cut short."""
     long = isinstance(value, str) and len(value) > LONGEST
     return f"{str(value)[:LONGEST]} ... (whole in the question)" if long else value
+
+
+def _own_name(name: str) -> str:
+    """``track: genes.gff3`` for a track by its path; ``genome`` and the like as they are."""
+    kind, _, path = name.partition(":")
+    return f"{kind}: {PurePath(path).name}" if path else kind
 
 
 def named(study: Study, features: Iterable[int]) -> dict[int, str]:

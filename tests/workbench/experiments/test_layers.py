@@ -127,7 +127,7 @@ def test_the_first_layer_that_is_as_good_on_select_is_recommended():
 
 def test_the_page_and_the_command(cli, refused, study, scan):
     page = (scan.folder / "page.html").read_text()
-    assert "<svg" in page and "blocks.3" in page
+    assert "<svg" in page and "blocks.3" in page and " strand)" in page
     table = read_parquet(scan.folder / "layers.parquet")
     assert table["dimensions"].between(1, 16).all() and table["bits_lost"].notna().all()
     asked = ("layers", study.folder, "--name", "two", "--bases", 500, "--layer", "blocks.1")

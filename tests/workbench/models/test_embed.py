@@ -14,6 +14,7 @@ import pytest
 from feature_mining.feature_map import column
 from genomic_models import load
 from genomic_models.dna import reverse_complement
+from tests.conftest import ROOT
 from tests.workbench.small_study import finished_study, write_model
 from workbench.engines.local import processes, run_experiment
 from workbench.experiments.registry import create_experiment
@@ -220,7 +221,10 @@ def test_of_a_study_by_track_with_a_picture(cli, refused, study):
     rows = pq.read_table(folder / "blocks.2.parquet").to_pandas()
     track = next(t for t in study.tracks if t.name == "CDS")
     assert len(rows) == 2 * len(track.intervals)
-    assert "<svg" in (folder / "page.html").read_text()
+    page = (folder / "page.html").read_text()
+    assert "<svg" in page and "track: yersinia_pPCP1.gff3" in page
+    # No autoencoder was asked, and where the files lie is not told.
+    assert "autoencoder" not in page and str(ROOT) not in page
     assert "neither a BED file nor a track" in refused(
         "embed", study.folder, "--regions", "gene5", "--name", "x"
     )
