@@ -16,6 +16,7 @@ from typing import NamedTuple
 
 from markupsafe import Markup
 
+from app import links
 from app.canvas.component import asset, scripts
 from app.canvas.message import MOST_CODES, View, whole_message
 from app.data.study import Opened
@@ -57,17 +58,22 @@ def view_page(opened: Opened, view: View) -> str:
         " is a share of full scale, the value that 99.9 % of a feature's active bases do not reach."
     ]
     message = whole_message(opened, view, held)
-    command = view_command(opened.evidence.name, view)
+    # A file that was dropped on the page is with its reader alone.
+    command = "" if view.own else view_command(opened.evidence.name, view)
     return make_page(opened, spoken(*view.locus), message, view.features, lines, command)
 
 
 def view_command(folder: str, view: View) -> str:
-    """The command that writes the page of a view of the study in a folder."""
-    words = ["workbench", "view", folder, "--at", spoken(*view.locus)]
-    words += ["--features", ",".join(map(str, view.features)) or "none"]
-    names = [track.name for track in view.tracks]
-    words += ["--tracks", ",".join(names)] if names and not any("," in name for name in names) else []
-    return shlex.join([*words, "--out", "view.html"])
+    """The command that writes the page of a view of the study in a folder.
+
+    It names place, features and tracks where these are all of the view, else its address.
+    """
+    query, names = view.query, [track.name for track in view.tracks]
+    words = ["--address", str(links.Address("browse", query))]
+    if set(query) <= {"at", "features", "tracks"} and not any("," in name for name in names):
+        words = ["--at", spoken(*view.locus), "--features", ",".join(map(str, view.features)) or "none"]
+        words += ["--tracks", ",".join(names) or "none"]
+    return shlex.join(["workbench", "view", folder, *words, "--out", "view.html"])
 
 
 def make_page(

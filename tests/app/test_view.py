@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import html
+import re
+import shlex
 from pathlib import Path
 from typing import Any
 
@@ -46,6 +49,27 @@ def test_a_view_as_a_page(
     address = "browse?at=chrA:200-800&features=3,7&tracks=CDS"
     assert run(monkeypatch, made.study.folder, "--address", address, "--out", again) == 0
     assert again.read_text() == text
+
+
+@pytest.mark.parametrize(
+    "query",
+    [
+        "at=chrA:200-800&features=3,7&tracks=none",
+        "at=chrA:200-800&features=none&tracks=CDS",
+        "at=chrA:200-800&features=3&tracks=CDS&threshold=0.5&strands=-&draw=heat&brush=300-400&lanes=gc,frames"
+        "&rows=feature/3:90:a0b1c2",
+    ],
+)
+def test_the_command_of_a_page_makes_it_again(
+    made: Synthetic, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, query: str
+) -> None:
+    first, again = tmp_path / "first.html", tmp_path / "again.html"
+    write_view(str(made.study.folder), "", query, first)
+    said = re.search(r"workbench view study .* --out view\.html", html.unescape(first.read_text()))
+    assert said is not None
+    words = shlex.split(said[0])[3:-2]
+    assert run(monkeypatch, made.study.folder, *words, "--out", again) == 0
+    assert again.read_text() == first.read_text()
 
 
 @pytest.mark.parametrize(
