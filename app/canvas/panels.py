@@ -10,13 +10,13 @@ from app.canvas.browsing import MOST_FEATURES, features_query
 from app.canvas.message import View, fine_tile
 from app.canvas.pane import Pane
 from app.data.annotation import boxes
-from app.data.study import Opened, key_of
+from app.data.searches import enriched
+from app.data.study import Opened
 from app.tables import OF_TOP
 from app.verdict_text import plain, short_label
 from workbench import InputError
-from workbench.browse.enrichment import CAUTION, Counts, contig_counts, enrichment
+from workbench.browse.enrichment import CAUTION
 from workbench.browse.tiles import TOP, ZERO
-from workbench.genome.interval import Interval
 from workbench.wording import bases, plural, spoken
 
 MOST_ROWS = 200
@@ -36,22 +36,6 @@ _FIRES = {
 }
 
 
-@st.cache_resource(max_entries=32, show_spinner="Counting every feature on this contig, once")
-def _counts(_opened: Opened, key: tuple[str, ...], chrom: str) -> Counts:
-    return contig_counts(_opened.study, chrom)
-
-
-@st.cache_data(max_entries=64, show_spinner="Counting active features in the selected region")
-def _enriched(_opened: Opened, key: tuple[str, ...], stretch: Interval) -> pd.DataFrame:
-    counts = _counts(_opened, key, stretch.chrom)
-    return enrichment(_opened.study, stretch, counts, MOST_FOUND)
-
-
-def enriched(opened: Opened, stretch: Interval) -> pd.DataFrame:
-    """Features more active in a stretch than on its contig, as `workbench.browse.enrichment` finds them."""
-    return _enriched(opened, key_of(opened), stretch)
-
-
 def active_here(opened: Opened, view: View, pane: Pane) -> None:
     """Draw the table of features enriched in the selected region; chosen rows are added to the canvas."""
     if view.brush is None:
@@ -59,7 +43,7 @@ def active_here(opened: Opened, view: View, pane: Pane) -> None:
     st.subheader("Features active here")
     st.caption(plain(f"{spoken(*view.brush)}, {bases(view.brush.end - view.brush.start)}"))
     try:
-        table = enriched(opened, view.brush)
+        table = enriched(opened, view.brush, MOST_FOUND)
     except InputError as error:
         st.error(plain(str(error)))
         return

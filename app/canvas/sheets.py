@@ -13,8 +13,9 @@ from typing import Any
 from app import links
 from app.canvas.browsing import MOST_FEATURES, features_query
 from app.canvas.message import SIDES, View
-from app.canvas.panels import enriched
+from app.canvas.panels import MOST_FOUND
 from app.data.annotation import names
+from app.data.searches import enriched
 from app.data.study import Opened, scale
 from app.verdict_text import label_sentences, short_label
 from genomic_models.dna import BASES
@@ -91,7 +92,7 @@ def base_sheet(opened: Opened, view: View, position: int) -> Sheet:
 
 def fires_sheet(opened: Opened, view: View, span: Interval) -> Sheet:
     """A region: the features that are active in it more often than on the rest of its contig."""
-    table = enriched(opened, span)
+    table = enriched(opened, span, MOST_FOUND)
     alive = table[~table["dead"]]
     items = [
         _add(opened, view, int(row.feature), f"odds ratio {row.odds_ratio:.1f}, p {row.p_shift:.2g}")

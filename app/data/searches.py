@@ -37,14 +37,19 @@ def read_cached(_opened: Opened, key: tuple[str, ...], sequence: str) -> Pasted:
     return read_pasted(_opened.study, sequence)
 
 
-@st.cache_resource(max_entries=16, show_spinner="Counting every feature on this contig, once")
+@st.cache_resource(max_entries=32, show_spinner="Counting every feature on this contig, once")
 def _counts(_opened: Opened, key: tuple[str, ...], chrom: str) -> Counts:
     return contig_counts(_opened.study, chrom)
 
 
-@st.cache_data(max_entries=32, show_spinner="Counting active features in this locus")
-def _enriched(_opened: Opened, key: tuple[str, ...], at: Interval) -> pd.DataFrame:
-    return enrichment(_opened.study, at, _counts(_opened, key, at.chrom), MOST_ENRICHED)
+@st.cache_data(max_entries=64, show_spinner="Counting active features in this region")
+def _enriched(_opened: Opened, key: tuple[str, ...], at: Interval, most: int) -> pd.DataFrame:
+    return enrichment(_opened.study, at, _counts(_opened, key, at.chrom), most)
+
+
+def enriched(opened: Opened, at: Interval, most: int) -> pd.DataFrame:
+    """Features more active in a region than on its contig, as `workbench.browse.enrichment` finds them."""
+    return _enriched(opened, key_of(opened), at, most)
 
 
 @st.cache_data(max_entries=32, show_spinner="Comparing the matrix with every logo")
@@ -75,7 +80,7 @@ def by_sequence(opened: Opened, text: str) -> pd.DataFrame:
 
 def by_place(opened: Opened, text: str) -> pd.DataFrame:
     """Features more active in a region than on its contig: ``in_region``."""
-    found = _enriched(opened, key_of(opened), read_place(opened.study, text, names(opened)))
+    found = enriched(opened, read_place(opened.study, text, names(opened)), MOST_ENRICHED)
     found = found[~found["dead"]]
     return found.rename(columns={"odds_low": "in_region"})[["feature", "in_region"]]
 
