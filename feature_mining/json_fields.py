@@ -6,6 +6,7 @@ import json
 import math
 import re
 from collections.abc import Collection
+from functools import cached_property
 from typing import Any
 
 _TOKEN = re.compile(r'"(?:[^"\\]|\\.)*"|[{}\[\],:]|[^\s{}\[\],:"]+')
@@ -83,11 +84,15 @@ class JsonFields:
 
     def part(self, *path: str | int) -> str:
         """The text of one value after line ends, so that its lines have the numbers that they have here."""
-        at = _offsets(self.text)[path]
+        at = self._offsets[path]
         if isinstance(path[-1], str) and (named := _NAME.match(self.text, at)):
             at = named.end()
         end = json.JSONDecoder().raw_decode(self.text, at)[1]
         return "\n" * self.text.count("\n", 0, at) + self.text[at:end]
+
+    @cached_property
+    def _offsets(self) -> dict[Path, int]:
+        return _offsets(self.text)
 
     def _at(self, path: Path) -> Any:
         value = self.values
@@ -97,7 +102,7 @@ class JsonFields:
 
     def _place(self, path: Path) -> str:
         name = "".join(f"[{key}]" if isinstance(key, int) else f".{key}" for key in path).lstrip(".")
-        line = 1 + self.text.count("\n", 0, _offsets(self.text).get(path, 0))
+        line = 1 + self.text.count("\n", 0, self._offsets.get(path, 0))
         return f"line {line}, field {name}" if name else f"line {line}"
 
 

@@ -7,7 +7,7 @@ substitution at once about how much it gives; the best of these are read exactly
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Any
 
@@ -231,7 +231,7 @@ def put_at(plan: EditPlan, start: int) -> EditPlan:
     return EditPlan(tuple(edits))
 
 
-def compile_plan(locus: Locus, most: int, told: Callable[[int], object] = lambda count: None) -> Compiled:
+def compile_plan(locus: Locus, most: int) -> Compiled:
     """The fewest changes, ``most`` at most, that do what the plan of a locus does.
 
     Raises ``ValueError`` for a plan that moves no prediction there.
@@ -243,20 +243,18 @@ def compile_plan(locus: Locus, most: int, told: Callable[[int], object] = lambda
     shares = [0.0]
     beam: list[Changes] = [()]
     for _ in range(min(most, locus.end - locus.start)):
-        read = locus.bases_read
         tried: dict[Changes, None] = {}
         for changes, slope in zip(beam, locus.gradient(beam), strict=True):
             own = locus.substitutions(changes)
             gain = slope - slope[np.arange(len(slope)), locus.codes[locus.start : locus.end], None]
             gains = [gain[at - locus.start, code] for at, code in own]
             for i in np.argsort(gains)[: TRIED // len(beam)]:
-                tried[_joined(changes, own[i])] = None
+                tried[joined(changes, own[i])] = None
         found = locus.recovered(list(tried))
         order = np.argsort(-found)[:BEAM]
         beam = [list(tried)[i] for i in order]
         steps.append(beam[0])
         shares.append(float(found[order[0]]))
-        told(locus.bases_read - read)
     for number in range(len(steps) - 1, 1, -1):
         # One of a later set may have done the work of one before it.
         without = [tuple(c for c in steps[number] if c != left) for left in steps[number]]
@@ -268,7 +266,8 @@ def compile_plan(locus: Locus, most: int, told: Callable[[int], object] = lambda
     return Compiled(tuple(steps), recovered, fewest, locus.bases_read - began)
 
 
-def _joined(changes: Changes, one: tuple[int, int]) -> Changes:
+def joined(changes: Changes, one: tuple[int, int]) -> Changes:
+    """Changes with one more."""
     return tuple(sorted((*changes, one)))
 
 

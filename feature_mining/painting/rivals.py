@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable, Sequence
+
 import numpy as np
 
-from feature_mining.painting.compiler import Changes, Locus
+from feature_mining.painting.compiler import Changes, Locus, joined
 
 
 def change_at_random(locus: Locus, most: int, draws: int, seed: int) -> np.ndarray:
@@ -24,19 +26,24 @@ def change_greedily(locus: Locus, most: int) -> tuple[list[Changes], np.ndarray]
 
     Returns the set after each step, the empty one first, and their shares of the effect.
     """
-    steps, shares = [()], [0.0]  # type: list[Changes], list[float]
-    for _ in range(most):
-        sets = [tuple(sorted((*steps[-1], one))) for one in locus.substitutions(steps[-1])]
-        found = locus.recovered(sets)
-        steps.append(sets[int(found.argmax())])
-        shares.append(float(found.max()))
-    return steps, np.array(shares)
+    steps, shares = _step_by_step(locus, most, locus.recovered)
+    return steps, np.array([0.0, *shares])
 
 
 def change_by_likelihood(locus: Locus, most: int) -> tuple[list[Changes], np.ndarray]:
     """What the model finds likeliest, whatever the plan; as `change_greedily`, by log-likelihood."""
-    steps = [()]  # type: list[Changes]
-    for _ in range(most):
-        sets = [tuple(sorted((*steps[-1], one))) for one in locus.substitutions(steps[-1])]
-        steps.append(sets[int(locus.likelihood(sets).argmax())])
+    steps, _ = _step_by_step(locus, most, locus.likelihood)
     return steps, locus.recovered(steps)
+
+
+def _step_by_step(
+    locus: Locus, most: int, score: Callable[[Sequence[Changes]], np.ndarray]
+) -> tuple[list[Changes], list[float]]:
+    steps: list[Changes] = [()]
+    scores: list[float] = []
+    for _ in range(most):
+        sets = [joined(steps[-1], one) for one in locus.substitutions(steps[-1])]
+        found = score(sets)
+        steps.append(sets[int(found.argmax())])
+        scores.append(float(found.max()))
+    return steps, scores

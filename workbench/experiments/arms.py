@@ -104,6 +104,11 @@ def others_of_density(study: Study, features: Sequence[int]) -> list[int]:
     density = study.table("catalog").set_index("feature")["density"]
     others = density.drop(list(features))
     others = np.log(others[(others > 0) & (units[others.index] > 0)])
+    if len(others) < len(features):
+        raise InputError(
+            f"{len(features)} features have to be set beside others of the same density, and only"
+            f" {len(others)} others are active"
+        )
     found: list[int] = []
     for feature in features:
         apart = (others - np.log(max(float(density[feature]), 1e-9))).abs()

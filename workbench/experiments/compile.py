@@ -66,6 +66,11 @@ def _shards(experiment: Experiment) -> list[Shard]:
     given, context = experiment.settings, experiment.study.model.context
     _plan(experiment)
     sizes = [len(canvas.sequence) for canvas in _canvases(experiment)]
+    if given.most > min(sizes):
+        raise InputError(
+            f"compile: {given.most} changes of a place of {min(sizes)} bases; expected --most {min(sizes)} or"
+            " fewer"
+        )
     if given.window > given.context:
         raise InputError(
             f"compile: a window of {given.window} bases is more than the context of {given.context}"

@@ -7,6 +7,7 @@ nothing of the autoencoder say of its bases, beside the arms of `painted`.
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 from typing import NamedTuple
 
@@ -14,7 +15,7 @@ import numpy as np
 import pandas as pd
 
 from feature_mining.painting.goals import level_of
-from feature_mining.painting.painting import Painting, strengths
+from feature_mining.painting.painting import STRANDS, Painting, plan_of, strengths
 from feature_mining.writing.measures import copied_words, gc_share
 from genomic_models.contract import ModelError
 from genomic_models.corpora import FRACTION, K, corpus_of
@@ -97,6 +98,12 @@ def _shards(experiment: Experiment) -> list[Shard]:
             f"a canvas of {painting.length:,} bases and what is read before it are {longest:,}: the model"
             f" reads at most {study.model.context:,}"
         )
+    placed = replace(painting, before=first.before, after=first.after)
+    if not any(plan_of(placed, strand).edits for strand in STRANDS):
+        raise InputError(
+            "nothing of the painting shows: its strokes have strength 0, lie beneath an upper sheet, or are"
+            " on a first base of all, which nothing predicts"
+        )
     if given.fill == "write":
         written_strand(painting)
     if not first.sequence and painting.free:
@@ -159,7 +166,7 @@ def _read_strokes(
         for concept in painting.palette:
             levels[strand, concept.name] = level_of(concept, study.dictionary)(x).cpu().numpy()[back]
     panel = panel_of(study, given.readouts)
-    shown = {strand: strengths(painting, strand) for strand in "+-"}
+    shown = {strand: strengths(painting, strand) for strand in STRANDS}
     parts = []
     for number, stroke in enumerate(painting.strokes):
         own = levels[stroke.strand, stroke.concept][:, stroke.start : stroke.end]

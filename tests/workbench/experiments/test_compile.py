@@ -154,6 +154,7 @@ def test_a_plan_is_put_at_a_place() -> None:
         (["--concept", "nothing", "--at", f"{CONTIG}:500-520"], "no such concept"),
         (["--concept", "{0}", "--strength", "nan", "--at", f"{CONTIG}:500-520"], "expected a finite number"),
         (["--concept", "{0}", "--at", "x"], "--at x: expected CONTIG:START-END"),
+        (["--concept", "{0}", "--at", f"{CONTIG}:500-503"], "5 changes of a place of 3 bases"),
         (["--concept", "{0}", "--track", "CDS", "--places", "999"], "999 places are asked for"),
     ],
 )

@@ -139,6 +139,16 @@ def test_strokes_are_read_without_edits(study: Study, features: tuple[int, int])
     assert list(written.values()) == own["sequence"].tolist() and len(written) == 2 * 2
 
 
+def test_on_the_minus_strand_gc_is_held_stroke_by_stroke_too(study: Study, features: tuple[int, int]) -> None:
+    settings = quick(study, features, f"{features[0]}@6-12:-=4")
+    painting = Painting.from_json(settings.painting)
+    easel = Easel(study, settings, painting, choose_canvases(study, settings, 30), lambda bases: None)
+    painted = ["AT" * 3 + "GC" * 3 + "AT" * 9] * 4
+    for text in easel._same_gc("-", painted):
+        inside = sum(base in "GC" for base in text[6:12])
+        assert inside >= 5 and sum(base in "GC" for base in text) <= inside + 2
+
+
 def test_both_strands_are_redesigned_in_place(study: Study, features: tuple[int, int]) -> None:
     given = quick(study, features, f"{features[0]}@6-12=1", f"{features[0]}@18-24:-=1")
     painting = replace(Painting.from_json(given.painting), free=((5, 25),))
@@ -195,6 +205,8 @@ def test_the_arms_are_as_strong_as_what_they_control(study: Study, features: tup
     other = other_concept(study, painting.palette[1])
     assert not set(other.features) & set(painting.palette[1].features)
     assert sorted(other.weights.values()) == sorted(painting.palette[1].weights.values())
+    with pytest.raises(InputError, match="others are active"):
+        others_of_density(study, range(study.sae_config.d_sae - 1))
     assert other.features == tuple(sorted(others_of_density(study, painting.palette[1].features)))
     before, after = strengths(painting, "+"), strengths(shifted(painting), "+")
     for name, values in before.items():
@@ -274,6 +286,8 @@ def test_a_painting_of_ones_own_canvas(cli, folder: Path, study: Study, features
         (["--stroke", "{0}@3-9=1", "--stroke", "{0}@3-9:-=1"], "strokes on both strands"),
         (["--stroke", "{0}@3-9=1", "--track", "none"], "track 'none' has no interval"),
         (["--stroke", "{0}@3-9=1", "--track", "CDS", "--places", "900"], "900 places are asked for"),
+        (["--stroke", "{0}@3-9=0"], "nothing of the painting shows"),
+        (["--stroke", "{0}@0-1=1"], "nothing of the painting shows"),
         (["--stroke", "{0}@3-9=1", "--readout", "nobody.x"], "there is no judge 'nobody'"),
         (["--stroke", "{0}@3-9=1", "--gc", "high"], "--gc high: expected LOW-HIGH"),
         (["--stroke", "{0}@3-9=1", "--mask", "88:ACGT"], "lies outside of the 90 bases"),
