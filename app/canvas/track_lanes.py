@@ -13,7 +13,7 @@ from app.data.annotation import boxes
 from app.data.own_files import LaneTrack
 from app.data.study import Opened, key_of
 from workbench import InputError
-from workbench.browse.signal_bins import SignalBins, gc_content, gc_skew
+from workbench.browse.signal_bins import Bins, SignalBins, gc_content, gc_skew
 from workbench.browse.tiles import bin_size
 from workbench.genome.interval import Interval
 from workbench.report.strips import spread
@@ -32,19 +32,24 @@ def lane(opened: Opened, track: str, locus: Interval) -> dict[str, Any]:
     return {"name": track, "kind": "interval", **_drawn(boxes(opened, track, locus, MOST_BOXES))}
 
 
+def box_lane(track: Track, locus: Interval, kind: str = "interval") -> dict[str, Any]:
+    """The lane of a track that is at hand in a region, in the format of the canvas."""
+    return {"name": track.name, "kind": kind, **_drawn(annotation(track, locus, MOST_BOXES))}
+
+
 def variant_lane(track: Track, locus: Interval) -> dict[str, Any]:
     """The lane of variants in a region, in the format of the canvas.
 
     Those that drive a candidate lie in one lane, as high as their shares.
     """
-    rows = annotation(track, locus, MOST_BOXES)
     shares = track.intervals.drop_duplicates("name").set_index("name")["score"]
     if shares.notna().any():
+        rows = annotation(track, locus, MOST_BOXES)
         own = shares.reindex(rows["name"]).fillna(0)
         columns = (rows[name].tolist() for name in ("start", "end", "strand", "name", "intervals"))
         drawn = [(a, b, s, name, 0, n, share) for a, b, s, name, n, share in zip(*columns, own, strict=True)]
         return {"name": track.name, "kind": "driver", "rows": 2, "boxes": drawn}
-    return {"name": track.name, "kind": "variant", **_drawn(rows)}
+    return box_lane(track, locus, "variant")
 
 
 def signal_lane(opened: Opened, found: LaneTrack, locus: Interval, perceived: int) -> dict[str, Any]:
@@ -60,10 +65,8 @@ def own_lane(opened: Opened, own: LaneTrack, locus: Interval, perceived: int) ->
     """The lane of a reader's own file; ``perceived``: bases a pixel."""
     if own.bins is not None:
         return signal_lane(opened, own, locus, perceived) | {"own": True}
-    if own.track.type == "variant":
-        return {**variant_lane(own.track, locus), "kind": "variant", "own": True}
-    rows = annotation(own.track, locus, MOST_BOXES)
-    return {"name": own.track.name, "kind": "interval", "own": True, **_drawn(rows)}
+    kind = "variant" if own.track.type == "variant" else "interval"
+    return box_lane(own.track, locus, kind) | {"own": True}
 
 
 @st.cache_resource(max_entries=8, show_spinner=False)
@@ -79,7 +82,7 @@ def sequence_lane(opened: Opened, which: str, locus: Interval, perceived: int) -
 
 
 def _signal_lane(opened: Opened, name: str, bins: SignalBins, locus: Interval, size: int) -> dict[str, Any]:
-    """Means as codes: 0 no value, 1 to 255 from ``low`` to ``high``, which hold 0 or all that is drawn."""
+    """A lane of means between ends that hold 0 or all that is drawn."""
     size = bin_size(size, 1)
     found = bins.means(locus, size, opened.evidence.manifest.contigs[locus.chrom])
     known = found.means[np.isfinite(found.means)]
@@ -91,12 +94,16 @@ def _signal_lane(opened: Opened, name: str, bins: SignalBins, locus: Interval, s
         low, high = min(low, 0.0), max(high, 0.0)
     if not math.isfinite(high - low) or high - low <= 0:
         low, high = low - 0.5, low + 0.5
-    with np.errstate(invalid="ignore"):
-        codes = np.where(np.isfinite(found.means), 1 + np.rint(254 * (found.means - low) / (high - low)), 0)
-    codes = np.nan_to_num(codes, nan=0)
+    return value_lane(name, found, low, high)
+
+
+def value_lane(name: str, bins: Bins, low: float, high: float) -> dict[str, Any]:
+    """A lane of means as codes: 0 no value, 1 to 255 from ``low`` to ``high``, beyond which it is cut."""
+    means = np.clip(bins.means.astype(np.float64), low, high)
+    codes = 1 + np.rint(254 * ((means - low) / (high - low)))
     return {
-        "name": name, "kind": "signal", "rows": 2, "boxes": [], "start": found.start, "size": found.size,
-        "low": low, "high": high, "codes": codes.astype(int).tolist(),
+        "name": name, "kind": "signal", "rows": 2, "boxes": [], "start": bins.start, "size": bins.size,
+        "low": low, "high": high, "codes": np.nan_to_num(codes, nan=0).astype(int).tolist(),
     }  # fmt: skip
 
 

@@ -31,13 +31,15 @@ def export_table(folder: Path, what: str, format: str = "tsv", features: Iterabl
 
 
 def export_activations(
-    folder: Path, features: Iterable[int], format: str = "bigwig", at: str = ""
+    folder: Path, features: Iterable[int], format: str = "bigwig", at: str = "", strand: str = "both"
 ) -> Command:
     """The command that writes activations of features along the genome or a region."""
     words = ["workbench", "export", str(folder), "--what", "activations", "--format", format]
     words += ["--features", ",".join(map(str, features))]
     if at:
         words += ["--at", at]
+    if strand != "both":
+        words += ["--strand", strand]
     out = "activations" if format in ("bigwig", "bedgraph") else f"activations.{format}"
     return [*words, "--out", out]
 

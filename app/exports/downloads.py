@@ -15,6 +15,7 @@ import streamlit as st
 from app import links
 from app.canvas.message import View
 from app.data.study import Opened
+from app.exports import commands
 from app.exports.standalone import view_command, view_page
 
 # Longer stretches are exported by the command, not through the browser.
@@ -113,14 +114,6 @@ def downloads(opened: Opened, view: View, key: str) -> None:
     )
 
 
-def export_command(opened: Opened, view: View) -> str:
-    """The command that writes the file of the TSV button."""
-    words = ["workbench", "export", str(opened.study.folder), "--what", "activations"]
-    words += ["--format", "tsv", "--features", ",".join(map(str, view.features))]
-    words += ["--strand", view.request.strands, "--at", str(view.locus), "--out", "view.tsv"]
-    return shlex.join(words)
-
-
 def equivalent_command(opened: Opened, view: View) -> None:
     """Draw the command and the address of this view."""
     folder = str(opened.study.folder)
@@ -128,5 +121,8 @@ def equivalent_command(opened: Opened, view: View) -> None:
     with st.expander("Equivalent command"):
         st.code(f"workbench app {shlex.quote(folder)}\n# then open /{address}", language="bash")
         if view.features:
-            st.code(export_command(opened, view), language="bash")
+            values = commands.export_activations(
+                opened.study.folder, view.features, "tsv", str(view.locus), view.request.strands
+            )
+            st.code(shlex.join(values), language="bash")
         st.code(view_command(folder, view), language="bash")

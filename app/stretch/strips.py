@@ -9,13 +9,14 @@ import numpy as np
 import pandas as pd
 
 from app.canvas.message import feature_row, pack
-from app.canvas.track_lanes import lane, variant_lane
+from app.canvas.track_lanes import box_lane, lane, value_lane
 from app.data.annotation import codons_in, tracks
 from app.data.study import Opened, key_of, scale
 from app.stretch.reading import Source, found_genes
 from workbench.browse.alleles import Allele
 from workbench.browse.codons import ACIDS, Codon, codons
 from workbench.browse.pasted_sequence import Pasted
+from workbench.browse.signal_bins import Bins
 from workbench.browse.stretch_tiles import difference_tile, stretch_tile
 from workbench.browse.tiles import Tile
 from workbench.cohort.edits import apply_edits
@@ -119,7 +120,7 @@ def _lanes(opened: Opened, reading: Reading) -> list[dict[str, Any]]:
     source = reading.source
     if source.letters:
         found = Track("genes found", found_genes(source).table, "pyrodigal")
-        drawn = [_interval_lane(found, source)] if len(found.intervals) else []
+        drawn = [box_lane(found, source.locus)] if len(found.intervals) else []
     else:
         known = [track.name for track in tracks(opened).result() if track.type in GENES]
         drawn = [lane(opened, name, source.locus) for name in known[:2]]
@@ -128,10 +129,10 @@ def _lanes(opened: Opened, reading: Reading) -> list[dict[str, Any]]:
             Row(v.chrom, v.start, v.start + len(v.reference), f"{v.reference}{v.start + 1}{v.alternative}")
             for v in reading.allele.variants
         ]
-        drawn.append(variant_lane(Track("changes", frame(rows), "changes", type="variant"), source.locus))
+        drawn.append(box_lane(Track("changes", frame(rows), "changes"), source.locus, "variant"))
     warm = _little_context(opened, reading)
     if len(warm):
-        drawn.append(_interval_lane(Track("little context", warm, ""), source))
+        drawn.append(box_lane(Track("little context", warm, ""), source.locus))
     nats = reading.pasted.nats
     drawn += [_bits(f"bits a base ({s})", -nats[s] / np.log(2), source, (0.0, WORST)) for s in "+-"]
     if reading.allele is not None and reading.changed is not None:
@@ -139,13 +140,6 @@ def _lanes(opened: Opened, reading: Reading) -> list[dict[str, Any]]:
         most = float(np.clip(np.abs(change).max(), LEAST_CHANGE, WORST))
         drawn.append(_bits("change of bits", change, source, (-most, most)))
     return drawn
-
-
-def _interval_lane(track: Track, source: Source) -> dict[str, Any]:
-    return {
-        **variant_lane(Track(track.name, track.intervals, track.source), source.locus),
-        "kind": "interval",
-    }
 
 
 def _little_context(opened: Opened, reading: Reading) -> pd.DataFrame:
@@ -170,18 +164,13 @@ def _change(reading: Reading) -> np.ndarray:
 
 
 def _bits(name: str, values: np.ndarray, source: Source, ends: tuple[float, float]) -> dict[str, Any]:
-    """A lane of means: 0 no value, 1 to 255 from the lower to the upper end, beyond which it is cut."""
+    """A lane of means between two ends."""
     size = -(-len(values) // BINS)
     bins = np.arange(len(values)) // size
     known = np.isfinite(values)
-    counts = np.bincount(bins, known)
-    sums = np.bincount(bins, np.where(known, values, 0.0))
-    means = np.clip(sums / np.maximum(counts, 1), *ends)
-    codes = np.where(counts > 0, 1 + np.rint(254 * (means - ends[0]) / (ends[1] - ends[0])), 0)
-    return {
-        "name": name, "kind": "signal", "rows": 2, "boxes": [], "start": source.locus.start, "size": size,
-        "low": ends[0], "high": ends[1], "codes": codes.astype(int).tolist(),
-    }  # fmt: skip
+    with np.errstate(invalid="ignore"):
+        means = np.bincount(bins, np.where(known, values, 0.0)) / np.bincount(bins, known)
+    return value_lane(name, Bins(source.locus.start, size, means), *ends)
 
 
 def context_words(opened: Opened, reading: Reading) -> str:

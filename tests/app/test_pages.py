@@ -113,7 +113,7 @@ COMMANDS = [
     commands.status(FOLDER),
     commands.export_table(FOLDER, "catalog"),
     commands.export_table(FOLDER, "associations", "parquet", [3, 7]),
-    commands.export_activations(FOLDER, [3], "bigwig", "c:1-9"),
+    commands.export_activations(FOLDER, [3], "bigwig", "c:1-9", "-"),
     commands.score("mini"),
     commands.variants(FOLDER),
     ["workbench", "audit", str(FOLDER)],
