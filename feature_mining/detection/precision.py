@@ -179,6 +179,8 @@ def choose_threshold(readings: Sequence[Reading], precision: float, density: flo
     """
     scores = np.concatenate([reading.scores for reading in readings])
     scores = np.sort(scores[np.isfinite(scores)])
+    if not scores.size:
+        raise NotReached("no base has a value to choose a threshold by")
     # Even in rank among the highest scores, which hold the sites and as many again ten times over.
     size = np.concatenate([reading.sites[:, 1] - reading.sites[:, 0] for reading in readings]).sum()
     upper = scores[-int(min(len(scores), max(20 * size, 2000))) :]

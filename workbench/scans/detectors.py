@@ -47,11 +47,11 @@ class Tile(NamedTuple):
         return np.concatenate([words, feature_rates(list(self.readings.values()), features)])
 
     def scores(self, detector: Detector) -> dict[str, np.ndarray]:
-        """Scores by the strand that a call is of, float64 (n), NaN where a base has no value."""
+        """Scores by the strand that a call is of, plus first, float64 (n); NaN where a base has no value."""
         found = {strand: detector.score(*reading) for strand, reading in self.readings.items()}
         if detector.mode == "any":
             return {".": np.fmax(found["+"], found["-"])}
-        return found if detector.mode == "same" else {OTHER[s]: scores for s, scores in found.items()}
+        return found if detector.mode == "same" else {strand: found[OTHER[strand]] for strand in found}
 
 
 def tiles(source: Source, chrom: str, start: int = 0, end: int | None = None) -> Iterator[Tile]:

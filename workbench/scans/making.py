@@ -81,6 +81,19 @@ class Attacked(NamedTuple):
     site: np.ndarray
 
 
+class Scored(NamedTuple):
+    """What is kept of a tile, without its features, so that a whole split fits in memory.
+
+    scores : by the strand that a call is of, float64 (n); description : float64 (p), as of `Tile.describe`
+    """
+
+    chrom: str
+    start: int
+    end: int
+    scores: dict[str, np.ndarray]
+    description: np.ndarray
+
+
 class Made(NamedTuple):
     """A detector with what it was on the calibration part and on the report split.
 
@@ -179,11 +192,11 @@ def make_detector(study: Study, asked: Asked, progress: Progress, attacked: Atta
         asked.precision, asked.sites_per_megabase,
         Domain(described, made_on[0], np.eye(made_on.shape[1]), np.inf),
     )  # fmt: skip
-    held = [tile for piece in calibrated for tile in _tiles(source, piece, progress)]
+    held = _scored(source, draft, calibrated, progress)
     try:
-        rows = np.stack([tile.describe(source, described) for tile in (*few, *held)])
-        draft = replace(draft, domain=Domain.fit(made_on, rows, described))
-        readings = read_tiles(source, draft, track, held)
+        rows = [*(tile.describe(source, described) for tile in few), *(tile.description for tile in held)]
+        draft = replace(draft, domain=Domain.fit(made_on, np.stack(rows), described))
+        readings = read_scores(draft, track, held)
         density = asked.sites_per_megabase / 1e6 or tally(readings, np.array([np.inf]), draft.gap).density
         threshold = choose_threshold(readings, asked.precision, density, draft.gap)
     except NotReached as error:
@@ -210,9 +223,9 @@ def _judged(
 ) -> Made:
     density, threshold, gap = detector.sites_per_megabase / 1e6, detector.threshold, detector.gap
     copied = read_copies(study).masks if (study.folder / "work" / "copies").exists() else {}
-    held = [tile for piece in pieces for tile in _tiles(source, piece, progress)]
+    held = _scored(source, detector, pieces, progress)
     progress.end()
-    readings = read_tiles(source, detector, track, held, copied)
+    readings = read_scores(detector, track, held, copied)
     report = measure(readings, threshold, gap, density)
     if report.sites < FEWEST_SITES:
         raise NotTested(
@@ -224,11 +237,9 @@ def _judged(
     rarer = tally(readings, np.array([threshold]), gap).density / density
     said = probability(peaks, detector.curve)
     bins = reliability(said, true, np.where(true, 1.0, rarer), stretch) if len(peaks) else []
-    inside = [
-        bool(detector.domain.covers(t.describe(source, detector.domain.features)[None])[0]) for t in held
-    ]
+    inside = detector.domain.covers(np.stack([tile.description for tile in held]))
     sizes = np.array([tile.end - tile.start for tile in held])
-    abstained = float(sizes[~np.array(inside)].sum() / sizes.sum())
+    abstained = float(sizes[~inside].sum() / sizes.sum())
     figures = {
         f"{part}_{name}": value
         for part, found in (("calibration", calibration), ("report", report))
@@ -249,6 +260,17 @@ def _tiles(source: StudySource, piece: Interval, progress: Progress) -> list[Til
     return found
 
 
+def _scored(
+    source: StudySource, detector: Detector, pieces: Sequence[Interval], progress: Progress
+) -> list[Scored]:
+    found = []
+    for piece in pieces:
+        for tile in _tiles(source, piece, progress):
+            description = tile.describe(source, detector.domain.features)
+            found.append(Scored(tile.chrom, tile.start, tile.end, tile.scores(detector), description))
+    return found
+
+
 def _sites(track: Track, mode: str, piece: Interval, strand: str = "") -> np.ndarray:
     """Intervals of a track that meet a stretch, int64 ``(k, 2)`` within it, of calls on one strand or all."""
     rows = track.intervals
@@ -256,17 +278,13 @@ def _sites(track: Track, mode: str, piece: Interval, strand: str = "") -> np.nda
     if mode != "any":
         rows = rows[of_mode(rows, "same", strand)] if strand else rows[rows["strand"].isin(("+", "-"))]
     spans = rows[["start", "end"]].drop_duplicates().to_numpy(np.int64)
-    return np.sort(np.clip(spans, piece.start, piece.end) - piece.start, axis=0)
+    return np.clip(spans, piece.start, piece.end) - piece.start
 
 
-def read_tiles(
-    source: StudySource,
-    detector: Detector,
-    track: Track,
-    held: Sequence[Tile],
-    left_out: Mapping[str, np.ndarray] | None = None,
+def read_scores(
+    detector: Detector, track: Track, held: Sequence[Scored], left_out: Mapping[str, np.ndarray] | None = None
 ) -> list[Reading]:
-    """A detector's scores along tiles, with the sites.
+    """A detector's scores with the sites, plus strand first.
 
     None where it abstains and where bases are left out. Neighbouring tiles are read as one.
     """
@@ -277,9 +295,9 @@ def read_tiles(
         piece = Interval(run[0].chrom, run[0].start, run[-1].end)
         scores: dict[str, list[np.ndarray]] = {}
         for tile in run:
-            like = detector.domain.covers(tile.describe(source, detector.domain.features)[None])[0]
-            for strand, own in tile.scores(detector).items():
-                kept = own if like or not np.isfinite(detector.domain.limit) else np.full(len(own), np.nan)
+            like = detector.domain.covers(tile.description[None])[0]
+            for strand, own in tile.scores.items():
+                kept = own if like else np.full(len(own), np.nan)
                 if left_out and tile.chrom in left_out:
                     kept = np.where(left_out[tile.chrom][tile.start : tile.end], np.nan, kept)
                 scores.setdefault(strand, []).append(kept)
@@ -291,8 +309,8 @@ def read_tiles(
     return found
 
 
-def _runs(held: Sequence[Tile]) -> list[list[Tile]]:
-    runs: list[list[Tile]] = []
+def _runs(held: Sequence[Scored]) -> list[list[Scored]]:
+    runs: list[list[Scored]] = []
     for tile in held:
         if runs and (runs[-1][-1].chrom, runs[-1][-1].end) == (tile.chrom, tile.start):
             runs[-1].append(tile)
@@ -301,7 +319,7 @@ def _runs(held: Sequence[Tile]) -> list[list[Tile]]:
     return runs
 
 
-def _calls(detector: Detector, readings: Sequence[Reading], held: Sequence[Tile]) -> pd.DataFrame:
+def _calls(detector: Detector, readings: Sequence[Reading], held: Sequence[Scored]) -> pd.DataFrame:
     rows, strands = [], (".",) if detector.mode == "any" else ("+", "-")
     places = [(run[0].chrom, run[0].start, strand) for run in _runs(held) for strand in strands]
     for (chrom, start, strand), reading in zip(places, readings, strict=True):

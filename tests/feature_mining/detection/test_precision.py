@@ -100,6 +100,9 @@ def test_a_precision_out_of_reach_is_refused_with_the_highest_there_is() -> None
     quiet = [reading._replace(scores=np.full(len(reading.scores), -9.0)) for reading in readings]
     with pytest.raises(NotReached):
         choose_threshold(quiet, 0.8, 0.002, GAP)
+    unread = [reading._replace(scores=np.full(len(reading.scores), np.nan)) for reading in readings]
+    with pytest.raises(NotReached, match="no base has a value"):
+        choose_threshold(unread, 0.8, 0.002, GAP)
 
 
 def test_probabilities_of_calls_are_reliable() -> None:

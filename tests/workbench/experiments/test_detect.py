@@ -11,6 +11,7 @@ import pandas as pd
 import pytest
 
 from feature_mining.detection.detector import Detector
+from feature_mining.detection.precision import measure
 from feature_mining.sae.calibrate import Calibration
 from tests.workbench import study_factory
 from tests.workbench.scans.test_detectors import make
@@ -26,7 +27,9 @@ from workbench.experiments.registry import create_experiment
 from workbench.files.parquet import read_parquet
 from workbench.genome.interval import Interval
 from workbench.progress import Silent
-from workbench.scans.making import NotTested, halves, split_pieces
+from workbench.scans.detectors import tiles
+from workbench.scans.making import NotTested, Scored, halves, read_scores, split_pieces
+from workbench.scans.source import StudySource
 
 LENGTH = 240_000
 # What marks promoters in the planted study, and is active without them too.
@@ -110,6 +113,89 @@ def test_calls_of_the_report_split_are_counted_as_said(study, made) -> None:
     assert calls["true"].mean() == pytest.approx(detector.measured["report_precision"], abs=0.02)
     bins = read_parquet(made / "reliability.parquet")
     assert bins["calls"].sum() == len(calls)
+
+
+def test_precision_and_recall_are_those_of_counting(study, made) -> None:
+    """At the density of its sites and at a third of it, base by base over the maps, with other draws."""
+    detector = find_detector(study, "promoters")
+    (track,) = [t for t in study.tracks if t.name == "promoter"]
+    counts = []
+    for chrom, start, end, _ in study.manifest.blocks("report"):
+        for strand in "+-":
+            rows = study.features.rows(chrom, start, end, strand)
+            above = (detector.score(rows.features, rows.callable) >= detector.threshold).nonzero()[0]
+            near = [i for i, at in enumerate(above) if not i or at - above[i - 1] > detector.gap + 1]
+            calls = [set(range(part[0], part[-1] + 1)) for part in np.split(above, near[1:]) if len(part)]
+            own = track.intervals[track.intervals["strand"] == strand]
+            own = own[(own["start"] < end) & (own["end"] > start)]
+            sites = [set(range(r.start - start, r.end - start)) for r in own.itertuples()]
+            counts.append(
+                (
+                    sum(any(call & site for site in sites) for call in calls),
+                    sum(not any(call & site for site in sites) for call in calls),
+                    sum(any(call & site for call in calls) for site in sites),
+                    len(sites),
+                    (end - start) / 2,
+                )
+            )
+    true, false, hit, total, bases = np.sum(counts, axis=0)
+    held = [tile for piece in split_pieces(study, "report", 10**9) for tile in scored(study, detector, piece)]
+    readings = read_scores(detector, track, held)
+    third = detector.sites_per_megabase / 3e6
+    for density in (third, 3 * third):
+        found = measure(readings, detector.threshold, detector.gap, density)
+        h, f = density * true / total, false / bases
+        assert found.precision.value == pytest.approx(h / (h + f), rel=0.02)
+        assert found.recall.value == pytest.approx(hit / total, rel=0.02)
+        # Normal in the log of false calls a true one, both counted about as Poisson's.
+        spread = 1.96 * np.sqrt(1 / true + 1 / max(false, 1))
+        expected = [h / (h + f * np.exp(side * spread)) for side in (1, -1)]
+        assert [found.precision.low, found.precision.high] == pytest.approx(expected, abs=0.06)
+    for figure in ("precision", "recall"):
+        assert detector.measured[f"report_{figure}"] == pytest.approx(getattr(found, figure).value, abs=0.03)
+
+
+def scored(study: Study, detector: Detector, piece: Interval) -> list[Scored]:
+    source = StudySource(study)
+    return [
+        Scored(t.chrom, t.start, t.end, t.scores(detector), detector.domain.centre)
+        for t in tiles(source, *piece)
+    ]
+
+
+def test_sites_within_others_stay_what_they_are(study, made) -> None:
+    detector, (track,) = find_detector(study, "promoters"), [t for t in study.tracks if t.name == "promoter"]
+    rows = track.intervals.head(4).assign(
+        start=[20_000, 20_100, 20_150, 20_900],
+        end=[20_500, 20_200, 20_160, 21_000],
+        strand=["+", "+", "-", "+"],
+    )
+    held = scored(study, detector, Interval("chrA", 0, 30_000))
+    plus, minus = read_scores(detector, replace(track, intervals=rows), held)
+    assert plus.sites.tolist() == [[20_000, 20_500], [20_100, 20_200], [20_900, 21_000]]
+    assert minus.sites.tolist() == [[20_150, 20_160]]
+
+
+def test_a_track_on_the_other_strand_has_the_same_calls_turned(study, made, monkeypatch) -> None:
+    """With every promoter on its other strand, a detector of the opposite strand is the same one."""
+    from workbench.scans import making
+    from workbench.study.concepts import resolve
+
+    concept, (track,) = resolve(study, str(FEATURE)), [t for t in study.tracks if t.name == "promoter"]
+    turned = track.intervals.assign(strand=track.intervals["strand"].map({"+": "-", "-": "+"}))
+    found = []
+    for mode, intervals in (("same", track.intervals), ("opposite", turned)):
+        monkeypatch.setattr(making, "track_of", lambda *_, own=intervals: replace(track, intervals=own))
+        asked = making.Asked("one", "promoter", mode, concept, 1, 0.7, 0.0)
+        found.append(making.make_detector(study, asked, Silent()))
+    same, opposite = found
+    assert len(same.calls) > 20 and set(same.calls["strand"]) == {"+", "-"}
+    key = ["chrom", "start", "end"]
+    own = opposite.calls.assign(strand=opposite.calls["strand"].map({"+": "-", "-": "+"}))
+    pd.testing.assert_frame_equal(
+        *(t.sort_values([*key, "strand"], ignore_index=True) for t in (same.calls, own))
+    )
+    assert opposite.report == same.report
 
 
 def test_where_sites_are_rarer_the_threshold_is_higher(study, made) -> None:
