@@ -2,13 +2,10 @@
 
 from __future__ import annotations
 
-import io
 import shlex
 import tempfile
-import zipfile
 from functools import partial
 from pathlib import Path
-from typing import NamedTuple
 
 import streamlit as st
 
@@ -16,53 +13,43 @@ from app import links
 from app.canvas.message import View
 from app.data.study import Opened
 from app.exports import commands
+from app.exports.export_buttons import FileFormat, zipped
 from app.exports.standalone import view_command, view_page
 
 # Longer stretches are exported by the command, not through the browser.
 MOST_BASES = 1_000_000
-
-
-class FileFormat(NamedTuple):
-    """A file to download: its label, the format of ``workbench export``, suffix and media type."""
-
-    label: str
-    format: str
-    suffix: str
-    mime: str
-
 
 DATA = (
     FileFormat("TSV", "tsv", "tsv", "text/tab-separated-values"),
     FileFormat("Parquet", "parquet", "parquet", "application/vnd.apache.parquet"),
     FileFormat("BED", "bed", "bed", "text/plain"),
     FileFormat("GFF3", "gff3", "gff3", "text/plain"),
-    FileFormat("bedGraph", "bedgraph", "bedgraph.zip", "application/zip"),
-    FileFormat("bigWig", "bigwig", "bigwig.zip", "application/zip"),
-    FileFormat("IGV session", "igv", "igv.zip", "application/zip"),
-    FileFormat("Track hub", "hub", "hub.zip", "application/zip"),
+    FileFormat("bedGraph", "bedgraph"),
+    FileFormat("bigWig", "bigwig"),
+    FileFormat("IGV session", "igv"),
+    FileFormat("Track hub", "hub"),
 )
 
 
-def activations_file(opened: Opened, view: View, format: str) -> bytes:
-    """Bytes of the features in view in a format of ``workbench export``; several files as one zip."""
+def activations_file(opened: Opened, view: View, form: FileFormat) -> bytes:
+    """Bytes of the features in view in a format of ``workbench export``; of a folder as a zip."""
     from workbench.export import export  # takes seconds to import, which a page need not wait for
 
     with tempfile.TemporaryDirectory() as name:
-        form = next(f for f in DATA if f.format == format)
-        zipped = form.suffix.endswith(".zip")
-        out = Path(name) / ("view" if zipped else f"view.{form.suffix}")
-        paths = export(
-            opened.study, "activations", format, out, view.features, view.request.strands,
-            at=str(view.locus),
-        )  # fmt: skip
-        if not zipped:
-            return out.read_bytes()
-        packed = io.BytesIO()
-        with zipfile.ZipFile(packed, "w", zipfile.ZIP_DEFLATED) as archive:
-            for path in paths:
-                inside = path.relative_to(out) if path.is_relative_to(out) else Path(path.name)
-                archive.write(path, f"view/{inside}")
-        return packed.getvalue()
+        out = Path(name) / form.named("view")
+        where, strands = str(view.locus), view.request.strands
+        export(opened.study, "activations", form.format, out, view.features, strands, at=where)
+        return out.read_bytes() if form.suffix else zipped(Path(name))
+
+
+def file_name(view: View, form: FileFormat) -> str:
+    """The name of the file of a view."""
+    return f"{stem(view)}.{form.suffix or f'{form.format}.zip'}"
+
+
+def stem(view: View) -> str:
+    """The name of files of a view, without their suffix."""
+    return "_".join(map(str, view.locus))
 
 
 def too_long(view: View) -> bool:
@@ -76,13 +63,12 @@ def downloads(opened: Opened, view: View, key: str) -> None:
     ``key`` begins the keys of the buttons.
     """
     st.subheader("Export", divider=False)
-    name = f"{view.locus.chrom}_{view.locus.start}_{view.locus.end}"
     long = too_long(view)
     with st.container(horizontal=True, gap="small"):
         st.download_button(
             "Standalone page",
             partial(view_page, opened, view),
-            file_name=f"{name}.html",
+            file_name=f"{stem(view)}.html",
             mime="text/html",
             key=f"{key}_download_page",
             icon=":material/captive_portal:",
@@ -93,8 +79,8 @@ def downloads(opened: Opened, view: View, key: str) -> None:
         for form in DATA:
             st.download_button(
                 form.label,
-                partial(activations_file, opened, view, form.format),
-                file_name=f"{name}.{form.suffix}",
+                partial(activations_file, opened, view, form),
+                file_name=file_name(view, form),
                 mime=form.mime,
                 key=f"{key}_download_{form.format}",
                 icon=":material/download:",

@@ -17,11 +17,19 @@ from workbench import InputError
 
 
 class FileFormat(NamedTuple):
-    """A file to download: its label, the format of ``workbench export``, suffix of what is written."""
+    """A file to download: its label, the format of ``workbench export``, suffix and media type.
+
+    Without a suffix a folder is written, which is sent as a zip.
+    """
 
     label: str
     format: str
-    suffix: str
+    suffix: str = ""
+    mime: str = "application/zip"
+
+    def named(self, stem: str) -> str:
+        """The name of what is written."""
+        return f"{stem}.{self.suffix}" if self.suffix else stem
 
 
 CANDIDATES = (
@@ -30,11 +38,20 @@ CANDIDATES = (
     FileFormat("BED", "bed", "bed"),
     FileFormat("GFF3", "gff3", "gff3"),
     FileFormat("VCF", "vcf", "vcf.gz"),
-    FileFormat("IGV session", "igv", ""),
-    FileFormat("Track hub", "hub", ""),
-    FileFormat("Cards", "html", ""),
+    FileFormat("IGV session", "igv"),
+    FileFormat("Track hub", "hub"),
+    FileFormat("Cards", "html"),
 )
 FAILED = "not-made.txt"
+
+
+def zipped(folder: Path) -> bytes:
+    """Bytes of a zip with all files of a folder."""
+    packed = io.BytesIO()
+    with zipfile.ZipFile(packed, "w", zipfile.ZIP_DEFLATED) as archive:
+        for path in sorted(p for p in folder.rglob("*") if p.is_file()):
+            archive.write(path, str(path.relative_to(folder)))
+    return packed.getvalue()
 
 
 def pack(
@@ -44,17 +61,12 @@ def pack(
     from workbench.export import export  # takes seconds to import, which a page need not wait for
 
     with tempfile.TemporaryDirectory() as name:
-        out = Path(name) / (f"{what}.{form.suffix}" if form.suffix else what)
-        packed = io.BytesIO()
-        with zipfile.ZipFile(packed, "w", zipfile.ZIP_DEFLATED) as archive:
-            try:
-                chosen = None if features is None else list(features)
-                export(opened.study, what, form.format, out, chosen, at=at)
-            except InputError as error:
-                archive.writestr(FAILED, f"{error}\n")
-            for path in sorted(p for p in Path(name).rglob("*") if p.is_file()):
-                archive.write(path, str(path.relative_to(name)))
-        return packed.getvalue()
+        chosen = None if features is None else list(features)
+        try:
+            export(opened.study, what, form.format, Path(name) / form.named(what), chosen, at=at)
+        except InputError as error:
+            (Path(name) / FAILED).write_text(f"{error}\n", encoding="utf-8")
+        return zipped(Path(name))
 
 
 def export_buttons(

@@ -18,7 +18,15 @@ from app.canvas.requests import Asking, on_asked
 from app.data.annotation import tracks
 from app.data.own_files import KEY, MOST_BYTES, SUFFIXES, own_errors
 from app.data.study import Opened, current, studies
-from app.exports.downloads import DATA, activations_file, downloads, equivalent_command, too_long
+from app.exports.downloads import (
+    DATA,
+    activations_file,
+    downloads,
+    equivalent_command,
+    file_name,
+    stem,
+    too_long,
+)
 from app.exports.standalone import view_page
 from app.navigation import show_in_sidebar
 from app.verdict_text import plain
@@ -43,10 +51,9 @@ PAGE = "page"
 def save(asking: Asking) -> dict[str, Any]:
     """The features in view, or one of them, as a file for the canvas to hand over."""
     view = asking.view
-    name = f"{view.locus.chrom}_{view.locus.start}_{view.locus.end}"
     if asking.text("format") == PAGE:
         data = base64.b64encode(view_page(asking.opened, view).encode()).decode()
-        return {"file": {"name": f"{name}.html", "mime": "text/html", "data": data}}
+        return {"file": {"name": f"{stem(view)}.html", "mime": "text/html", "data": data}}
     form = next((f for f in DATA if f.format == asking.text("format")), None)
     if form is None:
         raise InputError(f"format: expected one of {', '.join(f.format for f in DATA)}")
@@ -54,8 +61,8 @@ def save(asking: Asking) -> dict[str, Any]:
         view = view._replace(features=[asking.number("feature")])
     if not view.features or too_long(view):
         raise InputError("no feature is drawn, or the view is too long for a file through the browser")
-    data = base64.b64encode(activations_file(asking.opened, view, form.format)).decode()
-    return {"file": {"name": f"{name}.{form.suffix}", "mime": form.mime, "data": data}}
+    data = base64.b64encode(activations_file(asking.opened, view, form)).decode()
+    return {"file": {"name": file_name(view, form), "mime": form.mime, "data": data}}
 
 
 def draw(opened: Opened, pane: Pane) -> None:
