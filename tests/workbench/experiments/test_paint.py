@@ -12,15 +12,18 @@ import pandas as pd
 import pytest
 
 from feature_mining.edits.edit import Push, Steer
+from feature_mining.kmers import sketch
 from feature_mining.painting.goals import written_by
 from feature_mining.painting.painting import Painting, Sheet, Stroke, plan_of, strengths
-from genomic_models.dna import reverse_complement
+from genomic_models.corpora import FRACTION, Corpus, K
+from genomic_models.dna import base_codes, reverse_complement
 from tests.workbench.small_study import finished_study
 from workbench.engines.local import run_experiment
 from workbench.errors import InputError
+from workbench.experiments import paint
 from workbench.experiments.arms import other_of_density, others_of_density
 from workbench.experiments.canvases import choose_canvases
-from workbench.experiments.paint import CANVASES, PAINTING, summarise_strokes
+from workbench.experiments.paint import CANVASES, PAINTING, copied_share, summarise_strokes
 from workbench.experiments.painted import CONTROLS, NATURAL, PAINTED, UNPAINTED, Easel, other_concept, shifted
 from workbench.experiments.registry import create_experiment, open_experiment
 from workbench.experiments.settings import PaintSettings
@@ -84,6 +87,35 @@ def test_canvases_lie_in_their_interval_and_split(study: Study) -> None:
         assert (ends == first).any()
         letter = study.genome.fetch(chrom, canvas.locate(4), canvas.locate(4) + 1, canvas.strand)
         assert letter == canvas.sequence[4]
+
+
+def test_stretches_with_other_letters_are_no_canvas(
+    study: Study, features: tuple[int, int], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    fetch = study.genome.fetch
+    monkeypatch.setattr(study.genome, "fetch", lambda *place: "N" * len(fetch(*place)))
+    with pytest.raises(InputError, match="0 intervals of CDS have room"):
+        choose_canvases(study, quick(study, features), 30)
+    with pytest.raises(InputError, match="holds N there or around; expected A, C, G, T"):
+        parse_canvas(study, f"{CONTIG}:100-130", 0, 20)
+
+
+def test_words_of_all_canvases_of_an_arm_are_looked_up(
+    study: Study, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    random = np.random.default_rng(0)
+    known, new = ("".join(random.choice(list("ACGT"), 60_000)) for _ in range(2))
+    np.save(tmp_path / "words.npy", sketch([base_codes(known)], K, FRACTION))
+    monkeypatch.setattr(paint, "corpus_of", lambda name: Corpus("", tmp_path / "words.npy"))
+    rows = [
+        (PAINTED, 0, known[:30_000]),
+        (PAINTED, 0, known[30_000:]),
+        (UNPAINTED, 0, new),
+        (UNPAINTED, 1, known),
+    ]
+    found = copied_share(study, pd.DataFrame(rows, columns=["arm", "stroke", "sequence"])).set_index("arm")
+    assert found.loc[PAINTED, "sampled"] == found.loc[PAINTED, "in_training"] > 30
+    assert found.loc[UNPAINTED, "sampled"] > 30 and not found.loc[UNPAINTED, "in_training"]
 
 
 def test_strokes_are_read_without_edits(study: Study, features: tuple[int, int]) -> None:
