@@ -13,6 +13,7 @@ from urllib.request import Request, urlopen
 from workbench.errors import InputError
 from workbench.files.atomic import write_atomic
 from workbench.interruption import heed
+from workbench.progress import Progress
 
 # Seconds without a byte after which a connection counts as broken.
 TIMEOUT = 60.0
@@ -78,6 +79,23 @@ def download(
         f"{url}: {cause}, {ATTEMPTS} times; where this machine has no way to {host}, fetch it elsewhere and"
         f" put it at {path}"
     )
+
+
+def download_shown(
+    url: str, path: Path, title: str, progress: Progress, headers: Mapping[str, str] | None = None
+) -> None:
+    """`download` as a step of ``progress``, where the server says how much will come."""
+    begun = False
+
+    def begin(size: int) -> None:
+        nonlocal begun
+        if not begun:
+            progress.begin(title, size, "bytes")
+        begun = True
+
+    download(url, path, begin, lambda size: progress.advance(size) if begun else None, headers)
+    if begun:
+        progress.end()
 
 
 def _attempt(

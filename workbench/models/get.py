@@ -12,7 +12,7 @@ from genomic_models.contract import ModelError
 from genomic_models.files import expanded
 from genomic_models.released import RELEASED, ReleasedModel
 from workbench.errors import InputError
-from workbench.files.download import download
+from workbench.files.download import download_shown
 from workbench.files.text import read_text
 from workbench.interruption import heed
 from workbench.progress import Progress
@@ -59,22 +59,8 @@ def _fetch(model: ReleasedModel, file: str, place: Path, progress: Progress) -> 
     if path.exists():
         return path
     token = os.environ.get("HF_TOKEN")
-    begun: list[int] = []
-
-    def begin(size: int) -> None:
-        if not begun:
-            progress.begin(f"fetching {file}", size, "bytes")
-        begun.append(size)
-
-    download(
-        _address(model, file),
-        path,
-        begin,
-        lambda size: progress.advance(size) if begun else None,
-        {"Authorization": f"Bearer {token}"} if token else None,
-    )
-    if begun:
-        progress.end()
+    headers = {"Authorization": f"Bearer {token}"} if token else None
+    download_shown(_address(model, file), path, f"fetching {file}", progress, headers)
     return path
 
 

@@ -23,7 +23,7 @@ import numpy as np
 
 from workbench.errors import InputError
 from workbench.files.atomic import write_atomic
-from workbench.files.download import download
+from workbench.files.download import download_shown
 from workbench.files.facts import read_facts, write_facts
 from workbench.files.hashing import sha256_of
 from workbench.files.text import read_lines
@@ -107,24 +107,10 @@ def _held(folder: Path, accession: str) -> Fetched | None:
     return Fetched(folder / held["genome"], folder / tracks if tracks else None)
 
 
-def _get(url: str, path: Path, progress: Progress, title: str) -> Path:
-    begun: list[int] = []
-
-    def begin(size: int) -> None:
-        if not begun:
-            progress.begin(title, size, "bytes")
-        begun.append(size)
-
-    download(url, path, begin, lambda size: progress.advance(size) if begun else None)
-    if begun:
-        progress.end()
-    return path
-
-
 def _sequence(accession: str, folder: Path, at: Servers, progress: Progress) -> Fetched:
     path = folder / f"{accession}.gbk"
     query = f"db=nuccore&id={quote(accession)}&rettype=gbwithparts&retmode=text"
-    _get(f"{at.eutils}/efetch.fcgi?{query}", path, progress, f"fetching {accession}")
+    download_shown(f"{at.eutils}/efetch.fcgi?{query}", path, f"fetching {accession}", progress)
     first = next((line for _, line in read_lines(path)), "")
     if not first.startswith("LOCUS"):
         path.unlink()
@@ -136,7 +122,7 @@ def _assembly(accession: str, folder: Path, at: Servers, progress: Progress) -> 
     package = folder / f"{accession}.zip"
     query = "include_annotation_type=GENOME_FASTA&include_annotation_type=GENOME_GFF"
     url = f"{at.datasets}/genome/accession/{quote(accession)}/download?{query}"
-    _get(url, package, progress, f"fetching {accession}")
+    download_shown(url, package, f"fetching {accession}", progress)
     try:
         with zipfile.ZipFile(package) as held:
             sums = _md5_sums(held)
@@ -188,12 +174,14 @@ def _species(species: str, folder: Path, at: Servers, progress: Progress) -> Fet
     }
     paths = {}
     for kind, (place, ending) in wanted.items():
-        listing = _get(f"{place}/CHECKSUMS", folder / f"CHECKSUMS.{kind}", progress, "asking what there is")
+        listing = folder / f"CHECKSUMS.{kind}"
+        download_shown(f"{place}/CHECKSUMS", listing, "asking what there is", progress)
         sums = _bsd_sums(listing)
         name = next((name for name in sums if re.search(ending + "$", name)), None)
         if name is None:
             raise InputError(f"{species}: {place} lists no file that ends in {ending}")
-        path = _get(f"{place}/{name}", folder / name, progress, f"fetching {name}")
+        path = folder / name
+        download_shown(f"{place}/{name}", path, f"fetching {name}", progress)
         if (found := bsd_sum(path)) != sums[name]:
             path.unlink()
             raise InputError(f"{name}: checksum is {found}, Ensembl says {sums[name]}; fetch it again")
