@@ -114,7 +114,10 @@ def paint(
 def compile_edits(
     folder: Folder,
     concept: Annotated[
-        str, typer.Option(help="What is added: a feature, a sum, a factor, a kept concept.")
+        str,
+        typer.Option(
+            help="What is added, on the first --bases of a place: a feature, a sum, a factor, a kept concept."
+        ),
     ] = "",
     strength: Annotated[float, typer.Option(help="How much, in units of the concept's strong level.")] = 1.0,
     plan: Annotated[

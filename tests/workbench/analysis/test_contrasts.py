@@ -10,6 +10,7 @@ import pytest
 from feature_mining.concepts.contrast import Difference
 from tests.workbench.known_model import FEATURES
 from tests.workbench.known_world import World, known_world, runs
+from workbench.analysis.audit.near_copies import read_copies
 from workbench.analysis.contrasts import Contrast, judge, make_contrast, parse_regions
 from workbench.errors import InputError
 from workbench.progress import Silent
@@ -69,6 +70,13 @@ def test_composition_is_held_fixed_where_features_are_chosen(world: World) -> No
         found = contrasted(world, "pair", adjust=adjust)
         assert found.concept.features == (PAIR,)
         assert ("matched" if adjust == "match" else "regressed out") in found.concept.how
+
+
+def test_near_copies_of_other_splits_do_not_count_on_report(world: World, pair: Contrast) -> None:
+    copied = read_copies(world.study).masks
+    assert any(mask.any() for mask in copied.values())
+    with pytest.raises(InputError, match="copied: no base of it in the sample of a split"):
+        contrasted(world, "copied")
 
 
 def test_regions_are_a_track_a_mode_of_it_or_a_bed_file(world: World, pair: Contrast, tmp_path: Path) -> None:
