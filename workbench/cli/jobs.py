@@ -151,9 +151,11 @@ def doctor(
     from workbench.engines.doctor import examine  # PyTorch
 
     settings = Study.open(folder).config.model if (folder / CONFIG).exists() else ModelConfig()
-    if not model:
-        refuse_untrusted(folder, risky_model(settings))
-    settings = replace(settings, name=model or settings.name, device=device or settings.device)
+    if model:
+        # Agreement with a study's code says nothing of another model's.
+        settings = replace(settings, name=model, trust_remote_code=False)
+    refuse_untrusted(folder, risky_model(settings))
+    settings = replace(settings, device=device or settings.device)
     marks = {"ok": ("✓", "green"), "warning": ("!", "yellow"), "failed": ("✗", "red")}
     failed = False
     for finding in examine(folder, settings, scheduler):

@@ -180,8 +180,12 @@ def test_a_study_runs_the_file_that_was_accepted(tmp_path: Path, monkeypatch: py
     assert study.config.model.name == f"file:{code}"
     found = risky_model(study.config.model)
     assert found[f"sha256 of {code}"] == sha256_of(code)
+    # Nor does it run where another study's settings would allow theirs.
     with pytest.raises(InputError, match="workbench trust"):
         _ = study.model
+    assert "workbench trust" in said("doctor", str(study.folder))[1]
+    assert "allow it" in said("doctor", str(study.folder), "--model", f"file:{code}")[1]
+    assert not code.with_name("ran").exists()
     accept(study.folder, found)
     assert Study.open(study.folder).model.layers == ("0",)
     code.write_text(CODE + "\n")
