@@ -31,7 +31,7 @@ from app.stretch.strips import MOST_STRIPS, Reading, context_words, strips_messa
 from app.verdict_text import plain
 from workbench import InputError
 from workbench.browse.pasted_sequence import LONGEST
-from workbench.wording import bases
+from workbench.wording import bases, fixed
 
 # A place up to this length is read without asking; bases of a file, at most, with its header and line ends.
 AT_ONCE, MOST_FILE = 20_000, 2 * LONGEST
@@ -87,7 +87,7 @@ def boxes(opened: Opened) -> tuple[str, str]:
 def source_of(opened: Opened, text: str, allele: str) -> Source | None:
     """What to read: what was typed, else the place of the address, else that of the changes."""
     if text.strip():
-        source = read_source(opened, text)
+        source = read_source(opened, text, contig_in_view(opened))
         if not source.letters:
             put(at=str(source.locus))
         return source
@@ -102,6 +102,15 @@ def source_of(opened: Opened, text: str, allele: str) -> Source | None:
         return source
     st.info("Paste a sequence, or name a place, to see which features are active in it.")
     return None
+
+
+def contig_in_view(opened: Opened) -> str:
+    """The contig that a position without one is of: that of the address, else the only one, else none."""
+    contigs = list(opened.evidence.manifest.contigs)
+    here = st.query_params.get("at", "").rpartition(":")[0]
+    if here in contigs:
+        return here
+    return contigs[0] if len(contigs) == 1 else ""
 
 
 def drawn_features(line: DeltaGenerator, opened: Opened, ranked: list[int], changed: list[int]) -> list[int]:
@@ -141,7 +150,7 @@ def draw(opened: Opened) -> Reading | None:
     table, differing = active_features(opened, reading), changed_features(opened, reading)
     ranked = table.loc[table["aside"] == "", "feature"].astype(int).tolist()
     changed = differing.loc[~differing["dead"].astype(bool), "feature"].astype(int).tolist()
-    mean = [f"{s} {np.nanmean(-n) / np.log(2):.3f}" for s, n in pasted.nats.items()]
+    mean = [f"{s} {fixed(bits_a_base(n))}" for s, n in pasted.nats.items()]
     line = st.container(horizontal=True, vertical_alignment="center")
     features = drawn_features(line, opened, ranked, changed)
     line.caption(
@@ -157,6 +166,12 @@ def draw(opened: Opened) -> Reading | None:
     features_section(opened, reading, table)
     mutagenesis(opened, reading, ranked)
     return reading
+
+
+def bits_a_base(nats: np.ndarray) -> float | None:
+    """Mean over the letters that have a likelihood; None where none has one."""
+    known = nats[np.isfinite(nats)]
+    return float(-known.mean() / np.log(2)) if known.size else None
 
 
 def equivalent(opened: Opened, reading: Reading | None) -> None:

@@ -11,6 +11,7 @@ import streamlit as st
 
 from app.data.annotation import names, tracks
 from app.data.study import Opened, key_of
+from genomic_models.dna import IUPAC
 from workbench import InputError
 from workbench.browse.alleles import Allele, read_allele
 from workbench.browse.found_genes import find_genes
@@ -27,6 +28,8 @@ from workbench.wording import bases, spoken
 
 # Bases on each side of a change that is named before a sequence is given.
 AROUND = 600
+# Characters of what may be a name.
+LONGEST_NAME = 40
 _HEADER = re.compile(r">\s*([^\s>]{1,60})")
 _BASES = re.compile(r"[A-Za-z\s\d]+")
 
@@ -47,19 +50,29 @@ class Source(NamedTuple):
         return f"{spoken(*self.locus)} of the study's genome, {bases(self.locus.size)}"
 
 
-def read_source(opened: Opened, text: str) -> Source:
-    """What a reader typed: bases or FASTA, else a place as on the browse page.
+def read_source(opened: Opened, text: str, here: str = "") -> Source:
+    """What a reader typed: bases or FASTA, else a place as on the browse page; ``here``: contig in view.
 
     Raises ``InputError``, a sentence, for neither, and for more than is read.
     """
     text = text.strip()
-    word = text.casefold()
-    named = len(word) < 40 and (names(opened)["word"] == word).any()
-    if text.startswith(">") or (not named and _BASES.fullmatch(text) and not text.isdecimal()):
+    lettered = _BASES.fullmatch(text) and not text.isdecimal() and not _is_name(opened, text)
+    if text.startswith(">") or lettered:
         header = _HEADER.match(text)
         letters = clean(text)
         return Source(Interval(header[1] if header else "pasted", 0, len(letters)), letters)
-    return of_place(read_place(opened.study, text, names(opened)))
+    return of_place(read_place(opened.study, text, names(opened), here))
+
+
+def _is_name(opened: Opened, text: str) -> bool:
+    """Whether letters name a contig or an interval, or are a part of a name that no sequence has."""
+    if len(text) > LONGEST_NAME:
+        return False
+    known, word = names(opened)["word"], text.casefold()
+    if opened.study.contigs.target(text) in opened.evidence.manifest.contigs or (known == word).any():
+        return True
+    other = set(text.upper()) - set(IUPAC)
+    return any(map(str.isalpha, other)) and bool(known.str.contains(word, regex=False).any())
 
 
 def of_place(locus: Interval) -> Source:

@@ -87,7 +87,9 @@ def features_section(opened: Opened, reading: Reading, table: pd.DataFrame) -> N
     """Draw the table of active features."""
     st.subheader("Features")
     if table.empty:
-        st.info("No feature is active here.")
+        # What is not read is not said to be without features.
+        read = set(reading.pasted.sequence) & set(BASES)
+        st.info("No feature is active here." if read else "Nothing is read: no letter is A, C, G or T.")
         return
     ranked, aside = table[table["aside"] == ""], table[table["aside"] != ""]
     said = f"{plural(len(ranked), 'feature')} active, the value that is rarest on the genome first."

@@ -207,6 +207,7 @@ def test_hostile_sequences_and_addresses_are_refused_in_a_sentence(page: Any) ->
     for text, words in (
         ("ACGT" * 25_001, "100,004 bases: expected 2 to 100,000"),
         ("MKVLAAGIVQLEF", "not DNA"),
+        ("nnnnnnnnnn", "no letter is A, C, G or T"),
         (">a\nACGT\n>b\nACGT", "2 records pasted"),
         (f"{MARKUP}:1-2", "neither a place nor|no contig"),
     ):
