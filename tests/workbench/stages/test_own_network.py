@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import math
+import shutil
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -13,16 +15,23 @@ from feature_mining.sae.training.source import read_activations
 from tests.conftest import ROOT
 from tests.workbench.small_study import small_config
 from workbench.analysis.quality_table import gather_quality, quality_lines
+from workbench.engines.local import processes
+from workbench.engines.shards import plan_work
 from workbench.errors import InputError
+from workbench.experiments.registry import as_stage
 from workbench.experiments.targets import parse_target
+from workbench.progress import Silent
 from workbench.study.config import ModelConfig
 from workbench.study.planning import planned_grid
 from workbench.study.study import Study
 from workbench.study.trust import accept, risky_model
 
 CODE = """
+from pathlib import Path
 import torch
 from genomic_models import ModuleModel, Outputs
+
+Path(__file__).with_name("ran").touch()
 
 
 def build():
@@ -52,6 +61,22 @@ def own(tmp_path_factory: pytest.TempPathFactory) -> Study:
     study = made(folder, ModelConfig(name=f"file:{folder / 'net.py'}", trust_remote_code=True))
     study.run(workers=2, until="encode")
     return Study.open(study.folder)
+
+
+def test_no_process_runs_the_code_of_a_study_that_was_sent(
+    own: Study, tmp_path: Path, cli: Any, refused: Any
+) -> None:
+    """It was accepted elsewhere: neither the driver, nor its workers, nor a task of a job lets it run."""
+    copy, ran = tmp_path / "sent", own.folder.with_name("ran")
+    shutil.copytree(own.folder, copy)
+    ran.unlink()
+    assert cli("embed", copy, "--later")[0] == 0
+    assert "workbench trust" in refused("experiments", copy, "--run", "embeddings", "--workers", 2)
+    assert "workbench trust" in refused("shard", copy, "--stage", "experiments/embeddings", "--shard", "0/1")
+    sent_on = Study.open(copy)
+    outcome = processes(1)(sent_on, plan_work(sent_on, as_stage(sent_on, "embeddings")), Silent())
+    assert outcome.made == 0 and "workbench trust" in outcome.failed[0]
+    assert not ran.exists()
 
 
 def test_every_base_has_full_context_on_both_sides(own: Study) -> None:
