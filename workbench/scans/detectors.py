@@ -182,10 +182,10 @@ def _rows(
         count["judged" if like else "silent"] += int(known.sum())
         count["unread"] += int((~known).sum())
         if not like and known.any():
-            begun = silent[0] if silent and silent[1] == tile.start else tile.start
-            if silent and begun == tile.start:
-                yield _Row(chrom, *silent, ".", "abstained")
-            silent = (begun, tile.end)
+            silent = (silent[0] if silent else tile.start, tile.end)
+        elif silent:
+            yield _Row(chrom, *silent, ".", "abstained")
+            silent = None
         for strand, own in scores.items():
             caller = callers.setdefault(strand, Caller(detector.threshold, detector.gap))
             yield from _calls(chrom, strand, caller.read(own if like else np.full(len(own), np.nan)))
