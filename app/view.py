@@ -34,12 +34,19 @@ def write_view(folder: str, place: str, query: str, out: Path) -> None:
         temporary.write_text(page, encoding="utf-8")
 
 
+def stop(said: str) -> int:
+    """Say why there is no page; the exit status."""
+    print(said, file=sys.stderr)
+    return 2
+
+
 if __name__ == "__main__":
     # Streamlit warns that there is no server: there is none.
     logging.disable(logging.WARNING)
     try:
         folder, place, query, out = sys.argv[1:]
         write_view(folder, place, query, Path(out))
+    except OSError as error:
+        sys.exit(stop(f"{error.filename}: {error.strerror}"))
     except (InputError, ValueError) as error:
-        print(error, file=sys.stderr)
-        sys.exit(2)
+        sys.exit(stop(str(error)))

@@ -89,6 +89,14 @@ def test_what_is_not_there_is_refused_in_a_sentence(
     assert said in error and "Traceback" not in error and not out.exists()
 
 
+def test_a_file_that_cannot_be_written_is_one_sentence(
+    made: Synthetic, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: Any
+) -> None:
+    out = tmp_path / "nowhere" / "view.html"
+    assert run(monkeypatch, made.study.folder, "--out", out) == 2
+    assert capsys.readouterr().err == f"workbench: {out}: No such file or directory\n"
+
+
 @pytest.mark.parametrize(
     ("place", "query", "said"),
     [

@@ -21,7 +21,7 @@ def view(
     at: Annotated[
         str,
         typer.Option(
-            help="contig:first-last (the first base is number 1, the last one included), a position, a"
+            help="contig:first-last (the first base is number 1, the last one included), contig:position, a"
             " contig, a gene, locus tag or product. Default: where the first feature is strongest.",
             metavar="PLACE",
         ),
