@@ -23,7 +23,7 @@ from genomic_models.dna import BASES
 from genomic_models.families import architecture_of, check_architecture
 from genomic_models.hashing import hash_weights
 from genomic_models.kmers import KmerTokenizer, read_kmer_tokenizer
-from genomic_models.taps import Probe, Reached, after
+from genomic_models.taps import Probe, after, hooked
 
 PREFIX = "hf:"
 EMBEDDING = "embedding"
@@ -226,17 +226,12 @@ class HFModel(DNAModel):
         for i, block in enumerate(self.blocks):
             if f"blocks.{i}" in probe.watched:
                 handles.append(block.register_forward_hook(after(probe, f"blocks.{i}")))
-        logits = None
-        try:
-            with torch.enable_grad() if gradients else torch.inference_mode():
-                output = self.network(input_ids=ids, **self._mask(tokens, ids))
-                logits = getattr(output, "logits", None)
-        except Reached:
-            pass
-        finally:
-            for handle in handles:
-                handle.remove()
-        return Forward(tokens, logits, probe.read())
+
+        def say() -> Tensor | None:
+            output = self.network(input_ids=ids, **self._mask(tokens, ids))
+            return getattr(output, "logits", None)
+
+        return Forward(tokens, hooked(handles, gradients, say), probe.read())
 
     def _mask(self, tokens: Tokens, ids: Tensor) -> dict[str, Tensor]:
         """The padding mask, for networks that take one."""

@@ -25,7 +25,7 @@ from genomic_models.contract import DNAModel, Edit, Forward, ModelError, Outputs
 from genomic_models.dna import BASES, UNKNOWN, base_codes, check_letters
 from genomic_models.files import expanded
 from genomic_models.hashing import hash_weights
-from genomic_models.taps import Probe, Reached, after
+from genomic_models.taps import Probe, after, hooked
 
 # Bases, at least, on which a network is tried when it is wrapped.
 PROBE_BASES = 64
@@ -265,15 +265,7 @@ class ModuleModel(DNAModel):
             for name in self.layers
             if name in probe.watched
         ]
-        logits = None
-        try:
-            with torch.enable_grad() if gradients else torch.inference_mode():
-                logits = self._said(self.network(given), length)
-        except Reached:
-            pass
-        finally:
-            for handle in handles:
-                handle.remove()
+        logits = hooked(handles, gradients, lambda: self._said(self.network(given), length))
         return Forward(tokens, logits, probe.read())
 
     def _said(self, output: Any, length: int) -> Tensor:

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import Any
 
+import torch
 from torch import Tensor, nn
+from torch.utils.hooks import RemovableHandle
 
 from genomic_models.contract import Edit, TapContext
 from genomic_models.errors import ModelError
@@ -47,6 +49,20 @@ class Probe:
         if missed := [name for name in self.taps if name not in self._read]:
             raise ModelError(f"the pass was to stop at {self.until}, before {', '.join(missed)}")
         return self._read
+
+
+def hooked(
+    handles: Iterable[RemovableHandle], gradients: bool, say: Callable[[], Tensor | None]
+) -> Tensor | None:
+    """What ``say`` gives of a hooked network; None where the pass stopped at a tap. Hooks end with it."""
+    try:
+        with torch.enable_grad() if gradients else torch.inference_mode():
+            return say()
+    except Reached:
+        return None
+    finally:
+        for handle in handles:
+            handle.remove()
 
 
 def after(visit: Callable[[str, Tensor], Tensor], name: str) -> Any:
