@@ -221,7 +221,7 @@ def _read(
             use = stored.callable & (inside[:, 0] != other)
             if model:
                 use &= ~copied[cell.chrom][cell.start : cell.end]
-            first = label_states(own, cell.start, cell.end, strand, columns[:1])
+            first = states._replace(table=states.table[:, :1], columns=columns[:1])
             readings.append(composition_reading(codes, first, strand, use))
             order.append((codes, strand, use))
             parts.append(select_rows(stored.features, use))

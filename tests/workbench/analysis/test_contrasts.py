@@ -72,7 +72,7 @@ def test_composition_is_held_fixed_where_features_are_chosen(world: World) -> No
         assert ("matched" if adjust == "match" else "regressed out") in found.concept.how
 
 
-def test_near_copies_of_other_splits_do_not_count_on_report(world: World, pair: Contrast) -> None:
+def test_near_copies_of_other_splits_do_not_count_on_report(world: World) -> None:
     copied = read_copies(world.study).masks
     assert any(mask.any() for mask in copied.values())
     with pytest.raises(InputError, match="copied: no base of it in the sample of a split"):
