@@ -114,12 +114,13 @@ def feature_text(opened: Opened, feature: int) -> FeatureText:
 def fine_tile(opened: Opened, view: View, width: int) -> Tile:
     """Twice the view (half a view more on each side), in bins no wider than a pixel."""
     start, end = view.locus.start, view.locus.end
-    wide = _around(opened, view.locus, (end - start) // 2)
+    wide = around(opened, view.locus, (end - start) // 2)
     size = bin_size(end - start, width)
     return reader(opened).tile(view.features, wide, size, SIDES[view.request.strands])
 
 
-def _around(opened: Opened, locus: Interval, more: int) -> Interval:
+def around(opened: Opened, locus: Interval, more: int) -> Interval:
+    """A stretch with ``more`` bases on each side, where its contig has them."""
     length = opened.evidence.manifest.contigs[locus.chrom]
     return Interval(locus.chrom, max(0, locus.start - more), min(length, locus.end + more))
 
@@ -131,7 +132,7 @@ def _next_tiles(opened: Opened, view: View, size: int) -> list[Tile]:
     """
     start, end = view.locus.start, view.locus.end
     wanted = [(view.locus, max(1, size // STEP))] if size > 1 else []
-    wide = _around(opened, view.locus, (end - start) * 7 // 2)
+    wide = around(opened, view.locus, (end - start) * 7 // 2)
     if wide.end - wide.start > 2 * (end - start):
         wanted.append((wide, size * STEP))
     source, strands = reader(opened), SIDES[view.request.strands]
@@ -162,8 +163,8 @@ def message(opened: Opened, view: View, client: Client, more: dict[str, Any] | N
         whole = reader(opened).tile(view.features, Interval(chrom, 0, length), whole_size, strands)
         tiles.append((coarse, whole, True))
     head = _head(opened, view, client.token)
-    wide = _around(opened, view.locus, (end - start) * 3 // 2)
-    near_letters = _around(opened, view.locus, (end - start) // 2)
+    wide = around(opened, view.locus, (end - start) * 3 // 2)
+    near_letters = around(opened, view.locus, (end - start) // 2)
     readable = client.width / (end - start) >= READABLE / STEP
     framed = "frames" in view.request.lanes and end - start <= FRAMED
     head |= beside(opened, view, wide, size) | lettered(opened, view, near_letters, readable, framed)

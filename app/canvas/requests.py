@@ -15,7 +15,7 @@ import streamlit as st
 from app import links
 from app.canvas.browsing import MOST_FEATURES, features_query, read_text, requested_view, seen_view
 from app.canvas.component import last_event
-from app.canvas.message import View
+from app.canvas.message import View, around
 from app.canvas.pane import SECOND, Pane
 from app.canvas.sheets import (
     attribution_sheet,
@@ -75,13 +75,13 @@ Request = Callable[[Asking], Answer | None]
 
 def _suggest(asking: Asking) -> Answer:
     """Places that a reader may mean who is typing in the box of the locus."""
-    lengths = asking.opened.evidence.manifest.contigs
-    text = asking.text("text")
+    opened, text = asking.opened, asking.text("text")
+    lengths = opened.evidence.manifest.contigs
     offers = []
-    for row in suggest(names(asking.opened), text).itertuples():
-        chrom, start, end = str(row.chrom), int(row.start), int(row.end)
-        wide = spoken(chrom, max(0, start - AROUND_NAME), min(lengths[chrom], end + AROUND_NAME))
-        offers.append({"text": str(row.name), "more": spoken(chrom, start, end), "value": wide})
+    for row in suggest(names(opened), text).itertuples():
+        place = Interval(str(row.chrom), int(row.start), int(row.end))
+        wide = spoken(*around(opened, place, AROUND_NAME))
+        offers.append({"text": str(row.name), "more": spoken(*place), "value": wide})
     contigs = [name for name in lengths if text.casefold() in name.casefold()][:4] if text else []
     offers += [{"text": name, "more": f"{lengths[name]:,} bases", "value": name} for name in contigs]
     return {"offers": offers}

@@ -12,7 +12,7 @@ from typing import Any
 
 from app import links
 from app.canvas.browsing import MOST_FEATURES, features_query
-from app.canvas.message import SIDES, View
+from app.canvas.message import SIDES, View, around
 from app.canvas.panels import MOST_FOUND
 from app.data.annotation import names
 from app.data.searches import enriched
@@ -57,8 +57,7 @@ def interval_sheet(opened: Opened, study: str, track: str, span: Interval, stran
     others = [str(word) for word in dict.fromkeys(here["name"]) if word != name][:8]
     facts = [["track", track], ["place", spoken(*span)], ["length", bases(span.end - span.start)]]
     facts += [["strand", _STRAND.get(strand, strand)], *(["also", word] for word in others)]
-    length = opened.evidence.manifest.contigs[span.chrom]
-    wide = span.chrom, max(0, span.start - AROUND_NAME), min(length, span.end + AROUND_NAME)
+    wide = around(opened, span, AROUND_NAME)
     items = [
         _item("Show all of it", "", "go", text=spoken(*wide)),
         _item("What fires here", "", "fires", start=span.start, end=span.end),

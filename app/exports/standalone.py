@@ -18,7 +18,7 @@ from markupsafe import Markup
 
 from app import links
 from app.canvas.component import asset, scripts
-from app.canvas.message import MOST_CODES, View, whole_message
+from app.canvas.message import MOST_CODES, View, around, whole_message
 from app.data.study import Opened
 from app.verdict_text import label_sentences, short_label
 from workbench import InputError
@@ -43,11 +43,9 @@ class Feature(NamedTuple):
 
 def held_stretch(opened: Opened, view: View) -> Interval:
     """The stretch around a view that its page holds: nine views, on its contig."""
-    chrom, start, end = view.locus
-    length = opened.evidence.manifest.contigs[chrom]
-    most = max(end - start, min(MOST, MOST_CODES // (2 * max(1, len(view.features)))))
-    more = (min(most, max(LEAST, VIEWS * (end - start))) - (end - start)) // 2
-    return Interval(chrom, max(0, start - more), min(length, end + more))
+    size = view.locus.size
+    most = max(size, min(MOST, MOST_CODES // (2 * max(1, len(view.features)))))
+    return around(opened, view.locus, (min(most, max(LEAST, VIEWS * size)) - size) // 2)
 
 
 def view_page(opened: Opened, view: View) -> str:
