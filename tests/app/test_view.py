@@ -10,6 +10,7 @@ from typing import Any
 
 import pytest
 
+from app.exports import standalone
 from app.view import write_view
 from tests.workbench.study_factory import Synthetic, make_study
 from workbench import InputError
@@ -95,6 +96,18 @@ def test_a_file_that_cannot_be_written_is_one_sentence(
     out = tmp_path / "nowhere" / "view.html"
     assert run(monkeypatch, made.study.folder, "--out", out) == 2
     assert capsys.readouterr().err == f"workbench: {out}: No such file or directory\n"
+
+
+def test_a_page_of_more_than_10_mb_is_refused(
+    made: Synthetic, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    assert standalone.MOST_BYTES == 10_000_000
+    out = tmp_path / "view.html"
+    write_view(str(made.study.folder), "chrA:1-900", "", out)
+    monkeypatch.setattr(standalone, "MOST_BYTES", out.stat().st_size - 1)
+    with pytest.raises(InputError, match="draw fewer features, a shorter view"):
+        write_view(str(made.study.folder), "chrA:1-900", "", tmp_path / "again.html")
+    assert not (tmp_path / "again.html").exists()
 
 
 @pytest.mark.parametrize(
