@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 import pandas as pd
 
-from feature_mining.detection.attack import FAKE, HIDE, Place
+from feature_mining.detection.attack import FAKE, HIDE, RANDOM, Place
 from feature_mining.detection.detector import Detector
 from feature_mining.feature_map import Csr, concatenate, take_rows
 from feature_mining.sae.training.source import read_activations
@@ -104,11 +104,15 @@ def read_attacks(study: Study, name: str) -> pd.DataFrame:
     return read_parquet(path)
 
 
+def _won(study: Study, name: str, split: str) -> pd.DataFrame:
+    """Attacks on a split that had success, but for random changes."""
+    table = read_attacks(study, name)
+    return table[(table["split"] == split) & (table["needed"] > 0) & (table["way"] != RANDOM)]
+
+
 def read_attacked(study: Study, name: str, split: str) -> Attacked:
     """Rows of the places that were attacked with success in a split, as the model reads them now."""
-    table = read_attacks(study, name)
-    rows = table[(table["split"] == split) & table["needed"].notna() & (table["needed"] > 0)]
-    rows = rows[rows["way"] != "random"]
+    rows = _won(study, name, split)
     if rows.empty:
         raise InputError(f"experiment {name}: no attack on the {split} split had success: nothing to learn")
     parts, site = [], []
@@ -144,9 +148,7 @@ def transfer(study: Study, detector: Detector, name: str) -> pd.DataFrame:
         ``goal, way, attacked`` (successful attacks on the old one) and ``held``, share of them that do not
         mislead the new one.
     """
-    table = read_attacks(study, name)
-    rows = table[(table["split"] == "report") & table["needed"].notna() & (table["needed"] > 0)]
-    rows = rows[rows["way"] != "random"]
+    rows = _won(study, name, "report")
     best = [
         float(np.nanmax(detector.score(csr, np.ones(csr.n_rows, bool)))) for csr in _features(study, rows)
     ]

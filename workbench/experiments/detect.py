@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from pathlib import Path
 
-import numpy as np
 import pandas as pd
 
 from feature_mining.concepts.concept import Concept
@@ -18,7 +17,7 @@ from workbench.files.atomic import write_atomic
 from workbench.files.parquet import read_parquet, write_parquet
 from workbench.progress import Progress
 from workbench.scans.detectors import read_detector
-from workbench.scans.making import Asked, make_detector, mode_of, track_of
+from workbench.scans.making import Asked, bases_read, make_detector, mode_of, track_of
 from workbench.stages.stage import Shard
 from workbench.study.study import Study
 
@@ -47,7 +46,7 @@ def _shards(experiment: Experiment) -> list[Shard]:
     given = experiment.settings
     if given.attacks and given.concept:
         raise InputError("a concept learns nothing from attacks: leave it out, so that a probe is fitted")
-    return [Shard(0, sum(experiment.study.manifest.contigs.values()))]
+    return [Shard(0, bases_read(experiment.study))]
 
 
 def _run(experiment: Experiment, shard: Shard, progress: Progress) -> int:
@@ -88,7 +87,7 @@ def find_detector(study: Study, text: str) -> Detector:
 
 def precision_error(detector: Detector) -> float:
     """How far the precision on the report split is from what was promised."""
-    return float(np.abs(detector.measured["report_precision"] - detector.precision))
+    return abs(detector.measured["report_precision"] - detector.precision)
 
 
 KIND = Kind(

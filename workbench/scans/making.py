@@ -159,8 +159,14 @@ def halves(pieces: Sequence[Interval], stride: int) -> tuple[list[Interval], lis
     return first, second
 
 
+def bases_read(study: Study) -> int:
+    """Bases that `make_detector` goes through."""
+    limits = {"train": FITTED, "select": JUDGED, "report": JUDGED}
+    return sum(piece.size for split, most in limits.items() for piece in split_pieces(study, split, most))
+
+
 def make_detector(study: Study, asked: Asked, progress: Progress, attacked: Attacked | None = None) -> Made:
-    """Make a detector and measure it once.
+    """Make a detector and measure it once; progress is by the bases of `bases_read`.
 
     Raises ``NotTested`` where there are too few sites, or too little sequence, and where no threshold reaches
     what is asked for.
@@ -177,8 +183,6 @@ def make_detector(study: Study, asked: Asked, progress: Progress, attacked: Atta
                 " more sequence that holds them"
             )
     train = split_pieces(study, "train", FITTED) or fitted
-    total = sum(p.size for pieces in (train, *parts.values()) for p in pieces)
-    progress.begin("making a detector", total, "bases")
     few = [tile for piece in fitted[: max(1, FITTED // PIECE)] for tile in _tiles(source, piece, progress)]
     sample = _sample(study, asked, few)
     concept = asked.concept or _probe(study, asked, sample, attacked)
@@ -224,7 +228,6 @@ def _judged(
     density, threshold, gap = detector.sites_per_megabase / 1e6, detector.threshold, detector.gap
     copied = read_copies(study).masks if (study.folder / "work" / "copies").exists() else {}
     held = _scored(source, detector, pieces, progress)
-    progress.end()
     readings = read_scores(detector, track, held, copied)
     report = measure(readings, threshold, gap, density)
     if report.sites < FEWEST_SITES:
