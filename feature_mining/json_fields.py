@@ -83,7 +83,9 @@ class JsonFields:
         raise self.wrong(path, "a text of one line")
 
     def part(self, *path: str | int) -> str:
-        """The text of one value after line ends, so that its lines have the numbers that they have here."""
+        """The text of an object after line ends, so that its lines have the numbers that they have here."""
+        if not isinstance(self._at(path), dict):
+            raise self.wrong(path, "an object")
         at = self._offsets[path]
         if isinstance(path[-1], str) and (named := _NAME.match(self.text, at)):
             at = named.end()

@@ -132,6 +132,7 @@ def broken(path: tuple, value: object) -> tuple[str, int]:
         (("sheets", 0, "strokes", 1, "concept"), "blue", "expected one of the palette, base A, base G"),
         (("sheets", 0, "strokes"), 5, r"field sheets\[0\].strokes: found 5; expected a list"),
         (("palette", 1, "top"), 0, "the concept, .*field top: found 0; expected a number above 0"),
+        (("palette", 1), 5, r"field palette\[1\]: found 5; expected an object"),
         (("palette", 1, "name"), "base A", "a name that no other concept"),
         (("length",), 1.5, "field length: found 1.5; expected a whole number"),
         (("before",), "ACX", "field before: found .*letters A, C, G and T"),
