@@ -189,6 +189,11 @@ class DNAModel(ABC):
         """``(4,)`` int64, ids of A, C, G, T; None where a token is not one base."""
 
     @property
+    def block_outputs(self) -> list[str]:
+        """Taps after whole blocks, in their order; empty for a model that has none."""
+        return [name for name in self.layers if name.startswith("blocks.") and name.count(".") == 1]
+
+    @property
     def predicts_bases(self) -> bool:
         """Whether the model gives each base's probability from the bases before it."""
         return self.causal and self.outputs is None and self.base_tokens() is not None

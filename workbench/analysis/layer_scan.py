@@ -62,12 +62,6 @@ class _Projected(NamedTuple):
         return score_detector(self.scores[layer][:, column].astype(np.float64), own, self.weight, math.inf)
 
 
-def block_outputs(model: DNAModel) -> list[str]:
-    """Taps after whole blocks, in their order; all taps of a model that has none."""
-    blocks = [name for name in model.layers if name.startswith("blocks.") and name.count(".") == 1]
-    return blocks or list(model.layers)
-
-
 def participation_ratio(covariance: np.ndarray) -> float:
     """Dimensions that share the variance: the squared trace over the trace of the square; 1 to d."""
     square = float((covariance**2).sum())
@@ -197,7 +191,7 @@ def lost_bits(
         for i, edits in enumerate((None, {layer: at_mean})):
             with torch.no_grad():
                 found = model.forward([w.sequence for w in group], edits=edits)
-            if found.logits is None or found.tokens.spans is not None or not model.causal:
+            if found.logits is None or found.tokens.spans is not None or not model.predicts_bases:
                 raise ModelError(f"model {model.name} does not predict base after base: no bits to lose")
             logs = found.logits[:, skip:-1].float().log_softmax(-1).cpu()
             targets = found.tokens.ids[:, skip + 1 : length].cpu()

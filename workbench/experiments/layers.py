@@ -10,7 +10,7 @@ import pandas as pd
 
 from genomic_models.contract import ModelError
 from workbench.analysis.activations import StrandWindows
-from workbench.analysis.layer_scan import block_outputs, lost_bits, scan_layers, tested
+from workbench.analysis.layer_scan import lost_bits, scan_layers, tested
 from workbench.errors import InputError
 from workbench.experiments.kind import Experiment, Kind
 from workbench.experiments.settings import LayersSettings
@@ -34,7 +34,8 @@ class Advice(NamedTuple):
 
 def _layers(experiment: Experiment) -> list[str]:
     model, asked = experiment.study.model, experiment.settings.layers
-    return [model.resolve(layer) for layer in dict.fromkeys(asked)] or block_outputs(model)
+    layers = [model.resolve(layer) for layer in dict.fromkeys(asked)]
+    return layers or model.block_outputs or list(model.layers)
 
 
 def _shards(experiment: Experiment) -> list[Shard]:

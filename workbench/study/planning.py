@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 
 def default_layer(model: DNAModel) -> str:
     """The tap after the block at 70 % of the depth: past the letters, before the output."""
-    blocks = [n for n in model.layers if n.startswith("blocks.") and n.count(".") == 1]
+    blocks = model.block_outputs
     return blocks[int(0.7 * len(blocks))] if blocks else model.layers[len(model.layers) // 2]
 
 

@@ -11,6 +11,7 @@ import torch
 from sklearn.linear_model import Ridge
 from sklearn.metrics import average_precision_score, roc_auc_score
 
+from genomic_models import ModelError, ModuleModel, Outputs
 from tests.workbench.small_study import finished_study
 from workbench.analysis.activations import StrandWindows
 from workbench.analysis.detectors import RIDGE
@@ -100,6 +101,20 @@ def test_bits_lost_are_those_of_a_pass_at_the_mean(study):
             letters += len(targets)
     assert (clean, ablated) == pytest.approx(tuple(total / letters), abs=1e-4)
     assert ablated != pytest.approx(clean, abs=1e-3)
+
+
+def test_a_model_of_classes_has_no_bits_to_lose(study):
+    """Though it sees no base further right: its outputs are not letters."""
+
+    def build():
+        return torch.nn.Sequential(torch.nn.Conv1d(4, 6, 1), torch.nn.Conv1d(6, 300, 1))
+
+    said = Outputs("classes", tuple(map(str, range(300))))
+    model = ModuleModel(build, build().state_dict(), ["0"], said, causal=True)
+    cells = study.split.cells(study.grid, study.manifest.contigs, "report")[1:3]
+    windows = StrandWindows(study.genome, study.grid, cells)
+    with pytest.raises(ModelError, match="does not predict base after base"):
+        lost_bits(model, "0", np.zeros(6), windows, 2)
 
 
 def test_dimensions_count_the_directions_that_vary():
