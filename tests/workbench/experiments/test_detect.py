@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 from dataclasses import replace
 from pathlib import Path
 
@@ -13,8 +14,10 @@ import pytest
 from feature_mining.detection.detector import Detector
 from feature_mining.detection.precision import measure
 from feature_mining.sae.calibrate import Calibration
+from genomic_models.dna import reverse_complement
 from tests.workbench import study_factory
-from tests.workbench.scans.test_detectors import make
+from tests.workbench.scans.test_coding import proteins
+from tests.workbench.scans.test_detectors import CONTIG, make
 from tests.workbench.small_study import finished_study
 from workbench import Study
 from workbench.experiments.attack import KIND as ATTACK
@@ -255,8 +258,24 @@ def attacked(tmp_path_factory) -> tuple[Study, Path, Detector]:
 
 
 def test_attacks_keep_sites_and_proteins_and_reach_what_they_say(attacked) -> None:
-    _, folder, detector = attacked
+    study, folder, detector = attacked
     table = read_parquet(folder / "attacks.parquet")
+    genome = study.genome.fetch(CONTIG, 0, study.manifest.contigs[CONTIG]).upper()
+    before, changed = proteins(study, genome), 0
+    for row in table.itertuples():
+        letters, changes = list(row.letters), [re.fullmatch(r"(\d+)(.)>(.)", c) for c in row.changes.split()]
+        for at, old, new in (change.groups() for change in changes):
+            assert letters[int(at)] == new != old
+            letters[int(at)] = old
+            inside = row.first + detector.gap <= int(at) < row.last - detector.gap
+            assert row.goal == "fake" or not inside
+            changed += 1
+        plain, found = "".join(letters), row.letters
+        if row.strand == "-":
+            plain, found = reverse_complement(plain), reverse_complement(found)
+        assert genome.count(plain) == 1
+        assert proteins(study, genome.replace(plain, found)) == before
+    assert changed > 50
     assert set(table["split"]) == {"select", "report"} and set(table["goal"]) == {"hide", "fake"}
     assert table.groupby(["split", "goal", "spot"])["way"].nunique().eq(3).all()
     hidden = table[(table["goal"] == "hide") & (table["way"] == "greedy")]
