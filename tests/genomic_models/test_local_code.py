@@ -89,6 +89,15 @@ def test_files_that_a_name_would_run(code: Path, tmp_path: Path, monkeypatch: py
     snapshot.mkdir(parents=True)
     (snapshot / "modeling.py").write_text(CODE)
     assert code_files("hf:owner/name") == {str(snapshot / "modeling.py"): digest}
+    # Settings say whose code runs: it may be another repository's.
+    folder = tmp_path / "folder"
+    folder.mkdir()
+    settings = folder / "config.json"
+    settings.write_text('{"hidden_size": 4}')
+    assert code_files(f"hf:{folder}") == {}
+    settings.write_text('{"auto_map": {"AutoModel": "owner/name\\u002d-modeling.Network"}}')
+    expected = {str(settings): digest_of(settings), str(snapshot / "modeling.py"): digest}
+    assert code_files(f"hf:{folder}") == expected
 
 
 def test_the_file_in_the_readme(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
