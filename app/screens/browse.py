@@ -81,10 +81,14 @@ def draw(opened: Opened, pane: Pane) -> None:
         view = seen_view(opened, pane)
     if pane is FIRST:
         show_in_sidebar({"at": str(view.locus), **features_query(view.features)})
+    try:
+        sent = message(opened, view, client(view, pane), more(pane, error))
+    except InputError as fault:  # a file of features is damaged, or has gone
+        st.error(plain(str(fault)))
+        return
     asked = partial(on_asked, opened, pane, {"save": save})
     with st.container(key=f"stage{pane.name}"):
-        moved, brushed = partial(on_moved, pane), partial(on_brushed, pane)
-        canvas(message(opened, view, client(view, pane), more(pane, error)), pane.key, moved, brushed, asked)
+        canvas(sent, pane.key, partial(on_moved, pane), partial(on_brushed, pane), asked)
     if not ready.done():
         st.caption("Reading the annotation for the first time; genes appear when it is done.")
     below(opened, view, pane)

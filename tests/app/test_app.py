@@ -14,6 +14,7 @@ from pathlib import Path
 
 import pandas as pd
 import pytest
+import streamlit as st
 from streamlit.testing.v1 import AppTest
 
 import app
@@ -242,3 +243,31 @@ def test_the_page_of_a_feature_says_its_causal_test(made: Synthetic, opened: App
     assert "Causal test: **failed**" in said and "strength 2.0" in said and "less stops.plus_1" in said
     assert "win rate over the best control 61" in said and "1 of 2 seeds (experiment tested)" in said
     shutil.rmtree(folder)
+
+
+@pytest.mark.parametrize(
+    ("gone", "said"),
+    [
+        ("features", "damaged feature file"),
+        ("tables/catalog.parquet", "no table catalog yet"),
+        ("manifest.json", "has not been planned yet"),
+        (".", "no study.toml here"),
+    ],
+)
+def test_files_that_are_deleted_meanwhile_end_in_a_sentence(
+    made: Synthetic, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, gone: str, said: str
+) -> None:
+    folder = shutil.copytree(made.study.folder, tmp_path / "study")
+    monkeypatch.setenv("WORKBENCH_STUDY", str(folder))
+    browser = AppTest.from_file(str(MAIN), default_timeout=60)
+    visit(browser, "browse", at="chrA:100-900", features="3")
+    assert not browser.exception and not browser.error
+    if (folder / gone).is_dir():
+        shutil.rmtree(folder / gone)
+    else:
+        (folder / gone).unlink()
+    # What the server still holds of it would be shown.
+    st.cache_resource.clear()
+    st.cache_data.clear()
+    visit(browser, "browse", at="chrB:100-700", features="5")
+    assert not browser.exception and said in texts(browser)
