@@ -9,7 +9,7 @@ from sklearn.decomposition import PCA
 from workbench.errors import InputError
 from workbench.experiments.kind import Experiment, Kind
 from workbench.experiments.settings import EmbedSettings
-from workbench.models.embedding import Asked, Components, cut_regions, embed_regions
+from workbench.models.embedding import Asked, Components, cut_regions, embed_regions, whole_records
 from workbench.models.embedding_files import Parts, write_embeddings
 from workbench.progress import Progress
 from workbench.stages.stage import Shard
@@ -34,8 +34,7 @@ def _asked(experiment: Experiment) -> Asked:
 def _regions(study: Study, name: str) -> pd.DataFrame:
     """Intervals of a track, of a BED file, or whole contigs; ``chrom, start, end, name``."""
     if not name:
-        rows = [(chrom, 0, length, chrom) for chrom, length in study.manifest.contigs.items()]
-        return pd.DataFrame(rows, columns=["chrom", "start", "end", "name"])
+        return whole_records(study.manifest.contigs)
     track = next((t for t in study.tracks if t.name == name and len(t.intervals)), None)
     if track is not None:
         return track.intervals[["chrom", "start", "end", "name"]].reset_index(drop=True)

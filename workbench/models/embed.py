@@ -5,8 +5,6 @@ from __future__ import annotations
 import shutil
 from pathlib import Path
 
-import pandas as pd
-
 from genomic_models import DNAModel, load
 from workbench.errors import InputError
 from workbench.files.facts import read_facts, write_facts
@@ -14,7 +12,7 @@ from workbench.files.hashing import sha256_of
 from workbench.genome.reference import Genome
 from workbench.genome.windows import Grid
 from workbench.interruption import heed
-from workbench.models.embedding import Asked, cut_regions, embed_regions
+from workbench.models.embedding import Asked, cut_regions, embed_regions, whole_records
 from workbench.models.embedding_files import Parts, write_embeddings
 from workbench.progress import Progress
 from workbench.study.config import WindowConfig
@@ -25,12 +23,6 @@ ASKED = "embeddings.json"
 PARTS = "parts"
 # Records that are read alone have at most so many bases: what a batch needs grows with its windows.
 _ALONE = 8192
-
-
-def whole_records(genome: Genome) -> pd.DataFrame:
-    """Every record from end to end, as regions."""
-    rows = [(name, 0, length, name) for name, length in genome.lengths.items()]
-    return pd.DataFrame(rows, columns=["chrom", "start", "end", "name"])
 
 
 def choose_grid(genome: Genome, model: DNAModel) -> Grid:
@@ -84,7 +76,7 @@ def embed_file(
     model = load(model_name, device=device, dtype=dtype)
     taps = dict.fromkeys(map(model.resolve, layers or [default_layer(model)]))
     asked = Asked(tuple(taps), pool, tuple(strands))
-    chosen = whole_records(genome) if regions is None else read_regions(regions, genome)
+    chosen = whole_records(genome.lengths) if regions is None else read_regions(regions, genome)
     if chosen.empty:
         raise InputError(f"{regions}: holds no region")
     grid = choose_grid(genome, model)

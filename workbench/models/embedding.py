@@ -7,7 +7,7 @@ pools, and are NaN where every base is kept.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import NamedTuple
 
 import numpy as np
@@ -56,6 +56,12 @@ class Components(NamedTuple):
     layer: str
     table: pd.DataFrame
     shares: tuple[float, float]
+
+
+def whole_records(lengths: Mapping[str, int]) -> pd.DataFrame:
+    """Every record from end to end, as regions: ``chrom, start, end, name``."""
+    rows = [(name, 0, length, name) for name, length in lengths.items()]
+    return pd.DataFrame(rows, columns=["chrom", "start", "end", "name"])
 
 
 def cut_regions(regions: pd.DataFrame, asked: Asked, width: int) -> Iterator[pd.DataFrame]:

@@ -89,6 +89,27 @@ def test_along_a_study_rules_fire_where_its_maps_say(cli, study, rules, busy, tm
     assert "done=recorded" in attributes and f"levels={busy[0]}%3D" in attributes
 
 
+def test_a_record_longer_than_a_window_is_read_by_windows(cli, study, busy, samples, tmp_path) -> None:
+    given, own = tmp_path / "one.json", Study.open(study)
+    code, _, err = cli("rules", "make", study, "--rule", f"when {busy[0]} > 0.3: record", "--out", given)
+    assert code == 0, err
+    tables = []
+    fasta = samples / "yersinia_pPCP1.fa"
+    for subject, more in ((study, []), (fasta, ["--study", study])):
+        out = tmp_path / "out.tsv"
+        code, _, err = cli("rules", "scan", subject, "--rules", given, *more, "--out", out)
+        assert code == 0, err
+        tables.append(pd.read_csv(out, sep="\t")[["start", "strand"]])
+    length, warmup = own.manifest.contigs[CONTIG], own.grid.warmup
+    assert own.grid.window < length
+    # The study's plasmid is a ring; the file is read from its first base on, which is warm-up.
+    plus, minus = (tables[1][tables[1]["strand"] == strand]["start"] for strand in "+-")
+    assert plus.min() >= warmup and minus.max() < length - warmup
+    inside = [table[table["start"].between(200, length - 200)].reset_index(drop=True) for table in tables]
+    pd.testing.assert_frame_equal(*inside)
+    assert len(inside[0]) > 50
+
+
 @pytest.mark.parametrize("strand", ["+", "-"])
 def test_writing_under_rules_and_scanning_what_was_written_agree(
     cli, study, rules, busy, tmp_path, strand
