@@ -243,7 +243,7 @@ def quick(study: Study) -> dict[str, object]:
 
 
 def full(study: Study, unnamed: str, places: int) -> dict[str, object]:
-    """All figures of the README's table."""
+    """All figures of the table in RESULTS.md."""
     rows, texts = [], {}
     for trial in trials(study, unnamed):
         strength, readout, sign = chosen(study, trial)

@@ -1,4 +1,4 @@
-"""What README and CONTRIBUTING show is there: commands with their options, paths, the tree of folders."""
+"""What README, guides and CONTRIBUTING show is there: commands with options, paths, the tree of folders."""
 
 from __future__ import annotations
 
@@ -14,17 +14,22 @@ from workbench.cli import app
 
 README = (ROOT / "README.md").read_text()
 CONTRIBUTING = (ROOT / "CONTRIBUTING.md").read_text()
-BLOCKS = re.findall(r"```(\w*)\n(.*?)```", README, flags=re.DOTALL)
+GUIDES = sorted((ROOT / "docs").rglob("*.md"))
+TEXTS = {p.relative_to(ROOT).as_posix(): p.read_text() for p in [ROOT / "README.md", *GUIDES]}
+TEXTS["benchmarks/RESULTS.md"] = (ROOT / "benchmarks" / "RESULTS.md").read_text()
+BLOCKS = [
+    found for text in TEXTS.values() for found in re.findall(r"```(\w*)\n(.*?)```", text, flags=re.DOTALL)
+]
 LINES = [
     line
     for language, block in BLOCKS
     for line in block.splitlines()
-    if not language and line.startswith("workbench ")
+    if language in ("", "bash") and line.startswith("workbench ")
 ]
-INLINE = re.findall(r"`(workbench [a-z][^`]*)`", README)
+INLINE = [line for text in TEXTS.values() for line in re.findall(r"`(workbench [a-z][^`]*)`", text)]
 
 
-@pytest.mark.parametrize("line", [*LINES, *INLINE])
+@pytest.mark.parametrize("line", sorted({*LINES, *INLINE}))
 def test_shown_command_exists_with_its_options(line):
     words = shlex.split(line.replace("$TASK/$TASKS", "0/4"))
     commands = typer.main.get_command(app).commands  # type: ignore[attr-defined]
@@ -58,16 +63,22 @@ def test_the_tree_is_that_of_the_packages():
     assert sorted(shown) == sorted(f"{folder.relative_to(ROOT)}/" for folder in there)
 
 
-LINKS = r"\]\(([^)h][^)]*)\)"
+LINKS = r"\]\((?!https?:|#)([^)]*)\)"
 PATHS = rf"`((?:{'|'.join(PACKAGES)}|benchmarks|tests)/[\w/.]+)`"
 
 
-@pytest.mark.parametrize("text", [README, CONTRIBUTING], ids=["README", "CONTRIBUTING"])
-def test_paths_that_are_named_are_there(text):
-    found = re.findall(LINKS, text) + re.findall(PATHS, text)
-    assert found
-    for name in found:
-        assert (ROOT / name).exists(), name
+@pytest.mark.parametrize("name", [*TEXTS, "CONTRIBUTING.md"])
+def test_paths_that_are_named_are_there(name):
+    text = (ROOT / name).read_text()
+    for link in re.findall(LINKS, text):
+        assert ((ROOT / name).parent / link.split("#")[0]).exists(), link
+    for path in re.findall(PATHS, text):
+        assert (ROOT / path).exists(), path
+
+
+def test_the_readme_is_short_and_names_the_packages():
+    assert len(README.splitlines()) <= 150
+    assert re.findall(r"^\* `(\w+)/`", README, flags=re.M) == list(PACKAGES)
 
 
 def test_registries_that_a_contributor_is_sent_to_are_there():

@@ -100,9 +100,9 @@ def test_files_that_a_name_would_run(code: Path, tmp_path: Path, monkeypatch: py
     assert code_files(f"hf:{folder}") == expected
 
 
-def test_the_file_in_the_readme(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_the_file_in_the_guide(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """As it stands there, with a network that cuts 200 letters off either end."""
-    blocks = re.findall(r"```python\n(.*?)```", (ROOT / "README.md").read_text(), re.DOTALL)
+    blocks = re.findall(r"```python\n(.*?)```", (ROOT / "docs/models.md").read_text(), re.DOTALL)
     text = next(block for block in blocks if "ModuleModel" in block)
 
     class Network(torch.nn.Module):

@@ -8,7 +8,7 @@ from workbench.setup.uploads import Handed, trial
 from workbench.study.config import StudyConfig
 
 # What every run takes besides reading sequence, and how long all stages take against reading for training
-# and for the feature maps alone: from runs of the demo, E. coli and a plasmid (README, "Measured").
+# and for the feature maps alone: from runs of the demo, E. coli and a plasmid (benchmarks/RESULTS.md).
 FIXED = 60.0
 LEAST, MOST = 1.2, 2.5
 # Memory of a run of `mini`: libraries and buffers, and a base of genome.
