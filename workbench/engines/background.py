@@ -1,4 +1,8 @@
-"""A run that goes on by itself: a process of its own, known by a small file in the study's logs."""
+"""A run that goes on by itself: a process of its own, known by a small file in the study's logs.
+
+It is the same command that is typed, and outlives who started it: a page, its server, a session. One at a
+time runs of a study.
+"""
 
 from __future__ import annotations
 
@@ -12,10 +16,12 @@ from pathlib import Path
 from typing import NamedTuple
 
 from workbench.errors import InputError
+from workbench.experiments.question import FOLDER, QUESTION, folder_of
 from workbench.files.atomic import open_own, refuse_links, write_atomic
 from workbench.files.text import read_text
+from workbench.study.study import Study
 
-RECORD, OUTPUT = "background.json", "background.log"
+RECORD, OUTPUT, LOCK = "background.json", "background.log", "background.lock"
 # Bytes at the end of a run's output that are read.
 LAST = 4000
 # Runs begun by this process, so that ended ones are collected.
@@ -23,11 +29,24 @@ _children: dict[int, subprocess.Popen[bytes]] = {}
 
 
 class Run(NamedTuple):
-    """A run in the background: whether it goes on, its process, the end of what it printed."""
+    """A run in the background.
+
+    Attributes
+    ----------
+    running : bool
+        Whether it goes on.
+    pid : int
+        Its process.
+    output : str
+        The end of what it printed.
+    step : str
+        ``experiments/NAME`` where it is one; empty for a run of the study.
+    """
 
     running: bool
     pid: int
     output: str
+    step: str = ""
 
 
 def start(folder: Path) -> int:
@@ -35,33 +54,56 @@ def start(folder: Path) -> int:
 
     Raises ``InputError`` where a run holds the study already.
     """
-    if state(folder).running or held(folder):
-        raise InputError(f"{folder.name}: runs already; wait for it, or stop it")
     return _launch(folder, ["run", str(folder)])
 
 
 def start_demo(folder: Path) -> int:
     """Make the demo study in a process that outlives this one."""
-    if state(folder).running or held(folder):
-        raise InputError(f"{folder.name}: runs already; wait for it, or stop it")
     return _launch(folder, ["demo", "--out", str(folder)])
 
 
-def _launch(folder: Path, words: list[str]) -> int:
+def start_experiment(study: Study, name: str) -> int:
+    """Run what is missing of an experiment in a process that outlives this one; gives its number.
+
+    Raises ``InputError`` where there is no such question, and where a run holds the study already.
+    """
+    if not (folder_of(study, name) / QUESTION).is_file():
+        raise InputError(f"{name}: the study has no experiment of this name")
+    return _launch(study.folder, ["experiments", str(study.folder), "--run", name], f"{FOLDER}/{name}")
+
+
+def start_scan(study: Study, name: str, out: Path) -> int:
+    """Run the detector of an experiment along the study's genome, as `start_experiment` does.
+
+    ``out`` is a file of calls in the experiment's folder.
+    """
+    detector = folder_of(study, name) / "detector.json"
+    words = ["detect", "scan", str(study.folder), "--detector", str(detector), "--out", str(out)]
+    return _launch(study.folder, words, f"{FOLDER}/{name}")
+
+
+def _launch(folder: Path, words: list[str], step: str = "") -> int:
     refuse_links(folder.resolve())
     logs = folder / "logs"
     logs.mkdir(parents=True, exist_ok=True)
-    with open_own(logs / OUTPUT, "wb") as out:
-        child = subprocess.Popen(
-            [sys.executable, "-P", "-m", "workbench", *words],
-            stdin=subprocess.DEVNULL,
-            stdout=out,
-            stderr=subprocess.STDOUT,
-            start_new_session=True,
-        )
-    _children[child.pid] = child
-    with write_atomic(logs / RECORD) as temporary:
-        temporary.write_text(json.dumps({"pid": child.pid, "folder": str(folder)}))
+    # Of two that begin at once, by whichever server, the second finds the record of the first.
+    with open_own(logs / LOCK, "a") as lock:
+        fcntl.flock(lock, fcntl.LOCK_EX)
+        run = state(folder)
+        if run.running or held(folder):
+            what = f"{run.step} of it " if run.running and run.step else ""
+            raise InputError(f"{folder.name}: {what}runs already; wait for it, or stop it")
+        with open_own(logs / OUTPUT, "wb") as out:
+            child = subprocess.Popen(
+                [sys.executable, "-P", "-m", "workbench", *words],
+                stdin=subprocess.DEVNULL,
+                stdout=out,
+                stderr=subprocess.STDOUT,
+                start_new_session=True,
+            )
+        _children[child.pid] = child
+        with write_atomic(logs / RECORD) as temporary:
+            temporary.write_text(json.dumps({"pid": child.pid, "folder": str(folder), "step": step}))
     return child.pid
 
 
@@ -69,10 +111,11 @@ def state(folder: Path) -> Run:
     """The study's last run in the background."""
     logs = folder / "logs"
     try:
-        pid = int(json.loads(read_text(logs / RECORD))["pid"])
-    except (InputError, ValueError, KeyError, TypeError):
+        record = json.loads(read_text(logs / RECORD))
+        pid, step = int(record["pid"]), str(record.get("step", ""))
+    except (InputError, ValueError, KeyError, TypeError, AttributeError):
         return Run(False, 0, "")
-    return Run(_alive(pid, folder), pid, _tail(logs / OUTPUT))
+    return Run(_alive(pid, folder), pid, _tail(logs / OUTPUT), step)
 
 
 def stop(folder: Path) -> None:

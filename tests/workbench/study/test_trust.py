@@ -146,7 +146,7 @@ def test_what_is_no_file_is_not_waited_for(received: Study, kind: str, called: s
         pass
     with pytest.raises(InputError, match=rf"run.lock: is {called}"):
         background.held(received.folder)
-    assert background.state(received.folder) == (False, 0, "")
+    assert background.state(received.folder) == (False, 0, "", "")
     with pytest.raises(InputError, match=rf"run.jsonl: is {called}"):
         received.ledger.event("done")
     with pytest.raises(InputError, match=rf"background.log: is {called}"):
