@@ -12,8 +12,9 @@ import torch
 from torch import Tensor
 
 from genomic_models.contract import ModelError, TapContext
-from genomic_models.hf import HFModel, encode
+from genomic_models.hf import HFModel
 from genomic_models.scoring import score
+from genomic_models.stack import encode
 
 transformers = pytest.importorskip("transformers", reason="the extra `hf` is not installed")
 tokenizers = pytest.importorskip("tokenizers", reason="the extra `hf` is not installed")
