@@ -12,7 +12,8 @@ The browser draws the variants of samples where its address has ``variants``:
 as in ``links.browse(at="NC_000913.3:300-1600", features=[12], variants="cb_0123456789abcdef")``.
 
 ``rows`` holds what a reader changed of rows, ``KIND/NAME:HEIGHT:COLOUR``, and ``pane`` the whole query of a
-second view that stands beside the first.
+second view that stands beside the first. ``mode`` says what the canvas is used for, one of `MODES`, and
+``ask`` what is asked in it, a text that the mode reads.
 """
 
 from __future__ import annotations
@@ -27,6 +28,10 @@ DRAWN = ("signal", "heat")
 # Lanes of the sequence itself.
 LANES = ("letters", "complement", "codons", "frames", "gc", "skew")
 FIRST_LANES = ("letters", "codons")
+# Modes of the canvas, as `app.canvas.modes` has them.
+MODES = ("read",)
+# Characters of what is asked in a mode.
+MOST_ASKED = 2000
 # Pixels of a row.
 LOWEST, HIGHEST = 10, 400
 _NONE = "none"
@@ -77,6 +82,8 @@ class BrowseView(NamedTuple):
     variants : ``cohort`` or a candidate's id, see above; empty: none are drawn
     lanes : lanes of the sequence, some of `LANES`
     rows : heights and colours that are not the usual ones
+    mode : what the canvas is used for, one of `MODES`
+    ask : what is asked in this mode; empty: nothing
     """
 
     study: str = ""
@@ -90,6 +97,8 @@ class BrowseView(NamedTuple):
     variants: str = ""
     lanes: tuple[str, ...] = FIRST_LANES
     rows: tuple[Row, ...] = ()
+    mode: str = MODES[0]
+    ask: str = ""
 
 
 def browse(
@@ -104,6 +113,8 @@ def browse(
     variants: str = "",
     lanes: Iterable[str] = FIRST_LANES,
     rows: Iterable[Row] = (),
+    mode: str = MODES[0],
+    ask: str = "",
 ) -> Address:
     """Address of the browse page; the parameters are those of `BrowseView`."""
     query = {"study": study, "at": at}
@@ -120,7 +131,10 @@ def browse(
     query |= {"brush": brush, "variants": variants}
     if tuple(lanes) != FIRST_LANES:
         query["lanes"] = ",".join(lanes) or _NONE
-    return _address("browse", query | {"rows": ",".join(map(str, rows))})
+    query["rows"] = ",".join(map(str, rows))
+    if mode != MODES[0]:
+        query |= {"mode": mode, "ask": ask}
+    return _address("browse", query)
 
 
 def parse_browse(query: Mapping[str, str]) -> BrowseView:
@@ -133,6 +147,11 @@ def parse_browse(query: Mapping[str, str]) -> BrowseView:
     draw = query.get("draw", "signal")
     if draw not in DRAWN:
         raise ValueError(f"draw {draw!r}: expected signal or heat")
+    mode, ask = query.get("mode", MODES[0]), query.get("ask", "")
+    if mode not in MODES:
+        raise ValueError(f"mode {mode!r}: expected one of {', '.join(MODES)}")
+    if len(ask) > MOST_ASKED:
+        raise ValueError(f"ask: {len(ask):,} characters; expected {MOST_ASKED:,} at most")
     return BrowseView(
         query.get("study", ""),
         query.get("at", ""),
@@ -145,6 +164,8 @@ def parse_browse(query: Mapping[str, str]) -> BrowseView:
         query.get("variants", ""),
         _parse_lanes(query.get("lanes")),
         _parse_rows(query.get("rows", "")),
+        mode,
+        ask if mode != MODES[0] else "",
     )
 
 

@@ -8,11 +8,13 @@ from typing import Any
 
 import streamlit as st
 
+from app.links import MODES
+
 _FILES = Path(__file__).with_name("assets")
 _SCRIPTS = (
     *("codec.js", "rows.js", "paint.js", "lanes.js", "svg.js", "dom.js", "suggestions.js", "overview.js"),
-    *("toolbar.js", "menu.js", "sheet.js", "gutter.js", "drop.js", "alone.js", "browser.js"),
-    *("requests.js", "pictures.js", "hands.js", "tip.js"),
+    *("toolbar.js", "menu.js", "sheet.js", "gutter.js", "drop.js", "alone.js", "modes.js", "browser.js"),
+    *("requests.js", "pictures.js", "hands.js", "tip.js", *(f"mode_{name}.js" for name in MODES[1:])),
 )
 
 
@@ -40,16 +42,19 @@ def canvas(
     on_moved: Callable[[], None],
     on_brushed: Callable[[], None],
     on_asked: Callable[[], None],
+    on_worked: Callable[[], None],
 ) -> None:
     """Draw a message of `app.canvas.message`.
 
     ``st.session_state[key]`` then holds, inside the callbacks, ``moved`` (``at``, ``width``, ``coarse``),
-    ``brushed`` (``chrom``, ``span`` of two numbers or None, ``view``) or ``asked`` (``kind``, ``number`` and
-    what a request of `app.canvas.requests` needs). All of it comes from the browser and is to be checked.
+    ``brushed`` (``chrom``, ``span`` of two numbers or None, ``view``), ``asked`` (``kind``, ``number`` and
+    what a request of `app.canvas.requests` needs) or ``worked`` (``kind``, ``run`` and what a work of
+    `app.canvas.work` needs). All of it comes from the browser and is to be checked.
     """
     _mount(
-        data=data, key=key, on_moved_change=on_moved, on_brushed_change=on_brushed, on_asked_change=on_asked
-    )
+        data=data, key=key, on_moved_change=on_moved, on_brushed_change=on_brushed, on_asked_change=on_asked,
+        on_worked_change=on_worked,
+    )  # fmt: skip
 
 
 def last_event(key: str, event: str) -> dict[str, Any]:

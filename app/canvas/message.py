@@ -68,6 +68,7 @@ class View(NamedTuple):
         return browse(
             "", str(self.locus), self.features, [track.name for track in self.tracks], request.threshold,
             request.strands, request.draw, request.brush, request.variants, request.lanes, request.rows,
+            request.mode, request.ask,
         ).query  # fmt: skip
 
 
@@ -171,9 +172,10 @@ def message(opened: Opened, view: View, client: Client, more: dict[str, Any] | N
     return pack(head | _offered(opened, view) | (more or {}), tiles, view.features, strands)
 
 
-def whole_message(opened: Opened, view: View, held: Interval) -> bytes:
+def whole_message(opened: Opened, view: View, held: Interval, more: dict[str, Any] | None = None) -> bytes:
     """Bytes of a view that is moved without a server, within a stretch around it: all of that is there.
 
+    ``more`` is added to the header.
     In bins so wide that there are ``MOST_CODES`` values at most; letters of ``MOST_LETTERS`` bases at most.
     """
     _, start, end = held
@@ -189,7 +191,7 @@ def whole_message(opened: Opened, view: View, held: Interval) -> bytes:
     short = end - start <= MOST_LETTERS
     head |= beside(opened, view, held, max(1, (end - start) // COARSE_BINS // STEP))
     head |= lettered(opened, view, held, short and end - start <= MOST_LETTERS // STEP, short)
-    return pack(head, [("held", tile, False)], view.features, SIDES["both"])
+    return pack(head | (more or {}), [("held", tile, False)], view.features, SIDES["both"])
 
 
 def _head(opened: Opened, view: View, token: int) -> dict[str, Any]:
@@ -211,6 +213,8 @@ def _head(opened: Opened, view: View, token: int) -> dict[str, Any]:
         "acids": ACIDS,
         "rows": {f"{row.kind}/{row.name}": [row.height, row.colour] for row in view.request.rows},
         "query": join_query(view.query),
+        "mode": view.request.mode,
+        "ask": view.request.ask,
     }
 
 

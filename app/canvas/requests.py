@@ -40,7 +40,10 @@ MOST_FOUND = 12
 # Characters that are taken of a text typed on the canvas.
 LONGEST = 2000
 # Parts of the address that the canvas may set.
-SETTINGS = ("features", "tracks", "lanes", "draw", "strands", "threshold", "rows", "variants", "brush")
+SETTINGS = (
+    *("features", "tracks", "lanes", "draw", "strands", "threshold", "rows", "variants", "brush"),
+    *("mode", "ask"),
+)
 
 
 class Asking(NamedTuple):

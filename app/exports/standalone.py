@@ -17,6 +17,7 @@ from typing import NamedTuple
 from markupsafe import Markup
 
 from app import links
+from app.canvas import modes
 from app.canvas.component import asset, scripts
 from app.canvas.message import MOST_CODES, View, around, whole_message
 from app.data.study import Opened
@@ -55,7 +56,7 @@ def view_page(opened: Opened, view: View) -> str:
         f"{spoken(*view.locus)}, {bases(view.locus.size)}; the picture moves within {spoken(*held)}. Strength"
         " is a share of full scale, the value that 99.9 % of a feature's active bases do not reach."
     ]
-    message = whole_message(opened, view, held)
+    message = whole_message(opened, view, held, {"shown": modes.shown(opened, view)})
     # A file that was dropped on the page is with its reader alone.
     command = "" if view.own else view_command(opened.evidence.name, view)
     return make_page(opened, spoken(*view.locus), message, view.features, lines, command)

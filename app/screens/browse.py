@@ -9,12 +9,14 @@ from typing import Any
 import streamlit as st
 
 from app import links
+from app.canvas import modes
 from app.canvas.browsing import client, features_query, on_brushed, on_moved, requested_view, seen_view
 from app.canvas.component import canvas
 from app.canvas.message import View, message
 from app.canvas.pane import FIRST, Pane, panes
 from app.canvas.panels import active_here, tables
 from app.canvas.requests import Asking, on_asked
+from app.canvas.work import on_worked, progress
 from app.data.annotation import tracks
 from app.data.own_files import KEY, MOST_BYTES, SUFFIXES, own_errors
 from app.data.study import Opened, current, studies
@@ -86,9 +88,10 @@ def draw(opened: Opened, pane: Pane) -> None:
     except InputError as fault:  # a file of features is damaged, or has gone
         st.error(plain(str(fault)))
         return
-    asked = partial(on_asked, opened, pane, {"save": save})
+    asked = partial(on_asked, opened, pane, {**modes.requests(), "save": save})
+    worked = partial(on_worked, opened, pane, modes.works())
     with st.container(key=f"stage{pane.name}"):
-        canvas(sent, pane.key, partial(on_moved, pane), partial(on_brushed, pane), asked)
+        canvas(sent, pane.key, partial(on_moved, pane), partial(on_brushed, pane), asked, worked)
     if not ready.done():
         st.caption("Reading the annotation for the first time; genes appear when it is done.")
     below(opened, view, pane)
@@ -98,6 +101,7 @@ def more(pane: Pane, error: str) -> dict[str, Any]:
     """What the canvas is told besides its view: the answer to its request, an error, studies to compare."""
     return {
         "answer": pane.take("answer"),
+        "work": progress(pane),
         "error": error,
         "pane": pane.name,
         "linked": links.join_query({"study": pane.study}) + "&" if pane.study else "",

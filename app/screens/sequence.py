@@ -160,7 +160,7 @@ def draw(opened: Opened) -> Reading | None:
     with st.container(key="sequence_stage"):
         token, linked = _token(source, allele), _linked()
         data = strips_message(opened, reading, features, token, linked)
-        canvas(data, "sequence_canvas", _nothing, _nothing, _nothing)
+        canvas(data, "sequence_canvas", _nothing, _nothing, _nothing, _nothing)
     page_button(opened, reading, data, features)
     allele_section(opened, reading, differing)
     features_section(opened, reading, table)

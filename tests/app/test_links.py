@@ -57,6 +57,8 @@ def test_other_pages() -> None:
         ({"threshold": "2"}, "expected a share from 0 to 1"),
         ({"threshold": "nan"}, "expected a share from 0 to 1"),
         ({"strands": "x"}, "expected both"),
+        ({"mode": "<b>"}, "mode '<b>': expected one of read"),
+        ({"mode": "read", "ask": "x" * 2001}, "ask: 2,001 characters; expected 2,000 at most"),
         ({"lanes": "gc,<b>"}, "lane '<b>': expected some of letters"),
         ({"rows": "feature/12:9:"}, "expected feature/NUMBER:HEIGHT:COLOUR"),
         ({"rows": "feature/12:60:red"}, "six digits of a colour"),

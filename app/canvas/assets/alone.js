@@ -26,6 +26,7 @@ const ALONE = {
     }
     if ("lanes" in changes) head.sequence = list(changes.lanes);
     if ("draw" in changes) head.draw = changes.draw || "signal";
+    if ("mode" in changes) [head.mode, head.ask] = [changes.mode, changes.ask];
     if ("strands" in changes) head.strands = changes.strands || "+-";
     if ("threshold" in changes) head.threshold = Number(changes.threshold) || 0;
     b.toolbar.take(head, false);

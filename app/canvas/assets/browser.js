@@ -31,6 +31,7 @@ class Browser {
     this.past = [];
     this.undone = [];
     this.abort = new AbortController();
+    this.modes = new Modes(this);
     this.toolbar = new Toolbar(this);
     this.overview = new Overview(this);
     this.gutter = new Gutter(this);
@@ -38,7 +39,7 @@ class Browser {
     this.menu = new Menu(this);
     this.drop = new DropTarget(this);
     this.root.prepend(this.toolbar.root, this.said, this.overview.root);
-    this.root.querySelector(".middle").append(this.sheet.root);
+    this.root.querySelector(".middle").append(this.sheet.root, this.modes.side);
     this.root.append(this.menu.root);
     this.where = this.toolbar.where;
     this.listen();
@@ -50,7 +51,7 @@ class Browser {
     on(this.canvas, "pointerdown", (event) => this.down(event));
     on(this.canvas, "pointermove", (event) => this.pointer(event));
     on(this.canvas, "pointerup", (event) => this.up(event));
-    on(this.canvas, "pointercancel", () => { this.drag = this.zooming = this.gutter.drag = null; this.paint(); this.settle(); });
+    on(this.canvas, "pointercancel", () => { this.drag = this.zooming = this.gutter.drag = this.grasp = null; this.paint(); this.settle(); });
     on(this.canvas, "pointerleave", () => this.hide());
     // The page moves under a pointer that stands still.
     on(document, "scroll", () => this.hide(), { capture: true, passive: true });
@@ -109,6 +110,7 @@ class Browser {
     this.answer(head);
     this.root.classList.toggle("paged", head.pane !== undefined);
     this.toolbar.take(head, jumped);
+    this.modes.take(head);
     this.paint();
     this.settle();
   }
@@ -153,7 +155,7 @@ class Browser {
     const acts = {
       left: () => this.pan(-0.5), right: () => this.pan(0.5), in: () => this.zoom(1 / 2, middle), out: () => this.zoom(2, middle),
       whole: () => this.look(...bounds(this.head)), bases: () => this.look(middle - 50, middle + 50),
-      select: () => this.mode(!this.selecting), png: () => this.save(this.png(), "png"), svg: () => this.save(this.svg(), "svg"),
+      select: () => this.selectBy(!this.selecting), png: () => this.save(this.png(), "png"), svg: () => this.save(this.svg(), "svg"),
       undo: () => this.undo(true), redo: () => this.undo(false),
     };
     acts[name]();
@@ -210,6 +212,7 @@ class Browser {
     if (cut) p.pen.restore();
     p.ruler(view, left);
     if (head.chrom === view.chrom) p.flags(head.marks || [], view, left);
+    this.modes.current?.over?.(p, { rows, fixed, height, left, total }, view);
     if (this.brush) p.band(this.brush[0], this.brush[1], view, left);
     if (this.zooming) p.band(Math.min(...this.zooming), Math.max(...this.zooming), view, left);
   }

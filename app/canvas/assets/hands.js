@@ -1,6 +1,6 @@
 // Wheel, pointer and keys.
 Object.assign(Browser.prototype, {
-  mode(selecting) {
+  selectBy(selecting) {
     this.selecting = selecting;
     this.toolbar.button("select").setAttribute("aria-pressed", String(selecting));
     this.canvas.classList.toggle("brushing", selecting);
@@ -12,7 +12,7 @@ Object.assign(Browser.prototype, {
       ArrowLeft: () => this.pan(-step), ArrowRight: () => this.pan(step), ArrowUp: () => this.zoom(1 / 2, middle), ArrowDown: () => this.zoom(2, middle),
       "+": () => this.zoom(1 / 2, middle), "=": () => this.zoom(1 / 2, middle), "-": () => this.zoom(2, middle),
       Home: () => this.act("whole"), End: () => this.act("bases"), b: () => this.select([this.view.start, this.view.end]), Escape: () => (this.brush ? this.select(null) : this.canvas.blur()),
-      z: () => this.undo(true), Z: () => this.undo(false),
+      z: () => this.undo(true), Z: () => this.undo(false), ...(this.head.alone ? {} : this.modes.keys()),
     };
     if (!keys[event.key]) return;
     event.preventDefault();
@@ -38,12 +38,14 @@ Object.assign(Browser.prototype, {
     this.pressed = { x: event.clientX, y: event.clientY };
     if (!this.inData(event)) { this.gutter.down(event.clientX - box.left, y); return; }
     if (y < RULER) { this.zooming = [at, at]; return; }
+    if (!event.shiftKey && !this.selecting && this.modes.current?.down?.(this.under(event), event)) { this.grasp = this.modes.current; return; }
     this.drag = { x: event.clientX, from: this.view.start, span: this.view.end - this.view.start, at, brush: event.shiftKey || this.selecting };
     if (this.drag.brush) this.brush = [at, at]; else this.canvas.classList.add("dragging");
   },
   pointer(event) {
     const box = this.canvas.getBoundingClientRect(), [low, high] = bounds(this.head), within = (at) => Math.min(Math.max(low, at), high);
     if (this.gutter.drag) { this.gutter.move(event.clientY - box.top); return; }
+    if (this.grasp) { this.grasp.move?.(this.under(event), event); return; }
     if (this.zooming) { this.zooming[1] = within(this.position(event)); this.paint(); return; }
     if (!this.drag) return this.hover(event);
     if (this.drag.brush) {
@@ -66,6 +68,12 @@ Object.assign(Browser.prototype, {
       if (this.still(event)) this.paint(); else this.look(Math.min(a, b), Math.max(a, b));
       return;
     }
+    if (this.grasp) {
+      const mode = this.grasp;
+      this.grasp = null;
+      mode.up?.(this.under(event), event);
+      return;
+    }
     const drag = this.drag;
     this.drag = null;
     this.canvas.classList.remove("dragging");
@@ -75,7 +83,7 @@ Object.assign(Browser.prototype, {
       const at = this.under(event);
       // The second of two clicks zooms.
       clearTimeout(this.click);
-      this.click = setTimeout(() => this.detail(at), CLICKED);
+      this.click = setTimeout(() => this.modes.current?.click?.(at, event) || this.detail(at), CLICKED);
     }
   },
   // What lies under the pointer: row, box of a lane, position (null beside the data).

@@ -22,6 +22,7 @@ class Menu {
       put(span ? "Copy the sequence of the selection" : "Copy the sequence in view", () => b.copySequence(span || [b.view.start, b.view.end], "+"));
       put(span ? "Bookmark the selection" : "Bookmark the view", () => b.bookmark(span || [b.view.start, b.view.end]), "mark");
     }
+    b.modes.current?.menu?.(at, put);
     if (row) this.row(row, put, items);
     for (const [name, word] of [["svg", "Picture as SVG"], ["png", "Picture as PNG"]]) put(word, () => b.act(name));
     this.root.replaceChildren(...items);

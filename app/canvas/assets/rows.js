@@ -27,6 +27,7 @@ function layout(head, width, scale, room = 0, scroll = 0) {
   for (const strand of "+-")
     if (scale >= READ && head.codons.some((c) => c[1] === strand)) put("codons", `lane/codons ${strand}`, LETTERS, { strand });
   if (wanted.includes("frames")) put("frames", "lane/frames", 6 * FRAME, {});
+  for (const { kind, id, height, ...more } of head.moded || []) put(kind, id, height, more);
   const fixed = y <= STICKY * (room || Infinity) ? y : RULER, strands = head.strands.length, many = head.features.length;
   const own = head.features.map((feature) => ((head.rows || {})[`feature/${feature.id}`] || [0])[0]), free = own.filter((h) => !h).length;
   const rest = room - y - many * GAP - own.reduce((a, b) => a + b, 0);

@@ -17,6 +17,7 @@ Object.assign(Browser.prototype, {
     }
     const codon = row && row.kind === "codons" && this.head.codons.find((c) => c[1] === row.strand && position >= c[0] && position < c[0] + 3);
     if (codon) lines.push(`codon ${grouped(codon[0] + 1)}–${grouped(codon[0] + 3)} (${codon[1]}): ${codon[2]}, ${codon[4]}`);
+    lines.push(...(this.modes.current?.hover?.({ row, hit, position }) || []));
     this.tip.textContent = lines.join("\n");
     this.tip.style.display = "block";
     const room = this.width() - x;

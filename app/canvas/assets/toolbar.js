@@ -23,12 +23,12 @@ class Toolbar {
     this.marks = new Popover("★", "Bookmarks", (panel) => this.fillMarks(panel));
     this.beside = new Popover("Split", "Two views side by side", (panel, popover) => this.fillBeside(panel, popover));
     this.save = new Popover("Save", "Save", (panel, popover) => this.fillSave(panel, popover));
-    this.help = new Popover("?", "Help", (panel) => panel.replaceChildren(...HELP.map((line) => el("p", {}, line))));
+    this.help = new Popover("?", "Help", (panel) => panel.replaceChildren(...[...HELP, `Modes of the canvas, by key: ${b.modes.keysText()}.`].map((line) => el("p", {}, line))));
     this.draw = this.choice("Draw", [["signal", "signal"], ["heat", "heat"]], "signal", "draw");
     this.strands = this.choice("Strand read", STRAND_WORDS, "both", "strands");
     this.popovers = [this.features, this.tracks, this.marks, this.beside, this.save, this.help];
     this.root = el("div", { class: "bar", role: "toolbar", "aria-label": "Move, zoom and choose what is drawn" },
-      this.place.root,
+      b.modes.choice, this.place.root,
       button("left", "◀", "Move left (arrow left)"), button("right", "▶", "Move right (arrow right)"),
       button("in", "+", "Zoom in (+)"), button("out", "−", "Zoom out (-)"),
       button("bases", "bases", "To single bases (End)"), button("whole", "all", "The whole contig (Home)"),
