@@ -7,6 +7,8 @@ from collections.abc import Callable, Iterable, Sequence
 from itertools import chain
 
 NONE = "–"
+# What a model wrote, or says, carries this on the screen and in files.
+NOT_VALIDATED = "model output, not validated"
 TRUE_MINUS = "\N{MINUS SIGN}"
 _RAISED = str.maketrans("0123456789", "⁰¹²³⁴⁵⁶⁷⁸⁹")
 

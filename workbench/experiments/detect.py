@@ -98,4 +98,5 @@ KIND = Kind(
     shards=_shards,
     run=_run,
     finish=_finish,
+    command="detect make",
 )

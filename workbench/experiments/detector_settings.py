@@ -13,24 +13,26 @@ MODES = ("same", "opposite", "any")
 class DetectSettings:
     """What is to be found, by what, and how surely."""
 
-    track: str = setting("", "Track whose intervals are the sites.")
+    track: str = setting("", "Track whose intervals are the sites.", of="track")
     mode: str = setting("same", "Strand of the sites as a reading sees them.", one_of=MODES)
     concept: str = setting(
-        "", "A concept as JSON, whose level is the score; empty: a sparse probe is fitted."
+        "", "A concept as JSON, whose level is the score; empty: a sparse probe is fitted.", of="concept"
     )
     features: int = setting(10, "Features of a probe, at most.", least=1)
     precision: float = setting(0.8, "Share of calls that are to be true.")
     sites_per_megabase: float = setting(
         0.0, "Where there are so many sites, both strands together; 0: as many as in the select split."
     )
-    attacks: str = setting("", "Experiment whose attacked sequence of the select split the probe learns too.")
+    attacks: str = setting(
+        "", "Experiment whose attacked sequence of the select split the probe learns too.", of="attack"
+    )
 
 
 @dataclass(frozen=True)
 class AttackSettings:
     """Which detector is attacked, at how many places, and what may be changed."""
 
-    detector: str = setting("", "The detector, as JSON.")
+    detector: str = setting("", "The detector, as JSON.", of="detector")
     sites: int = setting(24, "Sites that are hidden, and places that are faked, in each split.", least=2)
     changes: int = setting(8, "Base changes, at most.", least=1)
     reach: int = setting(

@@ -157,4 +157,5 @@ KIND = Kind(
     shards=_shards,
     run=_run,
     finish=_finish,
+    command="concepts find",
 )

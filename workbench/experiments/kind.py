@@ -52,6 +52,8 @@ class Kind:
         ``finish(experiment)``: writes tables and the page.
     features : bool
         Whether it is asked of the study's features, and so of one autoencoder; else of the model alone.
+    command : str
+        Words of the command that asks it, where they are not its name.
     """
 
     name: str
@@ -62,3 +64,4 @@ class Kind:
     run: Callable[[Experiment, Shard, Progress], int]
     finish: Callable[[Experiment], None]
     features: bool = True
+    command: str = ""

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import json
+import shutil
 from dataclasses import asdict
 
 from workbench.errors import InputError
@@ -35,6 +36,7 @@ from workbench.files.settings import check_section
 from workbench.progress import Progress
 from workbench.stages import registry
 from workbench.stages.stage import Shard, Stage
+from workbench.study.ledger import exclusive
 from workbench.study.study import Study
 
 KINDS: dict[str, Kind] = {
@@ -63,25 +65,43 @@ def open_experiment(study: Study, name: str) -> Experiment:
     return Experiment(study, name, folder, question)
 
 
-def create_experiment(study: Study, name: str, kind: str, settings: object) -> Experiment:
-    """Write the question of a new experiment, or find the same one there.
+def propose(study: Study, name: str, kind: str, settings: object) -> tuple[Experiment, list[Shard]]:
+    """An experiment that could be made, and the pieces of its work; nothing is written.
 
     Raises ``InputError`` where another question has the name, and for settings that do not fit the study.
     """
-    refuse_links(study.folder)
-    folder = folder_of(study, name)
     question = Question(kind, settings, subject_of(study, KINDS[kind].features))
-    experiment = Experiment(study, name, folder, question)
-    if (folder / QUESTION).exists():
-        if open_experiment(study, name).question != question:
-            raise InputError(
-                f"{folder / QUESTION}: asks something else; give another --name, or remove the folder"
-            )
-        return experiment
+    experiment = Experiment(study, name, folder_of(study, name), question)
+    path = experiment.folder / QUESTION
+    if path.exists() and open_experiment(study, name).question != question:
+        raise InputError(f"{path}: asks something else; give another --name, or remove the folder")
     check_section(settings, kind)
-    KINDS[kind].shards(experiment)
-    write_question(folder / QUESTION, question)
+    return experiment, KINDS[kind].shards(experiment)
+
+
+def create_experiment(study: Study, name: str, kind: str, settings: object) -> Experiment:
+    """Write the question of a new experiment, or find the same one there; raises as `propose` does."""
+    refuse_links(study.folder)
+    experiment, _ = propose(study, name, kind, settings)
+    path = experiment.folder / QUESTION
+    if not path.exists():
+        write_question(path, experiment.question)
     return experiment
+
+
+def remove_experiment(study: Study, name: str) -> None:
+    """Remove an experiment: its question, tables and page, and what the ledger says of it.
+
+    Raises ``InputError`` where there is none, and while a run holds the study.
+    """
+    folder = folder_of(study, name)
+    if not (folder / QUESTION).exists():
+        raise InputError(f"{name}: the study has no experiment of this name")
+    with exclusive(study.folder):
+        # Without its question it is no experiment, should this end half-way.
+        (folder / QUESTION).unlink()
+        study.ledger.forget(f"{FOLDER}/{name}")
+        shutil.rmtree(folder)
 
 
 def experiments(study: Study) -> list[str]:

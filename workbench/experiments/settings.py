@@ -25,7 +25,7 @@ class AttributeSettings:
     targets: list[str] = setting(
         [], f"Log-odds of two alleles, the base at a place, or the likelihood of a stretch: {FORMS}."
     )
-    strands: list[str] = setting(["+", "-"], "Strands that are read, + and -.")
+    strands: list[str] = setting(["+", "-"], "Strands that are read, + and -.", of="strand")
     context: int = setting(
         1024, "Bases that are read before the place, and after it by a model that sees both sides.", least=1
     )
@@ -36,7 +36,9 @@ class AttributeSettings:
         60, "Bases up to the place, or on both sides, whose every substitution is tried; 0 for none."
     )
     track: str = setting(
-        "", "Track whose intervals in the context are shuffled, and put into shuffled context; empty: none."
+        "",
+        "Track whose intervals in the context are shuffled, and put into shuffled context; empty: none.",
+        of="track",
     )
     shuffles: int = setting(20, "Shuffled sequences an interval.", least=2)
 
@@ -48,7 +50,9 @@ class WritingSettings:
     strengths: list[float] = setting(
         [1.0, 2.0, 4.0], "What is added, in units of the feature's own 99.9 % activation."
     )
-    track: str = setting("CDS", "Prompts are the first bases of its intervals, in their direction.")
+    track: str = setting(
+        "CDS", "Prompts are the first bases of its intervals, in their direction.", of="track"
+    )
     prompts: int = setting(24, "Prompts, spread over a split.", least=2)
     prompt: int = setting(600, "Bases of a prompt; a multiple of 3 keeps the frame of a CDS.", least=2)
     length: int = setting(150, "Bases written.", least=1)
@@ -61,8 +65,10 @@ class WritingSettings:
 class SteerSettings(WritingSettings):
     """Which features, how strongly, where, and who judges."""
 
-    features: list[int] = setting([], "Features, each steered by itself.")
-    readout: str = setting("stops.plus_1", "JUDGE.COLUMN that answers; see `workbench judge --list`.")
+    features: list[int] = setting([], "Features, each steered by itself.", of="feature")
+    readout: str = setting(
+        "stops.plus_1", "JUDGE.COLUMN that answers; see `workbench judge --list`.", of="readout"
+    )
     expect: str = setting("more", "more or less of the readout than unedited.", one_of=("more", "less"))
 
 
@@ -70,10 +76,11 @@ class SteerSettings(WritingSettings):
 class PassportSettings(WritingSettings):
     """Which features are put to the test, and by which readouts."""
 
-    features: list[int] = setting([], "Features, each tested by itself.")
+    features: list[int] = setting([], "Features, each tested by itself.", of="feature")
     readouts: list[str] = setting(
         ["stops.plus_1", "stops.longest_open"],
         "Readouts JUDGE.COLUMN, of which each feature's hypothesis takes one; see `workbench judge --list`.",
+        of="readout",
     )
 
 
@@ -81,14 +88,14 @@ class PassportSettings(WritingSettings):
 class EmbedSettings:
     """Which regions, of which layers, and in what form."""
 
-    regions: str = setting("", "Track of the study, or BED file; empty: whole contigs.")
-    layers: list[str] = setting([], "Taps of the model; none: the study's layer.")
+    regions: str = setting("", "Track of the study, or BED file; empty: whole contigs.", of="track")
+    layers: list[str] = setting([], "Taps of the model; none: the study's layer.", of="layer")
     pool: str = setting(
         "mean",
         "Over the bases of a region: mean, max, last (of the reading) or none, a row a base.",
         one_of=POOLS,
     )
-    strands: list[str] = setting(["+", "-"], "Strands that are read, + and -.")
+    strands: list[str] = setting(["+", "-"], "Strands that are read, + and -.", of="strand")
     format: str = setting("parquet", "parquet, hdf5, npy or h5ad (AnnData).", one_of=ARRAYS)
 
 
@@ -96,7 +103,7 @@ class EmbedSettings:
 class LayersSettings:
     """Which layers are looked at, and on how much sequence."""
 
-    layers: list[str] = setting([], "Taps of the model; none: the output of every block.")
+    layers: list[str] = setting([], "Taps of the model; none: the output of every block.", of="layer")
     bases: int = setting(
         100_000, "Bases of each of the select and report splits, read on both strands.", least=1
     )
@@ -106,7 +113,9 @@ class LayersSettings:
 class PlaceSettings:
     """Where in a study's genome something is put, and what is read around it."""
 
-    track: str = setting("", "Places lie on its intervals, in their direction, in one split of the genome.")
+    track: str = setting(
+        "", "Places lie on its intervals, in their direction, in one split of the genome.", of="track"
+    )
     places: int = setting(24, "Places, spread over the split.", least=1)
     offset: int = setting(
         300,
@@ -122,7 +131,9 @@ class PlaceSettings:
 class PaintSettings(PlaceSettings):
     """What is painted where, how it is filled in, and who judges."""
 
-    painting: str = setting("", "The painting, as JSON. Without a track its own canvas is the only place.")
+    painting: str = setting(
+        "", "The painting, as JSON. Without a track its own canvas is the only place.", of="painting"
+    )
     fill: str = setting(
         "write",
         "write: base after base under the painting. resample, gradient: what stands there is redesigned.",
@@ -131,7 +142,9 @@ class PaintSettings(PlaceSettings):
     steps: int = setting(40, "Steps of a redesign.", least=1)
     copies: int = setting(1, "Canvases a place and arm.", least=1)
     readouts: list[str] = setting(
-        ["stops.plus_1"], "JUDGE.COLUMN, asked of each stroke's bases; see `workbench judge --list`."
+        ["stops.plus_1"],
+        "JUDGE.COLUMN, asked of each stroke's bases; see `workbench judge --list`.",
+        of="readout",
     )
     expect: str = setting("more", "more or less of the readouts than unpainted.", one_of=("more", "less"))
     temperature: float = setting(1.0, "Of the writing.")
@@ -150,7 +163,9 @@ class PaintSettings(PlaceSettings):
 class CompileSettings(PlaceSettings):
     """Which edits become changes of bases, where, and how many changes at most."""
 
-    plan: str = setting("", "The edit plan, as JSON; its positions count from the first base of a place.")
+    plan: str = setting(
+        "", "The edit plan, as JSON; its positions count from the first base of a place.", of="plan"
+    )
     at: list[str] = setting(
         [], "Places by name and not by a track: CONTIG:START-END, 0-based, end not included; :- minus strand."
     )

@@ -15,14 +15,20 @@ from workbench.wording import visible_name
 
 
 def setting(
-    default: Any, sentence: str, least: float = 0, one_of: Sequence[str] = (), later: bool = False
+    default: Any,
+    sentence: str,
+    least: float = 0,
+    one_of: Sequence[str] = (),
+    later: bool = False,
+    of: str = "",
 ) -> Any:
     """A key of a section: its default, and the sentence for the file and for ``--help``.
 
     Numbers are ``least`` or more, words one of ``one_of`` where there are any. ``later`` marks a key that
     studies may lack: it changes what is known of finished stages only where it is set to something else.
+    ``of`` is what in a study its words name, such as ``track``, so that a form can offer them.
     """
-    metadata = {"sentence": sentence, "least": least, "one_of": one_of, "later": later}
+    metadata = {"sentence": sentence, "least": least, "one_of": one_of, "later": later, "of": of}
     if isinstance(default, list | dict):
         return field(default_factory=lambda: default.copy(), metadata=metadata)
     return field(default=default, metadata=metadata)
