@@ -81,22 +81,25 @@ def parameter_count(config: StripedHyenaConfig) -> int:
     Rotary frequencies are constants and do not count. Evo 2 has no biases but those of output
     projections; Evo 1 adds them to input projections, ``Wqkv`` and the short filter.
     """
-    width = config.width
+    blocks = sum(block_parameters(config, i) for i in range(config.depth) if config.pattern[i] != "-")
+    return VOCABULARY * config.width + blocks + config.width
+
+
+def block_parameters(config: StripedHyenaConfig, index: int) -> int:
+    """Trained values of a block."""
+    width, inside, filters = config.width, config.mixer_width(index), config.mixer(index)
     evo1 = config.generation == "evo1"
-    front = 3 * width * width + (3 * width if evo1 else 0)  # projections or Wqkv
-    out = width * width + width
-    featurizer = 3 * width * 3 + (3 * width if evo1 else 0)
-    medium = (config.medium_groups or config.groups) * config.medium_filter + width
+    front = 3 * inside * width + (3 * inside if evo1 else 0)  # projections or Wqkv
+    out = inside * width + width
+    featurizer = 3 * inside * 3 + (3 * inside if evo1 else 0)
     modes = 2 * config.state * (2 if evo1 else 1)  # poles and residues; Evo 1: complex
     mixer = {
-        "S": featurizer + config.groups * config.short_filter,
-        "D": featurizer + medium,
-        "H": featurizer + width * modes + width,
+        "S": featurizer + filters * config.short_filter,
+        "D": featurizer + filters * config.medium_filter + inside,
+        "H": featurizer + inside * modes + inside,
         "*": 0,
     }
-    every_block = 2 * width + 3 * width * config.inner + front + out
-    blocks = sum(every_block + mixer[kind] for kind in config.pattern)
-    return VOCABULARY * width + blocks + width
+    return 2 * width + 3 * width * config.inner_width(index) + front + out + mixer[config.pattern[index]]
 
 
 PATTERN_1B = "SDH*SDHSDH*SDHSDH*SDHSDH*"

@@ -32,44 +32,44 @@ def is_ignorable(name: str) -> bool:
     return name in IGNORED_NAMES or name.endswith(IGNORED_SUFFIXES)
 
 
-def _short(config: StripedHyenaConfig) -> Shapes:
-    return {"filter.h": (config.groups, 1, config.short_filter)}
+def _short(config: StripedHyenaConfig, index: int) -> Shapes:
+    return {"filter.h": (config.mixer(index), 1, config.short_filter)}
 
 
-def _medium(config: StripedHyenaConfig) -> Shapes:
-    groups = config.medium_groups or config.groups
-    return {"filter.h": (groups, 1, config.medium_filter), "filter.D": (config.width,)}
+def _medium(config: StripedHyenaConfig, index: int) -> Shapes:
+    kernels = (config.mixer(index), 1, config.medium_filter)
+    return {"filter.h": kernels, "filter.D": (config.mixer_width(index),)}
 
 
-def _long(config: StripedHyenaConfig) -> Shapes:
-    width, modes = config.width, config.state
+def _long(config: StripedHyenaConfig, index: int) -> Shapes:
+    width, modes = config.mixer_width(index), config.state
     if config.generation == "evo1":
         pairs = (width, modes, 1, 2)
         return {"filter.poles": pairs, "filter.residues": pairs, "filter.D": (width,)}
     return {"filter.log_poles": (width, modes, 1), "filter.residues": (width, modes), "filter.D": (width,)}
 
 
-_FILTERS: dict[str, Callable[[StripedHyenaConfig], Shapes]] = {"S": _short, "D": _medium, "H": _long}
+_FILTERS: dict[str, Callable[[StripedHyenaConfig, int], Shapes]] = {"S": _short, "D": _medium, "H": _long}
 
 
-def _hyena(config: StripedHyenaConfig, letter: str) -> Shapes:
-    width = config.width
+def _hyena(config: StripedHyenaConfig, index: int) -> Shapes:
+    width, inside = config.width, config.mixer_width(index)
     shapes: Shapes = {
-        "projections.weight": (3 * width, width),
-        "filter.short_filter_weight": (3 * width, 1, 3),
-        "out_filter_dense.weight": (width, width),
+        "projections.weight": (3 * inside, width),
+        "filter.short_filter_weight": (3 * inside, 1, 3),
+        "out_filter_dense.weight": (width, inside),
         "out_filter_dense.bias": (width,),
     }
     if config.generation == "evo1":
         shapes |= {"projections.bias": (3 * width,), "filter.short_filter_bias": (3 * width,)}
-    return shapes | _FILTERS[letter](config)
+    return shapes | _FILTERS[config.pattern[index]](config, index)
 
 
-def _attention(config: StripedHyenaConfig) -> Shapes:
-    width = config.width
+def _attention(config: StripedHyenaConfig, index: int) -> Shapes:
+    width, inside = config.width, config.mixer_width(index)
     shapes: Shapes = {
-        "inner_mha_cls.Wqkv.weight": (3 * width, width),
-        "inner_mha_cls.out_proj.weight": (width, width),
+        "inner_mha_cls.Wqkv.weight": (3 * inside, width),
+        "inner_mha_cls.out_proj.weight": (width, inside),
         "inner_mha_cls.out_proj.bias": (width,),
     }
     if config.generation == "evo1":  # frequencies are computed: those in the files are rounded
@@ -79,18 +79,21 @@ def _attention(config: StripedHyenaConfig) -> Shapes:
 
 def expected_tensors(config: StripedHyenaConfig) -> Shapes:
     """Name and shape of every tensor that a checkpoint of this architecture must hold."""
-    width, inner = config.width, config.inner
-    common: Shapes = {
-        "pre_norm.scale": (width,),
-        "post_norm.scale": (width,),
-        "mlp.l1.weight": (inner, width),
-        "mlp.l2.weight": (inner, width),
-        "mlp.l3.weight": (width, inner),
-    }
+    width = config.width
     shapes: Shapes = {"embedding_layer.weight": (VOCABULARY, width), "norm.scale": (width,)}
     for i, letter in enumerate(config.pattern):
-        mixer = _attention(config) if letter == "*" else _hyena(config, letter)
-        shapes |= {f"blocks.{i}.{name}": shape for name, shape in (common | mixer).items()}
+        if letter == "-":
+            continue
+        inner = config.inner_width(i)
+        block: Shapes = {
+            "pre_norm.scale": (width,),
+            "post_norm.scale": (width,),
+            "mlp.l1.weight": (inner, width),
+            "mlp.l2.weight": (inner, width),
+            "mlp.l3.weight": (width, inner),
+        }
+        block |= _attention(config, i) if letter == "*" else _hyena(config, i)
+        shapes |= {f"blocks.{i}.{name}": shape for name, shape in block.items()}
     return shapes
 
 

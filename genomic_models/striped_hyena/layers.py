@@ -141,9 +141,9 @@ class HyenaFilter(nn.Module):
 
     _made: dict[str, tuple[tuple[object, ...], Tensor]]
 
-    def __init__(self, config: StripedHyenaConfig) -> None:
+    def __init__(self, config: StripedHyenaConfig, index: int) -> None:
         super().__init__()
-        width = config.width
+        width = config.mixer_width(index)
         self.heads = config.heads
         self.interleaved = config.generation == "evo2"
         self.short_filter_weight = nn.Parameter(torch.empty(3 * width, 1, 3))
@@ -189,10 +189,10 @@ class HyenaFilter(nn.Module):
 class ShortFilter(HyenaFilter):
     """hcs: an explicit filter of 7 taps, last tap on the current sample."""
 
-    def __init__(self, config: StripedHyenaConfig) -> None:
-        super().__init__(config)
-        self.repeat = config.width // config.groups
-        self.h = nn.Parameter(torch.empty(config.groups, 1, config.short_filter))
+    def __init__(self, config: StripedHyenaConfig, index: int) -> None:
+        super().__init__(config, index)
+        self.repeat = config.width // config.whole_mixer(index)
+        self.h = nn.Parameter(torch.empty(config.mixer(index), 1, config.short_filter))
 
     def inner(self, s: Tensor, past: Tensor | None, keep: bool) -> tuple[Tensor, Tensor]:
         weight = self.made("weight", lambda: self.h[:, 0].repeat_interleave(self.repeat, dim=0))
@@ -203,12 +203,11 @@ class ShortFilter(HyenaFilter):
 class MediumFilter(HyenaFilter):
     """hcm: an explicit filter of 128 taps, first tap on the current sample, and a skip."""
 
-    def __init__(self, config: StripedHyenaConfig) -> None:
-        super().__init__(config)
-        groups = config.medium_groups or config.groups
-        self.repeat = config.width // groups
-        self.h = nn.Parameter(torch.empty(groups, 1, config.medium_filter))
-        self.D = nn.Parameter(torch.empty(config.width))
+    def __init__(self, config: StripedHyenaConfig, index: int) -> None:
+        super().__init__(config, index)
+        self.repeat = config.width // config.whole_mixer(index)
+        self.h = nn.Parameter(torch.empty(config.mixer(index), 1, config.medium_filter))
+        self.D = nn.Parameter(torch.empty(config.mixer_width(index)))
 
     def inner(self, s: Tensor, past: Grown | None, keep: bool) -> tuple[Tensor, Tensor | Grown]:
         kernel = self.made("kernel", lambda: self.h[:, 0].repeat_interleave(self.repeat, dim=0).float())
@@ -233,9 +232,9 @@ class LongFilter(HyenaFilter):
     Evo 2 keeps real poles as logarithms, Evo 1 complex poles as (real, imaginary) pairs.
     """
 
-    def __init__(self, config: StripedHyenaConfig) -> None:
-        super().__init__(config)
-        width, modes = config.width, config.state
+    def __init__(self, config: StripedHyenaConfig, index: int) -> None:
+        super().__init__(config, index)
+        width, modes = config.mixer_width(index), config.state
         self.D = nn.Parameter(torch.empty(width))
         if config.generation == "evo2":
             self.log_poles = nn.Parameter(torch.empty(width, modes, 1))
@@ -287,14 +286,14 @@ class Rotary(nn.Module):
 class Attention(nn.Module):
     """Causal multi-head attention with rotary positions and a key/value cache."""
 
-    def __init__(self, config: StripedHyenaConfig) -> None:
+    def __init__(self, config: StripedHyenaConfig, index: int) -> None:
         super().__init__()
-        width = config.width
-        self.heads = config.heads
+        width, inside = config.width, config.mixer_width(index)
+        self.heads = config.mixer(index)
         self.scale = config.position_scale
         self.head_major = config.generation == "evo2"
-        self.Wqkv = Linear(width, 3 * width, bias=config.generation == "evo1")
-        self.out_proj = Linear(width, width)
+        self.Wqkv = Linear(width, 3 * inside, bias=config.generation == "evo1")
+        self.out_proj = Linear(inside, width)
         self.rotary_emb = Rotary(config)
 
     def _heads(self, qkv: Tensor) -> tuple[Tensor, Tensor, Tensor]:

@@ -46,7 +46,7 @@ class Block(nn.Module):
         self.pre_norm = RMSNorm(config.width)
         self.post_norm = RMSNorm(config.width)
         gelu = config.generation == "evo1" or index == 0
-        self.mlp = GatedMLP(config.width, config.inner, gelu)
+        self.mlp = GatedMLP(config.width, config.inner_width(index), gelu)
 
     def mix(self, x: Tensor, state: State | None, probe: Probe, keep: bool) -> tuple[Tensor, State]:
         """Mix along the sequence; subclasses say how."""
@@ -55,6 +55,11 @@ class Block(nn.Module):
     def parts(self) -> tuple[str, ...]:
         """Names of the mixer's taps, in order."""
         raise TypeError("Block is abstract: use HyenaBlock or AttentionBlock")
+
+    def taps(self) -> tuple[str, ...]:
+        """Names of the taps, in order."""
+        parts = ("pre_norm", *self.parts(), "post_norm", "mlp.l1", "mlp.l2", "mlp.l3", "mlp")
+        return (*(f"{self.name}.{part}" for part in parts), self.name)
 
     def forward(self, u: Tensor, state: State | None, probe: Probe, keep: bool) -> tuple[Tensor, State]:
         name = self.name
@@ -71,10 +76,10 @@ class HyenaBlock(Block):
 
     def __init__(self, config: StripedHyenaConfig, index: int, kind: type[HyenaFilter]) -> None:
         super().__init__(config, index)
-        width = config.width
-        self.projections = Linear(width, 3 * width, bias=config.generation == "evo1")
-        self.filter = kind(config)
-        self.out_filter_dense = Linear(width, width)
+        width, inside = config.width, config.mixer_width(index)
+        self.projections = Linear(width, 3 * inside, bias=config.generation == "evo1")
+        self.filter = kind(config, index)
+        self.out_filter_dense = Linear(inside, width)
 
     def parts(self) -> tuple[str, ...]:
         return ("projections", "filter", "out_filter_dense")
@@ -91,7 +96,7 @@ class AttentionBlock(Block):
 
     def __init__(self, config: StripedHyenaConfig, index: int) -> None:
         super().__init__(config, index)
-        self.inner_mha_cls = Attention(config)
+        self.inner_mha_cls = Attention(config, index)
 
     def parts(self) -> tuple[str, ...]:
         return ("inner_mha_cls.Wqkv", "inner_mha_cls.out_proj", "inner_mha_cls")
@@ -106,8 +111,25 @@ class AttentionBlock(Block):
 _FILTERS = {"S": ShortFilter, "D": MediumFilter, "H": LongFilter}
 
 
-def _block(config: StripedHyenaConfig, index: int) -> Block:
+class AbsentBlock(nn.Module):
+    """A block that was taken out: the stream as it is, under the block's name."""
+
+    def __init__(self, index: int) -> None:
+        super().__init__()
+        self.name = f"blocks.{index}"
+
+    def taps(self) -> tuple[str, ...]:
+        """Names of the taps, in order."""
+        return (self.name,)
+
+    def forward(self, u: Tensor, state: State | None, probe: Probe, keep: bool) -> tuple[Tensor, State]:
+        return probe(self.name, u), ()
+
+
+def _block(config: StripedHyenaConfig, index: int) -> Block | AbsentBlock:
     letter = config.pattern[index]
+    if letter == "-":
+        return AbsentBlock(index)
     if letter == "*":
         return AttentionBlock(config, index)
     return HyenaBlock(config, index, _FILTERS[letter])
@@ -132,18 +154,21 @@ class StripedHyena(nn.Module):
         """Every tap, in the order in which a pass meets them."""
         names = ["embedding_layer"]
         for block in self.blocks:
-            assert isinstance(block, Block)
-            parts = ("pre_norm", *block.parts(), "post_norm", "mlp.l1", "mlp.l2", "mlp.l3", "mlp")
-            names += [f"{block.name}.{part}" for part in parts] + [block.name]
+            assert isinstance(block, Block | AbsentBlock)
+            names += block.taps()
         return (*names, "norm", "unembed")
 
     def tap_width(self, name: str) -> int:
         """Channels of a tap."""
         if name == "unembed":
             return VOCABULARY
-        if name.endswith((".projections", ".Wqkv")):
-            return 3 * self.config.width
-        return self.config.inner if name.endswith((".l1", ".l2")) else self.config.width
+        config = self.config
+        if name.endswith((".projections", ".Wqkv", ".filter", ".l1", ".l2")):
+            index = int(name.split(".")[1])
+            if name.endswith((".l1", ".l2")):
+                return config.inner_width(index)
+            return config.mixer_width(index) * (1 if name.endswith(".filter") else 3)
+        return config.width
 
     def forward(
         self,

@@ -88,7 +88,9 @@ def describe(name: str, folder: Path | None = None, trust_remote_code: bool = Fa
             f"unknown model {name!r}: expected mini, {', '.join(RELEASED)}, or a folder of weights"
         )
     taps = [tap for tap in network.tap_names() if tap.count(".") < 2]
-    parts = [tap.removeprefix("blocks.0.") for tap in network.tap_names() if tap.startswith("blocks.0.")]
+    # The first block that is there, of a network of which some were taken out.
+    first = next((tap.rpartition(".")[0] for tap in network.tap_names() if tap.endswith(".pre_norm")), "-")
+    parts = [tap.removeprefix(f"{first}.") for tap in network.tap_names() if tap.startswith(f"{first}.")]
     return [*lines, f"layers: {', '.join(taps)}", f"parts of a block: {', '.join(parts)}"]
 
 
