@@ -27,6 +27,9 @@ class Csr(NamedTuple):
     values: np.ndarray
     n_features: int
 
+    def __repr__(self) -> str:
+        return f"Csr({self.n_rows:,} rows, {self.n_features:,} features, {self.values.size:,} values)"
+
     @property
     def n_rows(self) -> int:
         """Positions."""

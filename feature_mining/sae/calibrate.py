@@ -57,17 +57,21 @@ class Calibration:
     rows: int
     l0: float
 
-    def save(self, folder: Path) -> None:
+    def save(self, folder: str | Path) -> None:
         """Write ``calibration.safetensors``, atomically."""
+        folder = Path(folder)
         folder.mkdir(parents=True, exist_ok=True)
         arrays = {n: torch.from_numpy(getattr(self, n)) for n in _ARRAYS}
         scalars = torch.tensor([self.rows, self.l0], dtype=torch.float64)
         save_tensors(folder / CALIBRATION_FILE, arrays | {"rows_l0": scalars}, {})
 
+    def __repr__(self) -> str:
+        return f"Calibration({len(self.maximum):,} features on {self.rows:,} rows, L0 {self.l0:.1f})"
+
     @classmethod
-    def load(cls, folder: Path) -> Calibration:
+    def load(cls, folder: str | Path) -> Calibration:
         """Read what ``save`` wrote; raises ``ValueError`` where it is missing or damaged."""
-        tensors = load_tensors(folder / CALIBRATION_FILE, {*_ARRAYS, "rows_l0"})
+        tensors = load_tensors(Path(folder) / CALIBRATION_FILE, {*_ARRAYS, "rows_l0"})
         rows, l0 = tensors["rows_l0"].tolist()
         return cls(**{n: tensors[n].numpy() for n in _ARRAYS}, rows=int(rows), l0=l0)
 

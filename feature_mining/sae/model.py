@@ -96,6 +96,13 @@ class SparseAutoencoder:
                 f"decoder row {row} has norm {norms[row]:.4g}; expected 1 (fold norms with `fold`)"
             )
 
+    def __repr__(self) -> str:
+        c = self.config
+        out = f" to {c.d_out:,}" if c.d_out else ""
+        source = " of ".join(part for part in (c.layer, c.model) if part)
+        facts = [c.architecture, f"{c.d_in:,} to {c.d_sae:,}{out}", *([f"k {c.k}"] if c.k else [])]
+        return f"SparseAutoencoder({', '.join([*facts, *([source] if source else [])])})"
+
     # -- encoding and decoding -------------------------------------------------------------------------
 
     def pre_activations(self, x: Tensor | np.ndarray) -> Iterator[Tensor]:
@@ -210,8 +217,9 @@ class SparseAutoencoder:
         digest.update(self.config.row_norm.encode())
         return digest.hexdigest()
 
-    def save(self, folder: Path) -> None:
-        """Write ``config.json`` and ``sae.safetensors``, each whole or not at all."""
+    def save(self, folder: str | Path) -> None:
+        """Write ``config.json`` and ``sae.safetensors``, each whole or not at all; the folder is made."""
+        folder = Path(folder)
         folder.mkdir(parents=True, exist_ok=True)
         tensors = {n: getattr(self, n).cpu().contiguous() for n in self._shapes()}
         save_tensors(folder / WEIGHTS_FILE, tensors, {"hash": self.hash})
@@ -227,12 +235,13 @@ class SparseAutoencoder:
             temporary.write_text(text)
 
     @classmethod
-    def load(cls, folder: Path) -> SparseAutoencoder:
+    def load(cls, folder: str | Path) -> SparseAutoencoder:
         """Read what ``save`` wrote.
 
         Raises ``ValueError`` for a missing, extra, misshapen or NaN tensor, and for weights that are not
         those whose hash was saved with them.
         """
+        folder = Path(folder)
         config, optional = read_config(folder / CONFIG_FILE)
         expected = set(_shapes(config)) | optional
         tensors = load_tensors(folder / WEIGHTS_FILE, expected)

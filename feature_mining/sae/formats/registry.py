@@ -54,11 +54,12 @@ FORMATS = {
 WRITABLE = tuple(name for name, form in FORMATS.items() if form.write)
 
 
-def detect(path: Path) -> str:
+def detect(path: str | Path) -> str:
     """Name of the format at ``path``, a folder or a ``.pt`` file.
 
     Raises ``ValueError`` that names what was found where it is none.
     """
+    path = Path(path)
     if not path.exists():
         raise ValueError(f"{path}: no such file or folder")
     for name, form in FORMATS.items():
@@ -76,12 +77,12 @@ def detect(path: Path) -> str:
     )
 
 
-def read(path: Path) -> Imported:
+def read(path: str | Path) -> Imported:
     """Read an autoencoder of any format; raises ``ValueError`` with the path and the reason."""
-    return FORMATS[detect(path)].read(path)
+    return FORMATS[detect(path)].read(Path(path))
 
 
-def write(sae: SparseAutoencoder, name: str, folder: Path, density: np.ndarray | None = None) -> None:
+def write(sae: SparseAutoencoder, name: str, folder: str | Path, density: np.ndarray | None = None) -> None:
     """Write the files of a format into an empty or new folder.
 
     ``density`` is the share of positions at which each feature is active, ``(d_sae,)``, where that is known.
@@ -89,6 +90,7 @@ def write(sae: SparseAutoencoder, name: str, folder: Path, density: np.ndarray |
     Raises ``ValueError`` for an unknown format, a folder with something in it, or an autoencoder that the
     format cannot hold.
     """
+    folder = Path(folder)
     writer = FORMATS[name].write if name in FORMATS else None
     if writer is None:
         raise ValueError(f"format {name!r} cannot be written; expected {', '.join(WRITABLE)}")

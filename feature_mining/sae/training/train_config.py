@@ -5,6 +5,8 @@ from __future__ import annotations
 import math
 from dataclasses import dataclass
 
+from feature_mining.sae.architectures.registry import kind_of
+
 _LONGEST_WINDOW = 10_000_000
 _WINDOW_SHARE = 0.05
 PRECISIONS = ("float32", "bfloat16")
@@ -55,7 +57,7 @@ class TrainConfig:
     steps, batch : int
         Batches, and positions in each (over all processes that train together).
     architecture : str
-        A name of ``registry.ARCHITECTURES``.
+        A name of ``registry.ARCHITECTURES``; another raises ``ValueError``.
     learning_rate : float
         Peak rate; 0 for ``default_learning_rate``.
     seed : int
@@ -102,6 +104,7 @@ class TrainConfig:
     part: int | None = None
 
     def __post_init__(self) -> None:
+        kind_of(self.architecture)
         if self.steps < 1 or self.batch < 1:
             raise ValueError(f"{self.steps} steps of {self.batch}: both must be at least 1")
         if self.precision not in PRECISIONS:

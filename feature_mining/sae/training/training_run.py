@@ -45,6 +45,13 @@ class TrainResult(NamedTuple):
     dead: int
     history: list[Metrics]
 
+    def __repr__(self) -> str:
+        ended = "" if self.finished else ", stopped"
+        return (
+            f"TrainResult({self.sae!r}; {self.steps:,} steps, {self.tokens:,} rows{ended}, mse"
+            f" {self.final_mse:.3f}, {self.dead:,} dead)"
+        )
+
 
 @dataclass
 class RunState:
