@@ -1,0 +1,154 @@
+"""Every command and snippet of README and the guides is run, in order a page, on a small study.
+
+What cannot run here carries its reason in the source, as ``<!-- not run: REASON -->`` on the line above the
+block. Such blocks are still read: commands and options by ``test_readme.py``, Python by its compiler.
+"""
+
+from __future__ import annotations
+
+import ast
+import os
+import re
+import shlex
+import shutil
+import subprocess
+import sys
+from collections import Counter
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any, NamedTuple
+
+import pytest
+
+from tests.conftest import ROOT
+from tests.workbench.small_study import finished_study
+from workbench.cli import main
+
+PAGES = [ROOT / "README.md", *sorted((ROOT / "docs").rglob("*.md"))]
+FENCE = re.compile(r"^(?:<!-- not run: (.+?) -->\n+)?```(\S*)\n(.*?)^```$", flags=re.DOTALL | re.MULTILINE)
+# What a block may say of itself where it is not run, and how many blocks do.
+REASONS = {
+    "a fresh machine, as .ci/run has": 3,
+    "a cluster of yours": 0,
+    "a GPU": 0,
+    "a download": 0,
+    "a server that stays": 1,
+    "minutes": 0,
+}
+SHOWN_ONLY = {"text", "toml", "json", "tsv"}
+
+
+class Snippet(NamedTuple):
+    """A block of a page: its language, its text, its first line, and why it is not run, if it is not."""
+
+    language: str
+    text: str
+    line: int
+    reason: str
+
+
+def snippets(page: Path) -> list[Snippet]:
+    text = page.read_text()
+    return [
+        Snippet(found[2], found[3], text.count("\n", 0, found.start(3)) + 1, found[1] or "")
+        for found in FENCE.finditer(text)
+    ]
+
+
+@pytest.mark.parametrize("page", PAGES, ids=lambda page: page.relative_to(ROOT).as_posix())
+def test_every_block_says_what_it_is(page):
+    for snippet in snippets(page):
+        assert snippet.language in SHOWN_ONLY | {"bash", "python"}, f"{page.name}:{snippet.line}"
+        if snippet.language == "python":
+            ast.parse(snippet.text)
+    # No block that the expression above does not see.
+    assert page.read_text().count("\n```") == 2 * len(snippets(page))
+
+
+def test_blocks_that_are_not_run_are_counted_by_reason():
+    found = Counter(s.reason for page in PAGES for s in snippets(page) if s.reason)
+    assert found == {reason: number for reason, number in REASONS.items() if number}
+
+
+class Desk:
+    """A folder with small files under the names that guides use, and what runs a block in it."""
+
+    def __init__(self, folder: Path, finished: Path, capsys: Any) -> None:
+        self.folder, self.finished, self.capsys = folder, finished, capsys
+        self.names: dict[str, Any] = {"__name__": "__main__"}
+        for name in ("fa", "gff3"):
+            shutil.copy(ROOT / "data_samples" / f"yersinia_pPCP1.{name}", folder)
+        shutil.copy(ROOT / "data_samples" / "yersinia_pPCP1.fa", folder / "genome.fa")
+        shutil.copy(ROOT / "data_samples" / "yersinia_pPCP1.gff3", folder / "genes.gff3")
+        (folder / "data_samples").symlink_to(ROOT / "data_samples")
+        bin_ = folder / ".bin"
+        bin_.mkdir()
+        opener = bin_ / "open"
+        opener.write_text('#!/bin/sh\n[ -s "$1" ]\n')
+        opener.chmod(0o755)
+
+    def bash(self, text: str, where: str) -> None:
+        """Lines one after the other; ``workbench`` in this process, for Python takes seconds to start."""
+        for line in text.replace("\\\n", " ").splitlines():
+            words = shlex.split(line, comments=True)
+            if words[:1] == ["workbench"]:
+                assert not {"|", ">", "&&"} & set(words), f"{where}: {line}"
+                self.workbench(words, where)
+            elif words:
+                path = f"{self.folder / '.bin'}:{Path(sys.executable).parent}:{os.environ['PATH']}"
+                command = ["bash", "-euo", "pipefail", "-c", line]
+                run = subprocess.run(command, capture_output=True, text=True, env=os.environ | {"PATH": path})
+                assert run.returncode == 0, f"{where}: {line}\n{run.stdout}{run.stderr}"
+
+    def workbench(self, words: list[str], where: str) -> None:
+        """One command; a study that it makes of the plasmid alone is found run already, in small."""
+        before = sys.argv
+        sys.argv = words
+        try:
+            main()
+            code: Any = 0
+        except SystemExit as stop:
+            code = stop.code or 0
+        finally:
+            sys.argv = before
+        out, err = self.capsys.readouterr()
+        assert code == 0, f"{where}: {shlex.join(words)}\n{out[-3000:]}{err[-3000:]}"
+        if words[1] == "new" and words[2] == "study":
+            shutil.rmtree("study")
+            shutil.copytree(self.finished, "study")
+
+    def python(self, text: str, where: str) -> None:
+        exec(compile(text, where, "exec"), self.names)
+        self.capsys.readouterr()
+
+
+def with_study(desk: Desk) -> None:
+    """The session's finished study, as ``study``."""
+    shutil.copytree(desk.finished, "study")
+
+
+# What a page finds in its folder besides the sample's files. One that makes a study finds none.
+PREPARED: dict[str, Callable[[Desk], None]] = {}
+
+
+def prepare(desk: Desk, page: Path) -> None:
+    if "\nworkbench new study " not in page.read_text():
+        with_study(desk)
+    PREPARED.get(page.relative_to(ROOT).as_posix(), lambda desk: None)(desk)
+
+
+RUN = [
+    page for page in PAGES if any(s.language in ("bash", "python") and not s.reason for s in snippets(page))
+]
+
+
+@pytest.mark.parametrize("page", RUN, ids=lambda page: page.relative_to(ROOT).as_posix())
+def test_a_page_runs_from_its_first_block_to_its_last(page, tmp_path, tmp_path_factory, monkeypatch, capsys):
+    monkeypatch.chdir(tmp_path)
+    desk = Desk(tmp_path, finished_study(tmp_path_factory), capsys)
+    name = page.relative_to(ROOT).as_posix()
+    prepare(desk, page)
+    for snippet in snippets(page):
+        if not snippet.reason and snippet.language in ("bash", "python"):
+            run = desk.bash if snippet.language == "bash" else desk.python
+            run(snippet.text, f"{name}:{snippet.line}")
