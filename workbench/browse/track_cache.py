@@ -29,7 +29,7 @@ def interval_tracks(study: Study) -> list[Track]:
     settings = [study.manifest.hash, asdict(study.config.statistics), study.config.input.rename]
     key = hashlib.sha256(repr(settings).encode()).hexdigest()[:16]
     path = study.folder / "cache" / f"tracks.{key}.parquet"
-    with suppress(InputError):  # not there yet, or damaged: made anew
+    with suppress(InputError, KeyError):  # not there yet, damaged, or of another version: made anew
         return _read(read_parquet(path))
     tracks = [track for track in study.tracks if track.kind == "interval"]
     with suppress(InputError, OSError):
