@@ -34,7 +34,6 @@ from workbench.genome.reference import Genome
 from workbench.genome.windows import Cell, Grid, read_sequence
 from workbench.setup.demo import GENOME, samples_folder
 from workbench.study.feature_store import Origin, StrandMap, write_shard
-from workbench.study.planning import default_layer
 
 ROOT = Path(__file__).resolve().parents[1]
 sys.path.insert(0, str(ROOT))
@@ -120,7 +119,7 @@ def main() -> None:
     options.add_argument("--model", default="mini")
     args = options.parse_args()
     model = load(args.model)
-    layer = default_layer(model)
+    layer = model.default_layer
     grid, batch, k = Grid(2048, 512), 4, 16
     chrom = "NC_000913.3"
     rounds, count = (3, 16) if args.quick else (7, 48)

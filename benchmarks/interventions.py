@@ -34,7 +34,6 @@ from genomic_models import DNAModel, load
 from genomic_models.striped_hyena.layers import Grown
 from workbench.genome.reference import Genome
 from workbench.setup.demo import GENOME, samples_folder
-from workbench.stages.plan import default_layer
 
 ROOT = Path(__file__).resolve().parents[1]
 sys.path.insert(0, str(ROOT))
@@ -83,7 +82,7 @@ def main() -> None:
     given = options.parse_args()
     model = load("mini")
     read = step_bytes(model)
-    layer = default_layer(model)
+    layer = model.default_layer
     turns, few, steered, mutants = (5, 1, 200, 24) if given.quick else (5, 3, LENGTH, 3 * MUTATED)
     with tempfile.TemporaryDirectory() as cache:
         genome = Genome(samples_folder() / f"{GENOME}.fa", cache=Path(cache))

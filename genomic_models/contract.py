@@ -7,6 +7,7 @@ Evo 2 publication and package use, so that published features and embeddings can
 
 from __future__ import annotations
 
+import sys
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
@@ -162,6 +163,13 @@ class DNAModel(ABC):
     causal: bool = True
     outputs: Outputs | None = None
 
+    def __repr__(self) -> str:
+        context = f"context {self.context:,}" if self.context < sys.maxsize else "any context"
+        dtype = str(self.dtype).removeprefix("torch.")
+        return (
+            f"{type(self).__name__}({self.name}, {len(self.layers)} taps, {context}, {self.device}, {dtype})"
+        )
+
     @property
     @abstractmethod
     def device(self) -> torch.device:
@@ -192,6 +200,12 @@ class DNAModel(ABC):
     def block_outputs(self) -> list[str]:
         """Taps after whole blocks, in their order; empty for a model that has none."""
         return [name for name in self.layers if name.startswith("blocks.") and name.count(".") == 1]
+
+    @property
+    def default_layer(self) -> str:
+        """The tap after the block at 70 % of the depth: past the letters, before the output."""
+        blocks = self.block_outputs
+        return blocks[int(0.7 * len(blocks))] if blocks else self.layers[len(self.layers) // 2]
 
     @property
     def predicts_bases(self) -> bool:

@@ -113,6 +113,10 @@ class Generated:
     sequence: str
     nats: np.ndarray
 
+    def __repr__(self) -> str:
+        begins = self.sequence if len(self.sequence) <= 40 else f"{self.sequence[:37]}..."
+        return f"Generated({begins!r}, {len(self.sequence):,} bases after {len(self.prompt):,})"
+
 
 def check_writer(model: DNAModel) -> Tensor:
     """Ids of the four bases; ``ModelError`` for a model that does not write base after base."""

@@ -1,6 +1,6 @@
 """Python of one's own that makes a model: ``file:PATH``.
 
-The file holds a function ``model`` without arguments that gives a ``DNAModel``, most simply a
+The file holds a function ``model`` without arguments that gives a ``Model``, most simply a
 ``ModuleModel``. It runs as any program of its user does, so only where they said so.
 """
 
@@ -13,16 +13,16 @@ from types import ModuleType
 
 import torch
 
-from genomic_models.contract import DNAModel
 from genomic_models.errors import ModelError
 from genomic_models.files import expanded
+from genomic_models.model import Model
 from genomic_models.module import ModuleModel
 
 PREFIX = "file:"
 FUNCTION = "model"
 
 
-def load_file(name: str, device: str, dtype: torch.dtype, trusted: bool) -> DNAModel:
+def load_file(name: str, device: str, dtype: torch.dtype, trusted: bool) -> Model:
     """The model that ``file:PATH`` makes.
 
     Its hash covers the bytes of the file beside the weights: other code gives other numbers.
@@ -58,7 +58,7 @@ def load_file(name: str, device: str, dtype: torch.dtype, trusted: bool) -> DNAM
             f"model {name}: {path}{where}: {type(error).__name__}: {error}; expected a function {FUNCTION}()"
             " that gives a ModuleModel"
         ) from error
-    if not isinstance(made, DNAModel):
+    if not isinstance(made, Model):
         raise ModelError(f"model {name}: {path}: {FUNCTION}() gives {type(made).__name__}, not a model")
     if isinstance(made, ModuleModel):
         made.to(device, dtype)

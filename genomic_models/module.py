@@ -21,10 +21,11 @@ from safetensors.torch import load_file
 from torch import Tensor, nn
 from torch.nn import functional
 
-from genomic_models.contract import DNAModel, Edit, Forward, ModelError, Outputs, Tokens, refuse_empty
+from genomic_models.contract import Edit, Forward, ModelError, Outputs, Tokens, refuse_empty
 from genomic_models.dna import BASES, UNKNOWN, base_codes, check_letters
 from genomic_models.files import expanded
 from genomic_models.hashing import hash_weights
+from genomic_models.model import Model
 from genomic_models.taps import Probe, after, hooked
 
 # Bases, at least, on which a network is tried when it is wrapped.
@@ -48,7 +49,7 @@ class Columns:
     stride: int = 1
 
 
-class ModuleModel(DNAModel):
+class ModuleModel(Model):
     """A network of one's own behind the contract.
 
     Parameters

@@ -18,6 +18,7 @@ from torch import Tensor
 from genomic_models.checkpoints.layout import check
 from genomic_models.contract import DNAModel, ModelError
 from genomic_models.files import read_json
+from genomic_models.model import Model
 from genomic_models.striped_hyena.config import StripedHyenaConfig
 from genomic_models.striped_hyena.model import StripedHyenaModel
 from genomic_models.striped_hyena.network import StripedHyena, initialise
@@ -36,7 +37,7 @@ def load(
     model_dir: Path | None = None,
     accept_precision_loss: bool = False,
     trust_remote_code: bool = False,
-) -> DNAModel:
+) -> Model:
     """Load a model by name.
 
     Parameters

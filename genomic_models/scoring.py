@@ -40,6 +40,11 @@ class Score(NamedTuple):
     nats: np.ndarray
     entropy: np.ndarray
 
+    def __repr__(self) -> str:
+        return (
+            f"Score({self.nats.size:,} bases, {self.total:,.1f} nats, {self.bits_per_base:.4f} bits a base)"
+        )
+
     @property
     def bits(self) -> np.ndarray:
         """``(L,)`` float32, ``-log2 p`` of each base: the bits it costs."""
@@ -83,7 +88,12 @@ def windows(length: int, context: int) -> list[Window]:
     return found
 
 
-def _checked(sequences: Sequence[str]) -> list[str]:
+def checked(sequences: Sequence[str]) -> list[str]:
+    """Upper-case letters of sequences, U read as T.
+
+    Raises ``ModelError`` for an empty one and letters that are not DNA, ``TypeError`` for one string in place
+    of a list.
+    """
     refuse_string(sequences)
     found = []
     for i, sequence in enumerate(sequences):
@@ -149,7 +159,7 @@ def score(
     TypeError
         One string in place of a list of sequences.
     """
-    texts = _checked(sequences)
+    texts = checked(sequences)
     if context is None:
         context = model.context if model.context < sys.maxsize else _UNSTATED
     if not 2 <= context <= model.context:
@@ -194,7 +204,7 @@ def score_both_strands(
     strand predicts (the ends, without a start token) is NaN. ``told`` hears of each base twice; the rest is
     as in `score`.
     """
-    texts = _checked(sequences)
+    texts = checked(sequences)
     turned = [reverse_complement(text) for text in texts]
     forward = score(model, texts, bos, context, chunk, told)
     backward = score(model, turned, bos, context, chunk, told)

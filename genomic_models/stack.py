@@ -15,10 +15,11 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
-from genomic_models.contract import DNAModel, Edit, Forward, ModelError, Tokens, refuse_empty
+from genomic_models.contract import Edit, Forward, ModelError, Tokens, refuse_empty
 from genomic_models.dna import BASES
 from genomic_models.hashing import hash_weights
 from genomic_models.kmers import KmerTokenizer
+from genomic_models.model import Model
 from genomic_models.taps import Probe, after, hooked
 
 EMBEDDING = "embedding"
@@ -26,7 +27,7 @@ EMBEDDING = "embedding"
 PROBE = "ACGTTGCAAGCTACGTCCGATGCATTGACC"
 
 
-class StackModel(DNAModel):
+class StackModel(Model):
     """A network of blocks, and what turns DNA into its tokens.
 
     Parameters

@@ -5,9 +5,9 @@ from __future__ import annotations
 import pytest
 
 from feature_mining.sae.training.site_source import Site, read_sites
-from feature_mining.sae.training.source import read_activations, read_layers
 from feature_mining.writing.write import write
 from genomic_models import tokenizer
+from genomic_models.activations import read_activations, read_layers
 from genomic_models.generation import generate
 from genomic_models.markov import MarkovModel
 from genomic_models.scoring import score, score_both_strands

@@ -12,14 +12,15 @@ import torch
 from torch import Tensor
 
 from genomic_models import tokenizer
-from genomic_models.contract import DNAModel, Edit, Forward, ModelError, Tokens
+from genomic_models.contract import Edit, Forward, ModelError, Tokens
 from genomic_models.dna import BASES
+from genomic_models.model import Model
 from genomic_models.striped_hyena.frozen import holding
 from genomic_models.striped_hyena.network import StripedHyena
 from genomic_models.taps import Probe, Reached
 
 
-class StripedHyenaModel(DNAModel):
+class StripedHyenaModel(Model):
     """A StripedHyena network with its byte tokenizer.
 
     Parameters

@@ -12,7 +12,7 @@ from torch import Tensor
 transformers = pytest.importorskip("transformers", reason="the extra `hf` is not installed")
 
 from benchmarks.networks.published import PUBLISHED, write_checkpoint  # noqa: E402
-from feature_mining.sae.training.source import read_activations  # noqa: E402
+from genomic_models.activations import read_activations  # noqa: E402
 from genomic_models import ModelError, load  # noqa: E402
 from genomic_models.families import CARDS, TOKENS, TOLERANCE, check_architecture, known_weights  # noqa: E402
 from genomic_models.hf import HFModel, _loader  # noqa: E402

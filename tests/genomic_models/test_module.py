@@ -9,8 +9,8 @@ import torch
 from safetensors.torch import save_file
 from torch import Tensor, nn
 
-from feature_mining.sae.training.source import read_activations
 from genomic_models import Columns, ModelError, ModuleModel, Outputs, TapContext
+from genomic_models.activations import read_activations
 from genomic_models.bases import columns_of_bases
 from genomic_models.module import one_hot
 from genomic_models.registry import with_random_weights

@@ -9,8 +9,8 @@ from typing import TYPE_CHECKING, NamedTuple
 
 import numpy as np
 
-from feature_mining.sae.training.source import read_activations, read_layers
 from genomic_models import DNAModel
+from genomic_models.activations import read_activations, read_layers
 from workbench.genome.windows import Cell, Grid, Sequences, read_sequence
 
 if TYPE_CHECKING:

@@ -9,8 +9,8 @@ import numpy as np
 
 from feature_mining.feature_map import Csr, concatenate, keep_rows, take_rows
 from feature_mining.sae.model import SparseAutoencoder
-from feature_mining.sae.training.source import read_activations
 from genomic_models import DNAModel
+from genomic_models.activations import read_activations
 from genomic_models.dna import UNKNOWN, base_codes, reverse_complement
 from workbench.cohort.edits import Edit, apply_edits
 from workbench.cohort.store import STATISTICS

@@ -8,7 +8,7 @@ import pandas as pd
 from feature_mining.detection.attack import FAKE, HIDE, RANDOM, Place
 from feature_mining.detection.detector import Detector
 from feature_mining.feature_map import Csr, concatenate, take_rows
-from feature_mining.sae.training.source import read_activations
+from genomic_models.activations import read_activations
 from genomic_models.dna import reverse_complement
 from workbench.errors import InputError
 from workbench.experiments.question import folder_of

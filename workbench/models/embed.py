@@ -16,7 +16,6 @@ from workbench.models.embedding import Asked, cut_regions, embed_regions, whole_
 from workbench.models.embedding_files import Parts, write_embeddings
 from workbench.progress import Progress
 from workbench.study.config import WindowConfig
-from workbench.study.planning import default_layer
 from workbench.tracks import read_regions
 
 ASKED = "embeddings.json"
@@ -74,7 +73,7 @@ def embed_file(
     """
     genome = Genome(path)
     model = load(model_name, device=device, dtype=dtype)
-    taps = dict.fromkeys(map(model.resolve, layers or [default_layer(model)]))
+    taps = dict.fromkeys(map(model.resolve, layers or [model.default_layer]))
     asked = Asked(tuple(taps), pool, tuple(strands))
     chosen = whole_records(genome.lengths) if regions is None else read_regions(regions, genome)
     if chosen.empty:

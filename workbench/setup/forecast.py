@@ -32,11 +32,10 @@ def forecast(files: list[Handed], config: StudyConfig) -> Forecast:
     Raises ``InputError`` for files that a run would refuse.
     """
     from workbench.analysis.throughput import bases_per_second  # PyTorch
-    from workbench.study.planning import default_layer  # pandas
 
     with trial(files, config) as (study, found):
         model = study.model
-        layer = config.model.layer or default_layer(model)
+        layer = config.model.layer or model.default_layer
         rate = bases_per_second(study, layer)
     bases = sum(found.contigs.values())
     # A training base is a base read on one strand; the control trains a second autoencoder.

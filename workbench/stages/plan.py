@@ -13,7 +13,6 @@ from workbench.stages.stage import Shard, Stage
 from workbench.study.inputs import read_annotation
 from workbench.study.manifest import Manifest, ModelLock, hash_file, versions
 from workbench.study.planning import (
-    default_layer,
     planned_cells,
     planned_grid,
     planned_split,
@@ -48,7 +47,7 @@ def run(study: Study, shard: Shard, progress: Progress) -> int:
     tracks, notes = read_annotation(study.folder, config, genome)
     refuse_no_annotation(study, tracks)
     model = study.model
-    layer = model.resolve(config.model.layer or default_layer(model))
+    layer = model.resolve(config.model.layer or model.default_layer)
     grid = planned_grid(study, model)
     split = planned_split(study, genome, grid)
     cells = planned_cells(study, genome, grid)

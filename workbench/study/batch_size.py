@@ -6,8 +6,8 @@ from collections.abc import Callable
 
 import torch
 
-from feature_mining.sae.training.source import read_activations
 from genomic_models import DNAModel
+from genomic_models.activations import read_activations
 
 # Windows that run together without a GPU: more gains nothing there.
 ON_A_CPU = 4

@@ -220,6 +220,11 @@ class FeatureStore:
         self.origin = origin
         self.contigs = contigs
 
+    def __repr__(self) -> str:
+        bases = sum(end - start for _, _, start, end in self.shards)
+        contigs = len({chrom for _, chrom, _, _ in self.shards})
+        return f"FeatureStore({bases:,} bases of {contigs:,} contigs in {len(self.shards):,} shards)"
+
     def open(self, path: Path) -> FeatureShard:
         """Open a shard file and check its provenance."""
         shard = FeatureShard(path)

@@ -16,12 +16,6 @@ if TYPE_CHECKING:
     from genomic_models import DNAModel
 
 
-def default_layer(model: DNAModel) -> str:
-    """The tap after the block at 70 % of the depth: past the letters, before the output."""
-    blocks = model.block_outputs
-    return blocks[int(0.7 * len(blocks))] if blocks else model.layers[len(model.layers) // 2]
-
-
 def refuse_no_annotation(study: Study, tracks: list[Track]) -> None:
     """Raise ``InputError`` where no interval track is left to test features against."""
     if not any(t.kind == "interval" for t in tracks):

@@ -75,6 +75,11 @@ class Study:
         self.ledger = Ledger(folder / "ledger")
         self._batch = config.windows.batch
 
+    def __repr__(self) -> str:
+        model, genome = self.config.model, Path(self.config.input.genome).name
+        layer = f" at {model.layer}" if model.layer else ""
+        return f"Study({str(self.folder)!r}, {model.name}{layer} on {genome})"
+
     @classmethod
     def open(cls, folder: str | Path) -> Study:
         """Open an existing study. Raises ``InputError`` where there is none or its file is wrong."""

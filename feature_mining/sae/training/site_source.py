@@ -12,7 +12,8 @@ from typing import NamedTuple
 import torch
 from torch import Tensor
 
-from feature_mining.sae.training.source import ShuffledActivations, Window, read_layers, usable_rows
+from feature_mining.sae.training.source import ShuffledActivations, Window, usable_rows
+from genomic_models.activations import read_layers
 from genomic_models.contract import DNAModel
 
 

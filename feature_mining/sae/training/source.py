@@ -10,9 +10,8 @@ import torch
 from torch import Tensor
 
 from feature_mining.sae.training.shuffled_rows import ShuffledRows
-from genomic_models.bases import spread
+from genomic_models.activations import read_activations
 from genomic_models.contract import DNAModel
-from genomic_models.dna import refuse_string
 
 
 class Window(NamedTuple):
@@ -26,52 +25,6 @@ class Window(NamedTuple):
     sequence: str
     skip: int
     use: np.ndarray | None
-
-
-def read_activations(model: DNAModel, layer: str, sequences: Sequence[str]) -> list[Tensor]:
-    """Activations ``(bases, d)`` float32 at one layer, one tensor a sequence; see ``read_layers``."""
-    return [found for (found,) in read_layers(model, [layer], sequences)]
-
-
-# Shortest length that runs with the longest of its batch, as a share: what is padded is lost work.
-ALIKE = 0.75
-
-
-def bucket_lengths(lengths: Sequence[int]) -> list[list[int]]:
-    """Indices of sequences that run together: each bucket's shortest is at least ``ALIKE`` of its longest."""
-    buckets: list[list[int]] = []
-    for i in sorted(range(len(lengths)), key=lambda i: (-lengths[i], i)):
-        if buckets and lengths[i] >= ALIKE * lengths[buckets[-1][0]]:
-            buckets[-1].append(i)
-        else:
-            buckets.append([i])
-    return buckets
-
-
-def read_layers(model: DNAModel, layers: Sequence[str], sequences: Sequence[str]) -> list[tuple[Tensor, ...]]:
-    """Activations at several layers in one pass: for each sequence a tensor a layer.
-
-    Tensors are ``(bases, d)`` float32 on the model's device, a row a base. The pass ends at the last of the
-    layers that it meets. Sequences of nearly one length run together, padded on the right (``ALIKE``);
-    tokens of several bases give their activation to each of them (``genomic_models.bases.spread``). Raises
-    ``ModelError`` for an unknown layer, and where a base is in no token; ``TypeError`` for one string in
-    place of a list of sequences.
-    """
-    refuse_string(sequences)
-    last = max((model.resolve(layer) for layer in layers), key=model.layers.index)
-    results: dict[int, tuple[Tensor, ...]] = {}
-    for members in bucket_lengths([len(s) for s in sequences]):
-        with torch.no_grad():
-            forward = model.forward([sequences[i] for i in members], taps=layers, until=last)
-        values = [forward.taps[layer].float() for layer in layers]
-        spans = [model.spans(layer, forward.tokens) for layer in layers]
-        for row, i in enumerate(members):
-            size = len(sequences[i])
-            results[i] = tuple(
-                v[row, :size] if s is None else spread(v[row], s[row], size)
-                for v, s in zip(values, spans, strict=True)
-            )
-    return [results[i] for i in range(len(sequences))]
 
 
 def window_rows(model: DNAModel, layer: str, windows: Sequence[Window], together: int) -> Iterator[Tensor]:

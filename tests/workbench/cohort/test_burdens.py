@@ -9,7 +9,7 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from feature_mining.sae.training.source import read_activations
+from genomic_models.activations import read_activations
 from genomic_models.dna import reverse_complement
 from tests.workbench.cohort.test_haplotypes import row, write_vcf
 from tests.workbench.small_study import small_config, write_model

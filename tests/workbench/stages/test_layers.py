@@ -11,8 +11,8 @@ from typer.testing import CliRunner
 
 from feature_mining.sae.model import SparseAutoencoder
 from feature_mining.sae.training.cache import ActivationCache, cache_bytes
-from feature_mining.sae.training.source import read_activations
 from feature_mining.sae.training.trainer import Trainer
+from genomic_models.activations import read_activations
 from tests.workbench.small_study import small_config, write_model
 from workbench import Study
 from workbench.analysis.activations import StrandWindows, other_layers, training_stream

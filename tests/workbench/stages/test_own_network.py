@@ -11,7 +11,7 @@ from typing import Any
 import numpy as np
 import pytest
 
-from feature_mining.sae.training.source import read_activations
+from genomic_models.activations import read_activations
 from tests.conftest import ROOT
 from tests.workbench.small_study import small_config
 from workbench.analysis.quality_table import gather_quality, quality_lines

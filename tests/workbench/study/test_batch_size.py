@@ -19,6 +19,6 @@ def test_nothing_is_measured_without_a_gpu(monkeypatch: pytest.MonkeyPatch) -> N
     def read(*_: object) -> None:
         raise AssertionError("the model was run")
 
-    monkeypatch.setattr("feature_mining.sae.training.source.read_activations", read)
+    monkeypatch.setattr("genomic_models.activations.read_activations", read)
     model = load("mini")
     assert fitting_batch(model, "blocks.1", 64) == fitting_batch(model, "blocks.1", 1 << 20)

@@ -56,6 +56,16 @@ def test_rows_are_those_that_were_written(made: Synthetic, place: tuple[str, int
     np.testing.assert_array_equal(found.callable, usable[start:end])
 
 
+def test_a_study_and_its_features_are_named_shortly(made: Synthetic) -> None:
+    bases = sum(length for length in CONTIGS.values())
+    shards = len(made.study.features.shards)
+    assert repr(made.study.features) == f"FeatureStore({bases:,} bases of 2 contigs in {shards} shards)"
+    given = made.study.config
+    name = f"{given.model.name}{f' at {given.model.layer}' if given.model.layer else ''}"
+    genome = Path(given.input.genome).name
+    assert repr(made.study) == f"Study({str(made.study.folder)!r}, {name} on {genome})"
+
+
 def spelt(made: Synthetic, contigs: dict[str, str], rename: dict[str, str]) -> Study:
     """The study with its contigs under other names."""
     manifest = made.study.manifest

@@ -14,8 +14,8 @@ from typer.testing import CliRunner
 
 from feature_mining.sae.config import SAEConfig
 from feature_mining.sae.model import SparseAutoencoder, fold
-from feature_mining.sae.training.source import read_activations
 from genomic_models import load
+from genomic_models.activations import read_activations
 from genomic_models.dna import reverse_complement
 from genomic_models.scoring import score
 from tests.workbench.small_study import write_model

@@ -11,9 +11,10 @@ import pytest
 import torch
 
 from feature_mining.sae.training.site_source import ShuffledSites, Site, read_sites, site_rows, site_widths
-from feature_mining.sae.training.source import Window, read_activations, read_layers
+from feature_mining.sae.training.source import Window
 from feature_mining.sae.training.thresholds import set_thresholds
 from feature_mining.sae.training.trainer import TrainConfig, Trainer
+from genomic_models.activations import read_activations, read_layers
 from genomic_models.striped_hyena.model import StripedHyenaModel
 from tests.feature_mining.sae.training.test_source import windows
 from tests.genomic_models.tiny import random_model

@@ -6,7 +6,8 @@ import numpy as np
 import pytest
 import torch
 
-from feature_mining.sae.training.source import ShuffledActivations, Window, read_activations, window_rows
+from feature_mining.sae.training.source import ShuffledActivations, Window, window_rows
+from genomic_models.activations import read_activations
 from tests.feature_mining.sae.conftest import FakeModel
 
 
