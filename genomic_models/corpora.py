@@ -5,6 +5,7 @@ A sketch is the ascending uint64 array of ``feature_mining.kmers.sketch`` with `
 
 from __future__ import annotations
 
+import re
 from pathlib import Path
 from typing import NamedTuple
 
@@ -32,18 +33,18 @@ _EVO_2 = Corpus(
     " organelles included; viruses of eukaryotes were left out",
     None,
 )
-# By the beginning of the model's name.
+# By the model's name: a folder named after one of them holds a model of its own.
 CORPORA = {
-    "mini": Corpus(
+    r"mini": Corpus(
         "twelve bacterial genomes, no Escherichia or Shigella, no organelle; see its card",
         MINI / "corpus.npy",
     ),
-    "evo2": _EVO_2,
-    "evo-1": _EVO_1,
+    r"evo2_.*": _EVO_2,
+    r"evo-1.*": _EVO_1,
 }
 
 
 def corpus_of(name: str) -> Corpus:
     """Corpus of a model by name; a model that nothing is known of has the statement `UNKNOWN`."""
-    found = [corpus for start, corpus in CORPORA.items() if name.startswith(start)]
+    found = [corpus for pattern, corpus in CORPORA.items() if re.fullmatch(pattern, name)]
     return found[0] if found else Corpus(UNKNOWN, None)

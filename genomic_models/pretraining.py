@@ -5,7 +5,8 @@ every record never enter a step. Hidden matrices are trained with Muon (Jordan e
 in ``torch.optim`` from 2.9; AdamW before), everything else with AdamW. The rate rises, stays, and falls
 at the end (warm-up-stable-decay), so that a run can be lengthened or ended early: until the fall begins,
 nothing depends on how long the run will be. What a step does depends on the seed and the step's number
-alone, so a stopped run continues as if it had not stopped.
+alone, so a stopped run continues as if it had not stopped. A run begins with fresh weights, or with those
+of a network that exists, under fresh optimisers and a schedule of its own.
 """
 
 from __future__ import annotations
@@ -24,12 +25,13 @@ from safetensors.torch import load_file, save_file
 from torch import Tensor, nn
 from torch.nn.utils import parametrize
 
-from genomic_models.contract import ModelError
+from genomic_models.contract import DNAModel, ModelError
 from genomic_models.corpus import Corpus
 from genomic_models.dna import BASES
 from genomic_models.files import write_whole
 from genomic_models.striped_hyena.config import StripedHyenaConfig
 from genomic_models.striped_hyena.layers import LongFilter
+from genomic_models.striped_hyena.model import StripedHyenaModel
 from genomic_models.striped_hyena.network import StripedHyena, initialise
 
 WEIGHTS = "model.safetensors"
@@ -139,8 +141,19 @@ def learning_rate_at(step: int, config: PretrainConfig) -> float:
     return min(1.0, (step + 1) / rise) * (1 - math.sqrt(fallen))
 
 
+def trainable(model: DNAModel) -> StripedHyena:
+    """The network of a model that training can go on with; ``ModelError`` for another."""
+    if not isinstance(model, StripedHyenaModel):
+        raise ModelError(f"model {model.name} cannot be trained here: expected mini or a folder of its kind")
+    config = model.network.config
+    if config.generation != "evo2" or config.fp8_projections:
+        what = "needs FP8 projections" if config.fp8_projections else "is of Evo 1's kind"
+        raise ModelError(f"model {model.name} {what} and cannot be trained here: expected mini or its kind")
+    return model.network
+
+
 class Pretrainer:
-    """Trains a fresh network on a corpus and keeps its state in a folder.
+    """Trains a network on a corpus and keeps its state in a folder.
 
     Parameters
     ----------
@@ -149,8 +162,10 @@ class Pretrainer:
     corpus : Corpus
     folder : Path
         Receives ``model.safetensors``, ``config.json`` and the trainer's state. A run that finds state
-        of the same architecture there is resumed.
+        of the same architecture and origin there is resumed.
     device : str
+    origin : StripedHyenaModel or None
+        Whose weights the run begins with, of this architecture (but for the context); None for fresh ones.
     """
 
     def __init__(
@@ -160,10 +175,17 @@ class Pretrainer:
         corpus: Corpus,
         folder: Path,
         device: str = "cpu",
+        origin: StripedHyenaModel | None = None,
     ) -> None:
         self.config, self.corpus, self.folder = config, corpus, folder
         self.device = torch.device(device)
-        network = initialise(StripedHyena(architecture), config.seed).to(self.device)
+        self.origin = origin and origin.weights_hash
+        network = StripedHyena(architecture)
+        if origin is None:
+            initialise(network, config.seed)
+        else:
+            network.load_state_dict(trainable(origin).state_dict())
+        network.to(self.device)
         for block in network.blocks:
             inner = getattr(block, "filter", None)
             if isinstance(inner, LongFilter):
@@ -314,6 +336,7 @@ class Pretrainer:
             "architecture": self.network.config.to_dict(),
             "training": asdict(self.config),
             "corpus": [r.sha256 for r in self.corpus.records],
+            "origin": self.origin,
         }
         with write_whole(self.folder / f"{self.step}.{_STATE}") as temporary:
             save_file(state, temporary)
@@ -331,9 +354,11 @@ class Pretrainer:
         stamp = json.loads((self.folder / _PROGRESS).read_text())
         architecture = dict(stamp["architecture"], context=self.network.config.context)
         records = [r.sha256 for r in self.corpus.records]
-        if architecture != self.network.config.to_dict() or stamp["corpus"] != records:
+        same = architecture == self.network.config.to_dict() and stamp["corpus"] == records
+        if not same or stamp.get("origin") != self.origin:
             raise ModelError(
-                f"{self.folder} holds a run of another architecture or corpus: choose another folder"
+                f"{self.folder} holds a run of another architecture or corpus, or from another model: choose"
+                " another folder"
             )
         self.step = stamp["step"]
         state = load_file(self.folder / f"{self.step}.{_STATE}", device=str(self.device))

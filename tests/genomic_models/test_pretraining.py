@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import math
 from dataclasses import replace
 
 import numpy as np
@@ -10,10 +11,13 @@ import pytest
 import torch
 from safetensors.torch import load_file
 
+from genomic_models import ModuleModel, Outputs, load
 from genomic_models.contract import ModelError
 from genomic_models.corpus import Corpus, write_corpus
-from genomic_models.pretraining import PretrainConfig, Pretrainer, learning_rate_at
+from genomic_models.pretraining import PretrainConfig, Pretrainer, learning_rate_at, trainable
 from genomic_models.striped_hyena.config import StripedHyenaConfig
+from genomic_models.striped_hyena.model import StripedHyenaModel
+from genomic_models.striped_hyena.network import StripedHyena, initialise
 
 ARCHITECTURE = StripedHyenaConfig("evo2", "SDH*", 16, 2, 32, groups=4, context=64)
 CONFIG = PretrainConfig(tokens=64 * 4 * 12, length=64, batch=4, holdout=0.2, block=256, autocast=False)
@@ -115,3 +119,56 @@ def test_a_run_goes_on_with_longer_windows(corpus, tmp_path):
 def test_empty_corpus_is_refused(tmp_path):
     with pytest.raises(ValueError, match="corpus is empty"):
         write_corpus([], tmp_path / "none")
+
+
+def begun(corpus, tmp_path) -> StripedHyenaModel:
+    """A model that was trained for a few steps."""
+    Pretrainer(ARCHITECTURE, CONFIG, corpus, tmp_path / "begun").run()
+    model = load(str(tmp_path / "begun"))
+    assert isinstance(model, StripedHyenaModel)
+    return model
+
+
+def test_training_goes_on_from_a_model_and_after_a_stop_gives_the_same_bytes(corpus, tmp_path):
+    origin = begun(corpus, tmp_path)
+    untouched = Pretrainer(ARCHITECTURE, CONFIG, corpus, tmp_path / "untouched", origin=origin).weights()
+    for name, tensor in origin.network.state_dict().items():
+        assert torch.allclose(untouched[name], tensor, rtol=1e-6, atol=0), name
+    progress: list = []
+    whole = Pretrainer(ARCHITECTURE, CONFIG, corpus, tmp_path / "whole", origin=origin)
+    assert not any(optimizer.state for optimizer in whole.optimizers)
+    with torch.no_grad():
+        first_bits = whole.loss(origin.network, whole.batch(0)).item() / math.log(2)
+    whole.run(progress.append)
+    assert progress[0].bits == pytest.approx(first_bits, rel=1e-5) and progress[-1].bits < first_bits
+
+    first = Pretrainer(ARCHITECTURE, CONFIG, corpus, tmp_path / "halved", origin=origin)
+    first.run(should_stop=lambda: first.step >= 5)
+    Pretrainer(ARCHITECTURE, CONFIG, corpus, tmp_path / "halved", origin=origin).run()
+    for name in ("model.safetensors", "config.json", "progress.json"):
+        assert (tmp_path / "whole" / name).read_bytes() == (tmp_path / "halved" / name).read_bytes()
+    assert load(str(tmp_path / "whole")).weights_hash != origin.weights_hash
+
+
+def test_a_run_from_one_model_does_not_go_on_from_another(corpus, tmp_path):
+    origin = begun(corpus, tmp_path)
+    Pretrainer(ARCHITECTURE, CONFIG, corpus, tmp_path / "run", origin=origin).save()
+    stamp = json.loads((tmp_path / "run" / "progress.json").read_text())
+    assert stamp["origin"] == origin.weights_hash
+    with pytest.raises(ModelError, match="or from another model"):
+        Pretrainer(ARCHITECTURE, CONFIG, corpus, tmp_path / "run")
+
+
+def test_models_of_other_kinds_are_not_trained_on():
+    older = StripedHyenaConfig("evo1", "H*", 16, 2, 32, groups=16, state=4, context=64)
+    for config, reason in ((older, "Evo 1's kind"), (replace(ARCHITECTURE, fp8_projections=True), "FP8")):
+        model = StripedHyenaModel(initialise(StripedHyena(config), 0), "other")
+        with pytest.raises(ModelError, match=f"other .*{reason}.* cannot be trained here: expected mini"):
+            trainable(model)
+
+    def build():
+        return torch.nn.Sequential(torch.nn.Conv1d(4, 2, 1))
+
+    classes = ModuleModel(build, build().state_dict(), ["0"], Outputs("classes", ("a", "b")), causal=True)
+    with pytest.raises(ModelError, match="cannot be trained here: expected mini or a folder"):
+        trainable(classes)

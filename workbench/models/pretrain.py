@@ -3,13 +3,15 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from dataclasses import replace
 from pathlib import Path
 
 from genomic_models.corpus import Corpus, write_corpus
 from genomic_models.files import remove_leftovers
-from genomic_models.pretraining import PretrainConfig, Pretrainer
+from genomic_models.pretraining import PretrainConfig, Pretrainer, trainable
 from genomic_models.pretraining import Progress as Step
 from genomic_models.striped_hyena.config import StripedHyenaConfig
+from genomic_models.striped_hyena.model import StripedHyenaModel
 from workbench.errors import InputError
 from workbench.files.atomic import write_atomic
 from workbench.genome.reference import Genome
@@ -17,6 +19,7 @@ from workbench.interruption import listening, requested, stopped
 from workbench.progress import Progress
 from workbench.study.manifest import hash_file
 
+CARD = "card.md"
 _SOURCES = "sources.txt"
 
 
@@ -41,6 +44,31 @@ def _corpus(paths: list[Path], folder: Path) -> Corpus:
     return corpus
 
 
+def continued(origin: StripedHyenaModel, length: int) -> StripedHyenaConfig:
+    """The architecture of a model that goes on training on windows of ``length`` bases.
+
+    Its context grows to that and does not shrink. Raises ``ModelError`` for a model that cannot be trained.
+    """
+    architecture = trainable(origin).config
+    return replace(architecture, context=max(architecture.context, length))
+
+
+def _card(name: str, origin: StripedHyenaModel, config: PretrainConfig, corpus: Corpus) -> str:
+    """Where a continued model came from and what it read beside what its origin had read."""
+    rows = "\n".join(f"| {r.name} | {r.length:,} | `{r.sha256[:16]}` |" for r in corpus.records)
+    return f"""# {name}
+
+`{origin.name}` (weights hash `{origin.weights_hash}`), trained further on the records below: \
+{config.tokens:,} bases read in windows of {config.length:,}, {config.batch} a step, peak rate \
+{config.learning_rate:g}, fresh optimisers, seed {config.seed}. What `{origin.name}` was trained on, this \
+model has read too.
+
+| record | bases | SHA-256 |
+|---|---|---|
+{rows}
+"""
+
+
 def train(
     paths: list[Path],
     architecture: StripedHyenaConfig,
@@ -48,10 +76,18 @@ def train(
     out: Path,
     device: str,
     progress: Progress,
+    origin: StripedHyenaModel | None = None,
 ) -> None:
-    """Train to the end; a request to stop saves the state and raises ``Stopped``."""
+    """Train to the end; a request to stop saves the state and raises ``Stopped``.
+
+    ``origin``: the model whose training goes on, which the card of the new one names by its hash.
+    """
     remove_leftovers(out)
-    trainer = Pretrainer(architecture, config, _corpus(paths, out / "corpus"), out, device)
+    corpus = _corpus(paths, out / "corpus")
+    trainer = Pretrainer(architecture, config, corpus, out, device, origin)
+    if origin is not None:
+        with write_atomic(out / CARD) as temporary:
+            temporary.write_text(_card(out.name, origin, config, corpus))
     size = config.batch * config.length
     progress.begin("training", (config.steps - trainer.step) * size, "bases")
 

@@ -16,6 +16,7 @@ from typing import get_type_hints
 import pandas as pd
 import pytest
 
+from genomic_models import load
 from tests.conftest import ROOT
 from tests.workbench.small_study import small_config, write_model
 from workbench import Study
@@ -274,6 +275,27 @@ def test_pretrain_resumes_and_its_model_loads(cli, samples, tmp_path):
     assert cli(*command, "--tokens", 1024)[0] == 0
     code, _, err = cli("score", samples / "yersinia_pPCP1.fa", "--model", out)
     assert code == 0, err
+
+
+def test_pretrain_goes_on_from_a_model_and_its_card_says_so(cli, refused, samples, tmp_path):
+    origin, out = write_model(tmp_path / "tiny"), tmp_path / "tuned"
+    command = ["pretrain", "--from", origin, "--genome", samples / "yersinia_pPCP1.fa", "--out", out]
+    command += ["--length", 128, "--batch", 2, "--tokens", 512]
+    code, _, err = cli(*command)
+    assert code == 0, err
+    code, said, _ = cli("models", out)
+    made, digest = load(str(out)), load(str(origin)).weights_hash
+    assert code == 0 and f"`tiny` (weights hash `{digest}`), trained further" in said
+    assert "| NC_005816.1 | 9,609 |" in said and made.weights_hash in said and made.context == 256
+    assert "leave it out" in refused(*command, "--width", 32)
+    assert "goes on from" in refused(*command[:-6], "--from", out)
+    assert "or from another model" in refused(*[c for c in command if c not in ("--from", origin)])
+    elsewhere = ["--out", tmp_path / "none"]
+    for name in ("evo-1-8k-base", "nowhere"):
+        assert name in refused(
+            "pretrain", "--from", name, "--genome", samples / "yersinia_pPCP1.fa", *elsewhere
+        )
+    assert not (tmp_path / "none").exists()
 
 
 BRACKETS = re.compile(r"\[[a-z]+\]")
