@@ -26,7 +26,8 @@ def interval_tracks(study: Study) -> list[Track]:
     The file is named by the hash of what the tracks depend on (manifest, settings); where it cannot be
     written, the tracks are read from the inputs every time.
     """
-    settings = [study.manifest.hash, asdict(study.config.statistics), study.config.input.rename]
+    config = study.config
+    settings = [study.manifest.hash, asdict(config.statistics), config.input.rename, config.tracks, COLUMNS]
     key = hashlib.sha256(repr(settings).encode()).hexdigest()[:16]
     path = study.folder / "cache" / f"tracks.{key}.parquet"
     with suppress(InputError, KeyError):  # not there yet, damaged, or of another version: made anew

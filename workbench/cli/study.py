@@ -15,9 +15,18 @@ from workbench.files.settings import sentence
 from workbench.interruption import listening, stopped
 from workbench.progress import showing
 from workbench.stages import NAMES, OF_SAMPLES
-from workbench.study.config import CohortConfig, InputConfig, ModelConfig, RunConfig, SAEConfig, StudyConfig
+from workbench.study.config import (
+    CohortConfig,
+    InputConfig,
+    ModelConfig,
+    RunConfig,
+    SAEConfig,
+    StudyConfig,
+    TracksConfig,
+)
 from workbench.study.study import Study
 from workbench.study.trust import accept, refuse_untrusted, risky_jobs, risky_model
+from workbench.tracks.derive import DERIVED
 
 if TYPE_CHECKING:
     from workbench.engines.shards import Outcome
@@ -32,6 +41,13 @@ def new(
     tracks: Annotated[
         list[Path] | None,
         typer.Option(help="Annotation: GFF3, GTF, BED, GenBank, bigWig, bedGraph. Repeatable."),
+    ] = None,
+    derive: Annotated[
+        list[str] | None,
+        typer.Option(
+            help="Track that follows from others; repeatable, in place of all that the annotation tells:"
+            f" {', '.join(DERIVED)}."
+        ),
     ] = None,
     regions: Annotated[Path | None, typer.Option(help=sentence(InputConfig, "regions"))] = None,
     circular: Annotated[list[str] | None, typer.Option(help="Name of a circular contig. Repeatable.")] = None,
@@ -79,6 +95,7 @@ def new(
             circular=list(circular or []),
             rename=names,
         ),
+        tracks=TracksConfig(list(DERIVED if derive is None else derive)),
         model=ModelConfig(
             name=model, layer=layer, device=device, dtype=dtype, trust_remote_code=trust_remote_code
         ),

@@ -37,7 +37,7 @@ def fingerprint(study: Study, stage: Stage) -> str:
 
 def _fingerprint(study: Study, stage: Stage, known: dict[str, str]) -> str:
     if stage.name not in known:
-        sections = {name: stated(getattr(study.config, name)) for name in stage.sections}
+        sections = {name: said for name in stage.sections if (said := stated(getattr(study.config, name)))}
         upstream = {name: _fingerprint(study, STAGES[name], known) for name in stage.needs}
         manifest = "" if stage.name == PLAN else study.manifest.hash
         facts = [stage.name, sections, upstream, manifest]

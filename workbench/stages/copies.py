@@ -28,7 +28,7 @@ STAGE = Stage(
     name="copies",
     title="looking for near copies across the splits",
     needs=("plan",),
-    sections=("statistics", "split"),
+    sections=("statistics", "tracks", "split"),
     run=run,
     shards=lambda study: [Shard(0, sum(study.manifest.contigs.values()))],
 )

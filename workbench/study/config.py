@@ -13,6 +13,7 @@ from workbench.errors import InputError
 from workbench.files.atomic import write_atomic
 from workbench.files.settings import as_table, check_section, read_section, setting
 from workbench.files.text import read_text
+from workbench.tracks.derive import DERIVED
 
 # Autoencoders that read and write one layer.
 SAE_ARCHITECTURES = ("batch_topk", "gated", "jump_relu", "matryoshka", "relu_l1", "topk")
@@ -32,6 +33,17 @@ class InputConfig:
     regions: str = setting("", "BED of regions, to read and judge nothing else; empty: the whole genome.")
     circular: list[str] = setting([], "Names of circular contigs, besides those that a file declares.")
     rename: dict[str, str] = setting({}, "Contig names in files, each with the genome's name for it.")
+
+
+@dataclass(frozen=True)
+class TracksConfig:
+    """Tracks that follow from those that are given."""
+
+    derive: list[str] = setting(
+        list(DERIVED),
+        "Those made where the annotation tells them; most only where it has spliced transcripts.",
+        later=True,
+    )
 
 
 @dataclass(frozen=True)
@@ -230,6 +242,7 @@ class StudyConfig:
     """The whole of ``study.toml``."""
 
     input: InputConfig = field(default_factory=InputConfig)
+    tracks: TracksConfig = field(default_factory=TracksConfig)
     model: ModelConfig = field(default_factory=ModelConfig)
     windows: WindowConfig = field(default_factory=WindowConfig)
     split: SplitConfig = field(default_factory=SplitConfig)
@@ -275,6 +288,11 @@ def _check(config: StudyConfig) -> None:
     w, s, a, r = config.windows, config.split, config.sae, config.run
     _require(bool(config.input.genome), "[input]: genome is empty, expected a FASTA or GenBank file")
     _require(w.warmup < w.window, f"[windows]: warmup {w.warmup} must be less than window {w.window}")
+    unknown = [name for name in config.tracks.derive if name not in DERIVED]
+    _require(
+        not unknown,
+        f"[tracks]: derive has {', '.join(map(repr, unknown))}, expected some of {', '.join(DERIVED)}",
+    )
     device = config.model.device
     _require(
         all(re.fullmatch(r"cpu|mps|cuda(:\d+)?", each) for each in device.split(",")),

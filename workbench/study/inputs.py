@@ -82,9 +82,10 @@ def read_annotation(folder: Path, config: StudyConfig, genome: Genome) -> Annota
             if track.signal or len(track.intervals):
                 apart = _name_apart(track.name, path, [t.name for t in tracks])
                 tracks.append(replace(track, name=apart))
-    taken = {t.name for t in tracks}
-    for track in derive_tracks(tracks, Contigs(genome.lengths, genome.circular)):
-        if track.name not in taken:
+    # UTRs are spelt in lower case in GTF.
+    taken = {t.name.casefold() for t in tracks}
+    for track in derive_tracks(tracks, Contigs(genome.lengths, genome.circular), config.tracks.derive):
+        if track.name.casefold() not in taken:
             notes |= dict.fromkeys(track.notes)
             tracks.append(track)
         elif len(track.intervals):

@@ -1,16 +1,27 @@
-"""Tracks made from others: starts and stops of coding sequences, bases between genes."""
+"""Tracks made from others: ends of coding sequences, bases between genes, operons, parts of transcripts."""
 
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterator
+from collections.abc import Callable, Collection, Iterable, Iterator, Sequence
 from itertools import pairwise
 from typing import NamedTuple
 
 import numpy as np
 import pandas as pd
 
-from workbench.tracks.track import COLUMNS, Contigs, Row, Track, frame, note_left_out, order
+from workbench.tracks.spliced import SPLICED, spliced_tracks
+from workbench.tracks.track import (
+    COLUMNS,
+    Contigs,
+    Row,
+    Track,
+    empty_intervals,
+    frame,
+    note_left_out,
+    order,
+    unwrap,
+)
 
 CODON = 3
 GENIC = frozenset(
@@ -111,24 +122,62 @@ def _between(tables: list[pd.DataFrame], contigs: Contigs) -> list[Row]:
     return rows
 
 
-def derive_tracks(tracks: list[Track], contigs: Contigs) -> list[Track]:
-    """Tracks that follow from others.
-
-    For each track of type CDS: ``CDS_start`` and ``CDS_stop``, the first and last codon of each complete CDS
-    (named after the track, so that a second CDS track gives its own), with a note on CDS that have none; a
-    derived track may be empty. Where there are genes or CDS:
-    ``intergenic``, the bases of annotated contigs that no gene, transcript or CDS of any track covers. One of
-    the tracks may have such a name.
-    """
-    made = []
+def _of_codons(tracks: Sequence[Track], contigs: Contigs) -> Iterator[Track]:
+    """``CDS_start`` and ``CDS_stop`` of each track of CDS, named after it; they may be empty."""
     for cds in (t for t in tracks if t.type == "CDS"):
         names = f"{cds.name}_start", f"{cds.name}_stop"
         for name, first in zip(names, (True, False), strict=True):
             rows, left_out = _codons(cds.intervals, contigs, first)
             notes = note_left_out(", ".join(names), {(cds.name, why): n for why, n in left_out.items()})
-            made.append(Track(name, order(frame(rows), contigs), cds.name, notes=notes))
+            yield Track(name, order(frame(rows), contigs), cds.name, notes=notes)
+
+
+def _of_genes(tracks: Sequence[Track], contigs: Contigs) -> Iterator[Track]:
+    """``intergenic``, where there are genes or CDS."""
     if any(t.type in ("CDS", "gene") for t in tracks):
         genic = [t for t in tracks if t.type in GENIC]
         rows = _between([t.intervals for t in genic], contigs)
-        made.append(Track("intergenic", order(frame(rows), contigs), ", ".join(t.name for t in genic)))
-    return made
+        yield Track("intergenic", order(frame(rows), contigs), ", ".join(t.name for t in genic))
+
+
+def _of_operons(tracks: Sequence[Track], contigs: Contigs) -> Iterator[Track]:
+    """``operon``: from the first base to the last of all features that name the same operon."""
+    tables = [t.intervals[t.intervals["operon"] != ""] for t in tracks if t.kind == "interval"]
+    named = pd.concat(tables) if tables else empty_intervals()
+    rows = []
+    for (chrom, strand, name), part in named.groupby(["chrom", "strand", "operon"], sort=False):
+        start, end, length = part["start"].min(), part["end"].max(), contigs.lengths[chrom]
+        if chrom in contigs.circular and end - start > length / 2:  # over the origin
+            low = part["start"] < length / 2
+            start, end = part.loc[~low, "start"].min(), part.loc[low, "end"].max() + length
+        rows.append(Row(chrom, int(start), int(end), name, strand=strand))
+    if rows:
+        yield Track("operon", order(unwrap(frame(rows), contigs), contigs), "attribute operon")
+
+
+# What makes derived tracks, in the order in which they are shown, and names of what each makes.
+DERIVATIONS: dict[Callable[[Sequence[Track], Contigs], Iterable[Track]], tuple[str, ...]] = {
+    _of_codons: ("CDS_start", "CDS_stop"),
+    _of_genes: ("intergenic",),
+    _of_operons: ("operon",),
+    spliced_tracks: SPLICED,
+}
+DERIVED = tuple(name for names in DERIVATIONS.values() for name in names)
+
+
+def derive_tracks(tracks: list[Track], contigs: Contigs, wanted: Collection[str] = DERIVED) -> list[Track]:
+    """Tracks that follow from others: those ``wanted`` of `DERIVED`.
+
+    For each track of type CDS: ``CDS_start`` and ``CDS_stop``, the first and last codon of each complete CDS
+    (named after the track, so that a second CDS track gives its own), with a note on CDS that have none; a
+    derived track may be empty. Where there are genes or CDS: ``intergenic``, the bases of annotated contigs
+    that no gene, transcript or CDS of any track covers. Where features name operons: ``operon``. Where
+    transcripts are spliced: the tracks of `spliced_tracks`. One of the tracks may have such a name.
+    """
+    return [
+        track
+        for make, names in DERIVATIONS.items()
+        if not set(names).isdisjoint(wanted)
+        for track in make(tracks, contigs)
+        if any(track.name.endswith(name) for name in names if name in wanted)
+    ]

@@ -13,7 +13,17 @@ from Bio.SeqRecord import SeqRecord
 
 from workbench.errors import InputError
 from workbench.files.text import open_text, suffix_of
-from workbench.tracks.track import Contigs, Row, Track, check_span, is_broken, note_left_out, typed_tracks
+from workbench.tracks.track import (
+    PSEUDOGENE,
+    Contigs,
+    Row,
+    Track,
+    check_span,
+    is_broken,
+    joined_by,
+    note_left_out,
+    typed_tracks,
+)
 from workbench.wording import visible_name
 
 STRANDS = {1: "+", -1: "-"}
@@ -142,11 +152,19 @@ def read_genbank(path: Path, contigs: Contigs) -> list[Track]:
             spans = [(int(p.start), int(p.end)) for p in parts]
             complete = not why and _complete(feature) and broken.isdisjoint(_tags(feature))
             found = phases(where, feature, [end - start for start, end in spans])
+            qualifiers = {k: v[0] for k, v in feature.qualifiers.items()}
+            joined = joined_by(kind, qualifiers)
+            if "pseudo" in qualifiers or not broken.isdisjoint(_tags(feature)):
+                joined = PSEUDOGENE
+            parent, operon = (_tags(feature) or [""])[0], qualifiers.get("operon", "")
             for j, (part, (start, end), phase) in enumerate(zip(parts, spans, found, strict=True)):
                 check_span(where, chrom, start, end, contigs)
                 strand = STRANDS.get(part.strand or 0, ".")
                 group = f"{chrom}:{i}"
-                row = Row(chrom, start, end, name, float("nan"), strand, phase, group, j, complete)
+                row = Row(
+                    chrom, start, end, name, float("nan"), strand, phase, group, j, complete,
+                    parent, joined, operon,
+                )  # fmt: skip
                 rows.setdefault(kind, []).append(row)
     notes = note_left_out(path, left_out)
     if not rows:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 import re
 from collections import defaultdict
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import NamedTuple
 
@@ -13,7 +13,17 @@ from workbench.errors import InputError
 from workbench.files.numbers import parse_number, parse_whole
 from workbench.files.text import read_lines, suffix_of
 from workbench.tracks.names import unquoted
-from workbench.tracks.track import CONTIG_TYPES, Contigs, Row, Track, check_span, is_broken, typed_tracks
+from workbench.tracks.track import (
+    CONTIG_TYPES,
+    PSEUDOGENE,
+    Contigs,
+    Row,
+    Track,
+    check_span,
+    is_broken,
+    joined_by,
+    typed_tracks,
+)
 
 _GTF = re.compile(r'^\s*\w+ +"')
 _GFF3 = re.compile(r"^\s*[\w.-]+=")
@@ -54,8 +64,9 @@ def _gff3_attributes(text: str) -> dict[str, str]:
 
 
 def _gtf_attributes(text: str) -> dict[str, str]:
-    """Attributes of a GTF line, ``key "value"; key value;``, the first of each key, in one pass."""
+    """Attributes of a GTF line, ``key "value"; key value;``, in one pass: the first of each key, all tags."""
     found: dict[str, str] = {}
+    tags: list[str] = []
     # Every other piece is quoted; a quote without its end is taken for a letter.
     pieces = text.split('"')
     if len(pieces) % 2 == 0:
@@ -63,14 +74,16 @@ def _gtf_attributes(text: str) -> dict[str, str]:
     for i in range(0, len(pieces), 2):
         *whole, last = pieces[i].split(";")
         if i + 1 < len(pieces):
-            found.setdefault(last.strip(), pieces[i + 1].strip())
+            key, value = last.strip(), pieces[i + 1].strip()
+            found.setdefault(key, value)
+            tags += [value] * (key == "tag")
         else:
             whole.append(last)
         for part in whole:
             key, _, value = part.strip().partition(" ")
             if value:
                 found.setdefault(key, value.strip())
-    return found
+    return found | {"tag": ",".join(tags)} if tags else found
 
 
 def _number(where: str, name: str, text: str) -> int:
@@ -106,14 +119,17 @@ def _parse(where: str, line: str, gtf: bool | None, contigs: Contigs) -> _Featur
     parent = found.get("transcript_id" if gtf else "Parent", "")
     group = parent if gtf else found.get("ID") or parent
     # The CDS of a GTF stops before its stop codon: it is never whole.
-    complete = not gtf and not is_broken(found)
+    complete = not (gtf and kind == "CDS") and not is_broken(found)
+    kinds = [kind, *(found[k] for k in _BIOTYPES if k in found)]
+    joined = next((how for each in kinds if (how := joined_by(each, found))), "")
     row = Row(
         chrom, start, end, name, value, _STRANDS[strand], -1 if phase == "." else int(phase), group,
         int(digits.group()) if (digits := _DIGITS.match(found.get("part", ""))) else 0, complete,
+        parent, joined, found.get("operon", ""),
     )  # fmt: skip
-    kinds = [kind, *(found[k] for k in _BIOTYPES if k in found)]
     pseudo = any(word in each.lower() for each in kinds for word in _NO_GENE)
     pseudo = pseudo or is_broken({k: found[k] for k in _PSEUDO if k in found})
+    row = row._replace(joined=PSEUDOGENE) if pseudo else row
     return _Feature(kind, row, found.get("ID", ""), parent, pseudo)
 
 
@@ -133,6 +149,12 @@ def _below_pseudogenes(features: Iterable[_Feature]) -> set[str]:
             found.add(identity)
             waiting += below[identity]
     return found
+
+
+def _like_parents(feature: _Feature, joined: Mapping[str, str]) -> _Feature:
+    """A part of a transcript, joined to others as its line says, or else the one of its first parent."""
+    how = feature.row.joined or joined.get(feature.parent.partition(",")[0], "")
+    return feature._replace(row=feature.row._replace(joined=how))
 
 
 def _join_parts(features: list[_Feature]) -> list[Row]:
@@ -180,6 +202,10 @@ def read_gff(path: Path, contigs: Contigs) -> list[Track]:
     if not features:
         raise InputError(f"{path}: no annotation in it; expected GFF3 or GTF lines")
     pseudo = _below_pseudogenes(f for found in features.values() for f in found)
+    joined = {f.identity: f.row.joined for found in features.values() for f in found if f.row.joined}
+    joined |= dict.fromkeys(pseudo, PSEUDOGENE)
+    for kind in {"exon", "CDS"} & set(features) if joined else ():
+        features[kind] = [_like_parents(f, joined) for f in features[kind]]
     coding = features.get("CDS", [])
     # Rows without an ID that belong to several transcripts: what any of these reads is not known by rows.
     nameless = [f.parent.split(",") for f in coding if not f.identity]

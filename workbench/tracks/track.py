@@ -35,7 +35,9 @@ class Row(NamedTuple):
     ``phase``: bases to skip to the next codon, -1 where there is none. Rows of one feature, such as the parts
     of a CDS, share a ``group``; ``part`` is their place in the reading where the file gives it (GenBank;
     trans-spliced features of a GFF3), 0 where they follow the strand. ``complete`` is False for features
-    whose ends are not known, and for pseudogenes.
+    whose ends are not known, and for pseudogenes. ``parent``: IDs of what the feature is part of, apart by
+    commas (transcripts of an exon); in GenBank, whose features have none, its locus tag or gene. ``joined``:
+    what else than the spliceosome joins rows of a feature, one of `JOINED`. ``operon``: its name, if given.
     """
 
     chrom: str
@@ -48,8 +50,13 @@ class Row(NamedTuple):
     group: str = ""
     part: int = 0
     complete: bool = True
+    parent: str = ""
+    joined: str = ""
+    operon: str = ""
 
 
+# What joins rows of a feature where the spliceosome does not. Gaps of RNA of the first kind are introns.
+CUT_RNA, SLIPPAGE, TRANS, PSEUDOGENE = JOINED = ("RNA", "slippage", "trans-splicing", "pseudogene")
 # Types of rows that describe a whole record, where they span it, and no place in it.
 CONTIG_TYPES = frozenset(
     {"region", "source", "contig", "supercontig", "scaffold", "chromosome", "plasmid"}
@@ -65,6 +72,8 @@ _MARKS = (
     *("is_pseudo", "is_pseudogene"),
 )
 _TAGS = ("cds_start_NF", "cds_end_NF", "mRNA_start_NF", "mRNA_end_NF")
+# Cut by endonucleases, or out of themselves: their introns have no splice sites.
+_CUT_RNA = ("tRNA", "rRNA")
 _DENIED = ("false", "no", "none", "0", "00")
 COLUMNS = list(Row._fields)
 _TYPES = {"start": np.int64, "end": np.int64, "score": np.float64, "phase": np.int64, "part": np.int64}
@@ -206,6 +215,19 @@ def is_broken(attributes: Mapping[str, str]) -> bool:
     marked = any(lower[m].strip().lower() not in _DENIED for m in _MARKS if m in lower)
     tags = attributes.get("tag", "").split(",")
     return marked or any(tag.strip() in _TAGS for tag in tags)
+
+
+def joined_by(kind: str, attributes: Mapping[str, str]) -> str:
+    """What a feature says of how its rows are joined: one of `JOINED`, empty for as usual.
+
+    ``kind`` is its type or biotype; ``attributes`` are those of GFF3 or qualifiers of GenBank.
+    """
+    said = attributes.get("exception", "").lower()
+    if "slippage" in said or "frameshift" in said or "ribosomal_slippage" in attributes:
+        return SLIPPAGE
+    if ("trans" in said and "splic" in said) or "trans_splicing" in attributes:
+        return TRANS
+    return CUT_RNA if kind.endswith(_CUT_RNA) else ""
 
 
 def empty_intervals() -> pd.DataFrame:
