@@ -27,13 +27,13 @@ def remove(painting: Painting, sheet: int, number: int) -> Painting:
 
 def move(painting: Painting, sheet: int, number: int, by: int) -> Painting:
     """With a stroke so many bases further on (less than 0: back), its ramp with it."""
-    return _changed(painting, sheet, number, _moved(_stroke(painting, sheet, number), by))
+    return _changed(painting, sheet, number, moved(_stroke(painting, sheet, number), by))
 
 
 def copy(painting: Painting, sheet: int, number: int, start: int) -> Painting:
     """With the same stroke once more, beginning at ``start``."""
     stroke = _stroke(painting, sheet, number)
-    return add(painting, sheet, _moved(stroke, start - stroke.start))
+    return add(painting, sheet, moved(stroke, start - stroke.start))
 
 
 def stretch(painting: Painting, sheet: int, number: int, start: int, end: int) -> Painting:
@@ -78,7 +78,8 @@ def reorder(painting: Painting, order: Sequence[int]) -> Painting:
     return replace(painting, sheets=tuple(painting.sheets[i] for i in order))
 
 
-def _moved(stroke: Stroke, by: int) -> Stroke:
+def moved(stroke: Stroke, by: int) -> Stroke:
+    """A stroke so many bases further on, its ramp with it; ``ValueError`` where it would begin before 0."""
     if stroke.start + by < 0:
         raise ValueError(f"stroke {stroke.start}-{stroke.end} moved by {by} would leave the canvas")
     strength = stroke.strength

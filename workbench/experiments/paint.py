@@ -7,6 +7,7 @@ nothing of the autoencoder say of its bases, beside the arms of `painted`.
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import NamedTuple
@@ -16,6 +17,7 @@ import pandas as pd
 
 from feature_mining.painting.goals import level_of
 from feature_mining.painting.painting import STRANDS, Painting, plan_of, strengths
+from feature_mining.painting.scene import Scene
 from feature_mining.writing.measures import copied_words, gc_share
 from genomic_models.contract import ModelError
 from genomic_models.corpora import FRACTION, K, corpus_of
@@ -136,7 +138,7 @@ def _run(experiment: Experiment, shard: Shard, progress: Progress) -> int:
         for copy in range(given.copies)
     ]
     table = pd.DataFrame(rows, columns=["arm", "canvas", "copy", "place", "strand", "sequence"])
-    strokes, levels = _read_strokes(experiment, painting, easel, table)
+    strokes, levels = read_strokes(study, given.readouts, painting, easel.scene, table)
     write_parquet(experiment.part(shard.index), strokes)
     write_parquet(_levels(experiment, shard.index), levels)
     return shard.size
@@ -146,26 +148,25 @@ def _levels(experiment: Experiment, index: int) -> Path:
     return experiment.folder / "parts" / f"{index:05d}.levels.parquet"
 
 
-def _read_strokes(
-    experiment: Experiment, painting: Painting, easel: Easel, table: pd.DataFrame
+def read_strokes(
+    study: Study, readouts: Sequence[str], painting: Painting, scene: Scene, table: pd.DataFrame
 ) -> tuple[pd.DataFrame, pd.DataFrame]:
     """A row a canvas and stroke, and levels along the canvas, summed over canvases, by arm.
 
-    The first: ``stroke, concept, start, end, stroke_strand, painted``, ``achieved`` and ``peak`` (mean and
-    largest level over its bases in the unedited reading of its strand, in units of the concept's top), and a
-    column a readout.
+    ``table`` has ``arm, canvas, copy, sequence``, as many at each place of the scene. The first: ``stroke,
+    concept, start, end, stroke_strand, painted``, ``achieved`` and ``peak`` (mean and largest level over its
+    bases in the unedited reading of its strand, in units of the concept's top), and a column a readout.
     """
-    study, given = experiment.study, experiment.settings
     texts = table["sequence"].tolist()
     # As many at each place, those of the first place first.
     places = table.reset_index().sort_values(["canvas", "arm", "copy"], kind="stable")["index"].to_numpy()
     back = np.argsort(places)
     levels: dict[tuple[str, str], np.ndarray] = {}
     for strand in dict.fromkeys(stroke.strand for stroke in painting.strokes):
-        x = easel.scene.read([texts[i] for i in places], strand, predictions=False).x
+        x = scene.read([texts[i] for i in places], strand, predictions=False).x
         for concept in painting.palette:
             levels[strand, concept.name] = level_of(concept, study.dictionary)(x).cpu().numpy()[back]
-    panel = panel_of(study, given.readouts)
+    panel = panel_of(study, readouts)
     shown = {strand: strengths(painting, strand) for strand in STRANDS}
     parts = []
     for number, stroke in enumerate(painting.strokes):
@@ -180,7 +181,7 @@ def _read_strokes(
             stroke_strand=stroke.strand, painted=float(painted[stroke.start : stroke.end].mean()),
             achieved=own.mean(axis=1), peak=own.max(axis=1),
         )  # fmt: skip
-        for readout in given.readouts:
+        for readout in readouts:
             part[readout] = heard[readout].to_numpy(float, na_value=np.nan)
         parts.append(part)
     sums = [

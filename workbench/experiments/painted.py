@@ -8,7 +8,7 @@ but held to the GC of what was painted.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Collection, Sequence
 from dataclasses import replace
 
 import numpy as np
@@ -37,7 +37,8 @@ from workbench.models.write import Wish
 from workbench.study.study import Study
 
 PAINTED, UNPAINTED, NATURAL = "painted", "unpainted", "as it was"
-CONTROLS = (UNPAINTED, "random direction", "wrong concept", "shifted place", "same GC")
+RANDOM, WRONG, SHIFTED, SAME_GC = "random direction", "wrong concept", "shifted place", "same GC"
+CONTROLS = (UNPAINTED, RANDOM, WRONG, SHIFTED, SAME_GC)
 # How far strokes are shifted, as a share of the canvas.
 SHIFT = 0.5
 
@@ -128,26 +129,29 @@ class Easel:
         self.constraints = constraints_of(given)
         self.free = painting.may_change()
 
-    def fill(self) -> dict[str, list[str]]:
-        """Canvases by arm, place by place and copy by copy."""
+    def fill(self, asked: Collection[str] = (PAINTED, *CONTROLS)) -> dict[str, list[str]]:
+        """Canvases by arm, place by place and copy by copy, of `PAINTED` and of the other arms asked for."""
         other = replace(
             self.painting, palette=tuple(other_concept(self.study, c) for c in self.painting.palette)
         )
-        arms = {PAINTED: self.painting, "wrong concept": other, "shifted place": shifted(self.painting)}
+        arms = {PAINTED: self.painting, WRONG: other, SHIFTED: shifted(self.painting)}
+        arms = {arm: painting for arm, painting in arms.items() if arm in asked}
         if self.given.fill == "write":
-            return self._written(arms)
-        return self._redesigned(arms)
+            return self._written(arms, asked)
+        return self._redesigned(arms, asked)
 
     # -- writing -------------------------------------------------------------------------------
 
-    def _written(self, arms: dict[str, Painting]) -> dict[str, list[str]]:
+    def _written(self, arms: dict[str, Painting], asked: Collection[str]) -> dict[str, list[str]]:
         strand = written_strand(self.painting)
-        plans = {UNPAINTED: EditPlan(), "random direction": self._pushed(strand)}
+        plans = {UNPAINTED: EditPlan(), RANDOM: self._pushed(strand)}
+        plans = {arm: plan for arm, plan in plans.items() if arm in asked}
         plans |= {arm: plan_of(painting, strand) for arm, painting in arms.items()}
-        if (earlier := self._earlier(plans[PAINTED])) is not None:
-            plans["shifted place"] = earlier
+        if SHIFTED in asked and (earlier := self._earlier(plans[PAINTED])) is not None:
+            plans[SHIFTED] = earlier
         found = dict(zip(plans, self._write(strand, list(plans.values()), self.constraints), strict=True))
-        found["same GC"] = self._same_gc(strand, found[PAINTED])
+        if SAME_GC in asked:
+            found[SAME_GC] = self._same_gc(strand, found[PAINTED])
         return found
 
     def _earlier(self, plan: EditPlan) -> EditPlan | None:
@@ -226,19 +230,20 @@ class Easel:
 
     # -- redesign ------------------------------------------------------------------------------
 
-    def _redesigned(self, arms: dict[str, Painting]) -> dict[str, list[str]]:
+    def _redesigned(self, arms: dict[str, Painting], asked: Collection[str]) -> dict[str, list[str]]:
         starts = self._starts(self.constraints, natural=True)
-        found = {UNPAINTED: self._redesign(starts, [], {}, self.constraints)}
+        found = {UNPAINTED: self._redesign(starts, [], {}, self.constraints)} if UNPAINTED in asked else {}
         for arm, painting in arms.items():
             goals = goals_of(painting, self.dictionaries)
             plans = {strand: plan_of(painting, strand) for strand in STRANDS}
             found[arm] = self._redesign(starts, goals, plans, self.constraints)
-        plans = {strand: self._pushed(strand) for strand in STRANDS}
-        found["random direction"] = self._redesign(
-            starts, self._random_goals(starts), plans, self.constraints
-        )
-        held = [*self.constraints, self._held(found[PAINTED])]
-        found["same GC"] = self._redesign(self._starts(held, natural=False), [], {}, held)
+        if RANDOM in asked:
+            plans = {strand: self._pushed(strand) for strand in STRANDS}
+            goals = self._random_goals(starts)
+            found[RANDOM] = self._redesign(starts, goals, plans, self.constraints)
+        if SAME_GC in asked:
+            held = [*self.constraints, self._held(found[PAINTED])]
+            found[SAME_GC] = self._redesign(self._starts(held, natural=False), [], {}, held)
         return found
 
     def _starts(self, constraints: Sequence[Constraint], natural: bool) -> list[str]:
