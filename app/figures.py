@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+import io
 from functools import partial
 from typing import Any
 
 import altair as alt
 import pandas as pd
+import pyarrow as pa
+import pyarrow.parquet as pq
 import streamlit as st
 
 from app.reserve_height import least_height, reserve_height
@@ -32,19 +35,32 @@ def picture(chart: Figure | dict[str, Any], name: str, **more: Any) -> Any:
     return event
 
 
-def table_file(table: pd.DataFrame, name: str) -> None:
-    """Draw buttons for exactly these rows as TSV and as Parquet."""
+def table_file(table: pd.DataFrame, name: str, note: str = "") -> None:
+    """Draw buttons for exactly these rows as TSV and as Parquet.
+
+    ``note`` goes along: the TSV's first line, after ``# ``, and the Parquet's metadata.
+    """
     place = st.container(horizontal=True)
     place.download_button(
-        "TSV", partial(_tsv, table), file_name=f"{name}.tsv", mime="text/tab-separated-values",
+        "TSV", partial(_tsv, table, note), file_name=f"{name}.tsv", mime="text/tab-separated-values",
         key=f"{name}_tsv", on_click="ignore", type="tertiary", icon=":material/download:",
     )  # fmt: skip
     place.download_button(
-        "Parquet", partial(table.to_parquet, index=False), file_name=f"{name}.parquet",
+        "Parquet", partial(_parquet, table, note), file_name=f"{name}.parquet",
         mime="application/vnd.apache.parquet", key=f"{name}_parquet", on_click="ignore",
         type="tertiary", icon=":material/download:",
     )  # fmt: skip
 
 
-def _tsv(table: pd.DataFrame) -> bytes:
-    return table.to_csv(sep="\t", index=False).encode()
+def _tsv(table: pd.DataFrame, note: str) -> bytes:
+    text = table.to_csv(sep="\t", index=False)
+    return (f"# {note}\n{text}" if note else text).encode()
+
+
+def _parquet(table: pd.DataFrame, note: str) -> bytes:
+    noted = pa.Table.from_pandas(table, preserve_index=False)
+    if note:
+        noted = noted.replace_schema_metadata({**(noted.schema.metadata or {}), "note": note})
+    out = io.BytesIO()
+    pq.write_table(noted, out)
+    return out.getvalue()

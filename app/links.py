@@ -212,6 +212,14 @@ def track(study: str = "", name: str = "", mode: str = "") -> Address:
     return _address("track", {"study": study, "track": name, "mode": mode})
 
 
+def experiments(study: str = "", name: str = "", new: str = "", **preset: str) -> Address:
+    """Address of the page of experiments: of all, of one by its name, or of the form of a ``new`` one.
+
+    ``new`` is a kind; ``preset`` fills in its settings, entries of a list apart by commas.
+    """
+    return _address("experiments", {"study": study, "experiment": name, "new": new} | preset)
+
+
 def parse_feature(query: Mapping[str, str]) -> int | None:
     """The feature of an address, None where it names none. Raises ``ValueError`` for other text."""
     numbers = parse_numbers(query.get("feature") or None)

@@ -25,7 +25,11 @@ PAGES = {
         Entry("atlas", "Atlas", "scatter_plot"),
         Entry("track", "Track", "format_list_numbered"),
     ],
-    "Analysis": [Entry("sequence", "Sequence", "edit_note"), Entry("phenotypes", "Phenotypes", "groups")],
+    "Analysis": [
+        Entry("sequence", "Sequence", "edit_note"),
+        Entry("experiments", "Experiments", "experiment"),
+        Entry("phenotypes", "Phenotypes", "groups"),
+    ],
 }
 
 # An icon of our own: that of a page would be fetched from the internet.

@@ -25,7 +25,7 @@ def effects_drawn(ablations: pd.DataFrame, names: Mapping[int, str]) -> Spec:
     """What attribution says of each feature beside what the output loses without it."""
     drawn = ablations.assign(kind=ablations["control"].map(_WORDS), name=ablations["feature"].map(names))
     order = list(drawn.sort_values(["control", "attribution"], ascending=[True, False])["name"])
-    rows = alt.Y("name:N", sort=order, title=None)
+    rows = alt.Y("name:N", sort=order, title=None, axis=alt.Axis(labelLimit=240, labelOverlap=False))
     colour = alt.Color("kind:N", scale=_COLOURS, title=None)
     bars = (
         alt.Chart(drawn)

@@ -9,6 +9,7 @@ from sklearn.decomposition import PCA
 from workbench.errors import InputError
 from workbench.experiments.kind import Experiment, Kind
 from workbench.experiments.settings import EmbedSettings
+from workbench.files.parquet import write_parquet
 from workbench.models.embedding import Asked, Components, cut_regions, embed_regions, whole_records
 from workbench.models.embedding_files import Parts, write_embeddings
 from workbench.progress import Progress
@@ -19,6 +20,8 @@ from workbench.tracks import read_regions
 STRANDS = ("+", "-")
 # Regions that the picture shows at most, spread over all.
 MOST_DRAWN = 3000
+# Table of where regions lie on it.
+MAP = "map"
 
 
 def _asked(experiment: Experiment) -> Asked:
@@ -87,8 +90,17 @@ def _finish(experiment: Experiment) -> None:
         "warmup": str(study.grid.warmup),
     }
     files = write_embeddings(parts, experiment.settings.format, experiment.folder, words)
-    drawn = [_drawn(study, parts, layer) for layer in parts.asked.layers]
-    write_embedding(experiment, files, parts.regions(), [each for each in drawn if each is not None])
+    found = [_drawn(study, parts, layer) for layer in parts.asked.layers]
+    drawn = [each for each in found if each is not None]
+    if drawn:
+        write_parquet(experiment.folder / f"{MAP}.parquet", pd.concat(map(_as_table, drawn)))
+    write_embedding(experiment, files, parts.regions(), drawn)
+
+
+def _as_table(drawn: Components) -> pd.DataFrame:
+    """Regions with their place on the map of one layer, and the share of variance of its two axes."""
+    first, second = drawn.shares
+    return drawn.table.assign(layer=drawn.layer, first_share=first, second_share=second)
 
 
 def _drawn(study: Study, parts: Parts, layer: str) -> Components | None:
