@@ -20,9 +20,20 @@ from typing import Any, NamedTuple
 
 import pytest
 
-from tests.conftest import ROOT
+from feature_mining.association.verdict import FEWEST, MAX_Q, MIN_LIFT, Control, Verdict
+from feature_mining.sae.formats.registry import FORMATS, WRITABLE
+from tests.conftest import ROOT, made_once
+from tests.workbench.analysis.biomarkers.conftest import make_study
 from tests.workbench.small_study import finished_study
+from workbench.analysis.audit.flags import FLAGS
+from workbench.analysis.biomarkers.tiers import RULES as TIERS
+from workbench.analysis.overlaps import SHORTLIST
 from workbench.cli import main
+from workbench.export import WRITERS
+from workbench.stages.associate import DRAWS, SHIFT_SHARDS, SHIFTS
+from workbench.stages.registry import STAGES
+from workbench.study.config import SAE_ARCHITECTURES
+from workbench.tracks import READERS
 
 PAGES = [ROOT / "README.md", *sorted((ROOT / "docs").rglob("*.md"))]
 FENCE = re.compile(r"^(?:<!-- not run: (.+?) -->\n+)?```(\S*)\n(.*?)^```$", flags=re.DOTALL | re.MULTILINE)
@@ -73,8 +84,9 @@ def test_blocks_that_are_not_run_are_counted_by_reason():
 class Desk:
     """A folder with small files under the names that guides use, and what runs a block in it."""
 
-    def __init__(self, folder: Path, finished: Path, capsys: Any) -> None:
-        self.folder, self.finished, self.capsys = folder, finished, capsys
+    def __init__(self, folder: Path, factory: pytest.TempPathFactory, capsys: Any) -> None:
+        self.folder, self.factory, self.capsys = folder, factory, capsys
+        self.finished = finished_study(factory)
         self.names: dict[str, Any] = {"__name__": "__main__"}
         for name in ("fa", "gff3"):
             shutil.copy(ROOT / "data_samples" / f"yersinia_pPCP1.{name}", folder)
@@ -127,8 +139,16 @@ def with_study(desk: Desk) -> None:
     shutil.copytree(desk.finished, "study")
 
 
-# What a page finds in its folder besides the sample's files. One that makes a study finds none.
-PREPARED: dict[str, Callable[[Desk], None]] = {}
+def with_candidates(desk: Desk) -> None:
+    """A finished study of the plasmid with simulated samples, as ``finished``."""
+    shutil.copytree(
+        made_once(desk.factory, "biomarkers", lambda f: make_study(f, ROOT / "data_samples")) / "study",
+        "finished",
+    )
+
+
+# What a page finds in its folder besides the sample's files, and the study where it makes none itself.
+PREPARED: dict[str, Callable[[Desk], None]] = {"docs/cohorts.md": with_candidates}
 
 
 def prepare(desk: Desk, page: Path) -> None:
@@ -145,10 +165,83 @@ RUN = [
 @pytest.mark.parametrize("page", RUN, ids=lambda page: page.relative_to(ROOT).as_posix())
 def test_a_page_runs_from_its_first_block_to_its_last(page, tmp_path, tmp_path_factory, monkeypatch, capsys):
     monkeypatch.chdir(tmp_path)
-    desk = Desk(tmp_path, finished_study(tmp_path_factory), capsys)
+    desk = Desk(tmp_path, tmp_path_factory, capsys)
     name = page.relative_to(ROOT).as_posix()
     prepare(desk, page)
     for snippet in snippets(page):
         if not snippet.reason and snippet.language in ("bash", "python"):
             run = desk.bash if snippet.language == "bash" else desk.python
             run(snippet.text, f"{name}:{snippet.line}")
+
+
+# -- tables that the code's registries must agree with ----------------------------------------------
+
+
+def rows(page: str, heading: str) -> list[list[str]]:
+    """Cells of the tables below a heading of a guide, up to the next heading; header lines left out."""
+    text = (ROOT / "docs" / page).read_text()
+    part = re.split(r"^#", text.split(f"# {heading}\n", 1)[1], maxsplit=1, flags=re.M)[0]
+    tables = re.findall(r"(?:^\|.*\n)+", part, flags=re.M)
+    lines = [line for table in tables for line in table.splitlines()[2:]]
+    return [[cell.strip() for cell in line.strip("|").split(" | ")] for line in lines]
+
+
+def quoted(cell: str) -> list[str]:
+    return re.findall(r"`([^`]+)`", cell)
+
+
+def test_formats_read_are_those_of_the_readers():
+    shown = [name for row in rows("formats.md", "In") for name in quoted(row[0]) if name.startswith(".")]
+    assert sorted(shown) == sorted(READERS)
+
+
+def test_exports_are_those_of_the_writers():
+    table = [row for row in rows("formats.md", "Out") if len(row) == 3]
+    what = {quoted(row[0])[0]: quoted(row[2]) for row in table if quoted(row[2])}
+    assert {(name, form) for name, forms in what.items() for form in forms} == set(WRITERS)
+    explained = [form for row in table if not quoted(row[2]) for form in quoted(row[0])]
+    assert sorted(explained) == sorted({form for _, form in WRITERS})
+
+
+def test_autoencoders_are_those_of_the_registries():
+    shown = [quoted(row[0])[0] for row in rows("autoencoders.md", "Choose what is trained")]
+    assert sorted(shown) == sorted(SAE_ARCHITECTURES)
+    table = rows("autoencoders.md", "Bring one")
+    assert sorted(name for row in table for name in quoted(row[0])) == sorted(FORMATS)
+    written = [name for row in table for name in quoted(row[0]) if row[2] == "yes"]
+    assert sorted(written) == sorted(WRITABLE)
+
+
+def test_stages_are_those_of_the_registry():
+    shown = [name for row in rows("first-study.md", "3. Run it") for name in row[0].split(", ")]
+    assert sorted(shown) == sorted(STAGES)
+
+
+def test_verdicts_are_asked_as_the_page_says():
+    table = rows("statistics.md", "The verdict")
+    assert list(dict.fromkeys(row[1] for row in table)) == [
+        Verdict.NOT_TESTED, Verdict.CHANCE, *dict.fromkeys(c.verdict for c in Control), Verdict.LEARNT
+    ]  # fmt: skip
+    text = (ROOT / "docs" / "statistics.md").read_text()
+    assert f"fewer than {FEWEST} blocks or {FEWEST} intervals" in text
+    assert f"lift below {MIN_LIFT}" in text and f"q above {MAX_Q}" in text
+    assert f"from {DRAWS} draws" in text and f"from {SHIFT_SHARDS * SHIFTS} shifts" in text
+    assert SHORTLIST == 10 and "For the ten features of a track" in text
+    assert [row[0] for row in rows("statistics.md", "The controls")] == [c.word for c in Control]
+
+
+def test_every_column_of_the_report_is_explained():
+    templates = ROOT / "workbench" / "report"
+    heads = [
+        re.split(r"<small>|</small>|{{.*?}}", head)[0].strip()
+        for path in templates.glob("*.j2")
+        for head in re.findall(r"<th scope=\"col\"[^>]*>(.*?)</th>", path.read_text())
+    ]
+    text = (ROOT / "docs" / "report.md").read_text().lower()
+    missing = {head for head in heads if head.lower() not in text}
+    assert not missing
+    flags = [row[0] for row in rows("report.md", "Learnt, or a shortcut?")]
+    assert flags == list(FLAGS)
+    verdicts = (ROOT / "docs" / "glossary.md").read_text()
+    assert all(f"*{verdict}*" in verdicts for verdict in Verdict)
+    assert [row[0] for row in rows("cohorts.md", "Tiers")] == list(TIERS)
