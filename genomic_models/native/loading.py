@@ -18,6 +18,7 @@ from genomic_models.errors import ModelError
 from genomic_models.families import TOKENS, TOLERANCE, known_weights
 from genomic_models.files import expanded, read_json
 from genomic_models.kmers import KmerTokenizer
+from genomic_models.native.network import last_line
 from genomic_models.native.registry import FAMILIES, Family
 from genomic_models.stack import StackModel
 
@@ -55,14 +56,13 @@ def load_native(source: str, name: str, device: str, dtype: torch.dtype) -> Stac
     tokenizer, longest = (
         _letters(find, name) if family.tokenizer is None else _tokenizer(source, name, family.tokenizer)
     )
-    return StackModel(
-        network,
-        tokenizer,
-        name,
-        network.blocks,
-        network.width,
-        min(network.context, longest or network.context),
-    )
+    context = min(network.context, longest or network.context)
+    try:
+        return StackModel(network, tokenizer, name, network.blocks, network.width, context)
+    except (RuntimeError, IndexError) as error:
+        raise ModelError(
+            f"model {name}: its network does not read its tokens ({last_line(error)})"
+        ) from error
 
 
 @lru_cache(maxsize=16)
@@ -126,8 +126,7 @@ def _weights(find: Find, name: str) -> Mapping[str, Tensor]:
             return load_file(path)
         found = torch.load(path, map_location="cpu", weights_only=True)
     except (OSError, RuntimeError, UnpicklingError, SafetensorError) as error:
-        reason = (str(error).strip().splitlines() or [type(error).__name__])[0]
-        raise ModelError(f"model {name}: {path} cannot be read as data ({reason})") from error
+        raise ModelError(f"model {name}: {path} cannot be read as data ({last_line(error)})") from error
     if not isinstance(found, dict) or not all(isinstance(value, Tensor) for value in found.values()):
         raise ModelError(f"model {name}: {path} holds no tensors by name")
     return found
@@ -156,7 +155,6 @@ def _tokenizer(source: str, name: str, kind: str) -> tuple[Any, int | None]:
     try:
         found = getattr(transformers, kind).from_pretrained(source)
     except (OSError, ValueError, KeyError, ImportError) as error:
-        reason = (str(error).strip().splitlines() or [type(error).__name__])[0]
-        raise ModelError(f"model {name}: its tokenizer cannot be read ({reason})") from error
+        raise ModelError(f"model {name}: its tokenizer cannot be read ({last_line(error)})") from error
     longest = getattr(found, "model_max_length", None)
     return found, longest if isinstance(longest, int) and longest < 10**9 else None

@@ -78,7 +78,7 @@ class Network(nn.Module):
             missing, unexpected = self.load_state_dict(ours, strict=False)
         except RuntimeError as error:
             raise ModelError(
-                f"model {name}: its weights do not fit its config.json ({_last(error)})"
+                f"model {name}: its weights do not fit its config.json ({last_line(error)})"
             ) from error
         if missing or unexpected:
             raise ModelError(
@@ -123,6 +123,7 @@ def masked(x: Tensor, mask: Tensor) -> Tensor:
     return torch.where(mask[..., None] > 0, x, 0.0)
 
 
-def _last(error: Exception) -> str:
+def last_line(error: Exception) -> str:
+    """The telling line of an error of a library."""
     lines = [line.strip() for line in str(error).splitlines() if line.strip()]
     return lines[-1] if lines else type(error).__name__
