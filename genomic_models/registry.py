@@ -71,7 +71,12 @@ def load(
 
             return load_code(name, device, DTYPES[dtype], trust_remote_code)
         from genomic_models.hf import HFModel
+        from genomic_models.native.loading import load_native
 
+        if not trust_remote_code:
+            own = load_native(name.removeprefix("hf:"), name, device, DTYPES[dtype])
+            if own is not None:
+                return own
         return HFModel.load(name, device, DTYPES[dtype], trust_remote_code)
     if name == "mini":
         return _load_folder(MINI, name, device, dtype)

@@ -20,6 +20,7 @@ from genomic_models.dna import BASES
 from genomic_models.hashing import hash_weights
 from genomic_models.kmers import KmerTokenizer
 from genomic_models.model import Model
+from genomic_models.native.network import Network
 from genomic_models.taps import Probe, after, hooked
 
 EMBEDDING = "embedding"
@@ -90,6 +91,8 @@ class StackModel(Model):
         with torch.random.fork_rng(devices=[]):
             torch.manual_seed(seed)
             network = type(self.network)(deepcopy(self.network.config))
+            if isinstance(network, Network):
+                network.initialise()
         network = network.to(device=self.device, dtype=self.dtype).requires_grad_(False)
         name = f"{self.name} (random weights, seed {seed})"
         return StackModel(network, self.tokenizer, name, self._blocks_of(network), self.width, self.context)
@@ -139,8 +142,11 @@ class StackModel(Model):
 
     @cached_property
     def vocabulary(self) -> tuple[tuple[str, int], ...]:
-        """Texts of the tokens, with their ids."""
-        return tuple(sorted(self.tokenizer.get_vocab().items(), key=lambda entry: entry[1]))
+        """Texts of the tokens, with their ids; bases in upper case, as they are read."""
+        found = self.tokenizer.get_vocab()
+        if set(BASES.lower()) <= set(found) and not set(BASES) & set(found):
+            found = {text.upper() if not set(text) - set("acgt") else text: i for text, i in found.items()}
+        return tuple(sorted(found.items(), key=lambda entry: entry[1]))
 
     @property
     def mask_token(self) -> int | None:

@@ -11,17 +11,20 @@ from torch import Tensor
 
 transformers = pytest.importorskip("transformers", reason="the extra `hf` is not installed")
 
-from benchmarks.networks.published import PUBLISHED, write_checkpoint  # noqa: E402
-from genomic_models.activations import read_activations  # noqa: E402
+from benchmarks.networks.published import OWN, PUBLISHED, write_checkpoint  # noqa: E402
 from genomic_models import ModelError, load  # noqa: E402
+from genomic_models.activations import read_activations  # noqa: E402
+from genomic_models.contract import Tokens  # noqa: E402
 from genomic_models.families import CARDS, TOKENS, TOLERANCE, check_architecture, known_weights  # noqa: E402
-from genomic_models.hf import HFModel, _loader  # noqa: E402
+from genomic_models.hf import _loader  # noqa: E402
 from genomic_models.registry import with_random_weights  # noqa: E402
 from genomic_models.scoring import score  # noqa: E402
+from genomic_models.stack import StackModel  # noqa: E402
 from genomic_models.token_scoring import allele_odds, passes_needed  # noqa: E402
 
 SEQUENCES = ["ATGCAAGTCCATGCAAGTCCATTATG", "GGGTTACACC"]
-WORDS = ("Nucleotide Transformer v1", "GENERator", "Carbon")
+WORDS = ("Nucleotide Transformer v1", "Nucleotide Transformer v2", "GENERator", "Carbon")
+LETTERS = ("HyenaDNA", "Caduceus-ph", "Caduceus-ps", "GPN", "GPN (ConvNet)")
 
 
 @pytest.fixture(scope="module", params=PUBLISHED)
@@ -32,21 +35,29 @@ def folder(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFact
 
 
 @pytest.fixture(scope="module")
-def model(folder: Path) -> HFModel:
+def model(folder: Path) -> StackModel:
     found = load(f"hf:{folder}")
-    assert isinstance(found, HFModel)
+    assert isinstance(found, StackModel)
     return found
 
 
-def words_by_hand(model: HFModel, sequence: str) -> list[str]:
+def spans_of(tokens: Tokens) -> list[tuple[int, int]]:
+    """Bases of the tokens of the first sequence."""
+    length = int(tokens.lengths[0])
+    if tokens.spans is None:
+        return [(i, i + 1) for i in range(length)]
+    return [(start, end) for start, end in tokens.spans[0, :length].tolist()]
+
+
+def words_by_hand(model: StackModel, sequence: str) -> list[str]:
     """Texts of the tokens that hold bases."""
     texts = {token: text for text, token in model.vocabulary}
     tokens = model.tokenize([sequence])
-    spans = tokens.spans[0].tolist()
-    return [texts[i] for i, (a, b) in zip(tokens.ids[0].tolist(), spans, strict=True) if b > a]
+    return [texts[i] for i, (a, b) in zip(tokens.ids[0].tolist(), spans_of(tokens), strict=True) if b > a]
 
 
-def test_equals_transformers(folder: Path, model: HFModel) -> None:
+@pytest.mark.parametrize("folder", [family for family in PUBLISHED if family not in OWN], indirect=True)
+def test_equals_transformers(folder: Path, model: StackModel) -> None:
     """Logits and every block, of each sequence alone: padding and the rest of the batch change nothing."""
     config = transformers.AutoConfig.from_pretrained(folder)
     network = getattr(transformers, _loader(config)).from_pretrained(folder).eval()
@@ -62,7 +73,7 @@ def test_equals_transformers(folder: Path, model: HFModel) -> None:
             torch.testing.assert_close(found.taps[name][row, :n], hidden[0], atol=1e-5, rtol=1e-5)
 
 
-def test_tokens_on_bases(model: HFModel) -> None:
+def test_tokens_on_bases(model: StackModel) -> None:
     """Activations of a token on just the bases that spell it; special tokens on none."""
     layer = model.layers[-1]
     found = read_activations(model, layer, SEQUENCES)
@@ -71,7 +82,7 @@ def test_tokens_on_bases(model: HFModel) -> None:
         texts = words_by_hand(model, sequence)
         assert "".join(texts)[: len(sequence)] == sequence
         assert rows.shape == (len(sequence), model.d_model(layer))
-        columns = [i for i, (a, b) in enumerate(forward.tokens.spans[0].tolist()) if b > a]
+        columns = [i for i, (a, b) in enumerate(spans_of(forward.tokens)) if b > a]
         at = 0
         for column, text in zip(columns, texts, strict=True):
             for base in range(at, min(at + len(text), len(sequence))):
@@ -79,7 +90,7 @@ def test_tokens_on_bases(model: HFModel) -> None:
             at += len(text)
 
 
-def test_early_exit_edits_gradients_precision(folder: Path, model: HFModel) -> None:
+def test_early_exit_edits_gradients_precision(folder: Path, model: StackModel) -> None:
     plain = model.forward(SEQUENCES[:1], taps=["blocks.0"])
     early = model.forward(SEQUENCES[:1], taps=["blocks.0"], until="blocks.0")
     assert early.logits is None and torch.equal(early.taps["blocks.0"], plain.taps["blocks.0"])
@@ -95,28 +106,28 @@ def test_early_exit_edits_gradients_precision(folder: Path, model: HFModel) -> N
     assert load(f"hf:{folder}").weights_hash == model.weights_hash
     fresh = with_random_weights(model, 1)
     assert with_random_weights(model, 1).weights_hash == fresh.weights_hash != model.weights_hash
-    with pytest.raises(ModelError, match="reads at most 200 tokens"):
-        model.forward(["ACGT" * 400])
+    with pytest.raises(ModelError, match=f"reads at most {model.context} tokens"):
+        model.forward(["ACGT" * 800])
 
 
-def masked_by_hand(model: HFModel, sequence: str, column: int) -> Tensor:
+def masked_by_hand(model: StackModel, sequence: str, column: int) -> Tensor:
     """Log-probabilities of what stands at a column, from transformers' class."""
     ids = model.tokenize([sequence]).ids
     with torch.no_grad():
-        if model.causal:
-            return model.network(input_ids=ids).logits[0, column - 1].log_softmax(-1)
-        ids[0, column] = model.mask_token
-        return model.network(input_ids=ids).logits[0, column].log_softmax(-1)
+        if not model.causal:
+            ids[0, column] = model.mask_token
+        said = model.network(input_ids=ids, attention_mask=torch.ones_like(ids)).logits[0]
+        return said[column - model.causal].log_softmax(-1)
 
 
-def test_scores(model: HFModel) -> None:
+def test_scores(model: StackModel) -> None:
     """A token's bases add up to the token, masked by itself or after those before it."""
     sequence = SEQUENCES[0]
     found = score(model, [sequence])[0]
     tokens = model.tokenize([sequence])
     texts = {token: text for text, token in model.vocabulary}
     asked = 0
-    for column, (start, end) in enumerate(tokens.spans[0].tolist()):
+    for column, (start, end) in enumerate(spans_of(tokens)):
         if start == end:
             continue
         asked += 1
@@ -140,26 +151,26 @@ def test_scores(model: HFModel) -> None:
     assert passes_needed(model, [sequence]) == (1 if model.causal else asked)
 
 
-def test_words_go_base_after_base_and_alleles_are_sums(model: HFModel, folder: Path) -> None:
+def test_words_go_base_after_base_and_alleles_are_sums(model: StackModel, folder: Path) -> None:
     sequence, position = SEQUENCES[0], 8
-    if folder.name.replace("_", " ") not in WORDS:
+    family = folder.name.replace("_", " ")
+    if family not in WORDS + LETTERS:
         with pytest.raises(ModelError, match="its vocabulary does not hold all words of"):
             allele_odds(model, "ATGCAA" * 3, position, "G")
         return
-    column = next(
-        i for i, (a, b) in enumerate(model.tokenize([sequence]).spans[0].tolist()) if a <= position < b
-    )
-    start = model.tokenize([sequence]).spans[0, column, 0]
+    spans, k = spans_of(model.tokenize([sequence])), 6 if family in WORDS else 1
+    column = next(i for i, (a, b) in enumerate(spans) if a <= position < b)
+    start = spans[column][0]
     chance = masked_by_hand(model, sequence, column).exp()
-    words = [(word, i) for word, i in model.vocabulary if len(word) == 6 and set(word) <= set("ACGT")]
-    assert len(words) == 4096
+    words = [(word, i) for word, i in model.vocabulary if len(word) == k and set(word) <= set("ACGT")]
+    assert len(words) == 4**k
 
     def total(beginning: str) -> float:
         return sum(float(chance[i]) for word, i in words if word.startswith(beginning))
 
     nats = score(model, [sequence])[0].nats
-    own = sequence[start : start + 6]
-    for at in range(1, 6):
+    own = sequence[start : start + k]
+    for at in range(1, k):
         expected = np.log(total(own[: at + 1]) / total(own[:at]))
         assert nats[start + at] == pytest.approx(expected, abs=1e-3)
     holds = {
