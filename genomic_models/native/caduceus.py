@@ -15,7 +15,7 @@ from torch import Tensor, nn
 from torch.nn import functional
 
 from genomic_models.errors import ModelError
-from genomic_models.native.network import Network, Said, figure, modules, require
+from genomic_models.native.network import Network, Parts, Said, figure, require
 from genomic_models.native.selective_scan import Mamba
 
 
@@ -37,7 +37,7 @@ class Block(nn.Module):
         self.changes = self.equivariant and bool(config.get("fused_add_norm", True))
         settings = config.get("ssm_cfg") or {}
         self.norm = norm()
-        self.mixer = modules(
+        self.mixer = Parts(
             mamba_fwd=Mamba(config["d_model"], settings), mamba_rev=Mamba(config["d_model"], settings)
         )
 
@@ -89,7 +89,7 @@ class Caduceus(Network):
         def norm() -> nn.Module:
             return kind(one, eps=epsilon)
 
-        self.embeddings = modules(word_embeddings=nn.Embedding(size, one))
+        self.embeddings = Parts(word_embeddings=nn.Embedding(size, one))
         self.blocks = nn.ModuleList(Block(self.config, norm) for _ in range(figure(config, "n_layer")))
         self.norm_f = norm()
         self.lm_head = nn.Linear(one, size, bias=False)

@@ -14,7 +14,7 @@ from torch import Tensor, nn
 from torch.nn import functional
 
 from genomic_models.native.attention import attend, distance_bias, heads, padding_bias
-from genomic_models.native.network import Network, Said, figure, modules, require
+from genomic_models.native.network import Network, Parts, Said, figure, require
 
 
 class Block(nn.Module):
@@ -23,11 +23,11 @@ class Block(nn.Module):
     def __init__(self, width: int, inner: int, count: int, epsilon: float) -> None:
         super().__init__()
         self.count = count
-        self.attention = modules(
-            self=modules(Wqkv=nn.Linear(width, 3 * width)),
-            output=modules(dense=nn.Linear(width, width), LayerNorm=nn.LayerNorm(width, epsilon)),
+        self.attention = Parts(
+            self=Parts(Wqkv=nn.Linear(width, 3 * width)),
+            output=Parts(dense=nn.Linear(width, width), LayerNorm=nn.LayerNorm(width, epsilon)),
         )
-        self.mlp = modules(
+        self.mlp = Parts(
             gated_layers=nn.Linear(width, 2 * inner, bias=False),
             wo=nn.Linear(inner, width),
             layernorm=nn.LayerNorm(width, epsilon),
@@ -62,7 +62,7 @@ class DNABert2(Network):
         self.context = figure(config, "max_position_embeddings")
         vocabulary = figure(config, "vocab_size")
         inner, count = figure(config, "intermediate_size"), figure(config, "num_attention_heads")
-        self.embeddings = modules(
+        self.embeddings = Parts(
             word_embeddings=nn.Embedding(vocabulary, self.width),
             token_type_embeddings=nn.Embedding(figure(config, "type_vocab_size"), self.width),
             LayerNorm=nn.LayerNorm(self.width, epsilon),
@@ -70,8 +70,8 @@ class DNABert2(Network):
         self.blocks = nn.ModuleList(
             Block(self.width, inner, count, epsilon) for _ in range(figure(config, "num_hidden_layers"))
         )
-        self.head = modules(
-            transform=modules(
+        self.head = Parts(
+            transform=Parts(
                 dense=nn.Linear(self.width, self.width), LayerNorm=nn.LayerNorm(self.width, epsilon)
             ),
             decoder=nn.Linear(self.width, vocabulary),

@@ -110,7 +110,7 @@ class GPN(Network):
         )
 
     def forward(self, input_ids: Tensor, attention_mask: Tensor) -> Said:
-        x = functional.one_hot(input_ids, self.width).to(self.head[0].weight.dtype)
+        x = functional.one_hot(input_ids, self.width).to(next(self.parameters()).dtype)
         for block in self.blocks:
             x = block(x, attention_mask)
         return Said(self.head(self.ln_f(x)))

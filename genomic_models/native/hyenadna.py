@@ -13,7 +13,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
-from genomic_models.native.network import Exact, Network, Said, figure, modules, require
+from genomic_models.native.network import Exact, Network, Parts, Said, figure, require
 
 
 class Filter(Exact):
@@ -24,7 +24,7 @@ class Filter(Exact):
         width, length = config["d_model"], config["max_seq_len"]
         inner, features = figure(config, "filter_order"), figure(config, "emb_dim")
         self.bias = nn.Parameter(torch.randn(width))
-        self.pos_emb = nn.Module()
+        self.pos_emb: Any = nn.Module()
         self.pos_emb.z = nn.Parameter(torch.zeros(1, length, features))
         self.pos_emb.register_buffer("t", torch.linspace(0, 1, length)[None, :, None])
         self.freq = nn.Parameter(torch.ones(1, inner))
@@ -32,7 +32,7 @@ class Filter(Exact):
         layers = [nn.Linear(size, inner) for size in sizes[:-1]]
         layers.append(nn.Linear(inner, width, bias=False))
         self.implicit_filter = nn.ModuleDict({str(2 * i): layer for i, layer in enumerate(layers)})
-        self.modulation = nn.Module()
+        self.modulation: Any = nn.Module()
         self.modulation.register_buffer("deltas", torch.zeros(1, 1, width))
 
     def forward(self, length: int) -> Tensor:
@@ -74,7 +74,7 @@ class Block(nn.Module):
         width = config["d_model"]
         inner = int(config.get("d_inner") or 4 * width)
         self.mixer, self.norm1, self.norm2 = Mixer(config), nn.LayerNorm(width), nn.LayerNorm(width)
-        self.mlp = modules(fc1=nn.Linear(width, inner), fc2=nn.Linear(inner, width))
+        self.mlp = Parts(fc1=nn.Linear(width, inner), fc2=nn.Linear(inner, width))
 
     def forward(self, x: Tensor) -> Tensor:
         x = x + self.mixer(self.norm1(x))
@@ -98,7 +98,7 @@ class HyenaDNA(Network):
         self.width, self.context = figure(config, "d_model"), figure(config, "max_seq_len")
         several = int(config.get("pad_vocab_size_multiple", 8))
         vocabulary = -(-figure(config, "vocab_size") // several) * several
-        self.embeddings = modules(word_embeddings=nn.Embedding(vocabulary, self.width))
+        self.embeddings = Parts(word_embeddings=nn.Embedding(vocabulary, self.width))
         self.blocks = nn.ModuleList(Block(self.config) for _ in range(figure(config, "n_layer")))
         self.ln_f = nn.LayerNorm(self.width, float(config.get("layer_norm_epsilon", 1e-5)))
         self.lm_head = nn.Linear(self.width, vocabulary, bias=False)

@@ -92,7 +92,7 @@ class Exact(nn.Module):
     """A part whose numbers stay float32 where the network is moved to another dtype."""
 
     def _apply(self, fn: Callable[[Tensor], Tensor], recurse: bool = True) -> Exact:
-        return super()._apply(lambda values: values.to(fn(values[:0]).device), recurse)  # type: ignore[no-any-return]
+        return super()._apply(lambda values: values.to(fn(values[:0]).device), recurse)
 
 
 def require(config: Mapping[str, Any], name: str, expected: Mapping[str, Any]) -> None:
@@ -113,9 +113,14 @@ def figure(config: Mapping[str, Any], key: str) -> int:
     return value
 
 
-def modules(**parts: nn.Module) -> nn.ModuleDict:
-    """Modules under names that no attribute could have."""
-    return nn.ModuleDict(parts)
+class Parts(nn.ModuleDict):
+    """Modules under their published names."""
+
+    def __init__(self, /, **parts: nn.Module) -> None:
+        super().__init__(parts)
+
+    def __getitem__(self, name: str) -> Any:
+        return super().__getitem__(name)
 
 
 def masked(x: Tensor, mask: Tensor) -> Tensor:

@@ -13,7 +13,7 @@ from torch import Tensor, nn
 from torch.nn import functional
 
 from genomic_models.native.attention import attend, heads, padding_bias, turned
-from genomic_models.native.network import Network, Said, figure, modules, require
+from genomic_models.native.network import Network, Parts, Said, figure, require
 
 
 class Block(nn.Module):
@@ -23,14 +23,14 @@ class Block(nn.Module):
         super().__init__()
         self.count = count
         names = ("query", "key", "value")
-        self.attention = modules(
+        self.attention = Parts(
             LayerNorm=nn.LayerNorm(width, epsilon),
-            self=modules(**{name: nn.Linear(width, width) for name in names}),
-            output=modules(dense=nn.Linear(width, width)),
+            self=Parts(**{name: nn.Linear(width, width) for name in names}),
+            output=Parts(dense=nn.Linear(width, width)),
         )
         self.LayerNorm = nn.LayerNorm(width, epsilon)
-        self.intermediate = modules(dense=nn.Linear(width, 2 * inner, bias=biased))
-        self.output = modules(dense=nn.Linear(inner, width, bias=biased))
+        self.intermediate = Parts(dense=nn.Linear(width, 2 * inner, bias=biased))
+        self.output = Parts(dense=nn.Linear(inner, width, bias=biased))
 
     def forward(self, x: Tensor, bias: Tensor) -> Tensor:
         read, own = self.attention["LayerNorm"](x), self.attention["self"]
@@ -64,7 +64,7 @@ class NucleotideTransformer2(Network):
         vocabulary = figure(config, "vocab_size")
         inner, count = figure(config, "intermediate_size"), figure(config, "num_attention_heads")
         biased = bool(config["add_bias_fnn"])
-        self.embeddings = modules(word_embeddings=nn.Embedding(vocabulary, self.width))
+        self.embeddings = Parts(word_embeddings=nn.Embedding(vocabulary, self.width))
         if config.get("emb_layer_norm_before"):
             self.embeddings["layer_norm"] = nn.LayerNorm(self.width, epsilon)
         self.blocks = nn.ModuleList(
@@ -72,7 +72,7 @@ class NucleotideTransformer2(Network):
             for _ in range(figure(config, "num_hidden_layers"))
         )
         self.emb_layer_norm_after = nn.LayerNorm(self.width, epsilon)
-        self.lm_head = modules(
+        self.lm_head = Parts(
             dense=nn.Linear(self.width, self.width),
             layer_norm=nn.LayerNorm(self.width, epsilon),
             decoder=nn.Linear(self.width, vocabulary),
