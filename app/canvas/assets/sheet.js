@@ -12,20 +12,22 @@ class Sheet {
     if (sheet.facts?.length) parts.push(el("dl", {}, ...sheet.facts.flatMap(([name, value]) => [el("dt", {}, name), el("dd", {}, value)])));
     if (sheet.links?.length) parts.push(el("ul", { class: "links" }, ...sheet.links.map((link) => el("li", {}, el("a", { href: link.href }, link.text)))));
     if (sheet.items?.length) parts.push(el("ul", { class: "items" }, ...sheet.items.map((item) => el("li", {}, el("button", { type: "button", onclick: () => this.browser.request(item.act) }, item.text, el("small", {}, item.more || ""))))));
-    if (sheet.code) parts.push(this.code(sheet.code));
+    if (sheet.code) parts.push(codeBox(sheet.code));
     this.root.replaceChildren(...parts);
     this.root.hidden = false;
     this.root.scrollTop = 0;
-  }
-  code(text) {
-    const said = el("span", { role: "status" });
-    const copy = async () => {
-      try { await navigator.clipboard.writeText(text); said.textContent = "copied"; } catch { said.textContent = "select it and copy"; }
-    };
-    return el("div", { class: "code" }, el("pre", { tabindex: "0" }, text), el("button", { type: "button", onclick: copy }, "Copy"), said);
   }
   close() {
     this.root.hidden = true;
     this.browser.canvas.focus();
   }
+}
+
+// Text to be copied.
+function codeBox(text) {
+  const said = el("span", { role: "status" });
+  const copy = async () => {
+    try { await navigator.clipboard.writeText(text); said.textContent = "copied"; } catch { said.textContent = "select it and copy"; }
+  };
+  return el("div", { class: "code" }, el("pre", { tabindex: "0" }, text), el("button", { type: "button", onclick: copy }, "Copy"), said);
 }

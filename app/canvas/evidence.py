@@ -1,0 +1,62 @@
+"""What stands beside whatever was done to the model: arms that could do the same, and a word for all of it.
+
+`evidence` is what the script's component ``evidence`` (``assets/evidence.js``) draws, in every mode.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from functools import lru_cache
+from typing import Any
+
+from workbench.experiments.evidence import Verdict
+from workbench.judges.judge import NotJudged, References
+from workbench.judges.training_match import TrainingMatch
+from workbench.study.study import Study
+
+NOT_VALIDATED = "model output, not validated"
+
+
+def evidence(
+    arms: Mapping[str, Mapping[str, float | None]], verdict: Verdict, match: str, lines: Sequence[str] = ()
+) -> dict[str, Any]:
+    """Evidence as the canvas draws it.
+
+    Parameters
+    ----------
+    arms : mapping of str to mapping of str to float
+        Values of each arm by readout, the unedited one first; None where there is none.
+    verdict : Verdict
+    match : str
+        `training_match` of what was written.
+    lines : sequence of str
+        How the arms were made, in sentences.
+    """
+    columns = list(dict.fromkeys(name for values in arms.values() for name in values))
+    rows = [[arm, *(values.get(name) for name in columns)] for arm, values in arms.items()]
+    return {
+        "columns": columns,
+        "rows": rows,
+        "verdict": verdict.word,
+        "why": verdict.why,
+        "match": match,
+        "lines": list(lines),
+        "note": NOT_VALIDATED,
+    }
+
+
+def training_match(study: Study, letters: str) -> str:
+    """How much of a sequence the model may have seen in training, in a sentence."""
+    try:
+        found = _judge(study.manifest.model.name).read(letters)
+    except NotJudged as reason:
+        return f"not tested: {reason}"
+    return (
+        f"{found['shared']} of {found['sampled']} sampled words are in the training sequence: as of sequence"
+        f" of {float(str(found['identity'])):.0%} identity"
+    )
+
+
+@lru_cache(maxsize=2)
+def _judge(model: str) -> TrainingMatch:
+    return TrainingMatch(References(model=model))
