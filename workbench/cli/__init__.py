@@ -24,8 +24,10 @@ from workbench.cli import (
     embed,
     experiments,
     export,
+    features,
     fetch,
     formats,
+    history,
     jobs,
     judge,
     layers,
@@ -59,44 +61,58 @@ app = typer.Typer(
         " [bold]workbench run[/] DIR, open DIR/report.html."
     ),
 )
-COMMANDS: dict[str, Callable[..., None]] = {
-    "demo": demo.demo,
-    "fetch": fetch.fetch,
-    "new": study.new,
-    "run": study.run,
-    "quality": quality.quality,
-    "shard": study.shard,
-    "reduce": study.reduce,
-    "verify": study.verify,
-    "trust": study.trust,
-    "status": jobs.status,
-    "submit": jobs.submit,
-    "retry": jobs.retry,
-    "cancel": jobs.cancel,
-    "logs": jobs.logs,
-    "doctor": jobs.doctor,
-    "audit": audit.audit,
-    "attribute": experiments.attribute,
-    "steer": experiments.steer,
-    "passport": experiments.passport,
-    "paint": paint.paint,
-    "compile": paint.compile_edits,
-    "experiments": experiments.experiments,
-    "export": export.export,
-    "session": session.session,
-    "view": view.view,
-    "import-sae": formats.import_sae,
-    "export-sae": formats.export_sae,
-    "models": models.models,
-    "score": score.score,
-    "layers": layers.layers,
-    "embed": embed.embed,
-    "judge": judge.judge,
-    "variants": variants.variants,
-    "write": write.write,
-    "pretrain": pretrain.pretrain,
-    "app": browser.app,
+# Commands in the groups in which --help lists them.
+PANELS: dict[str, dict[str, Callable[..., None]]] = {
+    "Study: from sequence to a report": {
+        "demo": demo.demo,
+        "fetch": fetch.fetch,
+        "new": study.new,
+        "run": study.run,
+        "status": jobs.status,
+        "quality": quality.quality,
+        "audit": audit.audit,
+        "layers": layers.layers,
+        "app": browser.app,
+        "verify": study.verify,
+        "trust": study.trust,
+    },
+    "Models, with and without a study": {
+        "models": models.models,
+        "score": score.score,
+        "embed": embed.embed,
+        "write": write.write,
+        "pretrain": pretrain.pretrain,
+        "import-sae": formats.import_sae,
+        "export-sae": formats.export_sae,
+    },
+    "Ask a finished study": {
+        "features": features.features,
+        "variants": variants.variants,
+        "attribute": experiments.attribute,
+        "steer": experiments.steer,
+        "passport": experiments.passport,
+        "paint": paint.paint,
+        "compile": paint.compile_edits,
+        "judge": judge.judge,
+        "experiments": experiments.experiments,
+    },
+    "Take results out": {
+        "export": export.export,
+        "view": view.view,
+        "session": session.session,
+        "history": history.history,
+    },
+    "On a cluster": {
+        "doctor": jobs.doctor,
+        "submit": jobs.submit,
+        "retry": jobs.retry,
+        "cancel": jobs.cancel,
+        "logs": jobs.logs,
+        "shard": study.shard,
+        "reduce": study.reduce,
+    },
 }
+COMMANDS = {name: function for commands in PANELS.values() for name, function in commands.items()}
 # Commands of two words, with what each first one is for.
 GROUPS: dict[str, tuple[str, dict[str, Callable[..., None]]]] = {
     "concepts": (
@@ -120,13 +136,14 @@ GROUPS: dict[str, tuple[str, dict[str, Callable[..., None]]]] = {
         {"make": rules.make, "show": rules.show, "scan": rules.scan},
     ),
 }
-for name, function in COMMANDS.items():
-    app.command(name, cls=Command)(function)
+for panel, named in PANELS.items():
+    for name, function in named.items():
+        app.command(name, cls=Command, rich_help_panel=panel)(function)
 for name, (purpose, commands) in GROUPS.items():
     group = typer.Typer(no_args_is_help=True, rich_markup_mode="rich", help=purpose)
     for word, function in commands.items():
         group.command(word, cls=Command)(function)
-    app.add_typer(group, name=name)
+    app.add_typer(group, name=name, rich_help_panel="Ask a finished study")
 app.command("versions", hidden=True, cls=Command)(jobs.versions)
 
 

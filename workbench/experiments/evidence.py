@@ -1,4 +1,4 @@
-"""What a few sequences written at one place say of an edit, in a word that is never more than they can say."""
+"""What a few sequences written at one place say of an edit, in a word that is no more than they can say."""
 
 from __future__ import annotations
 
