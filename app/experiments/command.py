@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from dataclasses import fields
+from functools import cache
 from pathlib import Path
 from typing import Any
 
@@ -15,6 +16,19 @@ from workbench.cli import app as command_line
 from workbench.experiments.question import FOLDER
 
 
+@cache
+def _command_line() -> Any:
+    return typer.main.get_command(command_line)
+
+
+def find_command(words: str) -> Any:
+    """The command of some words of `Kind.command`."""
+    found = _command_line()
+    for word in (word for word in words.split() if not word.startswith("-")):
+        found = found.commands[word]
+    return found
+
+
 def run_question(folder: Path, name: str) -> Command:
     """The command that runs what is missing of an experiment, whatever its kind."""
     return ["workbench", "experiments", str(folder), "--run", name]
@@ -24,11 +38,8 @@ def asking(study: Study, kind: str, name: str, settings: Any) -> Command | None:
     """The command that asks this; None where a setting is a file that lies nowhere."""
     from workbench.experiments.registry import KINDS  # PyTorch
 
-    words = (KINDS[kind].command or kind).split()
-    found: Any = typer.main.get_command(command_line)
-    for word in (word for word in words if not word.startswith("-")):
-        found = found.commands[word]
-    options = {option.name: option for option in found.params}
+    words = KINDS[kind].command or kind
+    options = {option.name: option for option in find_command(words).params}
     usual, given = type(settings)(), ["--name", name]
     for key in fields(settings):
         value = getattr(settings, key.name)
@@ -42,13 +53,9 @@ def asking(study: Study, kind: str, name: str, settings: Any) -> Command | None:
             given += [options[key.name].opts[0], text]
         else:
             given += _words(options, key.name, value)
-    return ["workbench", *_before_options(words, str(study.folder)), *given]
-
-
-def _before_options(words: list[str], folder: str) -> list[str]:
-    """The folder after the command's words, and before options that always belong to it."""
-    own = [word for word in words if word.startswith("-")]
-    return [*(word for word in words if word not in own), folder, *own]
+    own = [word for word in words.split() if word.startswith("-")]
+    verbs = [word for word in words.split() if word not in own]
+    return ["workbench", *verbs, str(study.folder), *own, *given]
 
 
 def _words(options: Mapping[str, Any], key: str, value: Any) -> list[str]:

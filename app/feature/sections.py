@@ -7,13 +7,15 @@ from html import escape
 import pandas as pd
 import streamlit as st
 
+from app import links
 from app.data.study import Opened, scale, table
+from app.navigation import link
 from app.verdict_text import plain
 from feature_mining.logo import logo_svg
 from workbench.analysis.audit.flags import FLAGS
 from workbench.study.notes import LONGEST, LONGEST_NAME, Note, read_notes, write_note
 from workbench.study.passports import Causal, read_passports
-from workbench.wording import NONE, fixed, percent, signed
+from workbench.wording import NONE, NOT_VALIDATED, fixed, percent, signed
 
 
 def consistency(opened: Opened, feature: int) -> None:
@@ -59,14 +61,16 @@ def consistency(opened: Opened, feature: int) -> None:
 
 
 def causal(opened: Opened, feature: int) -> None:
-    """Draw what passports say of it: whether the model writes what it is said to make it write."""
+    """Draw its passport: what it was said to make the model write, whether it does, and the experiment."""
     study = opened.study
     tests = read_passports(study.folder, opened.evidence.sae["hash"]).set_index("feature")
+    st.subheader("Passport")
     if feature not in tests.index:
-        st.caption(
-            f"Causal test: {Causal.NOT_TESTED}. Whether the model writes otherwise when it is added:"
+        st.markdown(
+            f"Causal test: **{Causal.NOT_TESTED}**. Whether the model writes otherwise when it is added:"
             f" `workbench passport {plain(study.folder.name)} --feature {feature}`."
         )
+        _asked(feature, links.experiments(new="passport", feature=str(feature)), "Test it")
         return
     found = tests.loc[feature]
     effect = f" ({signed(found['causal_effect'])}, win rate over the best control"
@@ -79,6 +83,18 @@ def causal(opened: Opened, feature: int) -> None:
         help="Chosen on the select split, tested once on the report split beside random directions, another"
         " feature, a shifted place and the same GC, read by a judge that knows nothing of the autoencoder.",
     )
+    st.caption(
+        f"{NOT_VALIDATED.capitalize()}. Of a feature that was tested more than once the worst outcome counts."
+    )
+    name = str(found["causal_experiment"])
+    _asked(feature, links.experiments(name=name, feature=str(feature)), "The experiment")
+
+
+def _asked(feature: int, address: links.Address, label: str) -> None:
+    """Draw links to the passport's experiment, or its form, and to the form that steers with the feature."""
+    line = st.container(horizontal=True)
+    link(line, address, label, "experiment")
+    link(line, links.experiments(new="steer", feature=str(feature)), "Steer with it", "tune")
 
 
 def _row(opened: Opened, name: str, feature: int) -> pd.Series | None:

@@ -211,8 +211,8 @@ for sentence in label_sentences(evidence, feature):
 top = float(scale(opened).top[feature])
 facts(row, top)
 consistency(opened, feature)
-causal(opened, feature)
 notes(opened, feature)
+causal(opened, feature)
 best = best_associations(evidence.associations, feature, most=12)
 strongest(opened, feature)
 if not row["dead"] and row["max"] > 0:

@@ -6,6 +6,7 @@ from dataclasses import replace
 
 import streamlit as st
 
+from app.setup.model_choice import model_choice
 from workbench.study.config import ModelConfig, SAEConfig, StudyConfig, WindowConfig
 
 EXPLAINED = """
@@ -67,6 +68,7 @@ def settings() -> StudyConfig:
         )
         random = st.checkbox("Control: random weights", value=True, key="random_weights")
         st.markdown(EXPLAINED)
+    model_choice()
     config = StudyConfig()
     return replace(
         config,

@@ -231,7 +231,7 @@ def test_no_loose_texts_on_pages() -> None:
 
 def test_the_page_of_a_feature_says_its_causal_test(made: Synthetic, opened: AppTest) -> None:
     visit(opened, "feature", feature="3")
-    assert "Causal test: not tested" in texts(opened)
+    assert "Causal test: **not tested**" in texts(opened)
     row = {
         "feature": 3, "causal": "failed", "readout": "stops.plus_1", "sign": -1, "strength": 2.0,
         "sae_seed": 0, "effect": -0.012, "win_rate": 0.61, "steers": True, "autoencoder": made.study.sae_hash,

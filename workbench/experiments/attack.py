@@ -143,5 +143,5 @@ KIND = Kind(
     shards=_shards,
     run=_run,
     finish=_finish,
-    command="detect attack",
+    command="detect attack --no-retrain",
 )
