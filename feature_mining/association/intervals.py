@@ -148,6 +148,8 @@ def add_intervals(
     shape = (features.n_features, intervals.pointer.size - 1)
     if threshold.shape != shape:
         raise ValueError(f"thresholds of shape {threshold.shape}, expected {shape}")
+    if not shape[1]:
+        return
     counts.n_intervals[:] += np.diff(intervals.pointer)
     places = _places(intervals)
     cover = _cover(places, len(use))

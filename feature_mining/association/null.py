@@ -102,6 +102,8 @@ def shift_moments(readings: Sequence[StrandReading], threshold: np.ndarray) -> S
         raise ValueError(f"thresholds of shape {threshold.shape}, expected {shape}")
     threshold = np.ascontiguousarray(threshold)
     moments = ShiftMoments(*(np.zeros(shape) for _ in range(3)))
+    if not shape[1]:
+        return moments
     jobs, levels = _jobs(threshold)
     for segment in segments([reading.use for reading in readings]):
         _add(moments, lay(readings, segment, threshold), threshold, jobs, levels)

@@ -78,7 +78,7 @@ def family_p(z: np.ndarray, kind: np.ndarray, shifted: np.ndarray) -> np.ndarray
     square = ((filled**2).sum(axis=0) - filled**2) / np.maximum(count, 1)
     spread = np.sqrt(np.maximum(square - mean**2, 1e-6))
     standard = np.where(known & (count > 1), (values - mean) / spread, -np.inf)
-    largest = standard[1:].reshape(len(shifted), -1).max(axis=1)
+    largest = standard[1:].reshape(len(shifted), standard[0].size).max(axis=1, initial=-np.inf)
     at = (kind, np.broadcast_to(np.arange(z.shape[1]), z.shape))
     own = (np.log1p(np.maximum(z, 0)) - mean[0][at]) / spread[0][at]
     return sampled_p(np.where(count[0][at] > 1, own, np.nan), largest)

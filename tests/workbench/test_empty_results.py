@@ -43,6 +43,7 @@ def inputs(tmp_path_factory) -> Path:
     rows.append("w\tx\tgene\t11\t100\t.\t+\t.\tID=w;Name=w\n")
     (folder / "a.gff3").write_text("##gff-version 3\n" + "".join(rows))
     # All in one block of the split, so that no other has any of it.
+    (folder / "one.bed").write_text("c\t10\t20\n")
     (folder / "near.bed").write_text("".join(f"c\t{10 + 3 * i}\t{12 + 3 * i}\n" for i in range(4)))
     header = ["#CHROM", "POS", "ID", "REF", "ALT", "QUAL", "FILTER", "INFO", "FORMAT"]
     lines = ["\t".join([*header, *(f"s{i}" for i in range(SAMPLES))])]
@@ -162,10 +163,29 @@ def test_no_track_that_can_be_tested(inputs, tmp_path):
     assert "no track has a best feature" in found["activations", "bed"]
 
 
+@pytest.mark.slow
+def test_without_annotation_features_are_described(inputs, tmp_path):
+    study = Study.create(tmp_path / "s", settings(inputs, tracks="", phenotypes="chance.tsv"))
+    study.run()
+    # Nothing is trained or read for controls that there is nothing to compare with.
+    assert not {"baselines", "pick"} & {p.name for p in (study.folder / "ledger").iterdir()}
+    assert not len(study.table("tracks")) and not len(study.table("associations"))
+    catalog = study.table("catalog")
+    assert (~catalog["dead"]).sum() > 5 and len(study.table("logos")) and len(study.table("unexplained"))
+    assert study.facts("quality")["explained_variance"] > 0
+    report = (study.folder / "report.html").read_text()
+    assert "No track was tested: features are described, not judged" in report
+    assert "Features that no track explains" in report and "Quality of the autoencoder" in report
+    assert "did not run" not in report
+    found = exported(study, tmp_path / "out")
+    assert found["features", "tsv"].startswith("feature\t")
+    assert found["associations", "tsv"].startswith("feature\ttrack")
+
+
 @pytest.mark.parametrize(
     ("given", "said"),
     [
-        ({"tracks": ""}, "no interval track with at least 2 intervals; give annotation"),
+        ({"tracks": "one.bed"}, "no interval track with at least 2 intervals in the annotation"),
         ({"genome": "window.fa"}, "the genome is too small to be split"),
         ({"source": "silent"}, "no feature is active on the calibration sample"),
     ],

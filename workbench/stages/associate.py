@@ -163,7 +163,8 @@ def _shifts(study: Study, shard: int) -> dict[str, np.ndarray]:
     moments, kind = overlaps["shift"], _kinds(overlaps)[alive]
     total = np.zeros((SHIFTS, *frozen.shape), np.int32)
     random = np.random.default_rng([study.config.run.seed, 11, shard])
-    for stretch in stretches(study):
+    # Without annotation there is nothing to shift.
+    for stretch in stretches(study) if frozen.shape[1] else ():
         total += shifted_overlaps(read_strands(study, *stretch, REPORT), frozen, SHIFTS, random)
     sd = np.sqrt(np.where(moments.variance > 1e-9, moments.variance, np.nan))[alive]
     highest = [class_maxima((total[r][alive] - moments.mean[alive]) / sd, kind) for r in range(SHIFTS)]

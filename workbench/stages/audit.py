@@ -46,7 +46,8 @@ def take_features(features: Csc, chosen: np.ndarray) -> Csc:
     """Only these features, in this order; -1 stands for one that never fires."""
     starts, ends = features.indptr[chosen], features.indptr[chosen + 1]
     starts, ends = np.where(chosen < 0, 0, starts), np.where(chosen < 0, 0, ends)
-    at = np.concatenate([np.arange(a, b) for a, b in zip(starts, ends, strict=True)])
+    none = np.zeros(0, np.int64)  # without annotation none is chosen
+    at = np.concatenate([none, *(np.arange(a, b) for a, b in zip(starts, ends, strict=True))])
     indptr = np.concatenate([[0], np.cumsum(ends - starts)]).astype(np.int64)
     return Csc(indptr, features.rows[at], features.values[at], features.n_rows)
 
@@ -88,7 +89,8 @@ def _homology(study: Study, progress: Progress) -> None:
                 lift = float((average_precision(positive, all_)[0, 0] - rate) / (1 - rate))
             row |= {f"lift_{name}": lift, f"bases_{name}": bases}
         rows_out.append(row)
-    table = pd.DataFrame(rows_out).merge(copies.tracks, on="track", how="left")
+    names = ["track", "mode", "feature", "lift_all", "bases_all", "lift_without", "bases_without"]
+    table = pd.DataFrame(rows_out, columns=names).merge(copies.tracks, on="track", how="left")
     study.write_table("homology", table)
     write_arrays(_path(study, "homology"), {"report_fired": fired[0], "copied": fired[1]})
 

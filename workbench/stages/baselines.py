@@ -68,4 +68,5 @@ STAGE = Stage(
     shards=_shards,
     inputs=source_files,
     model=True,
+    wanted=lambda study: study.config.has_annotation,
 )

@@ -141,6 +141,9 @@ def _interval_recall(rows: Rows, on: np.ndarray, intervals: pd.DataFrame, mode: 
 def run(study: Study, shard: Shard, progress: Progress) -> int:
     """Write the table ``concepts``."""
     columns = study_columns(study)
+    if not columns:
+        study.write_table("concepts", pd.DataFrame(columns=["track", "mode", "answer"]))
+        return 0
     associations = study.table("associations")
     tracks = study.table("tracks").set_index(["track", "mode"])
     select = sample_rows(study, select_sample(study), columns, None, SELECT_BASES, {})

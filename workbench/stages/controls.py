@@ -121,6 +121,10 @@ def run(study: Study, shard: Shard, progress: Progress) -> int:
 
 def finish(study: Study) -> None:
     """Write the table of tracks: best feature, controls, margins, verdict."""
+    if not study.config.has_annotation:
+        names = [*study.table("associations"), "sample_ap_lift", "margin", "verdict", "rule"]
+        study.write_table("tracks", pd.DataFrame(columns=names))
+        return
     columns = study_columns(study)
     picked = read_arrays(folder(study) / "picked.npz")
     best = headlines(study)
@@ -186,6 +190,8 @@ def _scores(study: Study, columns: list[Column], ran: list[Control]) -> list[dic
 
 
 def _shards(study: Study) -> list[Shard]:
+    if not study.config.has_annotation:
+        return []
     passes = 3 if study.config.controls.random_weights else 2
     return shards_of(
         deal(report_sample(study)), lambda drawn: passes * sum(d.cell.end - d.cell.start for d in drawn)

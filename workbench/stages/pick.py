@@ -140,4 +140,5 @@ STAGE = Stage(
     shards=_shards,
     finish=finish,
     model=True,
+    wanted=lambda study: study.config.has_annotation,
 )

@@ -57,8 +57,8 @@ def unmatched(associations: pd.DataFrame, features: np.ndarray) -> np.ndarray:
     rate = associations["base_rate"]
     closed = (associations["precision"] - rate) / (1 - rate).clip(lower=1e-9)
     explains = (associations["q"] <= MAX_Q) & ((associations["ap_lift"] >= MIN_LIFT) | (closed >= HALF))
-    # A feature that no track could be tested on may be explained by any.
-    tested = associations.loc[associations["q"].notna(), "feature"].to_numpy()
+    # A feature that no track could be tested on may be explained by any; without annotation, all are asked.
+    tested = associations.loc[associations["q"].notna(), "feature"].to_numpy() if len(rate) else features
     return np.setdiff1d(np.intersect1d(features, tested), associations.loc[explains, "feature"].to_numpy())
 
 

@@ -13,13 +13,17 @@ from workbench.errors import InputError
 from workbench.files.atomic import write_atomic
 from workbench.files.settings import as_table, check_section, read_section, setting
 from workbench.files.text import read_text
-from workbench.tracks.derive import DERIVED
 
 # Autoencoders that read and write one layer.
 SAE_ARCHITECTURES = ("batch_topk", "gated", "jump_relu", "matryoshka", "relu_l1", "topk")
 # Those whose sparsity comes from an L1 penalty.
 SAE_PENALISED = ("gated", "relu_l1")
 DTYPES = ("float32", "bfloat16")
+# Tracks of `workbench.tracks.derive`, named here since that imports pandas.
+DERIVED = (
+    "CDS_start", "CDS_stop", "intergenic", "operon", "intron", "splice_donor", "splice_acceptor",
+    "five_prime_UTR", "three_prime_UTR", "promoter", "exon_first", "exon_inner", "exon_last",
+)  # fmt: skip
 
 
 @dataclass(frozen=True)
@@ -259,6 +263,11 @@ class StudyConfig:
     def check(self) -> None:
         """Raise ``InputError`` for a value out of range."""
         _check(self)
+
+    @property
+    def has_annotation(self) -> bool:
+        """Whether there are tracks to test features against, and so controls; else they are described."""
+        return bool(self.input.tracks)
 
     @property
     def has_cohort(self) -> bool:

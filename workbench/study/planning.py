@@ -17,11 +17,15 @@ if TYPE_CHECKING:
 
 
 def refuse_no_annotation(study: Study, tracks: list[Track]) -> None:
-    """Raise ``InputError`` where no interval track is left to test features against."""
-    if not any(t.kind == "interval" for t in tracks):
+    """Raise ``InputError`` where annotation was given, and no interval track of it can be tested.
+
+    Without any, features are described and not tested.
+    """
+    if study.config.has_annotation and not any(t.kind == "interval" for t in tracks):
         raise InputError(
             f"{study.folder}: no interval track with at least {study.config.statistics.min_intervals}"
-            " intervals; give annotation with --tracks"
+            " intervals in the annotation; give other annotation with --tracks, or none, to have features"
+            " described and not tested"
         )
 
 

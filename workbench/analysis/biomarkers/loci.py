@@ -24,7 +24,8 @@ def find_places(study: Study) -> pd.DataFrame:
     assembly = next((a for a in map(find_assembly, [genome, *files]) if a), "")
     sequence = study.genome
     contigs = Contigs(sequence.lengths, sequence.circular, study.config.input.rename)
-    tags = pd.concat([read_locus_tags(path, contigs) for path in files], ignore_index=True)
+    none = pd.DataFrame(columns=["chrom", "start", "end", "locus_tag"])
+    tags = pd.concat([none, *(read_locus_tags(path, contigs) for path in files)], ignore_index=True)
     genes = next((t.intervals for t in study.tracks if t.name == "gene"), None)
     rows = list(places.itertuples())
     return places.assign(
