@@ -126,16 +126,17 @@ def token_nats(
     return nats, entropy
 
 
-def allele_odds(model: TokenModel, sequence: str, position: int, alternative: str) -> float:
-    """Log-odds, nats, of another base at a position against the one that stands there.
+def allele_chances(model: TokenModel, sequence: str, position: int) -> Tensor:
+    """Log-chance, nats, of A, C, G and T at a position: float32 (4).
 
-    Each allele's chance is the sum over the words that hold it at the position, the rest of the word unknown:
-    so one base is asked about where tokens have several. The word is masked, or predicted from those before.
+    Each is the sum over the words that hold the base there, the rest of the word unknown: so one base is
+    asked about where tokens have several. The word is masked, or predicted from those before: one pass. NaN
+    where nothing predicts the word, and where it holds other letters.
 
     Raises
     ------
     ModelError
-        A vocabulary without all words of the token's length, and a position that nothing predicts.
+        A vocabulary without all words of the token's length, and a position outside the sequence.
     """
     tokens = model.tokenize([sequence])
     spans = _spans(tokens)
@@ -143,6 +144,8 @@ def allele_odds(model: TokenModel, sequence: str, position: int, alternative: st
     if column < 0:
         raise ModelError(f"position {position}: expected 0 to {len(sequence) - 1}")
     start, end = spans[column]
+    if set(sequence[start:end]) - set(BASES):
+        return torch.full((len(BASES),), torch.nan)
     texts = {token: text for text, token in model.vocabulary}
     words = _words(model.vocabulary).get(len(texts[int(tokens.ids[0, column])]))
     if words is None or not words.complete:
@@ -152,13 +155,23 @@ def allele_odds(model: TokenModel, sequence: str, position: int, alternative: st
         )
     rows = [logp[0] for columns, logp in _predicted(model, tokens, (column,)) if columns]
     if not rows:
-        raise ModelError(f"position {position}: nothing predicts the first token")
+        return torch.full((len(BASES),), torch.nan)
     holds = words.codes[:, position - start]
-    chance = [
-        rows[0][words.ids[holds == BASES.index(base)]].logsumexp(0)
-        for base in (sequence[position], alternative)
-    ]
-    return float(chance[1] - chance[0])
+    return torch.stack([rows[0][words.ids[holds == code]].logsumexp(0) for code in range(len(BASES))])
+
+
+def allele_odds(model: TokenModel, sequence: str, position: int, alternative: str) -> float:
+    """Log-odds, nats, of another base at a position against the one that stands there.
+
+    Raises
+    ------
+    ModelError
+        As `allele_chances` does, and for a position of which the model says nothing.
+    """
+    chances = allele_chances(model, sequence, position)
+    if chances.isnan().any():
+        raise ModelError(f"position {position}: nothing predicts its token, or it holds other letters")
+    return float(chances[BASES.index(alternative)] - chances[BASES.index(sequence[position])])
 
 
 def _spans(tokens: Tokens) -> list[tuple[int, int]]:

@@ -11,7 +11,9 @@ import torch
 
 from feature_mining.sae.model import SparseAutoencoder
 from genomic_models import DNAModel
-from genomic_models.dna import UNKNOWN, base_codes, refuse_string
+from genomic_models.activations import read_activations
+from genomic_models.dna import BASES, UNKNOWN, base_codes, refuse_string
+from genomic_models.token_scoring import TokenModel, allele_chances
 from workbench.cohort.edits import Edit, Variant
 from workbench.cohort.readings import Reading, Window, make_reading
 from workbench.genome.windows import Cell, Grid
@@ -159,6 +161,40 @@ class _Place(NamedTuple):
     after: int
 
 
+def read_tokens(
+    model: DNAModel, layer: str, sequences: Sequence[str], batch: int
+) -> dict[str, SequenceReading]:
+    """Activations of unique sequences on their bases, of a model of tokens; no likelihood: NaN throughout."""
+    found = {}
+    unique = sorted(set(sequences), key=len)
+    for first in range(0, len(unique), batch):
+        group = unique[first : first + batch]
+        tapped = read_activations(model, layer, group) if layer else [None] * len(group)
+        for sequence, rows in zip(group, tapped, strict=True):
+            values = None if rows is None else rows.float().cpu().numpy()
+            found[sequence] = SequenceReading(np.full(len(sequence), np.nan, np.float32), values)
+    return found
+
+
+def scored_by_words(model: DNAModel) -> TokenModel | None:
+    """The model, where alleles are set against each other by the words that hold them, and not by likelihood.
+
+    Such are models of masked tokens and of tokens of several bases; they judge single bases alone.
+    """
+    return model if isinstance(model, TokenModel) and not model.predicts_bases else None
+
+
+def compare_words(model: TokenModel, reference: str, alternative: str, before: int) -> Change:
+    """Log-odds of the allele at base ``before``, where the sequences differ; NaN for more than one base."""
+    after = len(reference) - before - 1
+    same = len(reference) == len(alternative) and reference[before + 1 :] == alternative[before + 1 :]
+    if not same or after < 0 or alternative[before] not in BASES or reference[before] not in BASES:
+        return Change(math.nan, 0, math.nan, math.nan)
+    chances = allele_chances(model, reference, before)
+    own = [float(chances[BASES.index(allele[before])]) for allele in (reference, alternative)]
+    return Change(own[1] - own[0], int(math.isfinite(own[1] - own[0])), *own)
+
+
 def _place(subject: Subject, variant: Variant) -> _Place:
     edit = variant.edit
     half = max(subject.window - edit.longest, subject.window // 2) // 2
@@ -180,11 +216,14 @@ class _Entries(NamedTuple):
     shared: np.ndarray
 
 
-def _entries(sae: SparseAutoencoder, reading: Reading, rows: np.ndarray, first: int, own: int) -> _Entries:
-    """Entries of the letters from ``first`` on that have a value; the first ``own`` are not shared."""
+def _entries(
+    sae: SparseAutoencoder, reading: Reading, rows: np.ndarray, first: int, before: int, own: int
+) -> _Entries:
+    """Entries of letters from ``first`` on that have a value; ``own`` from ``before`` on are not shared."""
     csr = sae.encode_sparse(np.ascontiguousarray(rows[first:]))
     counts = np.diff(csr.indptr)
-    shared = np.arange(counts.size) >= own
+    letters = np.arange(first, first + counts.size)
+    shared = (letters < before) | (letters >= before + own)
     use, positions, both = (
         np.repeat(values, counts) for values in (reading.callable[first:], reading.positions[first:], shared)
     )
@@ -209,18 +248,19 @@ def feature_changes(
     alternative: tuple[Reading, SequenceReading],
     before: int,
     after: int,
+    alike: int,
 ) -> list[FeatureChange]:
     """Features that differ between two alleles, base against base; inserted letters count for their anchor.
 
-    ``before`` and ``after``: letters that the readings share at their two ends. Over those before, a causal
-    model reads the same; nothing is compared there.
+    ``before`` and ``after``: letters that the readings share at their two ends. Nothing is compared over the
+    first ``alike``, which the model reads the same: those before, of a causal model of single bases.
     """
     unlike = len(reference[0].sequence) != len(alternative[0].sequence)
     sides = []
     for reading, values in (reference, alternative):
         assert values.activations is not None
         own = len(reading.sequence) - before - after if unlike else 0
-        sides.append(_entries(sae, reading, values.activations, before, own))
+        sides.append(_entries(sae, reading, values.activations, alike, before, own))
     width = sae.config.d_sae
     unique, peak = _peaks([(side.keys, side.values) for side in sides])
     feature, position = unique % width, unique // width
@@ -249,7 +289,8 @@ def feature_changes(
 def measure(subject: Subject, variants: Sequence[Variant]) -> Iterator[Effect]:
     """Effects of variants, in their order; ``subject.batch`` variants are read together.
 
-    Each unique sequence of such a group is read once.
+    Each unique sequence of such a group is read once. Of a model of masked tokens or of words, whose score is
+    the log-odds of the allele, a variant of more than one base has features and no score (NaN).
     """
     grid = Grid(subject.window, subject.warmup)
     for start in range(0, len(variants), subject.batch):
@@ -264,7 +305,8 @@ def measure(subject: Subject, variants: Sequence[Variant]) -> Iterator[Effect]:
                     own: Sequence[Edit] = edits
                     readings[i, strand, allele] = make_reading(subject.genome, grid, window, own)
         sequences = list({r.sequence for r in readings.values()})
-        found = read_sequences(subject.model, subject.layer, sequences, subject.batch)
+        read = read_tokens if scored_by_words(subject.model) else read_sequences
+        found = read(subject.model, subject.layer, sequences, subject.batch)
         for i, (variant, place) in enumerate(zip(group, places, strict=True)):
             pairs: dict[str, Pair] = {}
             for strand in STRANDS:
@@ -275,13 +317,17 @@ def measure(subject: Subject, variants: Sequence[Variant]) -> Iterator[Effect]:
 
 def _effect(subject: Subject, variant: Variant, place: _Place, pairs: dict[str, Pair]) -> Effect:
     ends = {"+": (place.before, place.after), "-": (place.after, place.before)}
-    compared = {
-        strand: compare_alleles(pairs[strand][0][1].nats, pairs[strand][1][1].nats, *ends[strand])
-        for strand in STRANDS
-    }
+    words = scored_by_words(subject.model)
+    compared = {}
+    for strand, ((a, of_a), (b, of_b)) in pairs.items():
+        if words is None:
+            compared[strand] = compare_alleles(of_a.nats, of_b.nats, *ends[strand])
+        else:
+            compared[strand] = compare_words(words, a.sequence, b.sequence, ends[strand][0])
     changes: list[FeatureChange] = []
     if subject.sae is not None:
         for strand, (reference, alternative) in pairs.items():
-            changes += feature_changes(subject.sae, strand, reference, alternative, *ends[strand])
+            alike = ends[strand][0] if words is None else 0
+            changes += feature_changes(subject.sae, strand, reference, alternative, *ends[strand], alike)
     changes.sort(key=lambda c: (-abs(c.change), c.feature, c.strand))
     return Effect(variant, compared["+"], compared["-"], changes, pairs)

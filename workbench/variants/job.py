@@ -13,7 +13,7 @@ from workbench.cohort.edits import Variant
 from workbench.errors import InputError
 from workbench.progress import Progress
 from workbench.variants.consequence import Annotation
-from workbench.variants.effects import measure
+from workbench.variants.effects import measure, scored_by_words
 from workbench.variants.null import Null
 from workbench.variants.page import write_variant
 from workbench.variants.sites import check_variants
@@ -71,7 +71,10 @@ def explain(
     annotation = Annotation(subject.genome, coding, genes, codon_table)
     rows: list[dict[str, object]] = []
     features: list[dict[str, object]] = []
-    random = Null(subject, null, seed)
+    words = scored_by_words(subject.model) is not None
+    if words:
+        _say_words(subject, variants, progress)
+    random = Null(subject, 0 if words else null, seed)
     progress.begin("reading both alleles", len(variants), "variants")
     for effect in measure(subject, variants):
         rows.append(variant_row(subject, annotation, effect, random.scores(effect.variant)))
@@ -89,3 +92,16 @@ def explain(
         scores |= baselines(subject.genome, annotation, list(variants))
         truth = compare(scores, label, seed)
     return Explained(ranked(rows), pd.DataFrame(features), truth)
+
+
+def _say_words(subject: Subject, variants: Sequence[Variant], progress: Progress) -> None:
+    """What scoring by words costs, and what it leaves out."""
+    single = sum(len(v.edit.letters) == 1 == v.edit.end - v.edit.start for v in variants)
+    how = "predicted from those before it" if subject.model.causal else "masked"
+    progress.say(
+        f"{subject.model.name}: the token that holds a base is {how}, and the score is the log-odds of the"
+        f" alternative base, summed over the tokens that hold each: {2 * single:,} passes over"
+        f" {subject.window:,} bases, one a strand, beside the features'"
+    )
+    if left := len(variants) - single:
+        progress.say(f"{left:,} of {len(variants):,} variants change more than one base: they get no score")

@@ -10,7 +10,7 @@ from genomic_models.files import remove_leftovers
 from workbench.files.pages import Figure, figure, templates, write_page
 from workbench.study.manifest import shown_model
 from workbench.variants.curves import activation, curve, lines
-from workbench.variants.effects import Effect
+from workbench.variants.effects import Effect, scored_by_words
 from workbench.variants.null import NEAR as NEARBY
 from workbench.variants.subject import Subject
 from workbench.variants.tables import feature_rows
@@ -28,7 +28,7 @@ def _pictures(subject: Subject, effect: Effect) -> list[Figure]:
     variant = effect.variant
     start, end = variant.start - NEAR, variant.start + len(variant.reference) + NEAR
     pictures = []
-    for strand, name in (("+", "plus"), ("-", "minus")):
+    for strand, name in () if scored_by_words(subject.model) else (("+", "plus"), ("-", "minus")):
         rows = curve(effect.readings[strand], lambda r, f: f.nats, start, end, False)
         caption = f"Log-likelihood of each base, {name} strand's reading (nats; higher is more expected)"
         pictures.append(figure(lines(rows, "nats", variant.start), name, caption))
@@ -54,6 +54,7 @@ def write_variant(subject: Subject, effect: Effect, row: dict[str, Any], path: P
             model_name=shown_model(subject.model.name),
             effect=effect,
             row=row,
+            words=scored_by_words(subject.model) is not None,
             edit=effect.variant.edit,
             near=NEARBY,
             changes=feature_rows(subject, effect, SHOWN),

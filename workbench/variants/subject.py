@@ -86,7 +86,13 @@ def opened(study: Study) -> Subject:
 
 
 def of_model(
-    name: str, genome: Path | None, tracks: Sequence[Path], window: int, device: str, dtype: str
+    name: str,
+    genome: Path | None,
+    tracks: Sequence[Path],
+    window: int,
+    device: str,
+    dtype: str,
+    trust_remote_code: bool = False,
 ) -> Subject:
     """A model by name, with a genome; no features."""
     if genome is None:
@@ -94,8 +100,9 @@ def of_model(
             f"{name}: not a study folder; for a model give the sequence as well, with --genome FASTA"
         )
     sequence = Genome(genome)
-    model = load(name, device=device, dtype=dtype)
-    if window > model.context:
+    model = load(name, device=device, dtype=dtype, trust_remote_code=trust_remote_code)
+    # Of tokens of several bases the model itself counts.
+    if window > model.context and model.base_tokens() is not None:
         raise InputError(f"--window {window}: longer than the context of {name}, {model.context}")
     found = [track for path in tracks for track in read_tracks(path, sequence)]
     return Subject(f"model {name}", model, sequence, found, window, window // 4, 8, "", None, {})
@@ -108,11 +115,12 @@ def open_subject(
     window: int = 2048,
     device: str = "cpu",
     dtype: str = "float32",
+    trust_remote_code: bool = False,
 ) -> Subject:
     """A study folder, or the name of a model."""
     if (Path(target) / CONFIG).exists():
         return of_study(Path(target))
-    return of_model(target, genome, tracks, window, device, dtype)
+    return of_model(target, genome, tracks, window, device, dtype, trust_remote_code)
 
 
 def intervals(subject: Subject, kind: str) -> pd.DataFrame | None:
