@@ -68,6 +68,11 @@ def snippets(page: Path) -> list[Snippet]:
     ]
 
 
+def run_of(page: Path) -> list[Snippet]:
+    """The blocks of a page that are run."""
+    return [s for s in snippets(page) if s.language in ("bash", "python") and not s.reason]
+
+
 @pytest.mark.parametrize("page", PAGES, ids=lambda page: page.relative_to(ROOT).as_posix())
 def test_every_block_says_what_it_is(page):
     for snippet in snippets(page):
@@ -154,14 +159,12 @@ PREPARED: dict[str, Callable[[Desk], None]] = {"docs/cohorts.md": with_candidate
 
 
 def prepare(desk: Desk, page: Path) -> None:
-    if "\nworkbench new study " not in page.read_text():
+    if not any("\nworkbench new study " in f"\n{snippet.text}" for snippet in run_of(page)):
         with_study(desk)
     PREPARED.get(page.relative_to(ROOT).as_posix(), lambda desk: None)(desk)
 
 
-RUN = [
-    page for page in PAGES if any(s.language in ("bash", "python") and not s.reason for s in snippets(page))
-]
+RUN = [page for page in PAGES if run_of(page)]
 
 
 @pytest.mark.parametrize("page", RUN, ids=lambda page: page.relative_to(ROOT).as_posix())
@@ -170,10 +173,9 @@ def test_a_page_runs_from_its_first_block_to_its_last(page, tmp_path, tmp_path_f
     desk = Desk(tmp_path, tmp_path_factory, capsys)
     name = page.relative_to(ROOT).as_posix()
     prepare(desk, page)
-    for snippet in snippets(page):
-        if not snippet.reason and snippet.language in ("bash", "python"):
-            run = desk.bash if snippet.language == "bash" else desk.python
-            run(snippet.text, f"{name}:{snippet.line}")
+    for snippet in run_of(page):
+        run = desk.bash if snippet.language == "bash" else desk.python
+        run(snippet.text, f"{name}:{snippet.line}")
 
 
 # -- tables that the code's registries must agree with ----------------------------------------------
