@@ -14,6 +14,7 @@ import numpy as np
 import pandas as pd
 
 from genomic_models.dna import BASES, UNKNOWN, base_codes, reverse_complement
+from workbench.browse.strongest import Strongest
 from workbench.browse.value_scale import ValueScale
 from workbench.cohort.edits import Edit
 from workbench.errors import InputError
@@ -168,43 +169,20 @@ def _inside(
 
 
 def firing(pasted: Pasted, catalog: pd.DataFrame, scale: ValueScale, warmup: int = 0) -> pd.DataFrame:
-    """A row a feature that is active: how often, where strongest, and how rare that value is on the genome.
-
-    Parameters
-    ----------
-    pasted : Pasted
-    catalog : DataFrame
-        ``dead`` by feature.
-    scale : ValueScale
-    warmup : int
-        Letters that the study discards for want of context; they do not count, unless there are no others.
-
-    Returns
-    -------
-    DataFrame
-        ``feature``, ``bases``, ``largest`` (no unit), ``strand``, ``position``, ``of_top`` (share of full
-        scale, which may exceed 1), ``rarity`` (`ValueScale.rarity`) and ``aside``: why a row is not ranked,
-        ``dead`` or ``warm-up`` (active there alone), else empty. Ranked rows first, the rarest value first.
+    """A row a feature that is active, as `Strongest.table`; the study's ``warmup`` counts only where the
+    sequence is longer.
     """
     fires, most = pasted.fires, len(pasted.sequence) + max(pasted.before, pasted.after)
-    warmup = warmup if most > warmup else 0
-    context = pasted.context(fires["strand"].to_numpy(), fires["position"].to_numpy())
-    fires = fires.assign(_warm=context < warmup)
-    order = ["_warm", "value"]
-    best = fires.sort_values(order, ascending=[True, False], kind="stable").drop_duplicates("feature")
-    best = best.set_index("feature").rename(columns={"value": "largest"})
-    counted = fires[fires["_warm"] == best["_warm"].reindex(fires["feature"]).to_numpy()]
-    best["bases"] = counted.groupby("feature").size()
-    table = best.reset_index()
-    features, values = table["feature"].to_numpy(np.int64), table["largest"].to_numpy(np.float64)
-    table["of_top"] = values / scale.top[features]
-    table["rarity"] = scale.rarity(features, values)
-    dead = catalog["dead"].reindex(features).to_numpy(bool)
-    table["aside"] = np.select([dead, table["_warm"].to_numpy(bool)], ["dead", "warm-up"], "")
-    table["_last"] = table["aside"] != ""
-    table = table.sort_values(["_last", "rarity", "of_top"], ascending=[True, True, False], kind="stable")
-    columns = ["feature", "bases", "largest", "strand", "position", "of_top", "rarity", "aside"]
-    return table[columns].reset_index(drop=True)
+    found = Strongest(len(scale.top), warmup if most > warmup else 0)
+    strand, position = fires["strand"].to_numpy(), fires["position"].to_numpy()
+    found.add(
+        fires["feature"].to_numpy(),
+        fires["value"].to_numpy(np.float32),
+        position,
+        np.asarray(strand == "-"),
+        pasted.context(strand, position),
+    )
+    return found.table(catalog, scale)
 
 
 def mutate(study: Study, sequence: str, start: int, end: int, feature: int) -> pd.DataFrame:

@@ -86,13 +86,18 @@ def export(
     """
     from workbench.export import export as write  # PyTorch
 
-    try:
-        numbers = None if features is None else [int(part) for part in features.split(",")]
-    except ValueError:
-        raise InputError(f"--features {features}: expected numbers, as in --features 12,40") from None
+    numbers = feature_numbers(features)
     study = Study.open(folder)
     refuse_damage(study)
     with showing() as progress:
         written = write(study, what, format, out, numbers, strand, progress, at, spreadsheet_safe)
     for path in written:
         print(path)
+
+
+def feature_numbers(features: str | None) -> list[int] | None:
+    """Numbers of ``--features``; None where it was not given."""
+    try:
+        return None if features is None else [int(part) for part in features.split(",")]
+    except ValueError:
+        raise InputError(f"--features {features}: expected numbers, as in --features 12,40") from None

@@ -16,6 +16,7 @@ from workbench.interruption import listening, stopped
 from workbench.progress import showing
 from workbench.stages import NAMES, OF_SAMPLES
 from workbench.study.config import (
+    DERIVED,
     CohortConfig,
     InputConfig,
     ModelConfig,
@@ -26,7 +27,6 @@ from workbench.study.config import (
 )
 from workbench.study.study import Study
 from workbench.study.trust import accept, refuse_untrusted, risky_jobs, risky_model
-from workbench.tracks.derive import DERIVED
 
 if TYPE_CHECKING:
     from workbench.engines.shards import Outcome
@@ -52,7 +52,11 @@ def new(
     regions: Annotated[Path | None, typer.Option(help=sentence(InputConfig, "regions"))] = None,
     circular: Annotated[list[str] | None, typer.Option(help="Name of a circular contig. Repeatable.")] = None,
     rename: Annotated[
-        list[str] | None, typer.Option(help="OLD=NEW: a track's contig name. Repeatable.")
+        list[str] | None,
+        typer.Option(
+            help="OLD=NEW: a contig's name in a file of tracks or variants, and in the genome; or auto: by what"
+            " the files say of lengths and chromosomes. Repeatable."
+        ),
     ] = None,
     variants: Annotated[Path | None, typer.Option(help=sentence(CohortConfig, "variants"))] = None,
     phenotypes: Annotated[Path | None, typer.Option(help=sentence(CohortConfig, "phenotypes"))] = None,
@@ -82,10 +86,10 @@ def new(
     features are compared between samples. Covariates, groups, tree, kinship: [cohort] in study.toml.
     """
     names: dict[str, str] = {}
-    for pair in rename or []:
+    for pair in [pair for pair in rename or [] if pair != "auto"]:
         old, sign, fresh = pair.partition("=")
         if not sign or not old or not fresh:
-            raise InputError(f"--rename {pair}: expected OLD=NEW, as in --rename chr1=NC_000913.3")
+            raise InputError(f"--rename {pair}: expected OLD=NEW or auto, as in --rename chr1=NC_000913.3")
         names[old] = fresh
     config = StudyConfig(
         input=InputConfig(
@@ -107,8 +111,13 @@ def new(
         ),
         run=RunConfig(seed=seed),
     )
-    from workbench.setup.names import refuse_unknown  # PyTorch
+    from workbench.setup.names import found_names, refuse_unknown  # PyTorch
 
+    if "auto" in (rename or []):
+        found = found_names(config)
+        config = replace(config, input=replace(config.input, rename=names | found))
+        for old, fresh in found.items():
+            print(f"renamed: {old} is {fresh} of the genome")
     refuse_unknown(config)
     made = Study.create(folder, config)
     if found := risky_model(made.config.model):

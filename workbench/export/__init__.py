@@ -2,33 +2,28 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from pathlib import Path
 
 from workbench.errors import InputError
-from workbench.export import intervals, readings, signals, tables, viewed
+from workbench.export import intervals, readings, signals, strongest, tables, viewed
 from workbench.export.biomarkers import bed, cards, crate, gff3, h5ad, hub, igv, igvjs, vcf
 from workbench.export.biomarkers import signals as candidate_signals
 from workbench.export.biomarkers import tables as candidate_tables
-from workbench.export.job import STRANDS, Job, provenance
+from workbench.export.job import Job, check_strands, provenance
 from workbench.progress import Progress, Silent
+from workbench.scans.source import FileSource
 from workbench.study.locus import find_locus
 from workbench.study.study import Study
 
 Writer = Callable[[Job], list[Path]]
 
 TABLES = ("associations", "catalog", "tracks", "examples")
-TABLE_WRITERS: dict[str, Writer] = {
-    "tsv": tables.write_tsv,
-    "parquet": tables.write_parquet,
-    "json": tables.write_json,
-}
+TABLE_FORMS = ("tsv", "parquet", "json")
 # What can be exported: (what, format) to the function that writes it.
 WRITERS: dict[tuple[str, str], Writer] = {
-    **{(what, form): write for what in TABLES for form, write in TABLE_WRITERS.items()},
-    ("biomarkers", "tsv"): candidate_tables.write_tsv,
-    ("biomarkers", "parquet"): candidate_tables.write_parquet,
-    ("biomarkers", "json"): candidate_tables.write_json,
+    **{(what, form): tables.write for what in TABLES for form in TABLE_FORMS},
+    **{("biomarkers", form): candidate_tables.write for form in TABLE_FORMS},
     ("biomarkers", "bed"): bed.write,
     ("biomarkers", "gff3"): gff3.write,
     ("biomarkers", "vcf"): vcf.write,
@@ -48,6 +43,14 @@ WRITERS: dict[tuple[str, str], Writer] = {
     ("activations", "bigwig"): signals.write_bigwig,
     ("activations", "igv"): viewed.write_igv,
     ("activations", "hub"): viewed.write_hub,
+}
+# Of sequence that is read anew.
+SEQUENCE_WRITERS: dict[tuple[str, str], Writer] = {
+    **{("strongest", form): strongest.write for form in TABLE_FORMS},
+    **{
+        ("activations", form): WRITERS["activations", form]
+        for form in ("tsv", "parquet", "bed", "gff3", "bedgraph", "bigwig")
+    },
 }
 HOLD_TSV = ("tsv", "rocrate")
 ALIASES = {"features": "catalog"}
@@ -108,8 +111,7 @@ def export(
     writer = WRITERS.get((what, format))
     if writer is None:
         raise InputError(f"cannot export {what} as {format}; expected one of: {combinations()}")
-    if strand not in STRANDS:
-        raise InputError(f"strand {strand!r}: expected one of {', '.join(STRANDS)}")
+    check_strands(strand)
     if at is not None and what != "activations":
         raise InputError(f"--at {at}: the table {what} has no place to choose; leave it out")
     if spreadsheet_safe and format not in HOLD_TSV:
@@ -122,12 +124,48 @@ def export(
     return writer(job)
 
 
-def combinations() -> str:
+def export_sequence(
+    study: Study,
+    sequence: str | Path,
+    what: str,
+    format: str,
+    out: str | Path,
+    features: list[int] | None = None,
+    strand: str = "both",
+    progress: Progress | None = None,
+    spreadsheet_safe: bool = False,
+) -> list[Path]:
+    """Write what a study's features see in a sequence file, which its model reads; the rest as `export`.
+
+    Parameters
+    ----------
+    study : Study
+        Finished; its genome is not read.
+    sequence : Path
+        FASTA, GenBank or EMBL.
+    what : {"strongest", "activations"}
+        A row a record and feature (``tsv``, ``parquet``, ``json``), or values along the records (``tsv``,
+        ``parquet``, ``bed``, ``gff3``, ``bedgraph``, ``bigwig``).
+    """
+    writer = SEQUENCE_WRITERS.get((what, format))
+    if writer is None:
+        known = combinations(SEQUENCE_WRITERS)
+        raise InputError(f"cannot write {what} of a sequence as {format}; expected one of: {known}")
+    check_strands(strand)
+    source = FileSource(study, Path(sequence), whole=True)
+    job = Job(
+        study, what, format, Path(out), features, strand, progress or Silent(), None, spreadsheet_safe, source
+    )
+    provenance(job)
+    return writer(job)
+
+
+def combinations(writers: Mapping[tuple[str, str], Writer] = WRITERS) -> str:
     """What can be exported as what, in one line."""
     by_what: dict[str, list[str]] = {}
-    for what, form in WRITERS:
+    for what, form in writers:
         by_what.setdefault(what, []).append(form)
     return "; ".join(f"{what} as {', '.join(forms)}" for what, forms in by_what.items())
 
 
-__all__ = ["WRITERS", "combinations", "export"]
+__all__ = ["SEQUENCE_WRITERS", "WRITERS", "combinations", "export", "export_sequence"]

@@ -35,7 +35,7 @@ def write_gff3(job: Job) -> list[Path]:
     """GFF3: 1-based closed runs, SO term ``sequence_feature``, the score column the run's largest value."""
     chosen = _chosen(job)
     with write_atomic(job.out) as temporary, temporary.open("w") as handle:
-        handle.write(gff3_header(job.study.manifest.contigs))
+        handle.write(gff3_header(job.contigs))
         handle.write(comment(job))
         for chrom, run, strand, choice in _runs(job, chosen):
             number, start, end, peak, mean, active = run

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Mapping
 from pathlib import Path
 from typing import NamedTuple
 
@@ -11,7 +12,8 @@ from workbench.errors import InputError
 from workbench.files.atomic import write_atomic
 from workbench.genome.interval import Interval
 from workbench.progress import Progress
-from workbench.study.manifest import versions
+from workbench.scans.source import FileSource
+from workbench.study.manifest import hash_file, versions
 from workbench.study.study import Study
 
 STRANDS = {"both": "+-", "+": "+", "-": "-"}
@@ -36,6 +38,8 @@ class Job(NamedTuple):
         Stretch that activations are written of; None: the whole genome.
     spreadsheet_safe : bool
         Whether text of a TSV that a spreadsheet would take for a formula gets an apostrophe before it.
+    source : FileSource or None
+        Sequence that is read anew in place of the study's genome.
     """
 
     study: Study
@@ -47,6 +51,12 @@ class Job(NamedTuple):
     progress: Progress
     region: Interval | None = None
     spreadsheet_safe: bool = False
+    source: FileSource | None = None
+
+    @property
+    def contigs(self) -> Mapping[str, int]:
+        """Lengths of what is written along, by name."""
+        return self.source.genome.lengths if self.source else self.study.manifest.contigs
 
     def cell(self, text: str) -> str:
         """Text of a cell of a TSV; an apostrophe before a formula, where that was asked for."""
@@ -60,6 +70,9 @@ def provenance(job: Job) -> dict[str, str]:
     """
     study, manifest = job.study, job.study.manifest
     region = {"region": str(job.region)} if job.region else {}
+    read = {"genome": str(manifest.inputs["genome"].sha256)}
+    if job.source:
+        read = {"sequence": hash_file(job.source.path).sha256}
     if job.what == "biomarkers" and study.config.cohort.matrix:
         origin = study.burdens_origin
     else:
@@ -74,12 +87,18 @@ def provenance(job: Job) -> dict[str, str]:
     return {
         **origin,
         "manifest": manifest.hash,
-        "genome": str(manifest.inputs["genome"].sha256),
+        **read,
         "what": job.what,
         "strand": job.strand,
         **region,
         "version": versions()["genomics-workbench"],
     }
+
+
+def check_strands(strand: str) -> None:
+    """Raise ``InputError`` for what is none of ``STRANDS``."""
+    if strand not in STRANDS:
+        raise InputError(f"strand {strand!r}: expected one of {', '.join(STRANDS)}")
 
 
 def comment(job: Job) -> str:

@@ -29,7 +29,7 @@ def write_parquet(job: Job) -> list[Path]:
                 part = pd.DataFrame(rows | {"feature": choice.feature, "value": values})
                 parts.append(part.assign(chrom=piece.chrom))
     table = pd.concat(parts, ignore_index=True) if parts else pd.DataFrame(columns=[*COLUMNS, "_order"])
-    contigs = {chrom: i for i, chrom in enumerate(job.study.manifest.contigs)}
+    contigs = {chrom: i for i, chrom in enumerate(job.contigs)}
     order = table.assign(_contig=table["chrom"].map(contigs))
     order = order.sort_values(["_contig", "start", "strand", "_order"], kind="stable")
     with write_atomic(job.out) as temporary:

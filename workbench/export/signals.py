@@ -62,7 +62,7 @@ def _write(job: Job, suffix: str, write: Callable[[Job, Iterator[np.ndarray], Pa
     prepare_folder(job.out)
     with tempfile.TemporaryDirectory(dir=job.out, prefix=f".spool{MARK}{owner()}-") as name:
         spool = Path(name)
-        contigs = list(job.study.manifest.contigs)
+        contigs = list(job.contigs)
         last: dict[Path, np.ndarray] = {}
         for piece in pieces(job, chosen):
             for strand, reading in piece.readings.items():
@@ -110,7 +110,7 @@ def _read(path: Path) -> Iterator[np.ndarray]:
 
 
 def _bedgraph(job: Job, blocks: Iterator[np.ndarray], path: Path) -> None:
-    contigs = list(job.study.manifest.contigs)
+    contigs = list(job.contigs)
     with write_atomic(path) as temporary, temporary.open("w") as handle:
         handle.write(comment(job))
         for block in blocks:
@@ -121,7 +121,7 @@ def _bedgraph(job: Job, blocks: Iterator[np.ndarray], path: Path) -> None:
 
 
 def _bigwig(job: Job, blocks: Iterator[np.ndarray], path: Path) -> None:
-    lengths = job.study.manifest.contigs
+    lengths = job.contigs
     contigs = list(lengths)
     entries = ((contigs[c], start, end, value) for b in blocks for c, start, end, value in b.tolist())
     bigwig.write_bigwig(path, lengths, entries)

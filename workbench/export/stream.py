@@ -11,6 +11,7 @@ from feature_mining.association.sparse import Csc, by_feature
 from workbench.errors import InputError
 from workbench.export.choice import Choice
 from workbench.export.job import STRANDS, Job
+from workbench.scans.source import FileSource
 
 
 class Reading(NamedTuple):
@@ -37,12 +38,16 @@ class Piece(NamedTuple):
 
 
 def pieces(job: Job, chosen: list[Choice]) -> Iterator[Piece]:
-    """Shards in genome order, contigs as in the manifest, with the strands asked for.
+    """Shards in genome order, contigs as in the manifest, with the strands asked for; or cells of a sequence
+    that is read anew.
 
     Where the job has a region, only what lies in it: runs of active bases are cut at its ends.
 
     Raises ``InputError`` for a shard beyond its contig and for files of another origin.
     """
+    if job.source is not None:
+        yield from _read_anew(job, job.source)
+        return
     study, store = job.study, job.study.features
     contigs = study.manifest.contigs
     order = {chrom: i for i, chrom in enumerate(contigs)}
@@ -62,4 +67,18 @@ def pieces(job: Job, chosen: list[Choice]) -> Iterator[Piece]:
             readings[strand] = Reading(by_feature(*features), usable)
         yield Piece(chrom, start, end, readings)
         job.progress.advance(end - start)
+    job.progress.end()
+
+
+def _read_anew(job: Job, source: FileSource) -> Iterator[Piece]:
+    strands = STRANDS[job.strand]
+    job.progress.begin("reading", sum(source.genome.lengths.values()), "bases")
+    for chrom in source.genome.lengths:
+        readings: dict[str, Reading] = {}
+        for piece in source.read(source.cells(chrom), strands):
+            readings[piece.strand] = Reading(by_feature(*piece.features), piece.valued)
+            if len(readings) == len(strands):
+                yield Piece(chrom, piece.cell.start, piece.cell.end, readings)
+                readings = {}
+                job.progress.advance(piece.cell.end - piece.cell.start)
     job.progress.end()

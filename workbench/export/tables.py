@@ -24,22 +24,8 @@ from workbench.study.passports import with_causal
 SLICE = 20_000
 
 
-def write_tsv(job: Job) -> list[Path]:
-    """Tab-separated text with one header line; lists joined by commas, missing values empty."""
-    return _write(job, lambda table, path: _tsv(table, path, job.cell))
-
-
-def write_parquet(job: Job) -> list[Path]:
-    """Parquet, types as in the study's own tables."""
-    return _write(job, lambda table, path: table.to_parquet(path, index=False))
-
-
-def write_json(job: Job) -> list[Path]:
-    """A JSON array with one object a row; missing and infinite values are null."""
-    return _write(job, _json)
-
-
-def _write(job: Job, write: Callable[[pd.DataFrame, Path], None]) -> list[Path]:
+def write(job: Job) -> list[Path]:
+    """A table of the study; see `save`."""
     if job.strand != "both":
         raise InputError(f"--strand {job.strand}: the table {job.what} has no strand to choose; leave it out")
     table = job.study.table(job.what)
@@ -50,9 +36,23 @@ def _write(job: Job, write: Callable[[pd.DataFrame, Path], None]) -> list[Path]:
     if job.features is not None:
         wanted = check(job.features, len(job.study.table("catalog")))
         table = table[table["feature"].isin(wanted)].reset_index(drop=True)
+    return save(job, table)
+
+
+def save(job: Job, table: pd.DataFrame) -> list[Path]:
+    """Write a table in the job's format, with its provenance beside it.
+
+    TSV has one header line, lists joined by commas and missing values empty; Parquet the types of the study's
+    own tables; JSON is an array with one object a row, missing and infinite values null.
+    """
     prepare_file(job.out)
     with write_atomic(job.out) as temporary:
-        write(table, temporary)
+        if job.format == "tsv":
+            _tsv(table, temporary, job.cell)
+        elif job.format == "json":
+            _json(table, temporary)
+        else:
+            table.to_parquet(temporary, index=False)
     job.progress.say(f"{len(table):,} rows of {job.what}")
     return [job.out, write_sidecar(job)]
 

@@ -12,14 +12,16 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass
 from itertools import pairwise
-from typing import Any, NamedTuple, Protocol
+from typing import TYPE_CHECKING, Any, NamedTuple, Protocol
 
 import numpy as np
-import pandas as pd
 
 from genomic_models.dna import UNKNOWN, base_codes
 from workbench.errors import InputError
 from workbench.wording import listed
+
+if TYPE_CHECKING:
+    import pandas as pd
 
 
 class Sequences(Protocol):

@@ -78,7 +78,8 @@ class FileSource:
     """
 
     def __init__(self, study: Study, path: Path, whole: bool = False) -> None:
-        self.study, self.genome, self.whole = study, Genome(path), whole
+        self.study, self.path, self.whole = study, path, whole
+        self.genome = Genome(path)
 
     def _grid(self, chrom: str) -> Grid:
         grid = self.study.grid

@@ -32,8 +32,8 @@ def write(job: Job) -> list[Path]:
     table = chosen(job)
     prepare_folder(job.out)
     written = [
-        *tables.write_tsv(part(job, "tsv", "candidates.tsv")),
-        *tables.write_parquet(part(job, "parquet", "candidates.parquet")),
+        *tables.write(part(job, "tsv", "candidates.tsv")),
+        *tables.write(part(job, "parquet", "candidates.parquet")),
     ]
     if not job.study.config.cohort.matrix:
         written += bed.write(part(job, "bed", "candidates.bed"))

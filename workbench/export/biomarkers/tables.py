@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Callable
 from pathlib import Path
 
 from workbench.analysis.biomarkers.columns import schema
@@ -12,11 +11,9 @@ from workbench.export.job import Job
 from workbench.files.atomic import write_atomic
 
 
-def _with_schema(write: Callable[[Job], list[Path]]) -> Callable[[Job], list[Path]]:
-    def both(job: Job) -> list[Path]:
-        return [*write(job), write_schema(job.out.with_name(f"{job.out.name}.schema.json"))]
-
-    return both
+def write(job: Job) -> list[Path]:
+    """The table in the job's format, its schema and its provenance beside it."""
+    return [*tables.write(job), write_schema(job.out.with_name(f"{job.out.name}.schema.json"))]
 
 
 def write_schema(path: Path) -> Path:
@@ -24,8 +21,3 @@ def write_schema(path: Path) -> Path:
     with write_atomic(path) as temporary:
         temporary.write_text(json.dumps(schema(), indent=1) + "\n")
     return path
-
-
-write_tsv = _with_schema(tables.write_tsv)
-write_parquet = _with_schema(tables.write_parquet)
-write_json = _with_schema(tables.write_json)
