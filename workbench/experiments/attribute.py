@@ -12,12 +12,13 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 
-from feature_mining.attribution.bases import ablate, marginalize, mean_loss, saturate
+from feature_mining.attribution.bases import ablate, marginalize, mean_loss
 from feature_mining.attribution.features import ablate_features, attribute_features
 from feature_mining.attribution.target import Target
 from genomic_models.contract import ModelError
 from genomic_models.dna import BASES
 from workbench.errors import InputError
+from workbench.experiments.attributed import Reading, log_sizes, sum_by_feature
 from workbench.experiments.kind import Experiment, Kind
 from workbench.experiments.settings import FORMS, AttributeSettings
 from workbench.experiments.targets import Asked, parse_target
@@ -55,25 +56,14 @@ def _shards(experiment: Experiment) -> list[Shard]:
 def _run(experiment: Experiment, shard: Shard, progress: Progress) -> int:
     study, given = experiment.study, experiment.settings
     asked, strand = shard.task
-    letters, before, target = asked.read(study, strand, given.context)
-    try:
-        found = attribute_features(study.model, letters, target, study.dictionary, given.method, given.steps)
-    except ModelError as error:
-        raise InputError(f"{asked.text}: {error}") from error
+    reading = Reading.of(study, asked, strand, given.context)
+    letters, before, target = reading.letters, reading.before, reading.target
+    found = reading.take_apart(given)
     chrom, start, end = asked.place
-
-    def on_genome(positions: np.ndarray) -> np.ndarray:
-        return start - before + positions if strand == "+" else end - 1 + before - positions
-
     key = {"target": asked.text, "strand": strand}
-    table = found.table
-    sums = table.groupby("feature").agg(
-        attribution=("attribution", "sum"), size=("activation", "sum"), bases=("position", "size")
-    )
-    sums = sums.reindex(sums["attribution"].abs().sort_values(ascending=False, kind="stable").index)
+    table, sums = found.table, sum_by_feature(found)
     leading = sums.index[: given.ablated].to_numpy()
-    norms = study.sae.W_dec.norm(dim=1).cpu().numpy()
-    controls = _matched(sums, leading, norms)
+    controls = _matched(log_sizes(study, sums), leading)
     ablated = ablate_features(
         study.model, letters, target, study.layer, study.dictionary, [*leading, *controls]
     ).assign(control=np.repeat([False, True], [len(leading), len(controls)]))
@@ -95,24 +85,12 @@ def _run(experiment: Experiment, shard: Shard, progress: Progress) -> int:
     parts = {
         "targets": pd.DataFrame([row]),
         "features": table.assign(
-            direct=direct, chrom=chrom, position=on_genome(table["position"].to_numpy())
+            direct=direct, chrom=chrom, position=reading.on_genome(table["position"].to_numpy())
         ),
         "ablations": ablated,
     }
     if given.bases:
-        first, last = max(0, before - given.bases), before + asked.place.size
-        if not study.model.causal:
-            last = min(len(letters), last + given.bases)
-        elif asked.place.size == 1 and not asked.layer:
-            last = (
-                before  # the last base of the place is what is predicted: a change there is another question
-            )
-        changes = saturate(study.model, letters, first, last, target)
-        places = np.arange(first, last)
-        bases = pd.DataFrame(changes, columns=list(BASES))
-        bases.insert(0, "base", list(letters[first:last]))
-        bases.insert(0, "position", on_genome(places))
-        parts["bases"] = bases.assign(chrom=chrom)
+        parts["bases"] = reading.substitute(given.bases)
     if given.track:
         parts["intervals"] = _shuffled(experiment, letters, before, asked.place, strand, target)
     for name, part in parts.items():
@@ -166,12 +144,8 @@ def _shuffled(
     return pd.DataFrame(found, columns=names).assign(track=given.track, shuffles=given.shuffles)
 
 
-def _matched(sums: pd.DataFrame, leading: np.ndarray, norms: np.ndarray) -> list[int]:
-    """As many active features as are leading, each of nearly the size of one of them, and none of them.
-
-    Size: summed activation times the norm that it is written with.
-    """
-    size = np.log((sums["size"] * norms[sums.index]).clip(lower=1e-12))
+def _matched(size: pd.Series, leading: np.ndarray) -> list[int]:
+    """As many active features as are leading, each of nearly the size of one of them, and none of them."""
     rest, chosen = size.drop(leading), []
     for feature in leading[: len(rest)]:
         chosen.append(int((rest - size[feature]).abs().idxmin()))

@@ -63,16 +63,21 @@ def folder_of(study: Study, name: str) -> Path:
     return study.folder / FOLDER / name
 
 
-def write_question(path: Path, question: Question) -> None:
-    """Write a question, every value under the sentence that says what it is for."""
+def question_text(question: Question) -> str:
+    """The file of a question: every value under the sentence that says what it is for."""
     document = tomlkit.document()
     document.add("version", tomlkit.item(VERSION))
     document.add("kind", tomlkit.item(question.kind))
     document.add("subject", as_table(question.subject))
     document.add("settings", as_table(question.settings))
+    return tomlkit.dumps(document)
+
+
+def write_question(path: Path, question: Question) -> None:
+    """Write a question."""
     path.parent.mkdir(parents=True, exist_ok=True)
     with write_atomic(path) as temporary:
-        temporary.write_text(tomlkit.dumps(document), encoding="utf-8")
+        temporary.write_text(question_text(question), encoding="utf-8")
 
 
 def read_question(path: Path, kinds: dict[str, type]) -> Question:

@@ -14,8 +14,8 @@
 // `modes.tell(ask)` changes the mode's part of the address (an entry of the history); `modes.work(kind, more, done)` asks
 // for what the model has to compute, and `browser.request` for what is answered at once.
 const MODES = {};
-// POLL: ms between two looks whether the model is done; the last is kept to.
-const POLL = [120, 200, 400], TICK = 100;
+// POLL: ms from an answer to the next look whether the model is done; the last is kept to.
+const POLL = [60, 120, 250, 400], TICK = 50;
 
 class Modes {
   constructor(browser) {
@@ -97,9 +97,10 @@ class Modes {
   tick() {
     const run = this.run, now = performance.now();
     if (!run) return clearInterval(this.ticking);
-    // Asked again in full: what got lost on the way is begun or told anew.
+    // One question at a time, which would end the page's answer to the one before. Asked again in full: what got lost on
+    // the way is begun or told anew.
     if (now >= run.next) {
-      run.next = now + POLL[Math.min(run.looks++, POLL.length - 1)];
+      run.next = now + ANSWER_WITHIN;
       this.browser.send("worked", { run: run.id, ...run.asked });
     }
     const seconds = ((now - run.began) / 1000).toFixed(1);
@@ -109,6 +110,7 @@ class Modes {
   worked(found) {
     if (!this.run || found?.run !== this.run.id) return;
     this.run.waits = found.waits;
+    this.run.next = performance.now() + POLL[Math.min(this.run.looks++, POLL.length - 1)];
     if (!found.done) return;
     const { done, began } = this.run;
     this.stop();

@@ -22,6 +22,8 @@ class SvgPen {
   lineTo(x, y) { this.path += `L${rounded(x)} ${rounded(y)}`; }
   rect(x, y, w, h) { this.path += `M${rounded(x)} ${rounded(y)}h${rounded(w)}v${rounded(h)}h${rounded(-w)}Z`; }
   fill() { this.parts.push(`<path d="${this.path}Z" ${this.paint()}/>`); }
+  quadraticCurveTo(a, b, x, y) { this.path += `Q${rounded(a)} ${rounded(b)} ${rounded(x)} ${rounded(y)}`; }
+  stroke() { this.parts.push(`<path d="${this.path}" fill="none" stroke="${escaped(this.strokeStyle)}" stroke-width="${rounded(this.lineWidth)}" stroke-opacity="${rounded(this.globalAlpha)}"/>`); }
   save() { this.groups.push(0); }
   clip() {
     const name = `clip${++this.clips}`;
