@@ -209,8 +209,11 @@ class MediumFilter(HyenaFilter):
         self.h = nn.Parameter(torch.empty(config.mixer(index), 1, config.medium_filter))
         self.D = nn.Parameter(torch.empty(config.mixer_width(index)))
 
+    def _kernel(self) -> Tensor:
+        return operators.at_least_fp32(self.h[:, 0].repeat_interleave(self.repeat, dim=0))
+
     def inner(self, s: Tensor, past: Grown | None, keep: bool) -> tuple[Tensor, Tensor | Grown]:
-        kernel = self.made("kernel", lambda: self.h[:, 0].repeat_interleave(self.repeat, dim=0).float())
+        kernel = self.made("kernel", self._kernel)
         remembered = kernel.shape[1] - 1
         grown = None
         if past is not None or keep:
@@ -222,7 +225,8 @@ class MediumFilter(HyenaFilter):
             c = operators.newest_sum(seen, self.made("flipped", lambda: kernel.flip(-1)))
         else:
             c = operators.fft_convolution(seen, kernel, length=s.shape[2])
-        y = torch.addcmul(c, self.D.float()[:, None], s.float()).to(s.dtype)
+        skip, wide = operators.at_least_fp32(self.D), operators.at_least_fp32(s)
+        y = torch.addcmul(c, skip[:, None], wide).to(s.dtype)
         return y, s if grown is None else grown.last(remembered)
 
 
@@ -246,7 +250,7 @@ class LongFilter(HyenaFilter):
     def modes(self) -> tuple[Tensor, Tensor]:
         """Logarithms of poles, and residues: ``(D, M)``, fp32 or complex64."""
         if self.interleaved:
-            return self.log_poles[..., 0].float(), self.residues.float()
+            return operators.at_least_fp32(self.log_poles[..., 0]), operators.at_least_fp32(self.residues)
         poles = torch.view_as_complex(self.poles.float())[..., 0]
         return poles.log(), torch.view_as_complex(self.residues.float())[..., 0]
 

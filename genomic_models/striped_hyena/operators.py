@@ -1,7 +1,8 @@
 """Causal filters of the Hyena operators, rotation and attention: pure functions on tensors, no parameters.
 
 Shapes: B batch, L length, C or D channels, G filter groups, K taps, M modes. Filters run in fp32 (or
-complex64), whatever the dtype of the activations, as the reference implementations do.
+complex64), whatever the dtype of the activations, as the reference implementations do; in fp64 where that is
+the dtype.
 """
 
 from __future__ import annotations
@@ -14,6 +15,11 @@ from torch import Tensor
 _BLOCK = 1 << 24
 # Elements of the largest attention mask (queries x keys).
 _MASK = 1 << 22
+
+
+def at_least_fp32(x: Tensor) -> Tensor:
+    """fp64 as it is, every other dtype as fp32."""
+    return x if x.dtype == torch.float64 else x.float()
 
 
 def short_convolution(x: Tensor, weight: Tensor, past: Tensor | None) -> tuple[Tensor, Tensor]:
@@ -44,7 +50,7 @@ def short_convolution(x: Tensor, weight: Tensor, past: Tensor | None) -> tuple[T
         seen = columns.permute(1, 2, 0)
     else:
         seen = torch.cat([past, x], dim=2)
-    wide, w = seen.float(), weight.float()[:, :, None]
+    wide, w = at_least_fp32(seen), at_least_fp32(weight)[:, :, None]
     y = wide[..., taps - 1 : taps - 1 + length] * w[:, taps - 1]
     for tap in range(taps - 1):
         y = torch.addcmul(y, wide[..., tap : tap + length], w[:, tap])
@@ -67,7 +73,8 @@ def fft_convolution(x: Tensor, kernel: Tensor, length: int | None = None) -> Ten
     """
     size = x.shape[-1] + min(kernel.shape[-1], x.shape[-1]) - 1
     n = fast_size(size)
-    spectrum = torch.fft.rfft(x.float(), n=n) * torch.fft.rfft(kernel[..., : x.shape[-1]].float(), n=n)
+    wide, taps = at_least_fp32(x), at_least_fp32(kernel[..., : x.shape[-1]])
+    spectrum = torch.fft.rfft(wide, n=n) * torch.fft.rfft(taps, n=n)
     y = torch.fft.irfft(spectrum, n=n)[..., : x.shape[-1]]
     return y if length is None else y[..., x.shape[-1] - length :]
 
@@ -78,7 +85,7 @@ def newest_sum(seen: Tensor, flipped: Tensor) -> Tensor:
     ``seen`` is ``(B, D, K)``, ``flipped`` the kernel ``(D, K)`` backwards, fp32. One small product a
     channel, which reads the history where it lies.
     """
-    return torch.bmm(seen.float().transpose(0, 1), flipped[..., None]).transpose(0, 1)
+    return torch.bmm(at_least_fp32(seen).transpose(0, 1), flipped[..., None]).transpose(0, 1)
 
 
 def real_part(x: Tensor) -> Tensor:
@@ -142,12 +149,12 @@ def rotation(
     """
     positions = torch.arange(offset, offset + length, device=frequencies.device, dtype=torch.float32)
     angles = torch.outer(positions / scale, frequencies.float())[None, :, None]
-    return angles.cos().to(dtype).float(), angles.sin().to(dtype).float()
+    return at_least_fp32(angles.cos().to(dtype)), at_least_fp32(angles.sin().to(dtype))
 
 
 def rotate(x: Tensor, cos: Tensor, sin: Tensor) -> Tensor:
     """Rotary embedding, half-split form, of ``(B, L, H, d)``, in fp32; returned in the dtype of ``x``."""
-    first, second = x.float().chunk(2, dim=-1)
+    first, second = at_least_fp32(x).chunk(2, dim=-1)
     turned = torch.cat([first * cos - second * sin, first * sin + second * cos], dim=-1)
     return turned.to(x.dtype)
 
