@@ -59,14 +59,13 @@ def asking(study: Study, kind: str, name: str, settings: Any) -> Command | None:
 
 
 def _words(options: Mapping[str, Any], key: str, value: Any) -> list[str]:
+    option = options.get(key) or options[key.removesuffix("s")]
     if isinstance(value, list):
-        if key in options:
-            return [options[key].opts[0], ",".join(f"{each:g}" for each in value)]
-        option = options[key.removesuffix("s")]
         if option.multiple:
             return [word for each in value for word in (option.opts[0], str(each))]
+        if key in options:
+            return [option.opts[0], ",".join(f"{each:g}" for each in value)]
         return [option.opts[0], value[0] if len(value) == 1 else "both"]
-    option = options.get(key) or options[key.removesuffix("s")]
     if isinstance(value, bool):
         return [option.opts[0] if value else option.secondary_opts[0]]
     return [option.opts[0], str(value)]
@@ -90,7 +89,7 @@ def _concept(study: Study, value: str, _: str) -> str | None:
     from workbench.study.concepts import resolve  # PyTorch
 
     try:
-        text = Concept.from_json(value).name
+        text = Concept.from_json(value).name.removeprefix("feature ")
         return text if " ".join(resolve(study, text).to_json().split()) == value else None
     except (InputError, ValueError):
         return None

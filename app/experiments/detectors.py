@@ -146,15 +146,15 @@ def _calls(opened: Opened, experiment: Experiment) -> None:
 
 def _lane(calls: pd.DataFrame) -> alt.FacetChart | alt.Chart:
     lane = (
-        alt.Chart(calls)
+        alt.Chart(calls.assign(base=calls["start"] + 1))
         .mark_tick(thickness=2)
         .encode(
-            x=alt.X("start:Q", title="base, from 0", axis=alt.Axis(format=",d", grid=False)),
+            x=alt.X("base:Q", title="base", axis=alt.Axis(format=",d", grid=False)),
             y=alt.Y("strand:N", title=None, sort=["+", "-"]),
             color=alt.Color("probability:Q", scale=alt.Scale(scheme="viridis", domain=[0, 1])),
-            tooltip=["chrom", "start", "end", "strand", alt.Tooltip("probability:Q", format=".2f")],
+            tooltip=["chrom", "base", "strand", alt.Tooltip("probability:Q", format=".2f")],
         )
-        .properties(height=70)
+        .properties(height=130)
     )
     if calls["chrom"].nunique() == 1:
         return lane

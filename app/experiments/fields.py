@@ -16,6 +16,8 @@ from workbench.files.settings import sentence
 
 # Characters of a text, and entries of a list, that are taken.
 LONGEST, MOST_ENTRIES = 200_000, 200
+# What a browser holds as a whole number.
+LARGEST = 2**53 - 1
 
 
 class Refusal(InputError):
@@ -101,9 +103,10 @@ def draw(place: DeltaGenerator, box: Box, opened: Opened, key: str, begun: str |
 
 def _number(box: Box, start: Any) -> Any:
     try:
-        return box.type(start)
+        value = box.type(start)
     except ValueError:
         return box.default
+    return value if abs(value) <= LARGEST else box.default
 
 
 def _joined(box: Box, values: list[Any]) -> str:
