@@ -54,8 +54,8 @@ def new(
     rename: Annotated[
         list[str] | None,
         typer.Option(
-            help="OLD=NEW: a contig's name in a file of tracks or variants, and in the genome; or auto: by what"
-            " the files say of lengths and chromosomes. Repeatable."
+            help="OLD=NEW: a contig's name in a file of tracks or variants, and in the genome; or auto: as"
+            " the files' lengths and chromosomes say. Repeatable."
         ),
     ] = None,
     variants: Annotated[Path | None, typer.Option(help=sentence(CohortConfig, "variants"))] = None,
@@ -114,9 +114,9 @@ def new(
     from workbench.setup.names import found_names, refuse_unknown  # PyTorch
 
     if "auto" in (rename or []):
-        found = found_names(config)
-        config = replace(config, input=replace(config.input, rename=names | found))
-        for old, fresh in found.items():
+        names |= found_names(config)
+        config = replace(config, input=replace(config.input, rename=names))
+        for old, fresh in names.items():
             print(f"renamed: {old} is {fresh} of the genome")
     refuse_unknown(config)
     made = Study.create(folder, config)

@@ -18,6 +18,7 @@ from workbench.errors import InputError
 from workbench.files.contained import ReadFailure, read_foreign
 from workbench.files.foreign import INDEXES
 from workbench.files.text import read_lines, suffix_of
+from workbench.tracks.renaming import Told, told_by_vcf
 from workbench.wording import visible, visible_name
 
 SITE = ("#CHROM", "POS", "ID", "REF", "ALT", "QUAL", "FILTER", "INFO")
@@ -126,6 +127,10 @@ class VariantLines:
                 f" another file; make it anew with {command} {self.path.name}"
             )
         return bool(found)
+
+    def told(self) -> dict[str, Told]:
+        """What the header says of the contigs that the records name."""
+        return told_by_vcf(self.header, self.contigs)
 
     @cached_property
     def contigs(self) -> dict[str, int]:

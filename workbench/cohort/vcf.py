@@ -17,6 +17,7 @@ from workbench.cohort.variant_lines import FIXED, SITE, Line, VariantLines
 from workbench.errors import InputError
 from workbench.genome.windows import Sequences
 from workbench.tracks.names import match_names
+from workbench.tracks.renaming import advice, propose
 from workbench.wording import listed, repeated
 
 _LETTERS = frozenset(BASES + "N")
@@ -115,8 +116,9 @@ class VariantFile:
         self._names: dict[str, list[str]] | None = None
         if contigs is not None:
             matched, self.note = match_names(
-                str(path), self._lines.contigs, list(contigs), rename or {}, "records"
-            )
+                str(path), self._lines.contigs, list(contigs), rename or {}, "records",
+                lambda: advice(propose(self._lines.told(), contigs, rename or {})),
+            )  # fmt: skip
             self._names = {}
             for name, target in matched.items():
                 self._names.setdefault(target, []).append(name)

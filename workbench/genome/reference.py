@@ -65,6 +65,12 @@ def record_names(path: Path) -> list[str]:
     return [line[1:].split()[0] for line in lines if line.startswith(">") and line[1:].strip()]
 
 
+def record_lengths(path: Path) -> dict[str, int]:
+    """Bases by record of a sequence file, read whole and checked. Raises ``InputError`` as `Genome` does."""
+    records = annotated_records(path, set()) if suffix_of(path) in _ANNOTATED else read_fasta(path)
+    return {name: sum(map(len, pieces)) for name, pieces in records}
+
+
 def default_cache() -> Path:
     """Folder for checked copies: under XDG_CACHE_HOME or ~/.cache, or temporary if that is closed."""
     base = Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache")

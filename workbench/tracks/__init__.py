@@ -16,6 +16,7 @@ from workbench.tracks.derive import derive_tracks
 from workbench.tracks.genbank import read_genbank
 from workbench.tracks.gff import read_gff
 from workbench.tracks.names import match_names
+from workbench.tracks.renaming import advice, propose, told_contigs
 from workbench.tracks.signal import read_signal
 from workbench.tracks.track import (
     CONTIG_TYPES,
@@ -130,7 +131,10 @@ def read_tracks(path: Path, genome: Assembly, rename: Mapping[str, str] | None =
     counts: Counter[str] = Counter()
     for track in tracks:
         counts.update(track.signal.counts if track.signal else track.intervals["chrom"])
-    matched, note = match_names(str(path), counts, list(genome.lengths), contigs.rename)
+    matched, note = match_names(
+        str(path), counts, list(genome.lengths), contigs.rename,
+        advise=lambda: advice(propose(told_contigs(path), genome.lengths, contigs.rename)),
+    )  # fmt: skip
     tracks = [replace(t, notes=t.notes + (note,) * bool(note)) for t in tracks]
     # A file holds intervals or one signal.
     return tracks if tracks[0].signal else _on_genome(tracks, matched, contigs)

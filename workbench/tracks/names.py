@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 from collections import defaultdict
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from urllib.parse import unquote
 
 from workbench.errors import InputError
@@ -62,6 +62,7 @@ def match_names(
     genome: Sequence[str],
     rename: Mapping[str, str],
     what: str = "features",
+    advise: Callable[[], str] = str,
 ) -> tuple[dict[str, str], str]:
     """Name in a file to name in the genome, and a note on names left out (empty if there are none).
 
@@ -76,6 +77,8 @@ def match_names(
         Name in the file to name in the genome, as the user said.
     what : str
         What is counted, for the note.
+    advise : callable
+        What may be said of names that do not meet, for the message; empty: nothing.
 
     Raises
     ------
@@ -95,9 +98,12 @@ def match_names(
     matched = {name: target for name, target in targets.items() if target is not None}
     if counts and not matched:
         first = next(iter(counts))
+        said = advise()
+        if "--rename" not in said:
+            said += f"{'; ' * bool(said)}say which is which, as in --rename {first}={genome[0]}"
         raise InputError(
             f"{source}: its contigs ({listed(list(counts), 4)}) are not those of the genome"
-            f" ({listed(genome, 4)}); say which is which, as in --rename {first}={genome[0]}"
+            f" ({listed(genome, 4)}); {said}"
         )
     first_of: dict[str, str] = {}
     for name, target in matched.items():

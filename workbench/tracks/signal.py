@@ -18,7 +18,7 @@ from workbench.tracks.bed import is_display
 from workbench.tracks.track import Contigs, Track, check_span, empty_intervals
 from workbench.wording import visible_name
 
-_BIGWIG = (".bw", ".bigwig")
+BIGWIG = (".bw", ".bigwig")
 
 
 class BigWig:
@@ -31,7 +31,8 @@ class BigWig:
         lengths = json.loads(b"".join(self._read("signal_contigs")))
         if lengths is None:
             raise InputError(f"{path}: this is a bigBed; expected a bigWig")
-        self.counts = dict.fromkeys(map(visible_name, lengths), 1)
+        self.lengths: dict[str, int] = {visible_name(own): length for own, length in lengths.items()}
+        self.counts = dict.fromkeys(self.lengths, 1)
         self._contigs = contigs
         self._own: dict[str, str] = {}
         for own, length in lengths.items():
@@ -133,5 +134,5 @@ class BedGraph:
 
 def read_signal(path: Path, contigs: Contigs) -> list[Track]:
     """One track of kind ``signal`` from a bigWig or bedGraph; raises ``InputError``."""
-    kind = BigWig if suffix_of(path) in _BIGWIG else BedGraph
+    kind = BigWig if suffix_of(path) in BIGWIG else BedGraph
     return [Track(stem_of(path), empty_intervals(), str(path), "signal", signal=kind(path, contigs))]

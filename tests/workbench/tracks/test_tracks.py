@@ -139,7 +139,7 @@ def test_yeast_proteins(shared, tmp_path):
     yeast = shared / "data" / "yeast"
     table = yeast / "saccharomyces_cerevisiae.gff.gz"
     genome = Genome(yeast / "sacCer3.fa.gz", cache=tmp_path)
-    with pytest.raises(InputError, match=r"its contigs \(NC_001133.9, .*--rename NC_001133.9=chrI"):
+    with pytest.raises(InputError, match=r"its contigs \(NC_001133.9, .*NC_001133.9=chrI .*--rename auto"):
         read_tracks(table, genome)
     roman = ["I", "II", "III", "IV", "V", "VI", "VII", "VIII", "IX", "X", "XI", "XII", "XIII"]
     roman += ["XIV", "XV", "XVI"]
