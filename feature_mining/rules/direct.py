@@ -134,6 +134,8 @@ class Director:
         first: int,
         guide: Guide | None = None,
     ) -> None:
+        if placed := next((rule for rule in rules.rules if rule.near), None):
+            raise ValueError(f"{placed}: what is written has no annotation; rules with a track only scan")
         self._rules, self._guide = rules, guide
         self._first, self._at = first, 0
         self._rows = [

@@ -2,6 +2,8 @@
 
 ``when stop > 0.5 until 0.3 for 3 bases and gene < 0.2, within 100-500, on the plus strand: insert TAATAA;
 wait 50 bases; at most 2 times``
+
+``when 213 > 0.2, within 30 bases of the end of gene: record``
 """
 
 from __future__ import annotations
@@ -19,6 +21,7 @@ _CONDITION = re.compile(
 )
 _RULE = re.compile(
     r"when (?P<conditions>(?:[^:;,]|:(?=\S))+)(?:, within (?P<start>\d+)-(?P<end>\d*))?"
+    rf"(?:, within (?P<distance>\d+) bases? of (?:the (?P<side>start|end) of )?(?P<near>{_NAME}))?"
     r"(?:, on the (?P<strand>plus|minus) strand)?: (?P<action>[^:;,]+)(?:; wait (?P<wait>\d+) bases?)?"
     r"(?:; at most (?P<budget>\d+) times?)?"
 )
@@ -27,11 +30,12 @@ _ACTION = re.compile(
     rf"|apply (?P<apply>{_NAME})(?: for (?P<bases>\d+) bases?)?"
 )
 FORM = (
-    "when CONCEPT > NUMBER [until NUMBER] [for N bases] [and ...][, within START-END][, on the plus|minus"
-    " strand]: record | stop | insert BASES | apply PLAN [for N bases] | switch to PLAN[; wait N bases]"
-    "[; at most N times]"
+    "when CONCEPT > NUMBER [until NUMBER] [for N bases] [and ...][, within START-END][, within N bases of"
+    " [the start|end of] TRACK][, on the plus|minus strand]: record | stop | insert BASES | apply PLAN [for N"
+    " bases] | switch to PLAN[; wait N bases][; at most N times]"
 )
 _STRANDS = {"plus": "+", "minus": "-"}
+SIDES = ("", "start", "end")
 KINDS = ("record", "stop", "insert", "switch", "apply")
 
 
@@ -119,6 +123,9 @@ class Rule:
     action : Action
     start, end : int, optional
         Positions at which it may fire, 0-based half-open.
+    near, side, distance : str, str, int
+        Only within ``distance`` bases of an interval of the track ``near``, of its ``start`` or ``end`` in
+        its direction where ``side`` says so: along sequence whose annotation is known. Empty for anywhere.
     strand : str
         ``+`` or ``-``: only along readings of that strand; empty for both.
     wait : int
@@ -134,6 +141,9 @@ class Rule:
     strand: str = ""
     wait: int = 0
     budget: int = 0
+    near: str = ""
+    side: str = ""
+    distance: int = 0
 
     def __post_init__(self) -> None:
         object.__setattr__(self, "conditions", tuple(self.conditions))
@@ -143,11 +153,17 @@ class Rule:
             raise ValueError(f"{self}: expected 0 <= start < end")
         if self.strand not in ("", "+", "-") or self.wait < 0 or self.budget < 0:
             raise ValueError(f"{self}: expected strand +, - or none, and numbers of at least 0")
+        named = re.fullmatch(_NAME, self.near) if self.near else not self.side and not self.distance
+        if not named or self.side not in SIDES or self.distance < 0:
+            raise ValueError(f"near {self.near!r}: expected a track in one word, its start, end or neither")
 
     def __str__(self) -> str:
         parts = [f"when {' and '.join(map(str, self.conditions))}"]
         if self.start or self.end is not None:
             parts += [f"within {self.start}-{'' if self.end is None else self.end}"]
+        if self.near:
+            side = f"the {self.side} of " if self.side else ""
+            parts += [f"within {self.distance} base{'s' * (self.distance != 1)} of {side}{self.near}"]
         parts += [f"on the {name} strand" for name, sign in _STRANDS.items() if sign == self.strand]
         ends = [f"{', '.join(parts)}: {self.action}"]
         ends += [f"wait {self.wait} base{'s' * (self.wait > 1)}"] if self.wait else []
@@ -170,6 +186,9 @@ class Rule:
             _STRANDS.get(found["strand"] or "", ""),
             int(found["wait"] or 0),
             int(found["budget"] or 0),
+            found["near"] or "",
+            found["side"] or "",
+            int(found["distance"] or 0),
         )
 
 

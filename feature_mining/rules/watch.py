@@ -9,6 +9,9 @@ import numpy as np
 
 from feature_mining.rules.rule_set import RuleSet
 
+# Of rules that are held to no track.
+_ANYWHERE = np.zeros(0, bool)
+
 
 class Fired(NamedTuple):
     """A rule that fired.
@@ -51,7 +54,13 @@ class Watch:
             self._held.append(np.zeros((len(columns), 2), np.int64))
             self._state.append(np.array([1, np.iinfo(np.int64).min, 0], np.int64))
 
-    def read(self, levels: np.ndarray, places: np.ndarray | None = None, mute: bool = False) -> list[Fired]:
+    def read(
+        self,
+        levels: np.ndarray,
+        places: np.ndarray | None = None,
+        mute: bool = False,
+        near: np.ndarray | None = None,
+    ) -> list[Fired]:
         """Go on by some bases; the rules that fired, by base and then in their order.
 
         Parameters
@@ -63,6 +72,13 @@ class Watch:
             int64 ``(n,)``, the positions that rules speak of; those of the reading without it.
         mute : bool
             Conditions go on, but nothing fires.
+        near : ndarray, optional
+            bool ``(n, rules)``: whether a base is near enough to what the rule names.
+
+        Raises
+        ------
+        ValueError
+            For a rule that names a track where ``near`` is not given.
         """
         first = self._read
         places = np.arange(first, first + len(levels)) if places is None else places
@@ -71,19 +87,22 @@ class Watch:
             if own is None:
                 continue
             columns, limits = own
+            if near is None and rule.near:
+                raise ValueError(f"{rule}: nothing is known here of {rule.near}")
+            allowed = _ANYWHERE if near is None else np.ascontiguousarray(near[:, number])
             last = np.iinfo(np.int64).max if rule.end is None else rule.end
             if mute:
                 last = rule.start
             values = np.ascontiguousarray(levels[:, columns], np.float64)
             bounds = np.array([rule.start, last, rule.wait, rule.budget, first], np.int64)
-            rows = _fire(values, limits, self._held[number], places, bounds, self._state[number])
+            rows = _fire(values, limits, self._held[number], places, allowed, bounds, self._state[number])
             found += [Fired(number, first + int(row), tuple(values[row].tolist())) for row in rows]
         self._read += len(levels)
         return sorted(found, key=lambda each: (each.at, each.rule))
 
 
 @numba.njit(cache=True, nogil=True)
-def _fire(levels, limits, held, places, bounds, state):
+def _fire(levels, limits, held, places, allowed, bounds, state):
     start, end, wait, budget, first = bounds
     fired = []
     for row in range(levels.shape[0]):
@@ -98,7 +117,7 @@ def _fire(levels, limits, held, places, bounds, state):
         if not together:
             state[0] = 1
             continue
-        here = start <= places[row] < end
+        here = start <= places[row] < end and (allowed.size == 0 or allowed[row])
         rested = state[2] == 0 or first + row - state[1] > wait
         if state[0] and here and rested and (budget == 0 or state[2] < budget):
             fired.append(row)

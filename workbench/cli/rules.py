@@ -33,7 +33,8 @@ def make(
     kept concept; its level is a share of what it reaches at its strongest. A condition begins to hold past
     the first number (< for below) and goes on until it comes back past the second. ACTION is one of: record,
     stop, insert BASES, apply PLAN [for N bases], switch to PLAN. A rule fires at the first base at which its
-    conditions hold together, and again once they have ceased to and the wait is over.
+    conditions hold together, and again once they have ceased to and the wait is over. One that names a TRACK
+    runs along a study alone, near intervals of the strand that is read, or of none.
 
     workbench rules make DIR --rule "when 757 > 0.5 until 0.2: record" --rule "when 757 > 0.8, within 600-900:
     insert TAATAA; wait 50 bases; at most 2 times" --out rules.json

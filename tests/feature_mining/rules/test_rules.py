@@ -67,9 +67,10 @@ actions = st.sampled_from(
     st.sampled_from(["", "+", "-"]),
     st.integers(0, 99),
     st.integers(0, 9),
+    st.sampled_from([("", "", 0), ("gene", "end", 30), ("a-b:c", "start", 1), ("CDS", "", 0)]),
 )
-def test_the_sentence_is_the_rule(conditions, action, start, end, strand, wait, budget) -> None:
-    rule = Rule(tuple(conditions), action, start, end, strand, wait, budget)
+def test_the_sentence_is_the_rule(conditions, action, start, end, strand, wait, budget, near) -> None:
+    rule = Rule(tuple(conditions), action, start, end, strand, wait, budget, *near)
     assert Rule.of(str(rule)) == rule
 
 
@@ -290,6 +291,17 @@ def test_plans_that_wait_for_entropy_are_refused() -> None:
     gated = EditPlan((Steer(LAYER, PUSH, 1.0, where=Where(entropy=1.0)),))
     with pytest.raises(ValueError, match="cannot wait for entropy"):
         run(rules("when A > 0.5: apply push", plans={"push": gated}))
+
+
+def test_what_is_written_has_no_tracks() -> None:
+    made = rules("when taa > 0.5, within 30 bases of the end of gene: record")
+    with pytest.raises(ValueError, match="what is written has no annotation"):
+        run(made)
+    with pytest.raises(ValueError, match="nothing is known here of gene"):
+        Watch(made).read(np.ones((3, 1)))
+    for near in (("", "end", 0), ("two words", "", 0), ("gene", "middle", 0), ("gene", "", -1)):
+        with pytest.raises(ValueError, match="expected a track in one word"):
+            Rule((Condition("A", 0.5),), Action("record"), 0, None, "", 0, 0, *near)
 
 
 def test_a_feature_that_is_not_there_is_refused() -> None:

@@ -215,3 +215,49 @@ def test_a_file_is_kept_whole_when_the_scan_is_refused(cli, study, rules, tmp_pa
         path.write_bytes(b"damaged")
     assert cli("rules", "scan", broken, "--rules", rules, "--out", out)[0] == 2
     assert out.read_bytes() == before
+
+
+@pytest.mark.parametrize(("side", "distance"), [("end", 30), ("start", 0), ("", 7)])
+def test_near_a_track_rules_fire_where_its_intervals_say(cli, study, busy, tmp_path, side, distance) -> None:
+    own = Study.open(study)
+    track = next(track for track in own.tracks if track.name == "CDS")
+    named = f"the {side} of CDS" if side else "CDS"
+    made, out = tmp_path / "near.json", tmp_path / "near.tsv"
+    rule = f"when {busy[0]} > 0.1, within {distance} bases of {named}: record"
+    code, said, err = cli("rules", "make", study, "--rule", rule, "--out", made)
+    assert code == 0 and said.splitlines()[0] == rule, err
+    assert cli("rules", "scan", study, "--rules", made, "--out", out)[0] == 0
+    found = pd.read_csv(out, sep="\t")
+    every = 0
+    for strand in "+-":
+        near = set()
+        for row in track.intervals.itertuples():
+            if row.chrom != CONTIG or row.strand not in (strand, "."):
+                continue
+            first = (row.start, row.end - 1)[row.strand == "-"]
+            last = (row.end - 1, row.start)[row.strand == "-"]
+            at = {"start": (first, first + 1), "end": (last, last + 1), "": (row.start, row.end)}[side]
+            near |= set(range(at[0] - distance, at[1] + distance))
+        level = levels(own, busy[0], strand)
+        places, armed = [], True
+        for at in range(len(level)) if strand == "+" else reversed(range(len(level))):
+            if not level[at] > 0.1:
+                armed = True
+            elif armed and at in near:
+                places.append(at)
+                armed = False
+        assert found[found["strand"] == strand]["start"].tolist() == places
+        every += len(places)
+    assert every > 0
+
+
+def test_tracks_that_are_not_there_are_refused(refused, cli, study, busy, samples, tmp_path) -> None:
+    made, out = tmp_path / "near.json", tmp_path / "near.tsv"
+    rule = f"when {busy[0]} > 0.1, within 5 bases of nothing: record"
+    assert cli("rules", "make", study, "--rule", rule, "--out", made)[0] == 0
+    assert "the track 'nothing'; the study has gene, CDS, " in refused(
+        "rules", "scan", study, "--rules", made, "--out", out
+    )
+    fasta = samples / "yersinia_pPCP1.fa"
+    said = refused("rules", "scan", fasta, "--study", study, "--rules", made, "--out", out)
+    assert "it runs along a study, not along a file" in said and not out.exists()
