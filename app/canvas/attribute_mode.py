@@ -19,6 +19,7 @@ from app.canvas.browsing import find_place
 from app.canvas.evidence import NOT_VALIDATED, evidence, training_match
 from app.canvas.kept import Kept
 from app.canvas.message import View
+from app.canvas.predictions import prediction_lane
 from app.canvas.requests import Answer, Asking
 from app.canvas.work import Job, submit
 from app.data.study import Opened, key_of
@@ -209,18 +210,9 @@ def command_of(study: Study, asked: Asked) -> str:
 
 
 def _lane(apart: Apart, logs: np.ndarray) -> dict[str, Any]:
-    """Predictions in the order of the contig: the letter that stands at each base, and log2 p of A, C, G, T.
-
-    Letters are those of the strand that is read.
-    """
-    places = apart.reading.on_genome(np.arange(apart.first, apart.last))
-    order = np.argsort(places)
-    letters = apart.letters[apart.first : apart.last]
-    return {
-        "start": int(places.min()),
-        "letters": "".join(letters[i] for i in order),
-        "logs": np.round(logs[order].astype(float), 4).tolist(),
-    }
+    """Predictions around the base."""
+    start = int(apart.reading.on_genome(np.array([apart.first, apart.last - 1])).min())
+    return prediction_lane(start, apart.reading.strand, apart.letters[apart.first : apart.last], logs)
 
 
 def _bases(opened: Opened, asked: Asked) -> Answer:

@@ -1,4 +1,4 @@
-"""What a model predicts without some features of a layer, beside what could do the same."""
+"""What a model predicts with features of a layer switched off or edited, beside what could do the same."""
 
 from __future__ import annotations
 
@@ -8,12 +8,13 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from feature_mining.edits.apply import Dictionary
+from feature_mining.edits.apply import Applied, Dictionary
+from feature_mining.edits.plan import EditPlan
 from genomic_models.contract import DNAModel, ModelError, TapContext
 
 
 class Switchboard:
-    """A sequence whose predictions are read with features of one layer switched off.
+    """A sequence whose predictions are read with one layer as it is, and changed.
 
     Parameters
     ----------
@@ -51,6 +52,12 @@ class Switchboard:
         part = self._dictionary.part(list(features))
         x = self._x.float()
         return part.write(-part.encode(x), x)
+
+    def planned(self, plan: EditPlan) -> Tensor:
+        """What is added ``(L, d)``, float32, to the layer under a plan of edits of its features."""
+        edits = Applied([plan], {self._layer: self._dictionary}).edits
+        forward = self._model.forward([self._sequence], taps=[self._layer], until=self._layer, edits=edits)
+        return forward.taps[self._layer][0].float() - self._x.float()
 
     def random(self, change: Tensor, seed: int) -> Tensor:
         """A change as long as another one at each position, in one direction drawn even over the sphere."""

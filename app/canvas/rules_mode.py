@@ -1,0 +1,273 @@
+"""The mode Rules: a rule as a sentence, where it holds, and what the model would say under it.
+
+Its part of the address is the sentence, in the language of `feature_mining.rules.rule`. Places are those of
+`workbench rules scan`, by the same code, from the feature maps; only the dry run needs the model.
+"""
+
+from __future__ import annotations
+
+import math
+import shlex
+from collections.abc import Mapping
+from dataclasses import replace
+from typing import Any
+
+import numpy as np
+
+from app.canvas.evidence import NOT_VALIDATED, evidence, training_match
+from app.canvas.kept import Kept
+from app.canvas.message import View, around
+from app.canvas.predictions import prediction_lane
+from app.canvas.requests import Answer, Asking
+from app.canvas.rule_form import EDITS, WORDS, choices_of, read_rule, sentence_of
+from app.canvas.work import Job, submit
+from app.data.study import Opened, key_of
+from app.verdict_text import short_label
+from feature_mining.attribution.switching import Switchboard
+from feature_mining.edits.places import Where
+from feature_mining.edits.plan import EditPlan
+from feature_mining.rules.rule import FORM, Rule
+from feature_mining.rules.rule_set import RuleSet
+from genomic_models.dna import BASES, reverse_complement
+from workbench import InputError
+from workbench.experiments.evidence import verdict_of
+from workbench.experiments.settings import AttributeSettings
+from workbench.genome.interval import Interval
+from workbench.scans.rules import scan_contig
+from workbench.scans.source import StudySource
+from workbench.study.concepts import concept_files
+from workbench.study.rules import Event, make_rules
+from workbench.wording import spoken
+
+# Views on each side of the present one whose places are sent.
+VIEWS = 10
+# Places that are sent, bases of a dry run, and firings in it, at most.
+MOST_PLACES, MOST_BASES, MOST_FIRED = 20_000, 1_000, 200
+# Bases that the model reads before the stretch of a dry run: those of an attribution.
+CONTEXT = AttributeSettings().context
+# Random directions, and other features, that stand beside a dry run.
+CONTROLS = 20
+
+
+def rules_form(asking: Asking) -> Answer:
+    """The sentence of what was chosen, or what the form shows of a sentence; and what can be chosen."""
+    opened, chosen = asking.opened, asking.event.get("choices")
+    sentence = sentence_of(opened, chosen) if isinstance(chosen, Mapping) else asking.text("ask")
+    shown_choices = choices_of(read_rule(opened, sentence)[0]) if sentence else None
+    evidence = opened.evidence
+    features = [[str(f), f"{f} · {short_label(evidence, f)}"] for f in asking.view.features]
+    kept = [[name, f"concept {name}"] for name in concept_files(opened.study)]
+    return {
+        "sentence": sentence,
+        "choices": shown_choices,
+        "concepts": features + kept,
+        "features": features,
+        "tracks": [
+            track.name for track in asking.view.tracks if track.kind == "interval" and " " not in track.name
+        ],
+        "edits": [[kind, WORDS[kind]] for kind in EDITS],
+        "form": FORM,
+    }
+
+
+# -- places ----------------------------------------------------------------------------------------
+
+_EVENTS: Kept[list[Event]] = Kept(8)
+_DRY: Kept[Answer] = Kept(32)
+
+
+def events(opened: Opened, sentence: str, chrom: str) -> tuple[RuleSet, list[Event]]:
+    """A rule, and where it fires on a contig: plus strand first, in the order of each reading."""
+    rule, plans = read_rule(opened, sentence)
+    made = make_rules(opened.study, [str(rule)], plans)
+
+    def scan() -> list[Event]:
+        source = StudySource(opened.study)
+        return list(scan_contig(opened.study, made, source, chrom, lambda count: None))
+
+    return made, _EVENTS.get((key_of(opened), str(rule), chrom), scan)
+
+
+def rules_count(asking: Asking) -> Job:
+    """Where the rule holds, around the view, and how often on the contig."""
+    opened, view, sentence = asking.opened, asking.view, asking.text("ask")
+    read_rule(opened, sentence)
+    return lambda: _count(opened, view, sentence)
+
+
+def _count(opened: Opened, view: View, sentence: str) -> Answer:
+    made, found = events(opened, sentence, view.locus.chrom)
+    wide = around(opened, view.locus, VIEWS * view.locus.size)
+    near = [event for event in found if wide.start <= event.at < wide.end]
+    return {
+        "sentence": str(made),
+        "chrom": view.locus.chrom,
+        "contig": len(found),
+        "span": [wide.start, wide.end],
+        "near": len(near),
+        "places": [[event.at, event.strand, round(event.level, 4)] for event in near[:MOST_PLACES]],
+        "command": command_of(opened),
+    }
+
+
+def command_of(opened: Opened) -> str:
+    """The command that gives the same places of all contigs, with the file that is saved."""
+    folder = str(opened.study.folder)
+    return shlex.join(["workbench", "rules", "scan", folder, "--rules", "rules.json", "--out", "fired.tsv"])
+
+
+def rules_save(asking: Asking) -> Job:
+    """The rule as a file for `workbench rules scan` and `workbench write`."""
+    opened, sentence = asking.opened, asking.text("ask")
+    rule, plans = read_rule(opened, sentence)
+
+    def job() -> Answer:
+        return {"text": make_rules(opened.study, [str(rule)], plans).to_json() + "\n", "name": "rules.json"}
+
+    return job
+
+
+# -- the dry run -----------------------------------------------------------------------------------
+
+
+def rules_dry(asking: Asking) -> Job:
+    """What the model would say under the rule on the stretch in view, beside the unedited model."""
+    return _dry_run(asking, tested=False)
+
+
+def rules_test(asking: Asking) -> Job:
+    """The dry run beside random directions and other features."""
+    return _dry_run(asking, tested=True)
+
+
+def _dry_run(asking: Asking, tested: bool) -> Job:
+    opened, sentence, span, strand = asking.opened, asking.text("ask"), asking.span, asking.text("strand")
+    rule, _ = read_rule(opened, sentence)
+    strand = rule.strand or strand
+    if strand not in ("+", "-"):
+        raise InputError("strand: expected + or -")
+    if span.size > MOST_BASES:
+        raise InputError(
+            f"{spoken(*span)} has {span.size:,} bases: a dry run takes {MOST_BASES:,} at most; zoom in"
+        )
+    if rule.action.kind not in ("apply", "switch"):
+        raise InputError(
+            f"“{rule.action}” changes no prediction along sequence that exists: choose set, add, scale or"
+            " ablate"
+        )
+    key = (key_of(opened), str(rule), span, strand, tested)
+    return lambda: _DRY.get(key, lambda: _dry(opened, str(rule), span, strand, tested))
+
+
+def _plan_at(plan: EditPlan, rule: Rule, fired: list[int], length: int) -> EditPlan:
+    """The plan on the bases after each firing, as it acts while a sequence is written."""
+    ends = [min(length, at + 1 + rule.action.bases) if rule.action.bases else length for at in fired]
+    places = [(at + 1, end) for at, end in zip(fired, ends, strict=True) if at + 1 < end]
+    if rule.action.kind == "switch":
+        places = places[:1]
+    return EditPlan(tuple(replace(edit, where=Where((place,))) for place in places for edit in plan.edits))
+
+
+def _dry(opened: Opened, sentence: str, span: Interval, strand: str, tested: bool) -> Answer:
+    study = opened.study
+    made, found = events(opened, sentence, span.chrom)
+    (rule,) = made.rules
+    length = opened.evidence.manifest.contigs[span.chrom]
+    plus = strand == "+"
+    first, last = (
+        (max(0, span.start - CONTEXT), span.end) if plus else (span.start, min(length, span.end + CONTEXT))
+    )
+    letters = study.genome.fetch(span.chrom, first, last, strand).upper()
+    before = len(letters) - span.size
+    at = [event.at - first if plus else last - 1 - event.at for event in found if event.strand == strand]
+    fired = sorted(place for place in at if 0 <= place < len(letters))
+    if len(fired) > MOST_FIRED:
+        raise InputError(f"the rule fires {len(fired)} times here: a dry run takes {MOST_FIRED} at most")
+    begin = max(1, before)
+    board = Switchboard(study.model, letters, study.dictionary, begin, len(letters))
+    plan = made.plans[rule.action.of]
+    change = board.planned(_plan_at(plan, rule, fired, len(letters)))
+    changes = [None, change]
+    others: list[int] = []
+    if tested:
+        others = _others(opened, plan.edits[0].features[0])
+        changes += [board.random(change, seed) for seed in range(CONTROLS)]
+        swapped = (EditPlan((replace(plan.edits[0], feature=other),)) for other in others)
+        changes += [board.planned(_plan_at(own, rule, fired, len(letters))) for own in swapped]
+    logs = board.predict(changes)
+    standing, start = letters[begin:], span.start + (begin - before if plus else 0)
+    known = [i for i, letter in enumerate(standing) if letter in BASES]
+    if not known:
+        raise InputError(f"{spoken(*span)} holds no base that the model predicts")
+    bits = -logs[:, known, [BASES.index(standing[i]) for i in known]].mean(axis=1).astype(float)
+    # Kullback-Leibler divergence from the unedited prediction, bits, mean over the bases.
+    moved = (
+        (2.0 ** logs[:1, known] * (logs[:1, known] - logs[:, known])).sum(axis=2).mean(axis=1).astype(float)
+    )
+    answer: Answer = {
+        "chrom": span.chrom,
+        "span": [span.start, span.end],
+        "strand": strand,
+        "fired": len(fired),
+        "inside": sum(place >= before for place in fired),
+        "before": prediction_lane(start, strand, standing, logs[0]),
+        "after": prediction_lane(start, strand, standing, logs[1]),
+        "bits": bits[:2].tolist(),
+        "moved": float(moved[1]),
+        "note": NOT_VALIDATED,
+    }
+    if tested:
+        answer["evidence"] = _evidence(opened, letters, strand, bits, moved, others)
+    return answer
+
+
+def _others(opened: Opened, feature: int) -> list[int]:
+    """Other active features, those of the nearest density first."""
+    catalog, units = opened.evidence.catalog, opened.study.dictionary.unit.cpu().numpy()
+    density = catalog.set_index("feature")["density"].drop(feature)
+    density = density[(density > 0) & (units[density.index] > 0)]
+    own = max(float(catalog.set_index("feature")["density"][feature]), 1e-9)
+    apart = (np.log(density) - math.log(own)).abs().sort_values(kind="stable")
+    return [int(f) for f in apart.index[:CONTROLS]]
+
+
+def _evidence(
+    opened: Opened, letters: str, strand: str, bits: np.ndarray, moved: np.ndarray, others: list[int]
+) -> dict[str, Any]:
+    groups = {
+        "unedited": slice(0, 1), "the rule": slice(1, 2), "random direction": slice(2, 2 + CONTROLS),
+        "other features": slice(2 + CONTROLS, None),
+    }  # fmt: skip
+    arms = {
+        name: {
+            "moved, bits": float(moved[rows].mean()) if moved[rows].size else None,
+            "furthest": float(moved[rows].max()) if moved[rows].size else None,
+            "bits a base": float(bits[rows].mean()) if bits[rows].size else None,
+        }
+        for name, rows in groups.items()
+    }
+    controls = {name: moved[groups[name]] for name in list(groups)[2:]}
+    verdict = verdict_of(moved[groups["the rule"]], controls, True, float(bits[1]))
+    lines = [
+        "moved: how far predictions are from the unedited ones, Kullback-Leibler, bits a base (mean, and the"
+        f" furthest of each arm). {CONTROLS} random directions, as long at each base as the edit;"
+        f" {len(others)} other active features of the nearest density under the same edit.",
+        "Judges: not tested, since nothing is written.",
+    ]
+    plus = reverse_complement(letters) if strand == "-" else letters
+    return evidence(arms, verdict, training_match(opened.study, plus), lines)
+
+
+def shown(opened: Opened, view: View) -> dict[str, Any]:
+    """What a page by itself shows of the rule: where it holds."""
+    read_rule(opened, view.request.ask)
+    return submit(lambda: _count(opened, view, view.request.ask)).result()
+
+
+REQUESTS = {"rules_form": rules_form}
+WORKS = {
+    "rules_count": rules_count,
+    "rules_save": rules_save,
+    "rules_dry": rules_dry,
+    "rules_test": rules_test,
+}
