@@ -29,7 +29,7 @@ DRAWN = ("signal", "heat")
 LANES = ("letters", "complement", "codons", "frames", "gc", "skew")
 FIRST_LANES = ("letters", "codons")
 # Modes of the canvas, as `app.canvas.modes` has them.
-MODES = ("read",)
+MODES = ("read", "attribute", "paint", "rules")
 # Characters of what is asked in a mode.
 MOST_ASKED = 2000
 # Pixels of a row.

@@ -13,8 +13,9 @@ from app.links import MODES
 _FILES = Path(__file__).with_name("assets")
 _SCRIPTS = (
     *("codec.js", "rows.js", "paint.js", "lanes.js", "svg.js", "dom.js", "suggestions.js", "overview.js"),
-    *("toolbar.js", "menu.js", "sheet.js", "gutter.js", "drop.js", "alone.js", "evidence.js", "modes.js", "browser.js"),
-    *("requests.js", "pictures.js", "hands.js", "tip.js", *(f"mode_{name}.js" for name in MODES[1:])),
+    *("toolbar.js", "menu.js", "sheet.js", "gutter.js", "drop.js", "alone.js", "modes.js", "browser.js"),
+    *("evidence.js", "requests.js", "pictures.js", "hands.js", "tip.js", "paint_panel.js"),
+    *(f"mode_{name}.js" for name in MODES[1:]),
 )
 
 

@@ -27,6 +27,7 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from typing import Any, NamedTuple
 
+from app.canvas import attribute_mode, paint_mode, rules_mode
 from app.canvas.message import View
 from app.canvas.requests import Request
 from app.canvas.work import Work
@@ -42,7 +43,11 @@ class Mode(NamedTuple):
 
 
 # In the order of `app.links.MODES`, without Read.
-MODES: dict[str, Mode] = {}
+MODES: dict[str, Mode] = {
+    "attribute": Mode({}, attribute_mode.WORKS, attribute_mode.shown),
+    "paint": Mode(paint_mode.REQUESTS, paint_mode.WORKS, paint_mode.shown),
+    "rules": Mode(rules_mode.REQUESTS, rules_mode.WORKS, rules_mode.shown),
+}
 
 
 def requests() -> dict[str, Request]:

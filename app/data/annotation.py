@@ -91,15 +91,18 @@ def boxes(opened: Opened, track: str, at: Interval, most: int) -> pd.DataFrame:
     return _boxes(opened, key_of(opened), track, at, most)
 
 
-def codons_in(opened: Opened, locus: Interval) -> list[Codon]:
-    """Codons of coding tracks that meet a stretch; none while the annotation is being read."""
+def coding_near(opened: Opened, locus: Interval) -> list[pd.DataFrame]:
+    """Intervals of coding tracks about a stretch; none while the annotation is being read."""
     ready = tracks(opened)
     if not ready.done():
         return []
-    found: list[Codon] = []
     index = _index(opened, key_of(opened))
-    for track in ready.result():
-        if track.type == "CDS":
-            near = index.near(track.name, locus).intervals
-            found += codons(opened.study.genome, near, locus)
+    return [index.near(track.name, locus).intervals for track in ready.result() if track.type == "CDS"]
+
+
+def codons_in(opened: Opened, locus: Interval) -> list[Codon]:
+    """Codons of coding tracks that meet a stretch; none while the annotation is being read."""
+    found: list[Codon] = []
+    for near in coding_near(opened, locus):
+        found += codons(opened.study.genome, near, locus)
     return found

@@ -147,6 +147,24 @@ def read_written(
     return Evidence(strokes, levels, verdicts, copied)
 
 
+def read_tables(
+    study: Study, painting: Painting, given: PaintSettings, tables: Mapping[str, pd.DataFrame]
+) -> Evidence:
+    """The same of the tables of an experiment at one place: ``strokes``, ``levels`` and ``copied``.
+
+    Its letters are read once more for their bits; all else is as the tables have it.
+    """
+    strokes = tables["strokes"]
+    scene = Scene(study.model, study.layer, [painting.before], [painting.after])
+    letters = strokes.loc[strokes["stroke"] == 0, "sequence"].tolist()
+    bits = dict(zip(letters, _bits(scene, letters, painting.strokes[0].strand), strict=True))
+    strokes = strokes.assign(bits=strokes["sequence"].map(bits))
+    verdicts = [judged(own, given) for _, own in strokes.groupby("stroke", sort=True)]
+    own = tables["copied"][tables["copied"]["arm"] == PAINTED]
+    copied = (int(own["sampled"].sum()), int(own["in_training"].sum()))
+    return Evidence(strokes, tables["levels"], verdicts, copied)
+
+
 def judged(strokes: pd.DataFrame, given: PaintSettings) -> Verdict:
     """The verdict on one stroke's rows, by the first readout."""
     readout = given.readouts[0]
@@ -155,8 +173,14 @@ def judged(strokes: pd.DataFrame, given: PaintSettings) -> Verdict:
     return verdict_of(
         own[readout].to_numpy(float),
         {str(arm): rows[readout].to_numpy(float) for arm, rows in by_arm.items()},
-        given.expect == "more", float(own["bits"].mean()), given.seed,
+        given.expect == "more", _least(own["bits"].to_numpy()), given.seed,
     )  # fmt: skip
+
+
+def _least(bits: np.ndarray) -> float:
+    """Two standard errors below the mean of samples, so that chance alone breaks no model."""
+    spread = bits.std(ddof=1) / np.sqrt(len(bits)) if len(bits) > 1 else 0.0
+    return float(bits.mean() - 2 * spread)
 
 
 def _bits(scene: Scene, texts: Sequence[str], strand: str) -> np.ndarray:

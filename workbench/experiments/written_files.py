@@ -7,9 +7,7 @@ sample a sequence. The painting and the question are what the commands of `comma
 from __future__ import annotations
 
 import shlex
-import tempfile
 from collections.abc import Callable
-from pathlib import Path
 
 from feature_mining.edits.places import as_text
 from workbench.browse.written import Rewritten, genes_in, variants_of
@@ -17,7 +15,8 @@ from workbench.cohort.edits import Variant
 from workbench.errors import InputError
 from workbench.experiments.brush import painting_of, settings_of
 from workbench.experiments.painted import PAINTED
-from workbench.experiments.question import Question, subject_of, write_question
+from workbench.experiments.question import Question, subject_of
+from workbench.experiments.question import question_text as render_question
 from workbench.files.gff3 import gff3_header, gff3_line
 from workbench.study.history import Node
 from workbench.study.study import Study
@@ -101,10 +100,7 @@ def painting_text(study: Study, node: Node) -> str:
 def question_text(study: Study, node: Node) -> str:
     """The question of its experiment, ``question.toml``."""
     question = Question("paint", settings_of(study, node), subject_of(study))
-    with tempfile.TemporaryDirectory() as folder:
-        path = Path(folder) / "question.toml"
-        write_question(path, question)
-        return f"# {NOT_VALIDATED}: what is written under this question\n" + path.read_text(encoding="utf-8")
+    return f"# {NOT_VALIDATED}: what is written under this question\n{render_question(question)}"
 
 
 # By what people write for them: suffix, and text.

@@ -87,7 +87,7 @@ Object.assign(Painter.prototype, {
 
   letters(row, head, view, left) {
     const width = this.width - left, scale = width / (view.end - view.start), minus = row.strand === "-";
-    this.words(row.letters ? "with the changes" : `sequence (${minus ? "−" : "+"})`, left - 8, row.y + row.height / 2, { align: "right", alpha: 0.85, most: left - 12 });
+    this.words(row.letters ? row.title || "with the changes" : `sequence (${minus ? "−" : "+"})`, left - 8, row.y + row.height / 2, { align: "right", alpha: 0.85, most: left - 12 });
     if (!head.letters || scale < READ || head.chrom !== view.chrom) {
       this.words(scale < READ ? "zoom in to read the bases" : "…", left + 6, row.y + row.height / 2, { alpha: 0.55 });
       return;

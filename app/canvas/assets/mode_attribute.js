@@ -80,7 +80,7 @@ MODES.attribute = class {
     this.side.replaceChildren(...[head,
       el("dl", {}, ...facts.flatMap(([name, value]) => [el("dt", {}, name), el("dd", {}, value)])),
       this.effect(), el("p", { class: "note" }, `${parts.note}. A tick is a feature that is on; taken out, it is 0 in all bases before.`),
-      el("ul", { class: "parts" }, ...parts.features.map((feature) => this.part(feature, off))),
+      el("ul", { class: "attributed" }, ...parts.features.map((feature) => this.part(feature, off))),
       el("p", { class: "note" }, parts.more ? `${parts.more} more features: ${signed(parts.more_bits)} bits together.` : ""),
       el("p", { class: "note" }, "The same by command, in nats (1 bit is 0.693), with substitutions and controls:"), codeBox(parts.command),
       el("button", { type: "button", onclick: () => handOver(`data:text/plain;charset=utf-8,${encodeURIComponent(`# ${parts.note}\n${parts.question}`)}`, "question.toml") }, "Question file")].filter(Boolean));
