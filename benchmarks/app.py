@@ -16,6 +16,8 @@ feature_page_s             feature page opened in a fresh browser -> its heading
 blank_page_s               the same of a Streamlit page with nothing but a heading: the least that is possible
 feature_page_tab_s         the same in a new tab of a browser that has been on the app before
 feature_page_next_s        another feature's number typed on the page -> its heading
+attribute_click_s          a base clicked in the mode Attribute -> features that raised it, listed (median of
+                           3 bases, after a first one that loads the model)
 server_mb_5_sessions       resident memory of the server with five sessions open, each moved once
 """
 
@@ -171,6 +173,24 @@ def feature_page(browser: Any, address: str, chosen: list[int]) -> FeaturePage:
     return FeaturePage(*seconds)
 
 
+def attribute_click(page: Any, bases: int = 3) -> float:
+    """Seconds from a click at a base to the list of what raised it, in the page of the genome browser."""
+    canvas, root = page.locator(".browser canvas"), page.locator(".browser")
+    canvas.focus()
+    page.keyboard.press("a")
+    seconds = []
+    for number in range(bases + 1):
+        box = canvas.bounding_box()
+        left, _, width, _ = (float(value) for value in root.get_attribute("data-area").split())
+        start = time.perf_counter()
+        page.mouse.click(box["x"] + left + width * (0.3 + 0.1 * number), box["y"] + 60)
+        page.wait_for_selector(f".side[data-answered='{number + 1}']", timeout=120_000)
+        seconds.append(time.perf_counter() - start)
+        # What follows the list, the part of each base, is not waited for by the reader.
+        page.wait_for_selector(".side[data-working='0']", timeout=120_000)
+    return statistics.median(seconds[1:])
+
+
 def blank_page(browser: Any, folder: Path) -> float:
     """Seconds from the address to the heading of a page that has nothing else, in a fresh browser context."""
     page_file = folder / "blank.py"
@@ -242,6 +262,7 @@ def main() -> None:
             figures["repaint_ms_max"] = round(max(move.ms for move in found), 1)
             for move in found:
                 print(f"  {move.bases} bases: {move.ms:.0f} ms{', waited' if move.waited else ''}")
+            figures["attribute_click_s"] = round(attribute_click(page), 2)
             if given.quick:
                 browser.close()
                 return finish(given, figures)

@@ -8,6 +8,7 @@ from typing import Any
 import pytest
 
 from tests.app.chromium import CHROMIUM, FLAGS
+from tests.workbench.conftest import cli as cli
 
 
 @pytest.fixture(scope="module")

@@ -18,7 +18,9 @@ from streamlit.testing.v1 import AppTest
 
 import app
 from app import links
-from app.data.study import VARIABLE, allowed
+from app.canvas.attribute_mode import read_ask
+from app.canvas.rule_form import read_rule
+from app.data.study import VARIABLE, Opened, allowed, open_study
 from tests.fuzz.limits import PATIENCE
 from tests.fuzz.target import Target
 from tests.workbench.study_factory import make_study
@@ -44,6 +46,8 @@ browse?at=gene2&features=none&tracks=none&draw=heat&brush=300-900&variants=cohor
 browse?at=feature%207&variants=cb_0123456789abcdef
 browse?at=chrA:0-900&lanes=letters,gc,frames&rows=feature/7:60:d55e00,lane/CDS::009e73&features=7
 browse?at=chrA:0-900&pane=study%3Dstudy%26at%3DchrB%3A0-90%26features%3D3%26rows%3Dfeature%252F3%253A50%253A
+browse?at=chrA:0-900&mode=attribute&ask=chrA:500:-:3,7
+browse?mode=rules&ask=when%203%20%3E%200.2,%20within%2030%20bases%20of%20the%20end%20of%20CDS:%20apply%20clamp_7_0.5%20for%209%20bases
 feature?study=study&feature=7
 atlas?q=CDS&track=CDS&verdict=learnt&flag=kmer&list=pinned&pinned=1,2
 atlas?q=7&motif=TATAWR
@@ -73,6 +77,10 @@ MAIN = Path(app.__file__).with_name("main.py")
 @functools.cache
 def _study() -> Study:
     return make_study(Path(tempfile.mkdtemp(prefix="fuzz-app-"))).study
+
+
+def _opened() -> Opened:
+    return open_study(str(_study().folder))
 
 
 def _queries(folder: Path) -> list[tuple[str, dict[str, str]]]:
@@ -117,6 +125,8 @@ def read_parts(folder: Path) -> None:
             (links.parse_browse, query),
             (links.parse_feature, query),
             (lambda text: links.parse_browse(links.split_query(text)), get("pane", "")),
+            (lambda text: read_ask(_opened(), text), get("ask", "")),
+            (lambda text: read_rule(_opened(), text), get("ask", "")),
             (lambda text: suggest(names, text), get("at", "")),
             (links.parse_numbers, get("pinned")),
             (allowed, get("study", "")),

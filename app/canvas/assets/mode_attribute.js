@@ -26,7 +26,7 @@ MODES.attribute = class {
     this.test = null;
     if (!same) this.parts = this.bases = this.off = null;
     if (head.alone) this.hold(head.shown || {});
-    else if (!this.parts) this.work("attribute_base", [], (answer) => { this.parts = answer; this.next(); });
+    else if (!this.parts) this.work("attribute_base", [], (answer) => { this.parts = answer; this.listed(); this.next(); });
     else this.next();
     this.draw();
   }
@@ -36,6 +36,8 @@ MODES.attribute = class {
     const asked = this.asked;
     this.browser.modes.work(kind, this.ask(off), (answer) => { if (this.asked === asked) { done(answer); this.draw(); } });
   }
+  // How many lists have come, for whoever measures.
+  listed() { const { dataset } = this.browser.modes.side; dataset.answered = String(Number(dataset.answered || 0) + 1); }
   // What is still missing of what is drawn.
   next() {
     if (!this.parts) return;

@@ -1,0 +1,190 @@
+"""The modes of the canvas in Chromium: attributed, switched off, ruled; clicks counted."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from tests.app.chromium import serving
+from tests.workbench.small_study import finished_study
+from workbench import Study
+
+CONTIG = "NC_005816.1"
+SHARP = ".browser[data-sharp='1'][data-pending='0']"
+
+
+@pytest.fixture(scope="module")
+def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return finished_study(tmp_path_factory)
+
+
+@pytest.fixture(scope="module")
+def page(folder: Path, chromium: Any) -> Iterator[Any]:
+    with serving(folder, {"OMP_NUM_THREADS": "1"}) as (where, _):
+        context = chromium.new_context(base_url=where, viewport={"width": 1440, "height": 900})
+        found = context.new_page()
+        found.set_default_timeout(60_000)
+        faults: list[str] = []
+        found.on("pageerror", lambda error: faults.append(str(error)))
+        yield found
+        context.close()
+        assert faults == []
+
+
+class Hand:
+    """A hand that counts what it does."""
+
+    def __init__(self, page: Any) -> None:
+        self.page, self.count = page, 0
+
+    def click(self, target: Any) -> None:
+        self.count += 1
+        target.click()
+
+    def press(self, key: str) -> None:
+        self.count += 1
+        self.page.keyboard.press(key)
+
+    def point(self, x: float, y: float) -> None:
+        self.count += 1
+        self.page.mouse.click(x, y)
+
+
+def visit(page: Any, query: str) -> None:
+    page.goto(f"/browse?{query}")
+    page.wait_for_selector(SHARP)
+
+
+def state(page: Any) -> dict[str, str]:
+    return dict(page.locator(".browser").first.evaluate("e => ({...e.dataset})"))
+
+
+def place(page: Any, base: int, row: str) -> tuple[float, float]:
+    """Where a base of a row is on the screen."""
+    found = state(page)
+    box = page.locator(".browser canvas").first.bounding_box()
+    left, _, width, _ = (float(n) for n in found["area"].split())
+    start, end = int(found["start"]), int(found["end"])
+    top, height = re.search(rf"{re.escape(row)}@(-?\d+)\+(\d+)", found["rows"]).groups()
+    return box["x"] + left + (base + 0.5 - start) / (end - start) * width, box["y"] + int(top) + int(
+        height
+    ) * 0.4
+
+
+def stop_base(folder: Path) -> int:
+    """The last base of a coding sequence of the plus strand."""
+    track = next(track for track in Study.open(folder).tracks if track.name == "CDS")
+    rows = track.intervals[(track.intervals["strand"] == "+") & (track.intervals["end"] > 1500)]
+    return int(rows["end"].iloc[0]) - 1
+
+
+def side(page: Any, name: str) -> Any:
+    return page.get_by_role("complementary", name=name)
+
+
+def test_what_raised_a_stop_codons_base_and_what_is_left_without_it(page: Any, folder: Path) -> None:
+    base = stop_base(folder)
+    visit(page, f"at={CONTIG}:{base - 60}-{base + 40}&features=3&tracks=CDS")
+    hand = Hand(page)
+    page.locator(".browser canvas").first.focus()
+    hand.press("a")
+    side(page, "Attribute").get_by_text("Click a base").wait_for()
+    hand.point(*place(page, base, "lane/letters"))
+    page.wait_for_selector(".browser[data-arcs='12']")
+    assert hand.count == 2
+    panel, letter = side(page, "Attribute"), Study.open(folder).genome.fetch(CONTIG, base, base + 1).upper()
+    assert panel.get_by_text(f"p({letter})").is_visible()
+    listed = panel.locator(".attributed li")
+    assert listed.count() > 3 and panel.get_by_text("model output, not validated").is_visible()
+    assert panel.get_by_text(f"--target {CONTIG}:{base + 1} --strand + --steps 8").is_visible()
+    # Off: the lane of predictions without it stands beside the first, and the address holds it.
+    assert "mode.without" not in state(page)["rows"]
+    hand.click(listed.nth(0).get_by_role("checkbox"))
+    panel.get_by_text(re.compile(r"Without \d+: [+−]")).wait_for()
+    assert hand.count == 3
+    page.wait_for_function(
+        "() => document.querySelector('.browser')?.dataset.rows.includes('mode.without') ?? true"
+    )
+    assert {"lane/mode.prediction", "lane/mode.without"} <= set(
+        re.findall(r"lane/[\w.]+", state(page)["rows"])
+    )
+    page.wait_for_url(re.compile(r"mode=attribute.*ask="))
+    hand.click(panel.get_by_role("button", name="Test against controls"))
+    panel.get_by_role("region", name="Evidence").wait_for()
+    assert panel.locator(".evidence tbody tr").count() == 4
+    assert panel.locator(".verdict").get_attribute("data-verdict") in (
+        *("steers", "as random", "breaks the model", "not tested"),
+    )
+    # A row is added by its name; the other strand is read by a button.
+    features = state(page)["features"]
+    hand.click(listed.nth(1).get_by_role("button"))
+    page.wait_for_selector(f".browser:not([data-features='{features}'])")
+    hand.click(panel.get_by_role("button", name="Read the other strand"))
+    panel.get_by_text(f"--target {CONTIG}:{base + 1} --strand - --steps 8").wait_for()
+    # The link opens the same in a fresh page; undo goes back.
+    address = page.url
+    page.goto(address)
+    side(page, "Attribute").get_by_text(f"--target {CONTIG}:{base + 1} --strand - --steps 8").wait_for()
+    page.locator(".browser canvas").first.focus()
+    page.keyboard.press("r")
+    page.wait_for_selector(".browser[data-mode='read']")
+    page.keyboard.press("z")
+    page.wait_for_selector(".browser[data-mode='attribute']")
+
+
+def test_a_rule_is_set_counted_and_run_dry(page: Any, folder: Path) -> None:
+    study = Study.open(folder)
+    catalog = study.table("catalog").sort_values("density", ascending=False)
+    first, second = catalog["feature"].head(2).astype(int).tolist()
+    visit(page, f"at={CONTIG}:2000-2400&features={first},{second}&tracks=CDS")
+    hand = Hand(page)
+    page.locator(".browser canvas").first.focus()
+    hand.press("u")
+    panel = side(page, "Rules")
+    hand.click(panel.get_by_role("button", name="Set the rule"))
+    panel.locator(".counts").wait_for()
+    assert (
+        hand.count == 2
+        and panel.get_by_role("textbox", name="Rule").input_value() == f"when {first} > 0.2: record"
+    )
+    panel.get_by_role("combobox", name="Action").select_option("clamp")
+    page.wait_for_function("() => true")
+    panel.get_by_role("button", name="Dry run on the view").wait_for()
+    panel.get_by_role("combobox", name="Feature that is edited").select_option(str(second))
+    sentence = f"when {first} > 0.2: apply clamp_{second}_0.5 for 30 bases"
+    page.wait_for_url(re.compile(rf"clamp_{second}_0.5"))
+    assert panel.get_by_role("textbox", name="Rule").input_value() == sentence
+    hand.click(panel.get_by_role("button", name="Dry run on the view"))
+    panel.get_by_text("under the rule").wait_for()
+    assert hand.count == 3
+    assert {"lane/mode.fired", "lane/mode.under"} <= set(re.findall(r"lane/[\w.]+", state(page)["rows"]))
+    assert panel.get_by_text("model output, not validated").is_visible()
+    inside = int(panel.locator(".counts").get_attribute("data-view"))
+    assert f"{inside} in view" in panel.locator(".counts").inner_text()
+    # What is typed is the rule, too; what is none is said.
+    typed = panel.get_by_role("textbox", name="Rule")
+    typed.fill(f"when {first} > 0.9: insert TAATAA; wait 9 bases")
+    typed.press("Enter")
+    panel.get_by_text("It says more than the form can.").wait_for()
+    typed.fill("when pigs fly")
+    typed.press("Enter")
+    page.get_by_text("is no rule; expected").first.wait_for()
+    with page.expect_download() as saved:
+        typed.fill(sentence)
+        typed.press("Enter")
+        panel.get_by_role("button", name="Save rules.json").click()
+    assert sentence in Path(saved.value.path()).read_text()
+
+
+def test_the_toolbar_stays_one_line_with_its_modes(page: Any) -> None:
+    for width, height in ((1024, 700), (1440, 900)):
+        page.set_viewport_size({"width": width, "height": height})
+        visit(page, f"at={CONTIG}:1000-1400&mode=rules")
+        assert page.get_by_role("toolbar").bounding_box()["height"] < 36
+        assert page.get_by_role("combobox", name="Mode").input_value() == "rules"
+        words = page.get_by_role("combobox", name="Mode").locator("option").all_inner_texts()
+        assert words == ["Read", "Attribute", "Paint", "Rules"]
