@@ -11,7 +11,11 @@ from mkdocs.structure.files import File, Files
 
 ROOT = Path(__file__).resolve().parents[1]
 # Files of the repository that are pages of the site too, by the name that guides link them by.
-BESIDE = {"benchmarks/RESULTS.md": "results.md", "CONTRIBUTING.md": "contributing.md"}
+BESIDE = {
+    "benchmarks/RESULTS.md": "results.md",
+    "CONTRIBUTING.md": "contributing.md",
+    "genomic_models/weights/mini/card.md": "mini.md",
+}
 FORMULA = re.compile(r"\$\$(.+?)\$\$|\$`(.+?)`\$", flags=re.DOTALL)
 FENCES = re.compile(r"(^```.*?^```$)", flags=re.DOTALL | re.MULTILINE)
 

@@ -23,7 +23,7 @@ BLOCKS = [
 LINES = [
     line
     for language, block in BLOCKS
-    for line in block.splitlines()
+    for line in block.replace("\\\n", " ").splitlines()
     if language in ("", "bash") and line.startswith("workbench ")
 ]
 INLINE = [line for text in TEXTS.values() for line in re.findall(r"`(workbench [a-z][^`]*)`", text)]
