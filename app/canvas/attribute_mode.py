@@ -16,7 +16,7 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from app.canvas.browsing import find_place
-from app.canvas.evidence import NOT_VALIDATED, evidence, training_match
+from app.canvas.evidence import evidence, training_match
 from app.canvas.kept import Kept
 from app.canvas.message import View
 from app.canvas.predictions import prediction_lane
@@ -37,6 +37,7 @@ from workbench.experiments.targets import parse_target
 from workbench.genome.interval import Interval
 from workbench.study.locus import check_features
 from workbench.study.study import Study
+from workbench.wording import NOT_VALIDATED
 
 # Points of the integrated gradient: as many as a click can wait for; the error of the sum is shown.
 STEPS = 8

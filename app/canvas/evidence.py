@@ -13,8 +13,7 @@ from workbench.experiments.evidence import Verdict
 from workbench.judges.judge import NotJudged, References
 from workbench.judges.training_match import TrainingMatch
 from workbench.study.study import Study
-
-NOT_VALIDATED = "model output, not validated"
+from workbench.wording import NOT_VALIDATED
 
 
 def evidence(

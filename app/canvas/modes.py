@@ -18,7 +18,7 @@ works are unique.
 
 ``shown`` is what a page by itself holds of the mode for the ``ask`` of its view: a dictionary that the
 script finds as ``head.shown``. Whatever comes from the browser, ``ask`` included, is checked by whoever
-reads it. What models say is marked `app.canvas.evidence.NOT_VALIDATED`, on the screen and in every file that
+reads it. What models say is marked `workbench.wording.NOT_VALIDATED`, on the screen and in every file that
 leaves; what stands beside it is shown by `app.canvas.evidence`, in the same way in all modes.
 """
 

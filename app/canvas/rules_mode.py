@@ -14,7 +14,7 @@ from typing import Any
 
 import numpy as np
 
-from app.canvas.evidence import NOT_VALIDATED, evidence, training_match
+from app.canvas.evidence import evidence, training_match
 from app.canvas.kept import Kept
 from app.canvas.message import View, around
 from app.canvas.predictions import prediction_lane
@@ -37,12 +37,12 @@ from workbench.scans.rules import scan_contig
 from workbench.scans.source import StudySource
 from workbench.study.concepts import concept_files
 from workbench.study.rules import Event, make_rules
-from workbench.wording import spoken
+from workbench.wording import NOT_VALIDATED, spoken
 
 # Views on each side of the present one whose places are sent.
 VIEWS = 10
-# Places that are sent, bases of a dry run, and firings in it, at most.
-MOST_PLACES, MOST_BASES, MOST_FIRED = 20_000, 1_000, 200
+# Places that are sent, bases of a dry run, and how often a rule acts on one of them, at most.
+MOST_PLACES, MOST_BASES, MOST_AT_ONCE = 20_000, 1_000, 50
 # Bases that the model reads before the stretch of a dry run: those of an attribution.
 CONTEXT = AttributeSettings().context
 # Random directions, and other features, that stand beside a dry run.
@@ -160,12 +160,30 @@ def _dry_run(asking: Asking, tested: bool) -> Job:
 
 
 def _plan_at(plan: EditPlan, rule: Rule, fired: list[int], length: int) -> EditPlan:
-    """The plan on the bases after each firing, as it acts while a sequence is written."""
+    """The plan on the bases after each firing, as it acts while a sequence is written.
+
+    Where firings overlap it acts as often. Raises ``InputError`` where that is too often.
+    """
     ends = [min(length, at + 1 + rule.action.bases) if rule.action.bases else length for at in fired]
     places = [(at + 1, end) for at, end in zip(fired, ends, strict=True) if at + 1 < end]
     if rule.action.kind == "switch":
         places = places[:1]
-    return EditPlan(tuple(replace(edit, where=Where((place,))) for place in places for edit in plan.edits))
+    # Places that do not overlap are one edit.
+    layers: list[list[tuple[int, int]]] = []
+    for place in places:
+        free = next((layer for layer in layers if layer[-1][1] <= place[0]), None)
+        if free is None:
+            layers.append([place])
+        else:
+            free.append(place)
+    if len(layers) > MOST_AT_ONCE:
+        raise InputError(
+            f"the rule acts {len(layers)} times at once here: a dry run takes {MOST_AT_ONCE}; let it act on"
+            " fewer bases"
+        )
+    return EditPlan(
+        tuple(replace(edit, where=Where(tuple(layer))) for layer in layers for edit in plan.edits)
+    )
 
 
 def _dry(opened: Opened, sentence: str, span: Interval, strand: str, tested: bool) -> Answer:
@@ -181,8 +199,6 @@ def _dry(opened: Opened, sentence: str, span: Interval, strand: str, tested: boo
     before = len(letters) - span.size
     at = [event.at - first if plus else last - 1 - event.at for event in found if event.strand == strand]
     fired = sorted(place for place in at if 0 <= place < len(letters))
-    if len(fired) > MOST_FIRED:
-        raise InputError(f"the rule fires {len(fired)} times here: a dry run takes {MOST_FIRED} at most")
     begin = max(1, before)
     board = Switchboard(study.model, letters, study.dictionary, begin, len(letters))
     plan = made.plans[rule.action.of]

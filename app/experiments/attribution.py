@@ -41,6 +41,13 @@ def show_attribution(opened: Opened, experiment: Experiment) -> None:
         place = Interval(str(row.chrom), int(row.start), int(row.end))
         seen = move(opened.study, place, zoom=AROUND / max(1, place.end - place.start))
         line = st.container(horizontal=True)
-        link(line, links.browse("", str(seen), leading), "See it on the canvas", "view_timeline")
+        # The canvas takes apart the probability of one base at a time.
+        mode, ask = (
+            ("attribute", f"{place.chrom}:{place.start + 1}:{row.strand}")
+            if place.size == 1
+            else ("read", "")
+        )
+        seen_there = links.browse("", str(seen), leading, mode=mode, ask=ask)
+        link(line, seen_there, "See it on the canvas", "view_timeline")
     if len(targets) > MOST_DRAWN:
         st.caption(f"The first {MOST_DRAWN} predictions; the tables hold all.")
