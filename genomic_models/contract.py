@@ -296,11 +296,11 @@ class DNAModel(ABC):
         ``ids`` is ``(B, L)`` int64 without padding; ``state`` None starts afresh. Any number of calls
         gives the values of one call over all tokens. Raises ``ModelError`` for a model that cannot.
         """
-        raise ModelError(f"model {self.name} cannot resume from where it stopped: it is not causal")
+        raise ModelError(f"model {self.name} cannot resume from where it stopped: it carries no state")
 
     def repeat(self, state: object, times: int) -> object:
         """The state that ``read`` gave, each row of the batch ``times`` times over."""
-        raise ModelError(f"model {self.name} cannot resume from where it stopped: it is not causal")
+        raise ModelError(f"model {self.name} cannot resume from where it stopped: it carries no state")
 
     def resolve(self, layer: str) -> str:
         """Return ``layer`` if the model has that tap; raise ``ModelError`` naming those it has."""

@@ -116,7 +116,8 @@ def _predictions(model: DNAModel, texts: list[str], chunk: int) -> tuple[np.ndar
         targets = tokens.ids[:, part.offset + 1 :][:, : part.logits.shape[1]]
         logp = part.logits[:, : targets.shape[1]].float().log_softmax(-1)
         nats.append(logp.gather(-1, targets.to(logp.device)[..., None])[..., 0].cpu())
-        entropy.append(-(logp.exp() * logp).sum(-1).cpu())
+        # What a network rules out (-inf) adds nothing.
+        entropy.append(-torch.where(logp > -torch.inf, logp.exp() * logp, 0.0).sum(-1).cpu())
     return torch.cat(nats, dim=1).numpy(), torch.cat(entropy, dim=1).numpy()
 
 

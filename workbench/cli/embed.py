@@ -8,6 +8,7 @@ from typing import Annotated
 import typer
 
 from workbench.cli.experiments import Later, Name, Workers, ask
+from workbench.cli.remote_code import RemoteCode, announce_code
 from workbench.errors import InputError
 from workbench.experiments.settings import EmbedSettings
 from workbench.files.settings import check_section, sentence
@@ -34,6 +35,7 @@ def embed(
     model: Annotated[str, typer.Option(help="Model for a FASTA file; see `workbench models`.")] = "mini",
     device: Annotated[str, typer.Option(help="Where it runs for a FASTA file: cpu, cuda, cuda:1.")] = "cpu",
     dtype: Annotated[str, typer.Option(help="float32 or bfloat16, for a FASTA file.")] = "float32",
+    trust_remote_code: RemoteCode = False,
     name: Name = "embeddings",
     workers: Workers = 1,
     later: Later = False,
@@ -56,6 +58,7 @@ def embed(
     from workbench.models.embed import embed_file  # PyTorch
 
     check_section(settings, "embed")
+    announce_code(model, trust_remote_code)
     with showing() as progress:
         files = embed_file(
             source,
@@ -69,5 +72,6 @@ def embed(
             device,
             dtype,
             progress,
+            trust_remote_code,
         )
     print("\n".join(map(str, files)))

@@ -13,10 +13,12 @@ import typer
 from rich.console import Console
 from rich.text import Text
 
+from genomic_models.errors import ModelError
+from workbench.cli.remote_code import RemoteCode, announce_code
 from workbench.cli.tables import show
 from workbench.errors import InputError
 from workbench.files.settings import sentence
-from workbench.progress import showing
+from workbench.progress import Progress, showing
 from workbench.study.config import JobConfig, ModelConfig
 from workbench.study.failures import KINDS
 from workbench.study.ledger import read_events
@@ -26,6 +28,7 @@ from workbench.study.trust import refuse_untrusted, risky_jobs, risky_model
 from workbench.wording import visible
 
 if TYPE_CHECKING:
+    from workbench.engines.submission import Rendered
     from workbench.engines.survey import Standing
 
 Folder = Annotated[Path, typer.Argument(help="Folder of the study.", metavar="DIR")]
@@ -38,6 +41,9 @@ def submit(
     max_running: Annotated[int | None, typer.Option(help=sentence(JobConfig, "max_running"))] = None,
     partition: Annotated[str | None, typer.Option(help=sentence(JobConfig, "partition"))] = None,
     account: Annotated[str | None, typer.Option(help=sentence(JobConfig, "account"))] = None,
+    qos: Annotated[str | None, typer.Option(help=sentence(JobConfig, "qos"))] = None,
+    constraint: Annotated[str | None, typer.Option(help=sentence(JobConfig, "constraint"))] = None,
+    mail: Annotated[str | None, typer.Option(help=sentence(JobConfig, "mail"))] = None,
     time: Annotated[str | None, typer.Option(help=sentence(JobConfig, "time"))] = None,
     mem: Annotated[str | None, typer.Option(help=sentence(JobConfig, "memory"))] = None,
     cpus: Annotated[int | None, typer.Option(help=sentence(JobConfig, "cpus"))] = None,
@@ -47,8 +53,7 @@ def submit(
         list[str] | None, typer.Option(help="Shell line run first in every job. Repeatable.")
     ] = None,
     extra: Annotated[
-        list[str] | None,
-        typer.Option(help="Option passed to the scheduler, as --constraint=a100. Repeatable."),
+        list[str] | None, typer.Option(help="Option passed to the scheduler, as --nice=100. Repeatable.")
     ] = None,
     python: Annotated[str | None, typer.Option(help="Python of the workers; default: this.")] = None,
     container: Annotated[str | None, typer.Option(help=sentence(JobConfig, "container"))] = None,
@@ -57,7 +62,9 @@ def submit(
     experiment: Annotated[
         str, typer.Option(help="Queue this experiment of a finished study (`workbench experiments`).")
     ] = "",
-    dry_run: Annotated[bool, typer.Option("--dry-run", help="Print the scripts; queue nothing.")] = False,
+    dry_run: Annotated[
+        bool, typer.Option("--dry-run", help="Print scripts and the commands that queue them.")
+    ] = False,
     estimate: Annotated[
         bool,
         typer.Option("--estimate", help="Measure a probe here; print hours, memory, disk; queue nothing."),
@@ -78,6 +85,9 @@ def submit(
         "max_running": max_running,
         "partition": partition,
         "account": account,
+        "qos": qos,
+        "constraint": constraint,
+        "mail": mail,
         "time": time,
         "memory": mem,
         "cpus": cpus,
@@ -97,15 +107,46 @@ def submit(
     replace(study.config, jobs=settings).check()
     if not study.planned:
         with showing() as progress:
-            run(study, until="plan", progress=progress)
+            run(_on_a_login_node(folder, progress), until="plan", progress=progress)
     if estimate:
         _estimate(study, settings.tasks, settings.gpus)
         return
     if dry_run:
-        for name, script in submission.render(study, settings, until, experiment):
-            print(f"# ---- {name}\n{script}")
+        _dry_run(study, submission.render(study, settings, until, experiment))
         return
     _announce(study, submission.submit(study, settings, until=until, experiment=experiment))
+
+
+def _on_a_login_node(folder: Path, progress: Progress) -> Study:
+    """The study to be planned; its model on the CPU where its device is on the workers alone."""
+    from genomic_models.registry import check_device  # PyTorch
+
+    study = Study.open(folder)
+    try:
+        check_device(study.device)
+    except ModelError:
+        if not study.device.startswith("cuda"):
+            raise
+        progress.say(f"no {study.device} here: the model is checked on the CPU")
+        study.device = "cpu"
+    return study
+
+
+def _dry_run(study: Study, found: list[Rendered]) -> None:
+    """Print every script, then the commands that would queue them, the jobs numbered in order."""
+    if not found:
+        print(_nothing(study))
+        return
+    for job in found:
+        print(f"# ---- {job.name}\n{job.script}")
+    print("# Queued in this order, each when the one before has ended:")
+    for i, job in enumerate(found, 1):
+        for command in job.commands:
+            print(f"# JOB{i}: {command}")
+
+
+def _nothing(study: Study) -> str:
+    return f"nothing left to do; report: {study.folder / 'report.html'}"
 
 
 def _estimate(study: Study, tasks: int, gpus: int) -> None:
@@ -142,6 +183,7 @@ def doctor(
     scheduler: Annotated[str, typer.Option(help="Scheduler to look for.")] = "",
     model: Annotated[str, typer.Option(help="Model to load; default: the study's, or mini.")] = "",
     device: Annotated[str, typer.Option(help="Device to load it to.")] = "",
+    trust_remote_code: RemoteCode = False,
     as_json: Annotated[bool, typer.Option("--json", help="One JSON object a check.")] = False,
 ) -> None:
     """Check environment, scheduler, GPU, disk, locking and model before hours are spent.
@@ -153,8 +195,10 @@ def doctor(
     settings = Study.open(folder).config.model if (folder / CONFIG).exists() else ModelConfig()
     if model:
         # Agreement with a study's code says nothing of another model's.
-        settings = replace(settings, name=model, trust_remote_code=False)
-    refuse_untrusted(folder, risky_model(settings))
+        settings = replace(settings, name=model, trust_remote_code=trust_remote_code)
+        announce_code(model, trust_remote_code)
+    else:
+        refuse_untrusted(folder, risky_model(settings))
     settings = replace(settings, device=device or settings.device)
     marks = {"ok": ("✓", "green"), "warning": ("!", "yellow"), "failed": ("✗", "red")}
     failed = False
@@ -172,7 +216,7 @@ def doctor(
 
 def _announce(study: Study, made: Any) -> None:
     if made is None:
-        print(f"nothing left to do; report: {study.folder / 'report.html'}")
+        print(_nothing(study))
         return
     for queued in made.jobs:
         size = f", {queued.tasks} tasks" if queued.tasks else ""
@@ -185,14 +229,14 @@ def retry(
     only: Annotated[str, typer.Option(help="Kinds of failure, as oom,timeout; default: all.")] = "",
 ) -> None:
     """Queue shards that failed or were lost again, with the last settings."""
-    from workbench.engines import submission  # PyTorch
+    from workbench.engines import losses  # PyTorch
 
     kinds = [k.strip() for k in only.split(",") if k.strip()]
     for kind in kinds:
         if kind not in KINDS:
             raise InputError(f"--only {kind}: expected kinds among {', '.join(KINDS)}")
     study = Study.open(folder)
-    _announce(study, submission.retry(study, kinds))
+    _announce(study, losses.retry(study, kinds))
 
 
 def cancel(folder: Folder) -> None:
@@ -247,14 +291,14 @@ def status(
 
     Files are read first, then the queue, then accounting if there is any; works on any login node.
     """
-    from workbench.engines import submission  # PyTorch
+    from workbench.engines import losses, submission  # PyTorch
     from workbench.engines.survey import survey  # PyTorch
 
     while True:
         study = Study.open(folder)
         stages = survey(study)
         queue = submission.live(study)
-        lost = submission.lost(study)
+        lost = losses.lost(study)
         hours = gpu_hours(study, stages)
         if as_json:
             values = {

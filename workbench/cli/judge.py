@@ -7,6 +7,7 @@ from typing import Annotated
 
 import typer
 
+from workbench.cli.remote_code import RemoteCode, announce_code
 from workbench.errors import InputError
 from workbench.progress import showing
 
@@ -28,6 +29,7 @@ def judge(
     model: Annotated[
         str, typer.Option(help="Model that wrote them: likelihood, training_match; see `workbench models`.")
     ] = "mini",
+    trust_remote_code: RemoteCode = False,
     out: Annotated[Path | None, typer.Option(help="TSV to write; default: print it.")] = None,
     cards: Annotated[
         bool, typer.Option("--list", help="Print the judges' cards instead, those not installed too.")
@@ -57,7 +59,8 @@ def judge(
         return
     if sequences is None:
         raise InputError("give a FASTA file to judge, or --list for the judges' cards")
-    panel = assemble(judges or [], References(genome, annotation, model))
+    announce_code(model, trust_remote_code)
+    panel = assemble(judges or [], References(genome, annotation, model, trust_remote_code))
     with showing() as progress:
         for name, reason in panel.absent.items():
             progress.say(f"{name}: not heard: {reason}")

@@ -7,6 +7,7 @@ from typing import Annotated
 
 import typer
 
+from workbench.cli.remote_code import RemoteCode, announce_code
 from workbench.cli.tables import show
 from workbench.errors import InputError
 from workbench.progress import showing
@@ -20,9 +21,7 @@ def models(
         str | None, typer.Argument(metavar="MODEL", help="After get: the model whose files are fetched.")
     ] = None,
     folder: Annotated[Path | None, typer.Option(help="Folder with the files of released models.")] = None,
-    trust_remote_code: Annotated[
-        bool, typer.Option("--trust-remote-code", help="Run the code of an hf: or file: model to show it.")
-    ] = False,
+    trust_remote_code: RemoteCode = False,
 ) -> None:
     """List the models: size, memory needed, context, precision, and whether the file is here.
 
@@ -43,6 +42,7 @@ def models(
     from workbench.models.listing import describe, list_models  # PyTorch
 
     if name is not None:
+        announce_code(name, trust_remote_code)
         print("\n".join(describe(name, folder, trust_remote_code)))
         return
     show(("model", "size", "weights", "bf16", "context", "FP8", "here"), list_models(folder))

@@ -8,6 +8,7 @@ from typing import Annotated
 
 import typer
 
+from workbench.cli.remote_code import RemoteCode, announce_code
 from workbench.cli.tables import show
 from workbench.progress import showing
 
@@ -28,9 +29,7 @@ def score(
     ] = None,
     device: Annotated[str, typer.Option(help="cpu, cuda, cuda:1, mps.")] = "cpu",
     dtype: Annotated[str, typer.Option(help="float32 or bfloat16.")] = "float32",
-    trust_remote_code: Annotated[
-        bool, typer.Option("--trust-remote-code", help="Run the code of an hf: or file: model.")
-    ] = False,
+    trust_remote_code: RemoteCode = False,
     as_json: Annotated[bool, typer.Option("--json", help="Summary as one JSON object.")] = False,
 ) -> None:
     """Score sequences: log-likelihood in nats and bits, a base and a sequence, and entropy.
@@ -41,6 +40,7 @@ def score(
     """
     from workbench.models.score import score_file  # PyTorch
 
+    announce_code(model, trust_remote_code)
     with showing() as progress:
         rows = score_file(
             genome, model, device, dtype, both_strands, bos, context, out, progress, trust_remote_code

@@ -9,6 +9,7 @@ from typing import Annotated
 
 import typer
 
+from workbench.cli.remote_code import RemoteCode, announce_code
 from workbench.cli.tables import show
 from workbench.errors import InputError
 from workbench.progress import showing
@@ -46,6 +47,7 @@ def variants(
     seed: Annotated[int, typer.Option(help="Seed of the random indels and of the bootstrap.")] = 0,
     device: Annotated[str, typer.Option(help="cpu, cuda, cuda:1, mps; for a model.")] = "cpu",
     dtype: Annotated[str, typer.Option(help="float32 or bfloat16; for a model.")] = "float32",
+    trust_remote_code: RemoteCode = False,
     as_json: Annotated[bool, typer.Option("--json", help="One JSON object.")] = False,
 ) -> None:
     """Explain variants: change of log-likelihood on both strands, features gained and lost, consequence.
@@ -53,7 +55,9 @@ def variants(
     The score is the change in nats a base that both alleles have, mean of both strands. Where their lengths
     differ these are the bases on either side; what is deleted or inserted has columns of its own. Ranks are
     within type and length class, the least likely first; null_p is the share of random indels of the same
-    length nearby, and the variant itself, that score as low.
+    length nearby, and the variant itself, that score as low. Of a model of masked tokens or of words of
+    several bases the score of a single base is its log-odds, summed over the words that hold each allele;
+    what that costs is said beforehand, and longer variants get none.
 
     With --out x.tsv also x.features.tsv (positions, labels) and, with --truth, x.truth.tsv: AUROC and average
     precision with bootstrap intervals, beside a Markov model, the distance to a start codon and the
@@ -80,7 +84,8 @@ def variants(
         asked = read_sites(vcf)
     elif truth is not None:
         asked, label = read_truth(truth)
-    subject = open_subject(target, genome, tracks or [], window, device, dtype)
+    announce_code(target, trust_remote_code)
+    subject = open_subject(target, genome, tracks or [], window, device, dtype, trust_remote_code)
     if variants:
         reader = names_of(subject, codon_table)
         named = [reader.read(name) for text in variants for name in text.split(",")]

@@ -8,6 +8,7 @@ from typing import Annotated
 
 import typer
 
+from workbench.cli.remote_code import RemoteCode, announce_code
 from workbench.cli.tables import show
 from workbench.errors import InputError
 from workbench.progress import showing
@@ -78,6 +79,7 @@ def write(
     together: Annotated[int, typer.Option(help="Sequences written in step.", min=1)] = 64,
     device: Annotated[str, typer.Option(help="cpu, cuda, cuda:1, mps; without --study.")] = "cpu",
     dtype: Annotated[str, typer.Option(help="float32 or bfloat16; without --study.")] = "float32",
+    trust_remote_code: RemoteCode = False,
     as_json: Annotated[bool, typer.Option("--json", help="The table as JSON records.")] = False,
 ) -> None:
     """Write DNA: FASTA, and a table with a row a sequence.
@@ -134,6 +136,8 @@ def write(
         arms.append(("steered", steering_plan(steer, opened.layer)))
     source = Genome(genome) if genome is not None else opened.genome if opened is not None else None
     wish = Wish(mask or (), avoid or (), gc, longest_run, open_frame or (), protein or (), codon_table)
+    if study is None:
+        announce_code(model, trust_remote_code)
     with showing() as progress:
         table = write_file(
             out,
@@ -150,6 +154,7 @@ def write(
             together,
             progress,
             None if rules is None else read_rules(rules),
+            trust_remote_code,
         )
     if as_json:
         print(json.dumps(json.loads(table.to_json(orient="records"))))

@@ -82,7 +82,10 @@ def panel_of(study: Study, readouts: Sequence[str]) -> Panel:
         names.append(judge)
     given = study.config.input
     annotation = next(filter(annotates, map(study.resolve, given.tracks)), None)
-    references = References(study.resolve(given.genome), annotation, study.manifest.model.name)
+    model = study.config.model
+    references = References(
+        study.resolve(given.genome), annotation, study.manifest.model.name, model.trust_remote_code
+    )
     panel = assemble(list(dict.fromkeys(names)), references)
     for readout in readouts:
         judge, _, column = readout.partition(".")

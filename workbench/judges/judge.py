@@ -21,11 +21,12 @@ COMMAND = "python benchmarks/judges.py --json"
 
 @dataclass(frozen=True)
 class References:
-    """What judges compare with: a genome's file, its annotation, and the model that wrote."""
+    """What judges compare with: a genome's file, its annotation, and the model that wrote, code included."""
 
     genome: Path | None = None
     annotation: Path | None = None
     model: str = "mini"
+    trust_remote_code: bool = False
 
 
 class Column(NamedTuple):

@@ -42,7 +42,7 @@ class Likelihood(Judge):
         super().__init__(references)
         from genomic_models import load  # PyTorch
 
-        self._model = load(references.model)
+        self._model = load(references.model, trust_remote_code=references.trust_remote_code)
 
     def read(self, letters: str) -> Mapping[str, object]:
         from genomic_models.scoring import score  # PyTorch

@@ -50,6 +50,7 @@ def embed_file(
     device: str,
     dtype: str,
     progress: Progress,
+    trust_remote_code: bool = False,
 ) -> list[Path]:
     """Write embeddings of every record, or of the regions of a BED file, into a folder; returns the files.
 
@@ -72,7 +73,7 @@ def embed_file(
         For a file that cannot be read, and a folder that holds embeddings of something else.
     """
     genome = Genome(path)
-    model = load(model_name, device=device, dtype=dtype)
+    model = load(model_name, device=device, dtype=dtype, trust_remote_code=trust_remote_code)
     taps = dict.fromkeys(map(model.resolve, layers or [model.default_layer]))
     asked = Asked(tuple(taps), pool, tuple(strands))
     chosen = whole_records(genome.lengths) if regions is None else read_regions(regions, genome)

@@ -202,6 +202,7 @@ def write_file(
     together: int = 64,
     progress: Progress | None = None,
     rules: RuleSet | None = None,
+    trust_remote_code: bool = False,
 ) -> pd.DataFrame:
     """Write sequences after prompts, under each plan, into ``out``, and a row each into its ``.tsv``.
 
@@ -237,7 +238,10 @@ def write_file(
         raise InputError("rules need the autoencoder that they are for: give --study DIR")
     if twice := repeated([name for name, _ in plans]):
         raise InputError(f"two plans are called {twice[0]}: rename a file, since rows go by the plan's name")
-    model = study.model if study is not None else load(model_name, device=device, dtype=dtype)
+    if study is not None:
+        model = study.model
+    else:
+        model = load(model_name, device=device, dtype=dtype, trust_remote_code=trust_remote_code)
     dictionaries = {} if study is None else {study.layer: study.dictionary}
     used = [plan for _, plan in plans] or [EditPlan()]
     texts, strands = [prompt.read for prompt in prompts], [prompt.strand for prompt in prompts]
