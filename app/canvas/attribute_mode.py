@@ -20,6 +20,7 @@ from app.canvas.evidence import evidence, training_match
 from app.canvas.kept import Kept
 from app.canvas.message import View
 from app.canvas.predictions import prediction_lane
+from app.canvas.ready_model import ready_model
 from app.canvas.requests import Answer, Asking
 from app.canvas.work import Job, submit
 from app.data.study import Opened, key_of
@@ -113,7 +114,7 @@ def _apart(opened: Opened, asked: Asked) -> Apart:
     study = opened.study
 
     def compute() -> Apart:
-        model, given = study.model, settings_of(asked)
+        model, given = ready_model(study, command_of(study, asked)), settings_of(asked)
         if not model.causal or not model.predicts_bases:
             raise InputError(
                 f"model {model.name} does not predict base after base; ask by `workbench attribute`"

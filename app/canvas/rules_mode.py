@@ -18,6 +18,7 @@ from app.canvas.evidence import evidence, training_match
 from app.canvas.kept import Kept
 from app.canvas.message import View, around
 from app.canvas.predictions import prediction_lane
+from app.canvas.ready_model import ready_model
 from app.canvas.requests import Answer, Asking
 from app.canvas.rule_form import EDITS, WORDS, choices_of, read_rule, sentence_of
 from app.canvas.work import Job, submit
@@ -200,7 +201,9 @@ def _dry(opened: Opened, sentence: str, span: Interval, strand: str, tested: boo
     at = [event.at - first if plus else last - 1 - event.at for event in found if event.strand == strand]
     fired = sorted(place for place in at if 0 <= place < len(letters))
     begin = max(1, before)
-    board = Switchboard(study.model, letters, study.dictionary, begin, len(letters))
+    board = Switchboard(
+        ready_model(study, command_of(opened)), letters, study.dictionary, begin, len(letters)
+    )
     plan = made.plans[rule.action.of]
     change = board.planned(_plan_at(plan, rule, fired, len(letters)))
     changes = [None, change]

@@ -6,6 +6,7 @@ import shlex
 import shutil
 import threading
 from collections.abc import Mapping
+from dataclasses import replace
 from math import log
 from pathlib import Path
 from typing import Any
@@ -17,10 +18,9 @@ import streamlit as st
 import torch
 
 from app import links
-from app.canvas import attribute_mode, modes, rules_mode, work
+from app.canvas import attribute_mode, modes, ready_model, rules_mode, work
 from app.canvas.browsing import requested_view
 from app.canvas.component import asset
-from app.canvas.evidence import NOT_VALIDATED
 from app.canvas.pane import FIRST
 from app.canvas.requests import REQUESTS, Asking
 from app.canvas.rule_form import choices_of, sentence_of
@@ -38,6 +38,7 @@ from workbench import InputError, Study
 from workbench.experiments.question import read_question
 from workbench.experiments.registry import KINDS, open_experiment
 from workbench.files.parquet import read_parquet
+from workbench.wording import NOT_VALIDATED
 
 CONTIG = "NC_005816.1"
 PLACE = f"{CONTIG}:1000-1400"
@@ -382,10 +383,13 @@ def test_a_dry_run_is_the_model_under_the_rule(opened: Opened, busy) -> None:
     assert tested["rows"][1][1] == pytest.approx(said["moved"], abs=1e-5)
 
 
-def test_what_a_dry_run_cannot_do_is_said(opened: Opened) -> None:
+def test_what_a_dry_run_cannot_do_is_said(opened: Opened, busy) -> None:
     event = {"start": 1100, "end": 1400, "strand": "+"}
     with pytest.raises(InputError, match="changes no prediction"):
         answer(opened, "rules_dry", ask="when 3 > 0.2: insert TAA", **event)
+    often = f"when {busy[0]} > 0.2: apply ablate_7"
+    with pytest.raises(InputError, match="times at once here: a dry run takes 50"):
+        answer(opened, "rules_dry", ask=often, **event)
     with pytest.raises(InputError, match="a dry run takes 1,000 at most"):
         answer(opened, "rules_dry", ask="when 3 > 0.2: apply ablate_7", start=0, end=1001, strand="+")
 
@@ -399,3 +403,31 @@ def test_a_page_by_itself_holds_what_the_mode_shows(opened: Opened, busy) -> Non
         assert key in modes.shown(opened, view)
         assert f"MODES.{mode}" in view_page(opened, view)
     assert modes.shown(opened, requested_view(opened, links.BrowseView(at=PLACE))) == {}
+
+
+# -- models ----------------------------------------------------------------------------------------
+
+
+def test_without_its_model_the_command_is_said(folder: Path, tmp_path: Path) -> None:
+    copy = tmp_path / "study"
+    shutil.copytree(folder, copy)
+    config = copy / "study.toml"
+    name = Study.open(folder).config.model.name
+    config.write_text(config.read_text().replace(name, str(tmp_path / "gone")))
+    alone = open_study(str(copy))
+    with pytest.raises(
+        InputError, match=r"Where the model is at hand, ask by: workbench attribute .* --steps 8"
+    ):
+        answer(alone, "attribute_base", ask=f"{CONTIG}:1200:+")
+    # Places need no model.
+    assert answer(alone, "rules_count", ask="when 3 > 0.2: record")["contig"] >= 0
+
+
+def test_a_model_that_does_not_fit_is_not_loaded(opened: Opened, monkeypatch: pytest.MonkeyPatch) -> None:
+    large = Study.open(opened.study.folder)
+    large.config = replace(large.config, model=replace(large.config.model, name="evo2_7b"))
+    monkeypatch.setattr(ready_model, "machine_memory", lambda: 10**9)
+    with pytest.raises(
+        InputError, match=r"evo2_7b takes \d+ GB and this machine has 1: .* ask by: the command"
+    ):
+        ready_model.ready_model(large, "the command")
