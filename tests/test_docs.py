@@ -30,6 +30,7 @@ from workbench.analysis.biomarkers.tiers import RULES as TIERS
 from workbench.analysis.overlaps import SHORTLIST
 from workbench.cli import main
 from workbench.export import WRITERS
+from workbench.judges.registry import JUDGES
 from workbench.stages.associate import DRAWS, SHIFT_SHARDS, SHIFTS
 from workbench.stages.registry import STAGES
 from workbench.study.config import SAE_ARCHITECTURES
@@ -213,6 +214,14 @@ def test_autoencoders_are_those_of_the_registries():
     assert sorted(name for row in table for name in quoted(row[0])) == sorted(FORMATS)
     written = [name for row in table for name in quoted(row[0]) if row[2] == "yes"]
     assert sorted(written) == sorted(WRITABLE)
+
+
+def test_judges_and_pages_are_those_of_the_registries():
+    shown = [name for row in rows("reaching-in.md", "Judges") for name in quoted(row[0])]
+    assert sorted(shown) == sorted(JUDGES)
+    pages = re.findall(r'Entry\("\w+", "([^"]+)", "\w+"\)', (ROOT / "app" / "main.py").read_text())
+    assert len(pages) > 8
+    assert sorted(row[0] for row in rows("browser.md", "Pages")) == sorted(pages)
 
 
 def test_stages_are_those_of_the_registry():
