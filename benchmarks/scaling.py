@@ -26,9 +26,10 @@ from benchmarks.ecoli import prepare  # noqa: E402
 from tests import slurm_lab  # noqa: E402
 from tests.workbench.small_study import small_config, write_model  # noqa: E402
 from workbench import Study  # noqa: E402
+from workbench.engines.chain import steps  # noqa: E402
 from workbench.engines.local import processes, run  # noqa: E402
 from workbench.engines.shards import pending, plan_work, reduce, run_shards  # noqa: E402
-from workbench.engines.submission import live, steps, submit  # noqa: E402
+from workbench.engines.submission import live, submit  # noqa: E402
 from workbench.engines.survey import survey  # noqa: E402
 from workbench.files.atomic import write_atomic  # noqa: E402
 from workbench.progress import Progress, Silent  # noqa: E402

@@ -62,7 +62,7 @@ def load(
     """
     if dtype not in DTYPES:
         raise ModelError(f"dtype {dtype!r}: expected one of {', '.join(DTYPES)}")
-    _check_device(device)
+    check_device(device)
     if name.startswith(("hf:", "file:")):
         if "," in device:
             raise ModelError(f"device {device!r}: only Evo models are spread over several devices")
@@ -99,7 +99,8 @@ def with_random_weights(model: DNAModel, seed: int) -> DNAModel:
     return StripedHyenaModel(fresh, f"{model.name} (random weights, seed {seed})")
 
 
-def _check_device(device: str) -> None:
+def check_device(device: str) -> None:
+    """Raise ``ModelError`` for devices that PyTorch does not have here."""
     for each in device.split(","):
         _check_one(each)
 
@@ -160,8 +161,9 @@ def _load_released(
     if found is None:
         looked = "; ".join(str(p) for p in places)
         raise ModelError(
-            f"model {name}: no weights found (looked at {looked}); download {', '.join(release.files)}"
-            f" from huggingface.co/{release.repository} and set WORKBENCH_MODELS to the folder"
+            f"model {name}: no weights found (looked at {looked}); fetch {', '.join(release.files)} of"
+            f" huggingface.co/{release.repository} with `workbench models get {name} --folder FOLDER` and set"
+            " WORKBENCH_MODELS to the folder"
         )
     model = _build(read_checkpoint(found, release.config), release.config, name, device, dtype)
     if emulated(release.config):

@@ -19,6 +19,7 @@ from pathlib import Path
 
 MARK = "# written by tests/slurm_lab.py"
 CONFIG = Path("/etc/slurm/slurm.conf")
+GRES = CONFIG.with_name("gres.conf")
 LOCK = Path(tempfile.gettempdir()) / "workbench-slurm-lab.lock"
 PORT = 26817
 PROGRAMS = ("slurmctld", "slurmd", "sbatch", "squeue", "scancel", "munged")
@@ -52,6 +53,7 @@ MaxArraySize=1001
 SlurmctldTimeout=30
 SlurmdTimeout=20
 KillWait=5
+GresTypes=gpu
 SchedulerType=sched/backfill
 SchedulerParameters=bf_interval=1,sched_min_interval=200000,batch_sched_delay=0
 {nodes}
@@ -101,13 +103,16 @@ class SlurmLab:
         host = socket.gethostname().split(".")[0]
         lines = [
             f"NodeName=bench{i} NodeHostname={host} NodeAddr=127.0.0.1 Port={PORT + 10 + i}"
-            f" CPUs={self.cpus} RealMemory=4000 State=UNKNOWN"
+            f" CPUs={self.cpus} RealMemory=4000 Gres=gpu:1 State=UNKNOWN"
             for i in range(self.nodes)
         ]
         CONFIG.parent.mkdir(exist_ok=True)
         CONFIG.write_text(
             TEMPLATE.format(mark=MARK, host=host, port=PORT, root=self.root, nodes="\n".join(lines))
         )
+        # GPUs to be asked for; there are none.
+        gpus = [f"NodeName=bench{i} Name=gpu File=/dev/null\n" for i in range(self.nodes)]
+        GRES.write_text(f"{MARK}\n{''.join(gpus)}")
         self.start_controller(fresh=True)
         for i in range(self.nodes):
             (self.root / f"spool.bench{i}").mkdir(exist_ok=True)
@@ -131,6 +136,7 @@ class SlurmLab:
         self._end("slurmctld", signal.SIGTERM)
         if CONFIG.exists() and MARK in CONFIG.read_text():
             CONFIG.unlink()
+            GRES.unlink(missing_ok=True)
         self._turn.close()
 
     def _idle(self) -> int:

@@ -21,7 +21,7 @@ from tests.workbench.study_factory import WEIGHTS, make_study
 from workbench import Study
 from workbench.analysis.quality_table import gather_quality, quality_lines
 from workbench.cli.jobs import gpu_hours, logs, status
-from workbench.engines import background, submission
+from workbench.engines import background, losses
 from workbench.engines.shards import fingerprint
 from workbench.engines.survey import survey
 from workbench.files.arrays import read_arrays, write_arrays
@@ -119,8 +119,8 @@ def read_records(folder: Path) -> None:
     # No scheduler is asked, and nothing printed.
     with patch.dict("os.environ", PATH=""), redirect_stdout(StringIO()):
         gpu_hours(study, survey(study))
-        submission.failed(study)
-        submission.suspects(study, {"encode": {0, 1, 2, 3}})
+        losses.failed(study)
+        losses.suspects(study, {"encode": {0, 1, 2, 3}})
         status(folder)
         status(folder, as_json=True)
         logs(folder)

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Collection, Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 from feature_mining.sae.calibrate import Calibration
 from feature_mining.sae.model import SparseAutoencoder
+from feature_mining.sae.training.checkpoint import OtherConfiguration
 from feature_mining.sae.training.shuffled_rows import ShuffledRows
 from feature_mining.sae.training.source import window_rows
 from feature_mining.sae.training.thresholds import set_thresholds
@@ -18,10 +19,15 @@ from workbench.analysis.activations import StrandWindows, training_stream
 from workbench.analysis.imported_sae import import_for
 from workbench.analysis.joint_training import train_together
 from workbench.analysis.training_setup import calibration_windows, train_cells, train_config
+from workbench.errors import InputError
 from workbench.files.atomic import note_written
 from workbench.interruption import requested
 from workbench.progress import Progress
 from workbench.study.study import Study
+
+CHECKPOINT = "training.safetensors"
+# Folders below which stages leave checkpoints.
+CHECKPOINTS = {"sae": "sae", "layers": "layers", "baselines": "work/controls"}
 
 
 def train_sae(study: Study, model: DNAModel, folder: Path, progress: Progress) -> int:
@@ -41,7 +47,7 @@ def train_sae(study: Study, model: DNAModel, folder: Path, progress: Progress) -
     folder.mkdir(parents=True, exist_ok=True)
     seeds = study.config.sae.seeds if folder.name == "sae" else 1
     configs = [replace(config, seed=config.seed + i) for i in range(seeds)]
-    checkpoint = folder / "training.safetensors"
+    checkpoint = folder / CHECKPOINT
     if study.config.run.trainers > 1 and folder.name == "sae":
         train_together(study, configs, checkpoint, report, requested)
         progress.advance(0)
@@ -56,6 +62,13 @@ def train_sae(study: Study, model: DNAModel, folder: Path, progress: Progress) -
     named = facts[0] | {"seeds": facts[1:]}
     study.write_facts("training" if folder.name == "sae" else "training_random", named)
     return results[0].tokens
+
+
+def forget_checkpoints(study: Study, stages: Collection[str]) -> None:
+    """Remove what training would go on from, of stages that are to begin anew."""
+    for stage in CHECKPOINTS.keys() & set(stages):
+        for path in (study.folder / CHECKPOINTS[stage]).rglob(CHECKPOINT):
+            path.unlink()
 
 
 def telling(progress: Progress, batch: int, name: str = "") -> Callable[[int, Metrics], None]:
@@ -81,10 +94,18 @@ def fit(
     report: Callable[[int, Metrics], None],
     progress: Progress,
 ) -> list[TrainResult]:
-    """Results of trainings off one stream, from a checkpoint on; ``Stopped`` after a request to stop."""
-    results = Trainer(*configs).fit_all(
-        source, report, checkpoint, study.config.sae.checkpoint_every, requested
-    )
+    """Results of trainings off one stream, from a checkpoint on; ``Stopped`` after a request to stop.
+
+    Raises ``InputError`` for a checkpoint of other settings.
+    """
+    every = study.config.sae.checkpoint_every
+    try:
+        results = Trainer(*configs).fit_all(source, report, checkpoint, every, requested)
+    except OtherConfiguration as error:
+        raise InputError(
+            f"{error.path}: training began with other settings ({', '.join(error.differs)}); train anew with"
+            f" `workbench run {study.folder} --force sae`, or put the former settings back"
+        ) from None
     if not results[0].finished:
         progress.advance(0)
     return results

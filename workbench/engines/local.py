@@ -16,6 +16,7 @@ import torch
 from threadpoolctl import threadpool_limits
 
 from genomic_models.files import remove_leftovers
+from workbench.analysis.training import forget_checkpoints
 from workbench.engines.shards import (
     ATTEMPTS,
     PLAN,
@@ -203,9 +204,11 @@ def run(
             (progress or Silent()).say(f"note: {study.folder} belongs to {foreign}, not to you")
         names = list(STAGES)
         if force:
-            for name in names[names.index(force) :]:
+            forced = names[names.index(force) :]
+            for name in forced:
                 study.ledger.forget(name)
                 study.ledger.forget(name + SUFFIX)
+            forget_checkpoints(study, forced)
             if force == PLAN:
                 study.unlock()
         if study.planned:

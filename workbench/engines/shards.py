@@ -9,6 +9,8 @@ import traceback
 from collections.abc import Callable
 from typing import NamedTuple
 
+from genomic_models.errors import ModelError
+from genomic_models.registry import check_device
 from workbench.errors import InputError
 from workbench.experiments.question import FOLDER
 from workbench.experiments.registry import experiments
@@ -22,6 +24,7 @@ from workbench.stages.tree import SUFFIX, groups_of, has_groups
 from workbench.study.damage import Damage, find_damage
 from workbench.study.failures import kind_of, worth_retrying
 from workbench.study.study import Study
+from workbench.wording import listed
 
 PLAN = "plan"
 # How often one shard is tried before it counts as failed.
@@ -190,8 +193,11 @@ def reduce(study: Study, stage: Stage, progress: Progress) -> Outcome:
     if study.ledger.done(stage.name, None, work.mark):
         return Outcome(0, {}, False)
     began = time.monotonic()
+    left = pending(study, work)
+    if left.shards and len(work.shards) > 1 and stage.model:
+        _refuse_without_device(study, work, left)
     # What failed has been tried by its task already: once more, elsewhere, is enough.
-    outcome = run_shards(study, pending(study, work), progress, attempts=1)
+    outcome = run_shards(study, left, progress, attempts=1)
     if outcome.stopped or outcome.failed:
         return outcome
     outcome = add_groups(study, work, progress)
@@ -199,6 +205,20 @@ def reduce(study: Study, stage: Stage, progress: Progress) -> Outcome:
         return outcome
     finish(study, stage, work.mark, began)
     return outcome
+
+
+def _refuse_without_device(study: Study, work: Work, left: Work) -> None:
+    """A merging job on a cluster has no GPU: what it cannot make is named, and nothing is tried."""
+    device = study.config.model.device
+    try:
+        check_device(device)
+    except ModelError:
+        missing = listed([str(shard.index) for shard in left.shards], 6)
+        raise InputError(
+            f"{study.folder}: stage {work.stage.name}: {len(left.shards)} of {len(work.shards)} shards are"
+            f" missing ({missing}), and there is no {device} here to make them; queue them with"
+            f" `workbench retry {study.folder}` or `workbench submit {study.folder}`"
+        ) from None
 
 
 def add_groups(

@@ -47,7 +47,8 @@ def get_model(name: str, folder: Path | None, progress: Progress) -> Path:
     return place
 
 
-def _address(model: ReleasedModel, file: str) -> str:
+def address(model: ReleasedModel, file: str) -> str:
+    """Where a file of a released model is fetched from."""
     endpoint = os.environ.get("HF_ENDPOINT", "https://huggingface.co").rstrip("/")
     # The hub knows commits by their whole name alone; what comes is checked by its hash.
     revision = "main" if _COMMIT.fullmatch(model.revision) else model.revision
@@ -60,7 +61,7 @@ def _fetch(model: ReleasedModel, file: str, place: Path, progress: Progress) -> 
         return path
     token = os.environ.get("HF_TOKEN")
     headers = {"Authorization": f"Bearer {token}"} if token else None
-    download_shown(_address(model, file), path, f"fetching {file}", progress, headers)
+    download_shown(address(model, file), path, f"fetching {file}", progress, headers)
     return path
 
 

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import os
+import shlex
 from pathlib import Path
 
 import torch
@@ -12,6 +14,7 @@ from genomic_models.registry import MINI, load
 from genomic_models.released import RELEASED, parameter_count, where_to_look
 from genomic_models.striped_hyena.model import StripedHyenaModel
 from genomic_models.striped_hyena.network import StripedHyena
+from workbench.models.get import address
 
 GIB = 1 << 30
 
@@ -68,6 +71,7 @@ def describe(name: str, folder: Path | None = None, trust_remote_code: bool = Fa
             f"files: {', '.join(model.files)} from huggingface.co/{model.repository}",
             "looked for, in order:",
             *(f"  {'found  ' if p.exists() else 'absent '} {p}" for p in where_to_look(name, folder)),
+            *([] if name in here(folder) else _to_fetch(name, folder)),
         ]
         if model.note:
             lines.append(f"note: {model.note}")
@@ -113,6 +117,23 @@ def _contract(model: DNAModel, runs: bool) -> list[str]:
     verb = "runs" if runs else "does not run"
     lines += [f"{verb} {path} (sha256 {digest})" for path, digest in code_files(model.name).items()]
     return [*lines, "layers: " + ", ".join(f"{layer} ({model.d_model(layer)})" for layer in model.layers)]
+
+
+def _to_fetch(name: str, folder: Path | None) -> list[str]:
+    """Where a released model's files go, and the commands that put them there."""
+    model = RELEASED[name]
+    chosen = folder or os.environ.get("WORKBENCH_MODELS")
+    models = shlex.quote(str(chosen)) if chosen else "~/models"
+    return [
+        "to fetch them, resumed and checked:",
+        f"  workbench models get {name} --folder {models}",
+        f"  export WORKBENCH_MODELS={models}",
+        f"or by hand into {models}/{name}/:",
+        *(
+            f"  {address(model, file)}{', and the files that it names' if file.endswith('.json') else ''}"
+            for file in model.files
+        ),
+    ]
 
 
 def here(folder: Path | None = None) -> list[str]:

@@ -20,7 +20,7 @@ from feature_mining.sae.model import SparseAutoencoder
 from feature_mining.sae.training.source import window_rows
 from feature_mining.sae.training.thresholds import set_thresholds
 from workbench.analysis.activations import StrandWindows, other_layers, training_stream
-from workbench.analysis.training import fit, note_files, save, telling
+from workbench.analysis.training import CHECKPOINT, fit, note_files, save, telling
 from workbench.analysis.training_setup import calibration_windows, layer_folder, train_cells, train_config
 from workbench.progress import Progress
 from workbench.stages.stage import Shard, Stage
@@ -47,7 +47,7 @@ def run(study: Study, shard: Shard, progress: Progress) -> int:
     source = training_stream(study, model, layers, windows, own.batch, own.seed, progress)
     folder = study.folder / "layers"
     report = telling(progress, own.batch, f"{layers[0]}: ")
-    results = fit(study, configs, source, folder / "training.safetensors", report, progress)
+    results = fit(study, configs, source, folder / CHECKPOINT, report, progress)
     sample = calibration_windows(study)
     rows = [_row(study, study.layer, study.folder / "sae", sample)]
     for layer, result in zip(layers, results, strict=True):

@@ -229,16 +229,21 @@ class JobConfig:
     max_running: int = setting(0, "Tasks that may run at once; 0: all.")
     partition: str = setting("", "Partition or queue.")
     account: str = setting("", "Account or project.")
+    qos: str = setting("", "Quality of service (slurm, torque).")
+    constraint: str = setting("", "What nodes must have, in the scheduler's words, as a100.")
+    mail: str = setting("", "Address that is told when the last job has ended, and of failed ones.")
     time: str = setting("", "Wall time of a task, as 4:00:00.")
     memory: str = setting("", "Memory of a task, as 32G.")
     cpus: int = setting(2, "Cores of a task.", least=1)
     gpus: int = setting(0, "GPUs of a task, in stages that run the model.")
     warning: int = setting(120, "Seconds before its end at which a task saves its state.")
     setup: list[str] = setting([], "Shell lines run first in every job (modules, environments).")
-    extra: list[str] = setting([], "Options passed to the scheduler, as --constraint=a100.")
+    extra: list[str] = setting([], "Options passed to the scheduler, as --nice=100.")
     python: str = setting("", "Python of the workers; empty: this one.")
     container: str = setting("", "Apptainer image to run in.")
-    scratch: str = setting("", "Folder for temporary files.")
+    scratch: str = setting(
+        "", "Folder for temporary files; one with a variable, as $SLURM_TMPDIR, is looked for on the node."
+    )
 
 
 @dataclass(frozen=True)
@@ -345,7 +350,7 @@ def _check_cohort(c: CohortConfig) -> None:
 
 
 def _check_jobs(j: JobConfig) -> None:
-    for what, value in (("partition", j.partition), ("account", j.account)):
+    for what, value in (("partition", j.partition), ("account", j.account), ("qos", j.qos)):
         # Schedulers' options are cut at spaces: what follows would be an option of its own.
         _require(
             re.fullmatch(r"[\w.,:@/+-]*", value) is not None,
@@ -354,11 +359,18 @@ def _check_jobs(j: JobConfig) -> None:
     for what, value, form, example in (
         ("time", j.time, r"(\d+-)?\d+:\d\d(:\d\d)?", "4:00:00"),
         ("memory", j.memory, r"\d+[KMGT]", "32G"),
+        ("constraint", j.constraint, r"[\w.,:@/+=&|()*!<>\[\]-]+", "a100 or a100|h100"),
+        ("mail", j.mail, r"[\w.+-]+@[\w.-]+", "you@example.org"),
     ):
         _require(
             not value or re.fullmatch(form, value) is not None,
             f"[jobs]: {what} is {value!r}, expected something like {example}",
         )
+    _require(
+        "$" not in j.scratch or re.fullmatch(r"([\w./+@:,=-]|\$\w+|\$\{\w+\})+", j.scratch) is not None,
+        f"[jobs]: scratch is {j.scratch!r}, expected a folder, with variables as $NAME or ${{NAME}} and"
+        " nothing else that a shell would run",
+    )
 
 
 def read_config(path: Path) -> StudyConfig:

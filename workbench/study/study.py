@@ -64,6 +64,8 @@ class Study:
         Which shards are done.
     batch : int
         Windows that go through the model together; halved in this process when memory is too small.
+    device : str
+        Where the model is loaded to; that of the settings.
     """
 
     # What `run` calls; set by the package, since engines are above the study.
@@ -73,6 +75,7 @@ class Study:
         self.folder = folder
         self.config = config
         self.ledger = Ledger(folder / "ledger")
+        self.device = config.model.device
         self._batch = config.windows.batch
 
     def __repr__(self) -> str:
@@ -167,8 +170,12 @@ class Study:
             if isinstance(kind, cached_property):
                 self.__dict__.pop(name, None)
 
-    def verify(self) -> None:
-        """Compare settings, input files and model with the manifest; ``InputError`` on a difference."""
+    def verify(self, model: bool = True) -> None:
+        """Compare settings, input files and model with the manifest; ``InputError`` on a difference.
+
+        Without ``model`` its weights are compared when it is first used: a batch job that does not run it
+        may be on a node that cannot.
+        """
         manifest, config = self.manifest, self.config
         now = {
             "model name": (manifest.model.name, config.model.name),
@@ -186,7 +193,8 @@ class Study:
         for what, path in named.items():
             found = hash_file(self.resolve(path)).sha256
             refuse_difference(f"input file {path}", manifest.inputs[what].sha256, found, self.folder)
-        _ = self.model  # refused where it is another
+        if model:
+            _ = self.model  # refused where it is another
 
     @property
     def input_files(self) -> dict[str, str]:
@@ -219,7 +227,7 @@ class Study:
     @cached_property
     def model(self) -> DNAModel:
         """The probed model; ``InputError`` where it is not the one that the study was made with."""
-        model = self.load_model(self.config.model.device)
+        model = self.load_model(self.device)
         if self.planned:
             locked = self.manifest.model.weights_hash
             what = "weights hash of the model"

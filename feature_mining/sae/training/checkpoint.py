@@ -27,6 +27,17 @@ _NUMBERS = ("step", "clipped", "cut_sum", "cut_weight", "final_mse")
 _MOMENTS = ("exp_avg", "exp_avg_sq", "step")
 
 
+class OtherConfiguration(ValueError):
+    """A checkpoint of training with other settings; ``differs`` names them."""
+
+    def __init__(self, path: Path, differs: list[str]) -> None:
+        self.path, self.differs = path, differs
+        super().__init__(
+            f"{path}: a checkpoint of another configuration (differs in {', '.join(differs)}); delete it to"
+            " start afresh"
+        )
+
+
 class Stored(NamedTuple):
     """Contents of a checkpoint beside the scaling.
 
@@ -80,7 +91,7 @@ def _digest(tensors: dict[str, Tensor], header: dict[str, Any]) -> str:
 
 
 def read(path: Path, configs: Sequence[TrainConfig]) -> tuple[SiteScaling, Stored]:
-    """Read a checkpoint; raises ``ValueError`` if it is damaged or of another configuration."""
+    """Read a checkpoint; raises ``ValueError`` if it is damaged, `OtherConfiguration` if it is of another."""
     try:
         with safe_open(path, "pt") as file:
             tensors = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118
@@ -96,10 +107,7 @@ def read(path: Path, configs: Sequence[TrainConfig]) -> tuple[SiteScaling, Store
         asked = json.loads(json.dumps(asdict(config)))
         different |= {key for key in asked if found.get(key) != asked[key]}
     if different:
-        raise ValueError(
-            f"{path}: a checkpoint of another configuration (differs in"
-            f" {', '.join(sorted(different))}); delete it to start afresh"
-        )
+        raise OtherConfiguration(path, sorted(different))
     parts = [
         Scaling(scale, longest, tensors.pop(f"mean.{i}"), variance)
         for i, (scale, longest, variance) in enumerate(state["scaling"])

@@ -5,7 +5,9 @@ from __future__ import annotations
 import json
 import os
 import re
+import shlex
 import subprocess
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -14,8 +16,10 @@ from tests.conftest import ROOT
 from tests.workbench.small_study import small_config, write_model
 from workbench import Study
 from workbench.engines.shards import fingerprint
-from workbench.engines.submission import submissions
+from workbench.engines.submission import submissions, submit
+from workbench.engines.workers import check_workers
 from workbench.stages.registry import STAGES
+from workbench.study.config import JobConfig
 from workbench.study.failures import kind_of, worth_retrying
 
 SBATCH = """#!/bin/bash
@@ -66,15 +70,23 @@ def slurm(tmp_path, monkeypatch) -> Path:
         (tools / name).write_text(text)
         (tools / name).chmod(0o755)
     monkeypatch.setenv("PATH", f"{tools}:{os.environ['PATH']}")
-    root = ROOT
-    monkeypatch.setenv("PYTHONPATH", str(root))
+    monkeypatch.setenv("PYTHONPATH", str(ROOT))
+    # Starting another Python takes seconds; two tests below do.
+    monkeypatch.setattr("workbench.engines.submission.check_workers", lambda settings: None)
     return log
 
 
-def test_arrays_and_reductions_are_chained(cli, folder, slurm):
+@pytest.fixture
+def workers(slurm, monkeypatch) -> Path:
+    """The stand-in, with the workers' Python really asked."""
+    monkeypatch.setattr("workbench.engines.submission.check_workers", check_workers)
+    return slurm
+
+
+def test_arrays_and_reductions_are_chained(cli, folder, workers):
     code, out, err = cli("submit", folder, "--tasks", 8, "--gpus", 1, "--mem", "4G", "--time", "1:00:00")
     assert code == 0, err
-    calls = slurm.read_text().splitlines()
+    calls = workers.read_text().splitlines()
     names = [c.rsplit("/", 1)[1] for c in calls]
     assert names[:5] == [
         "wb-sae-reduce.sh",
@@ -91,7 +103,12 @@ def test_arrays_and_reductions_are_chained(cli, folder, slurm):
     # The scheduler's limit on array indices caps the tasks; their number is written into the script.
     assert "#SBATCH --array=0-2\n" in encode and "'/3'" in encode
     assert "#SBATCH --gpus=1" in encode
-    assert "--gpus" not in (folder / "jobs" / "wb-report-reduce.sh").read_text()
+    # Jobs that merge what an array made ask for no GPU; one that works itself does.
+    scripts = {p.stem: p.read_text() for p in (folder / "jobs").glob("*.sh")}
+    asking = {name for name, text in scripts.items() if "--gpus=1" in text}
+    assert {"wb-sae-reduce", "wb-encode", "wb-quality"} <= asking
+    assert not {"wb-encode-reduce", "wb-quality-reduce", "wb-report-reduce"} & asking
+    assert asking <= {f"wb-{n}{end}" for n, s in STAGES.items() if s.model for end in ("", "-reduce")}
     assert "101  sae reduce" in out
 
 
@@ -106,7 +123,70 @@ def test_a_dry_run_prints_and_queues_nothing(cli, folder, slurm):
         "wb-encode-reduce",
     ]
     assert out.count("#SBATCH --account=lab") == 5
+    queued = re.findall(r"^# JOB(\d): (.*)$", out, re.M)
+    assert [command for _, command in queued] == [
+        f"sbatch --parsable {folder}/jobs/wb-sae-reduce.sh",
+        f"sbatch --parsable --dependency=afterany:JOB1 {folder}/jobs/wb-quality.sh",
+        f"sbatch --parsable --dependency=afterany:JOB2 {folder}/jobs/wb-quality-reduce.sh",
+        f"sbatch --parsable --dependency=afterany:JOB3 {folder}/jobs/wb-encode.sh",
+        f"sbatch --parsable --dependency=afterany:JOB4 {folder}/jobs/wb-encode-reduce.sh",
+    ]
     assert slurm.read_text() == "" and not (folder / "jobs").exists()
+
+
+@pytest.mark.parametrize("scheduler", ["slurm", "pbs", "torque", "lsf", "sge"])
+def test_what_a_dry_run_prints_is_what_a_submission_does(cli, folder, slurm, scheduler, monkeypatch):
+    """The commands that are printed, with the job ids filled in, are those that are run."""
+    ran = []
+
+    def ask(*command: str, given: str | None = None) -> str:
+        if any(word in command for word in ("-W", "-w", "-hold_jid")) or "wb-" in " ".join(command) or given:
+            ran.append(list(command))
+        return f"Job <{700 + len(ran)}>" if command[0] == "bsub" else f"{700 + len(ran)}"
+
+    for module in ("slurm", "pbs", "lsf", "sge"):
+        monkeypatch.setattr(f"workbench.engines.schedulers.{module}.ask", ask)
+    _, out, _ = cli("submit", folder, "--scheduler", scheduler, "--dry-run", "--until", "quality")
+    printed = [shlex.split(line) for line in re.findall(r"^# JOB\d: (.*)$", out, re.M)]
+    study = Study.open(folder)
+    made = submit(study, JobConfig(scheduler=scheduler), until="quality")
+    ids = {f"JOB{i}": queued.job for i, queued in enumerate(made.jobs, 1)}
+    filled = [[re.sub(r"JOB\d", lambda found: ids[found.group()], w) for w in words] for words in printed]
+    chained = [
+        words for words in ran if words[0] in ("sbatch", "qsub", "bsub") and "--test-only" not in words
+    ]
+    assert filled == chained and len(filled) == 3
+
+
+def test_a_dry_run_says_so_when_nothing_is_left(cli, folder, slurm, monkeypatch):
+    monkeypatch.setattr("workbench.engines.submission.steps", lambda *a, **k: [])
+    code, out, _ = cli("submit", folder, "--dry-run")
+    assert code == 0 and out == f"nothing left to do; report: {folder / 'report.html'}\n"
+
+
+def test_a_merge_without_a_gpu_names_what_is_missing(refused, folder, monkeypatch):
+    text = (folder / "study.toml").read_text()
+    (folder / "study.toml").write_text(re.sub(r"^device = .*$", 'device = "cuda"', text, flags=re.M))
+    monkeypatch.setattr("torch.cuda.is_available", lambda: False)
+    monkeypatch.setattr("workbench.engines.survey.refuse_unready", lambda *a: None)
+    line = refused("reduce", folder, "--stage", "encode")
+    shards = len(Study.open(folder).manifest.shards)
+    assert f"stage encode: {shards} of {shards} shards are missing (0, 1, 2" in line
+    assert f"there is no cuda here to make them; queue them with `workbench retry {folder}`" in line
+
+
+def test_a_login_node_without_the_device_plans_on_the_cpu(
+    cli, samples, planned, tmp_path, slurm, monkeypatch
+):
+    monkeypatch.setattr("torch.cuda.is_available", lambda: False)
+    config = small_config(samples, planned.parent / "tiny")
+    study = Study.create(tmp_path / "new", replace(config, model=replace(config.model, device="cuda")))
+    code, _, err = cli("submit", study.folder, "--until", "sae")
+    assert code == 0 and "no cuda here: the model is checked on the CPU" in err
+    # What is locked does not hang on where it was read.
+    mine, theirs = (Study.open(f).manifest.model for f in (study.folder, planned))
+    assert mine == theirs
+    assert (study.folder / "jobs" / "wb-sae-reduce.sh").exists()
 
 
 def test_a_second_submission_is_refused_while_jobs_wait(cli, refused, folder, slurm, tmp_path):
@@ -132,7 +212,7 @@ def test_no_scheduler(refused, folder, tmp_path, monkeypatch):
     assert "no `bparams` on this machine" in refused("submit", folder, "--scheduler", "lsf")
 
 
-def test_a_python_that_cannot_work_is_refused(refused, folder, slurm, tmp_path):
+def test_a_python_that_cannot_work_is_refused(refused, folder, workers, tmp_path):
     line = refused("submit", folder, "--python", "/usr/bin/false")
     assert "the workers' Python /usr/bin/false cannot run the workbench" in line
     line = refused("submit", folder, "--setup", "echo module not found >&2; exit 3")
@@ -142,7 +222,16 @@ def test_a_python_that_cannot_work_is_refused(refused, folder, slurm, tmp_path):
     old.chmod(0o755)
     line = refused("submit", folder, "--python", old)
     assert re.search(r"is (1\.0|not installed) on the workers and \S+( installed)? here", line), line
-    assert slurm.read_text() == ""
+    assert workers.read_text() == ""
+
+
+def test_scratch_of_a_node_is_not_looked_for_here(cli, refused, folder, slurm):
+    code, _, err = cli("submit", folder, "--scratch", "${SLURM_TMPDIR}/wb", "--until", "sae")
+    assert code == 0, err
+    script = (folder / "jobs" / "wb-sae-reduce.sh").read_text()
+    assert 'export TMPDIR="${SLURM_TMPDIR}/wb"\n' in script
+    for scratch in ("$(rm -rf ~)", "$A`id`/x", '$A"; id; "', "$A b"):
+        assert "nothing else that a shell would run" in refused("submit", folder, "--scratch", scratch)
 
 
 def test_scratch_that_is_missing_or_full_is_refused(refused, folder, slurm, tmp_path):
@@ -168,6 +257,9 @@ def test_scratch_that_is_missing_or_full_is_refused(refused, folder, slurm, tmp_
     [
         ("--time", "soon", "time is 'soon', expected something like 4:00:00"),
         ("--mem", "lots", "memory is 'lots', expected something like 32G"),
+        ("--qos", "a b", "qos is 'a b', expected a name"),
+        ("--constraint", "a100; id", "constraint is 'a100; id', expected something like a100"),
+        ("--mail", "me", "mail is 'me', expected something like you@example.org"),
         ("--tasks", "0", "tasks 0 must be at least 1"),
         ("--until", "lunch", "unknown stage 'lunch'"),
         ("--scheduler", "cron", "unknown scheduler 'cron'"),

@@ -21,9 +21,10 @@ from typing import Any
 from tests.conftest import ROOT
 from tests.slurm_lab import SlurmLab
 from workbench import InputError, Study
+from workbench.engines.losses import retry
 from workbench.engines.shards import fingerprint, pending, plan_work
 from workbench.engines.shards import reduce as reduce_stage
-from workbench.engines.submission import cancel, live, retry, submit
+from workbench.engines.submission import cancel, live, submit
 from workbench.progress import Silent
 from workbench.stages.registry import STAGES
 from workbench.study.config import JobConfig

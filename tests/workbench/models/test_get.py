@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 import json
 import os
+import shlex
 import subprocess
 import sys
 from dataclasses import replace
@@ -42,6 +43,24 @@ def hub(monkeypatch):
         monkeypatch.delenv("WORKBENCH_MODELS", raising=False)
         monkeypatch.delenv("HF_TOKEN", raising=False)
         yield held
+
+
+def test_the_commands_that_are_shown_bring_the_model(cli, hub, tmp_path, monkeypatch):
+    folder = tmp_path / "all models"
+    said = cli("models", "evo2_7b", "--folder", folder)[1].splitlines()
+    at = said.index("to fetch them, resumed and checked:")
+    get, export = (shlex.split(line) for line in said[at + 1 : at + 3])
+    assert said[at + 3] == f"or by hand into '{folder}'/evo2_7b/:"
+    assert said[at + 4] == f"  {hub.address}/lab/whole/resolve/main/evo2_7b.pt"
+    assert cli(*get[1:])[0] == 0
+    assert export[0] == "export"
+    monkeypatch.setenv(*export[1].split("=", 1))
+    now = cli("models", "evo2_7b")[1]
+    assert f"found   {folder}/evo2_7b/evo2_7b.pt" in now and "to fetch them" not in now
+    monkeypatch.delenv("WORKBENCH_MODELS")
+    other = cli("models", "evo-1-8k-base")[1]
+    assert "  workbench models get evo-1-8k-base --folder ~/models\n" in other
+    assert "model.safetensors.index.json, and the files that it names\n" in other
 
 
 def test_what_was_fetched_is_found(cli, hub, tmp_path, monkeypatch):

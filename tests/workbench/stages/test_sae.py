@@ -111,6 +111,22 @@ def test_every_architecture_makes_a_study(
         assert study.calibration.l0 == pytest.approx(6, rel=0.02)
 
 
+def test_after_a_changed_k_the_advice_is_to_train_anew(samples: Path, model: Path, tmp_path: Path) -> None:
+    study = made(samples, model, tmp_path / "s", tokens=4096)
+    study.run(until="sae")
+    former = study.sae.hash
+    text = (study.folder / "study.toml").read_text()
+    assert text.count("\nk = 6") == 1
+    (study.folder / "study.toml").write_text(text.replace("\nk = 6", "\nk = 5"))
+    advice = rf"began with other settings \(k\); train anew with `workbench run {study.folder} --force sae`"
+    with pytest.raises(InputError, match=advice):
+        Study.open(study.folder).run(until="sae")
+    again = Study.open(study.folder)
+    assert again.sae.hash == former  # nothing was lost by trying
+    again.run(until="sae", force="sae")
+    assert Study.open(study.folder).sae.config.k == 5
+
+
 def test_the_names_in_study_toml_are_those_of_the_registry() -> None:
     one_layer = {name for name, kind in ARCHITECTURES.items() if kind.centred}
     assert set(SAE_ARCHITECTURES) == one_layer

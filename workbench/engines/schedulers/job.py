@@ -28,6 +28,8 @@ class Job:
     logs : Path
         Folder of what the tasks print.
     settings : JobConfig
+    last : bool
+        Whether nothing comes after it: its end is what a mail tells.
     """
 
     name: str
@@ -36,6 +38,7 @@ class Job:
     gpus: int
     logs: Path
     settings: JobConfig
+    last: bool = False
 
 
 class Entry(NamedTuple):
@@ -65,11 +68,32 @@ def command_line(job: Job, task: str) -> str:
     settings = job.settings
     words = ["apptainer", "exec", "--nv", settings.container] if settings.container else []
     words += [settings.python or "python", "-P", "-m", "workbench", *job.command]
-    return " ".join(shlex.quote(w).replace("{task}", f"'{task}'") for w in words)
+    quoted = [shlex.quote(w).replace("{task}", f"'{task}'") for w in words]
+    if settings.container:
+        # Of the node's folders Apptainer shows a few by itself.
+        seen = [shlex.quote(job.command[1]), *(['"$TMPDIR"'] if settings.scratch else [])]
+        quoted[2:2] = [word for folder in seen for word in ("--bind", folder)]
+    return " ".join(quoted)
+
+
+def scratch_lines(scratch: str) -> list[str]:
+    """Shell lines that put temporary files into a folder, whose variables are expanded on the node."""
+    if not scratch:
+        return []
+    value = f'"{scratch}"' if "$" in scratch else shlex.quote(scratch)
+    return [
+        f"export TMPDIR={value}",
+        'if ! { mkdir -p "$TMPDIR" && [ -w "$TMPDIR" ]; }; then',
+        '    echo "workbench: scratch folder $TMPDIR cannot be written on $(hostname)" >&2',
+        "    exit 2",
+        "fi",
+    ]
 
 
 def script(job: Job, directives: list[str], task: str, requeue: list[str]) -> str:
     """A bash script: directives, set-up, the command with the warning signal passed on, requeueing.
+
+    The set-up comes before ``set -u``: scripts of modules and environments read variables that are not set.
 
     Parameters
     ----------
@@ -82,11 +106,10 @@ def script(job: Job, directives: list[str], task: str, requeue: list[str]) -> st
         Shell lines run when the command asks to be queued again (exit status 85).
     """
     settings = job.settings
-    lines = ["#!/bin/bash", *directives, "set -u"]
+    lines = ["#!/bin/bash", *directives, *settings.setup, "set -u"]
     lines += [
         f"export OMP_NUM_THREADS={settings.cpus} HF_HUB_OFFLINE=1 PYTHONUNBUFFERED=1",
-        *([f"export TMPDIR={shlex.quote(settings.scratch)}"] if settings.scratch else []),
-        *settings.setup,
+        *scratch_lines(settings.scratch),
         "child= warned=",
         # The shell gets the warning; wait returns at once, so it waits again for the child to save.
         "trap 'warned=1; [ -n \"$child\" ] && kill -USR1 $child 2>/dev/null' USR1 USR2 TERM",

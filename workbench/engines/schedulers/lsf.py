@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from workbench.engines.schedulers.job import Entry, Job, megabytes, script, seconds
-from workbench.engines.schedulers.scheduler import ask, ranges
+from workbench.engines.schedulers.scheduler import ask, ranges, refuse_qos
 from workbench.errors import InputError
 from workbench.interruption import EXIT
 
@@ -22,6 +22,7 @@ class LSF:
 
     def render(self, job: Job) -> str:
         s = job.settings
+        refuse_qos(self.name, s.qos)
         at_most = f"%{s.max_running}" if s.max_running else ""
         name = f"{job.name}[1-{job.tasks}]{at_most}" if job.tasks else job.name
         log = "%J_%I.log" if job.tasks else "%J.log"
@@ -41,6 +42,9 @@ class LSF:
             options += [f"-W {total // 3600}:{total // 60 % 60:02d}", f"-wa USR1 -wt {minutes}"]
         options += [f"-q {s.partition}"] if s.partition else []
         options += [f"-P {s.account}"] if s.account else []
+        options += [f'-R "select[{s.constraint}]"'] if s.constraint else []
+        # LSF tells of ends alone, good or bad.
+        options += [f"-u {s.mail}", "-N"] if s.mail and job.last else []
         lines = [f"#BSUB {option}" for option in [*options, *s.extra]]
         return script(job, lines, "$((LSB_JOBINDEX - 1))", [": # -Q queues it again"])
 
@@ -56,13 +60,18 @@ class LSF:
         found = re.search(r"MAX_JOB_ARRAY_SIZE\s*=\s*(\d+)", ask("bparams", "-a"))
         return int(found.group(1)) if found else None
 
-    def submit(self, script: Path, after: Sequence[str], tasks: Sequence[int] = ()) -> str:
+    def commands(
+        self, script: Path, name: str, after: Sequence[str], tasks: Sequence[int] = ()
+    ) -> list[list[str]]:
         options = ["-w", " && ".join(f"ended({job})" for job in after)] if after else []
         if tasks:
-            named = re.search(r'^#BSUB -J "?([^"\[\n]+)', script.read_text(), re.MULTILINE)
-            name = named.group(1) if named else "workbench"
             options += ["-J", f"{name}[{ranges([t + 1 for t in tasks])}]"]
-        said = ask("bsub", *options, given=script.read_text())
+        # The script comes on standard input.
+        return [["bsub", *options]]
+
+    def submit(self, script: Path, name: str, after: Sequence[str], tasks: Sequence[int] = ()) -> str:
+        (command,) = self.commands(script, name, after, tasks)
+        said = ask(*command, given=script.read_text())
         found = re.search(r"Job <(\d+)>", said)
         if not found:
             raise InputError(f"`bsub` answered {said.strip()!r}, expected Job <number>")

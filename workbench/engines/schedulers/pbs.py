@@ -8,7 +8,7 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from workbench.engines.schedulers.job import Entry, Job, megabytes, script, seconds
-from workbench.engines.schedulers.scheduler import ask, ranges
+from workbench.engines.schedulers.scheduler import ask, ranges, refuse_qos
 from workbench.errors import InputError
 
 STATES = {"Q": "pending", "H": "pending", "W": "pending", "R": "running", "E": "ending"}
@@ -29,9 +29,11 @@ class PBS:
     def resources(self, job: Job) -> list[str]:
         """The ``-l`` options."""
         s = job.settings
+        refuse_qos(self.name, s.qos)
         chunk = f"select=1:ncpus={s.cpus}"
         chunk += f":ngpus={job.gpus}" if job.gpus else ""
         chunk += f":mem={megabytes(s.memory)}mb" if s.memory else ""
+        chunk += f":{s.constraint}" if s.constraint else ""
         return [f"-l {chunk}"]
 
     def array(self, tasks: int, at_most: int) -> list[str]:
@@ -46,6 +48,7 @@ class PBS:
         options += [f"-l walltime={_clock(s.time)}"] if s.time else []
         options += [f"-q {s.partition}"] if s.partition else []
         options += [f"-A {s.account}"] if s.account else []
+        options += [f"-M {s.mail}", f"-m {'ae' if job.last else 'a'}"] if s.mail else []
         lines = [f"#PBS {option}" for option in [*options, *s.extra]]
         return script(job, lines, self.task, ['qrerun "$PBS_JOBID"'])
 
@@ -64,13 +67,19 @@ class PBS:
         found = re.search(r"max_array_size\s*=\s*(\d+)", ask("qstat", "-B", "-f"))
         return int(found.group(1)) if found else None
 
-    def submit(self, script: Path, after: Sequence[str], tasks: Sequence[int] = ()) -> str:
+    def commands(
+        self, script: Path, name: str, after: Sequence[str], tasks: Sequence[int] = ()
+    ) -> list[list[str]]:
         options = ["-W", f"depend=afterany:{':'.join(after)}"] if after else []
         if len(tasks) > 1:
             options += [self.array(2, 0)[0].split()[0], ranges(tasks)]
         elif tasks:
             options += ["-v", f"{self.task[2:].split(':')[0]}={tasks[0]}"]
-        return ask("qsub", *options, str(script)).strip()
+        return [["qsub", *options, str(script)]]
+
+    def submit(self, script: Path, name: str, after: Sequence[str], tasks: Sequence[int] = ()) -> str:
+        (command,) = self.commands(script, name, after, tasks)
+        return ask(*command).strip()
 
     def queue(self, jobs: Sequence[str]) -> list[Entry] | None:
         if not jobs:
@@ -112,7 +121,9 @@ class Torque(PBS):
         s = job.settings
         gpus = f":gpus={job.gpus}" if job.gpus else ""
         memory = [f"-l mem={megabytes(s.memory)}mb"] if s.memory else []
-        return [f"-l nodes=1:ppn={s.cpus}{gpus}", *memory]
+        node = f":{s.constraint}" if s.constraint else ""
+        qos = [f"-l qos={s.qos}"] if s.qos else []
+        return [f"-l nodes=1:ppn={s.cpus}{gpus}{node}", *memory, *qos]
 
     def array(self, tasks: int, at_most: int) -> list[str]:
         limit = f"%{at_most}" if at_most else ""

@@ -40,11 +40,17 @@ class Scheduler(Protocol):
     def limit(self) -> int | None:
         """The largest array, if the scheduler says."""
 
-    def submit(self, script: Path, after: Sequence[str], tasks: Sequence[int] = ()) -> str:
-        """Queue a script to start when the jobs ``after`` have ended, however they ended; its job id.
+    def commands(
+        self, script: Path, name: str, after: Sequence[str], tasks: Sequence[int] = ()
+    ) -> list[list[str]]:
+        """The commands that queue the script of a job of this name.
 
-        ``tasks`` limits an array to these indices.
+        It starts when the jobs ``after`` have ended, however they ended; ``tasks`` limits an array to these
+        indices.
         """
+
+    def submit(self, script: Path, name: str, after: Sequence[str], tasks: Sequence[int] = ()) -> str:
+        """Run `commands`; the job's id."""
 
     def queue(self, jobs: Sequence[str]) -> list[Entry] | None:
         """Those of ``jobs`` that wait or run; None where the scheduler does not answer."""
@@ -73,6 +79,12 @@ def ask(*command: str, given: str | None = None) -> str:
         said = " ".join((done.stderr or done.stdout).split()) or f"exit status {done.returncode}"
         raise InputError(f"`{' '.join(command[:6])}` was refused: {said}")
     return done.stdout
+
+
+def refuse_qos(name: str, qos: str) -> None:
+    """Raise ``InputError`` where a quality of service is asked of a scheduler that has no such option."""
+    if qos:
+        raise InputError(f"[jobs]: qos is {qos!r}, for which {name} has no option; leave it out")
 
 
 def ranges(numbers: Sequence[int]) -> str:

@@ -8,7 +8,7 @@ from pathlib import Path
 from xml.etree import ElementTree
 
 from workbench.engines.schedulers.job import Entry, Job, megabytes, script, seconds
-from workbench.engines.schedulers.scheduler import ask, ranges
+from workbench.engines.schedulers.scheduler import ask, ranges, refuse_qos
 from workbench.errors import InputError
 
 
@@ -20,6 +20,7 @@ class SGE:
 
     def render(self, job: Job) -> str:
         s = job.settings
+        refuse_qos(self.name, s.qos)
         options = [f"-N {job.name}", "-S /bin/bash", "-cwd", "-j y", f"-o {job.logs}/"]
         options += ["-r y", "-notify"]
         options += [f"-t 1-{job.tasks}"] if job.tasks else []
@@ -31,6 +32,8 @@ class SGE:
         options += [f"-l h_rt={seconds(s.time)}"] if s.time else []
         options += [f"-q {s.partition}"] if s.partition else []
         options += [f"-P {s.account}"] if s.account else []
+        options += [f"-l {s.constraint}"] if s.constraint else []
+        options += [f"-M {s.mail}", f"-m {'ae' if job.last else 'a'}"] if s.mail else []
         lines = [f"#$ {option}" for option in [*options, *s.extra]]
         return script(job, lines, "$((SGE_TASK_ID - 1))", ["exit 99"])
 
@@ -48,16 +51,17 @@ class SGE:
         found = re.search(r"max_aj_tasks\s+(\d+)", ask("qconf", "-sconf"))
         return int(found.group(1)) or None if found else None
 
-    def submit(self, script: Path, after: Sequence[str], tasks: Sequence[int] = ()) -> str:
+    def commands(
+        self, script: Path, name: str, after: Sequence[str], tasks: Sequence[int] = ()
+    ) -> list[list[str]]:
         options = ["-hold_jid", ",".join(after)] if after else []
-        if not tasks:
-            return self._queued(script, options)
         # One option takes one range, so a list with gaps becomes several jobs.
-        spans = ranges([t + 1 for t in tasks]).split(",")
-        return ",".join(self._queued(script, [*options, "-t", span]) for span in spans)
+        spans = [["-t", span] for span in ranges([t + 1 for t in tasks]).split(",")] if tasks else [[]]
+        return [["qsub", "-terse", *options, *span, str(script)] for span in spans]
 
-    def _queued(self, script: Path, options: list[str]) -> str:
-        return ask("qsub", "-terse", *options, str(script)).strip().split(".")[0]
+    def submit(self, script: Path, name: str, after: Sequence[str], tasks: Sequence[int] = ()) -> str:
+        commands = self.commands(script, name, after, tasks)
+        return ",".join(ask(*command).strip().split(".")[0] for command in commands)
 
     def queue(self, jobs: Sequence[str]) -> list[Entry] | None:
         if not jobs:

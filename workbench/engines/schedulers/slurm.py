@@ -38,6 +38,10 @@ class Slurm:
             for option, value in (
                 ("partition", s.partition),
                 ("account", s.account),
+                ("qos", s.qos),
+                ("constraint", s.constraint),
+                ("mail-user", s.mail),
+                ("mail-type", s.mail and ("END,FAIL" if job.last else "FAIL")),
                 ("time", s.time),
                 ("mem", s.memory),
             )
@@ -62,10 +66,16 @@ class Slurm:
         # The limit is on the index, which starts at 0.
         return int(found.group(1)) - 1 if found else None
 
-    def submit(self, script: Path, after: Sequence[str], tasks: Sequence[int] = ()) -> str:
+    def commands(
+        self, script: Path, name: str, after: Sequence[str], tasks: Sequence[int] = ()
+    ) -> list[list[str]]:
         options = [f"--dependency=afterany:{':'.join(after)}"] if after else []
         options += [f"--array={ranges(tasks)}"] if tasks else []
-        return ask("sbatch", "--parsable", *options, str(script)).strip().split(";")[0]
+        return [["sbatch", "--parsable", *options, str(script)]]
+
+    def submit(self, script: Path, name: str, after: Sequence[str], tasks: Sequence[int] = ()) -> str:
+        (command,) = self.commands(script, name, after, tasks)
+        return ask(*command).strip().split(";")[0]
 
     def queue(self, jobs: Sequence[str]) -> list[Entry] | None:
         if not jobs:

@@ -20,6 +20,8 @@ SETTINGS = JobConfig(
     max_running=8,
     partition="gpu",
     account="lab",
+    constraint="a100",
+    mail="me@example.org",
     time="4:00:00",
     memory="32G",
     cpus=4,
@@ -58,13 +60,21 @@ SLURM = """\
 #SBATCH --gpus=1
 #SBATCH --partition=gpu
 #SBATCH --account=lab
+#SBATCH --qos=long
+#SBATCH --constraint=a100
+#SBATCH --mail-user=me@example.org
+#SBATCH --mail-type=FAIL
 #SBATCH --time=4:00:00
 #SBATCH --mem=32G
 #SBATCH --nice=10
+module load cuda
 set -u
 export OMP_NUM_THREADS=4 HF_HUB_OFFLINE=1 PYTHONUNBUFFERED=1
 export TMPDIR=/scratch/me
-module load cuda
+if ! { mkdir -p "$TMPDIR" && [ -w "$TMPDIR" ]; }; then
+    echo "workbench: scratch folder $TMPDIR cannot be written on $(hostname)" >&2
+    exit 2
+fi
 child= warned=
 trap 'warned=1; [ -n "$child" ] && kill -USR1 $child 2>/dev/null' USR1 USR2 TERM
 /opt/env/bin/python -P -m workbench shard /data/study --stage encode --shard ''$SLURM_ARRAY_TASK_ID'/50' &
@@ -84,11 +94,13 @@ DIRECTIVES = {
         "-j oe",
         "-o /data/study/logs/jobs/",
         "-r y",
-        "-l select=1:ncpus=4:ngpus=1:mem=32768mb",
+        "-l select=1:ncpus=4:ngpus=1:mem=32768mb:a100",
         "-J 0-49%8",
         "-l walltime=4:00:00",
         "-q gpu",
         "-A lab",
+        "-M me@example.org",
+        "-m a",
         "--nice=10",
     ],
     "torque": [
@@ -96,12 +108,14 @@ DIRECTIVES = {
         "-j oe",
         "-o /data/study/logs/jobs/",
         "-r y",
-        "-l nodes=1:ppn=4:gpus=1",
+        "-l nodes=1:ppn=4:gpus=1:a100",
         "-l mem=32768mb",
         "-t 0-49%8",
         "-l walltime=4:00:00",
         "-q gpu",
         "-A lab",
+        "-M me@example.org",
+        "-m a",
         "--nice=10",
     ],
     "lsf": [
@@ -117,6 +131,7 @@ DIRECTIVES = {
         "-wa USR1 -wt 2",
         "-q gpu",
         "-P lab",
+        '-R "select[a100]"',
         "--nice=10",
     ],
     "sge": [
@@ -135,6 +150,9 @@ DIRECTIVES = {
         "-l h_rt=14400",
         "-q gpu",
         "-P lab",
+        "-l a100",
+        "-M me@example.org",
+        "-m a",
         "--nice=10",
     ],
 }
@@ -149,7 +167,31 @@ INDICES = {
 
 
 def test_slurm_script():
-    assert SCHEDULERS["slurm"].render(ARRAY) == SLURM
+    job = replace(ARRAY, settings=replace(SETTINGS, qos="long"))
+    assert SCHEDULERS["slurm"].render(job) == SLURM
+
+
+LAST = {
+    "slurm": "#SBATCH --mail-type=END,FAIL",
+    "pbs": "#PBS -m ae",
+    "torque": "#PBS -m ae",
+    "lsf": "#BSUB -u me@example.org\n#BSUB -N",
+    "sge": "#$ -m ae",
+}
+
+
+@pytest.mark.parametrize("name", LAST)
+def test_the_end_of_the_last_job_is_mailed(name):
+    text = SCHEDULERS[name].render(replace(SINGLE, settings=SETTINGS, last=True))
+    assert f"{LAST[name]}\n" in text
+
+
+def test_a_quality_of_service_is_refused_where_there_is_none():
+    job = replace(SINGLE, settings=JobConfig(qos="long"))
+    for name in ("pbs", "lsf", "sge"):
+        with pytest.raises(InputError, match=f"qos is 'long', for which {name} has no option"):
+            SCHEDULERS[name].render(job)
+    assert "#PBS -l qos=long\n" in SCHEDULERS["torque"].render(job)
 
 
 @pytest.mark.parametrize("name", DIRECTIVES)
@@ -205,7 +247,7 @@ def test_a_single_job_asks_for_no_array_and_no_gpu():
 def test_container():
     job = replace(SINGLE, settings=JobConfig(container="/img/wb.sif", python="python3"))
     text = SCHEDULERS["slurm"].render(job)
-    assert "apptainer exec --nv /img/wb.sif python3 -P -m workbench reduce" in text
+    assert "apptainer exec --bind /data/s --nv /img/wb.sif python3 -P -m workbench reduce" in text
 
 
 @pytest.fixture
@@ -233,8 +275,8 @@ def test_pbs_commands(tools, tmp_path):
     script.write_text(SCHEDULERS["pbs"].render(ARRAY))
     log = tools("qsub", "123[].server\n")
     pbs = SCHEDULERS["pbs"]
-    assert pbs.submit(script, ["7.server", "8[].server"]) == "123[].server"
-    assert pbs.submit(script, [], [1, 2, 3, 9]) == "123[].server"
+    assert pbs.submit(script, "wb-encode", ["7.server", "8[].server"]) == "123[].server"
+    assert pbs.submit(script, "wb-encode", [], [1, 2, 3, 9]) == "123[].server"
     assert log.read_text().splitlines() == [
         f"-W depend=afterany:7.server:8[].server {script}",
         f"-J 1-3,9 {script}",
@@ -273,8 +315,8 @@ def test_lsf_commands(tools, tmp_path):
     script.write_text(SCHEDULERS["lsf"].render(ARRAY))
     log = tools("bsub", "Job <456> is submitted to queue <gpu>.\n")
     lsf = SCHEDULERS["lsf"]
-    assert lsf.submit(script, ["1", "2"]) == "456"
-    assert lsf.submit(script, [], [0, 4]) == "456"
+    assert lsf.submit(script, "wb-encode", ["1", "2"]) == "456"
+    assert lsf.submit(script, "wb-encode", [], [0, 4]) == "456"
     assert log.read_text().splitlines() == ["-w ended(1) && ended(2)", "-J wb-encode[1,5]"]
     tools("bjobs", "456|1|RUN\n456|2|PEND\n456|3|DONE\n457|0|PEND\n")
     assert lsf.queue(["456", "457"]) == [
@@ -289,8 +331,8 @@ def test_sge_commands(tools, tmp_path):
     script.write_text(SCHEDULERS["sge"].render(ARRAY))
     log = tools("qsub", "789.1-50:1\n")
     sge = SCHEDULERS["sge"]
-    assert sge.submit(script, ["1", "2"]) == "789"
-    assert sge.submit(script, [], [0, 1, 7]) == "789,789"
+    assert sge.submit(script, "wb-encode", ["1", "2"]) == "789"
+    assert sge.submit(script, "wb-encode", [], [0, 1, 7]) == "789,789"
     assert log.read_text().splitlines() == [
         f"-terse -hold_jid 1,2 {script}",
         f"-terse -t 1-2 {script}",
