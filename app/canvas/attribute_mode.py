@@ -41,7 +41,7 @@ from workbench.study.study import Study
 from workbench.wording import NOT_VALIDATED
 
 # Points of the integrated gradient: as many as a click can wait for; the error of the sum is shown.
-STEPS = 8
+STEPS = 5
 # Features that are listed, and places of each that are marked.
 LISTED, PLACES = 40, 12
 # Bases before and behind the base whose predictions are drawn, in the direction of the reading.

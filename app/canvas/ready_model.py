@@ -21,7 +21,7 @@ def ready_model(study: Study, command: str) -> DNAModel:
         size = known.parameters * (4 if given.dtype == "float32" else 2) if known else 0
         if size > (here := machine_memory()):
             raise InputError(
-                f"{given.name} takes {size / 1e9:.0f} GB and this machine has {here / 1e9:.0f}: where it fits,"
+                f"{given.name} takes {size / 1e9:.0f} GB, this machine has {here / 1e9:.0f}: where it fits,"
                 f" ask by: {command}"
             )
     try:

@@ -416,7 +416,7 @@ def test_without_its_model_the_command_is_said(folder: Path, tmp_path: Path) -> 
     config.write_text(config.read_text().replace(name, str(tmp_path / "gone")))
     alone = open_study(str(copy))
     with pytest.raises(
-        InputError, match=r"Where the model is at hand, ask by: workbench attribute .* --steps 8"
+        InputError, match=r"Where the model is at hand, ask by: workbench attribute .* --steps 5"
     ):
         answer(alone, "attribute_base", ask=f"{CONTIG}:1200:+")
     # Places need no model.
@@ -428,6 +428,6 @@ def test_a_model_that_does_not_fit_is_not_loaded(opened: Opened, monkeypatch: py
     large.config = replace(large.config, model=replace(large.config.model, name="evo2_7b"))
     monkeypatch.setattr(ready_model, "machine_memory", lambda: 10**9)
     with pytest.raises(
-        InputError, match=r"evo2_7b takes \d+ GB and this machine has 1: .* ask by: the command"
+        InputError, match=r"evo2_7b takes \d+ GB, this machine has 1: .* ask by: the command"
     ):
         ready_model.ready_model(large, "the command")

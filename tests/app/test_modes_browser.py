@@ -100,7 +100,7 @@ def test_what_raised_a_stop_codons_base_and_what_is_left_without_it(page: Any, f
     assert panel.get_by_text(f"p({letter})").is_visible()
     listed = panel.locator(".attributed li")
     assert listed.count() > 3 and panel.get_by_text("model output, not validated").is_visible()
-    assert panel.get_by_text(f"--target {CONTIG}:{base + 1} --strand + --steps 8").is_visible()
+    assert panel.get_by_text(f"--target {CONTIG}:{base + 1} --strand + --steps 5").is_visible()
     # Off: the lane of predictions without it stands beside the first, and the address holds it.
     assert "mode.without" not in state(page)["rows"]
     hand.click(listed.nth(0).get_by_role("checkbox"))
@@ -124,11 +124,11 @@ def test_what_raised_a_stop_codons_base_and_what_is_left_without_it(page: Any, f
     hand.click(listed.nth(1).get_by_role("button"))
     page.wait_for_selector(f".browser:not([data-features='{features}'])")
     hand.click(panel.get_by_role("button", name="Read the other strand"))
-    panel.get_by_text(f"--target {CONTIG}:{base + 1} --strand - --steps 8").wait_for()
+    panel.get_by_text(f"--target {CONTIG}:{base + 1} --strand - --steps 5").wait_for()
     # The link opens the same in a fresh page; undo goes back.
     address = page.url
     page.goto(address)
-    side(page, "Attribute").get_by_text(f"--target {CONTIG}:{base + 1} --strand - --steps 8").wait_for()
+    side(page, "Attribute").get_by_text(f"--target {CONTIG}:{base + 1} --strand - --steps 5").wait_for()
     page.locator(".browser canvas").first.focus()
     page.keyboard.press("r")
     page.wait_for_selector(".browser[data-mode='read']")
