@@ -30,6 +30,8 @@ SCAN = "scan.gff3"
 # Calls in the lane, in the list, and attacked places that are spelled out; bases shown beside a change.
 MOST_DRAWN, MOST_LISTED, MOST_SPELLED, BESIDE = 5000, 200, 24, 8
 ZOOM = 20
+# Reads on light and on dark.
+GREY = "#808495"
 _CHANGE = re.compile(r"(\d+)([ACGT])>([ACGT])")
 
 
@@ -79,7 +81,7 @@ def _operating_drawn(curve: pd.DataFrame, promise: float) -> alt.LayerChart:
             tooltip=["kept", alt.Tooltip("true:Q", format=".0%"), alt.Tooltip("probability:Q", format=".2f")],
         )
     )
-    rule = alt.Chart(pd.DataFrame({"true": [promise]})).mark_rule(strokeDash=[4, 3], opacity=0.6)
+    rule = alt.Chart(pd.DataFrame({"true": [promise]})).mark_rule(strokeDash=[4, 3], color=GREY)
     return alt.layer(line, rule.encode(y=share)).properties(width=260, height=260)
 
 
@@ -168,10 +170,9 @@ def show_attack(opened: Opened, experiment: Experiment) -> None:
 
     curves = read_parquet(experiment.folder / "curves.parquet")
     report = curves[curves["split"] == "report"]
-    for place, (goal, own) in zip(st.columns(2), report.groupby("goal", sort=False), strict=False):
-        with place:
-            st.caption(f"{GOALS[str(goal)].capitalize()} by number of base changes, with 95 % intervals.")
-            picture(themed(curves_drawn(own)), f"attack_{goal}", width="content")
+    for goal, own in report.groupby("goal", sort=False):
+        st.caption(f"{GOALS[str(goal)].capitalize()} by number of base changes, with 95 % intervals.")
+        picture(themed(curves_drawn(own)), f"attack_{goal}", width="content")
     attacks = read_parquet(experiment.folder / "attacks.parquet")
     won = attacks[(attacks["split"] == "report") & attacks["needed"].notna() & (attacks["way"] != "random")]
     st.subheader("Attacked sequences")
@@ -205,7 +206,9 @@ def _spelled(attacks: pd.DataFrame) -> str:
             shown = f"<b>{shown}</b>" if at in changes else shown
             text.append(f"<u>{shown}</u>" if first <= at < last else shown)
             below.append(escape(changes[at][0].lower()) if at in changes else " ")
-        said = f"{row.place} {row.strand}, {row.goal}, {row.way}: {row.before:.3g} to {row.after:.3g}"
+        chrom, _, span = str(row.place).rpartition(":")
+        place = spoken(chrom, *map(int, span.split("-")))
+        said = f"{place} {row.strand}, {row.goal}, {row.way}: {row.before:.3g} to {row.after:.3g}"
         lines += [escape(said), "".join(text), "".join(below), ""]
     style = "overflow-x:auto;font-size:0.75rem;line-height:1.35;margin:0;max-height:420px"
     return f'<pre tabindex="0" style="{style}">' + "\n".join(lines) + "</pre>"

@@ -36,7 +36,7 @@ def effects_drawn(ablations: pd.DataFrame, names: Mapping[int, str]) -> Spec:
             color=colour,
         )
     )
-    ticks = alt.Chart(drawn).mark_tick(thickness=2, color="currentColor").encode(x="attribution:Q", y=rows)
+    ticks = alt.Chart(drawn).mark_tick(thickness=2, color="#808495").encode(x="attribution:Q", y=rows)
     return styled((bars + ticks).properties(width=WIDTH - 160, height=alt.Step(14)))
 
 

@@ -26,7 +26,7 @@ def reliability_drawn(bins: pd.DataFrame) -> Spec:
     points = base.mark_point(filled=True, size=45).encode(
         y=alt.Y("true:Q", title="share that is true", scale=scale)
     )
-    bars = base.mark_rule().encode(y="low:Q", y2="high:Q")
+    bars = base.mark_rule(color="#808495").encode(y="low:Q", y2="high:Q")
     line = alt.Chart(pd.DataFrame({"x": [0, 1]})).mark_line(strokeDash=[4, 3], opacity=0.6)
     return styled((line.encode(x="x:Q", y="x:Q") + bars + points).properties(width=260, height=260))
 

@@ -1,0 +1,188 @@
+"""Experiments asked, run and read on their pages in Chromium, with the clicks that they take."""
+
+from __future__ import annotations
+
+import re
+import shutil
+import time
+from collections.abc import Iterator
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from tests.app.chromium import QUIET, serving
+from tests.app.test_tasks import Reader
+from tests.conftest import ROOT, made_once
+from tests.workbench.scans.test_detectors import make
+from tests.workbench.small_study import run_apart, small_config, write_model
+from workbench import Study
+from workbench.engines import background
+from workbench.experiments.detector_settings import DetectSettings
+from workbench.experiments.registry import create_experiment
+from workbench.files.parquet import read_parquet
+from workbench.setup.demo_archive import shipped, unpack
+
+# Within this many seconds a run is finished, on a machine with much else to do.
+PATIENCE = 500
+QUICK = {"strengths": "1, 3", "prompts": "2", "prompt": "60", "length": "30", "copies": "1"}
+HOSTILE = """<!DOCTYPE html><html><head><title>x</title>
+<script>parent.document.title = "taken"; fetch("/stolen"); top.location = "/stolen"</script>
+<meta http-equiv="refresh" content="0;url=/stolen"><link rel="stylesheet" href="http://elsewhere.example/x.css">
+</head><body><h1>Harmless words</h1><img src="/stolen.png" onerror="top.location='/stolen'">
+<form action="/stolen"><input name="a"></form><iframe src="/overview"></iframe></body></html>"""
+
+
+@pytest.fixture(scope="module")
+def home(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A small study with autoencoders of three seeds, and the ready demo."""
+
+    def three_seeds(folder: Path) -> None:
+        config = small_config(ROOT / "data_samples", write_model(folder / "tiny"))
+        run_apart(Study.create(folder / "done", replace(config, sae=replace(config.sae, seeds=3))))
+
+    home = tmp_path_factory.mktemp("home")
+    shutil.copytree(made_once(tmp_path_factory, "three-seeds", three_seeds) / "done", home / "small")
+    if shipped():
+        unpack(home / "demo")
+    return home
+
+
+@pytest.fixture(scope="module")
+def server(home: Path) -> Iterator[str]:
+    with serving(None, {"WORKBENCH_STUDIES": str(home)}) as (where, _):
+        yield where
+
+
+@pytest.fixture
+def reader(server: str, chromium: Any) -> Iterator[Reader]:
+    page = chromium.new_page(base_url=server, viewport={"width": 1440, "height": 900})
+    page.set_default_timeout(PATIENCE * 1000)
+    yield Reader(page)
+    page.close()
+
+
+def link(reader: Reader, name: str) -> None:
+    """Press a link, which has its icon's name before its own."""
+    reader.click(reader.page.get_by_role("link", name=re.compile(rf"(^|\s){re.escape(name)}")).first)
+
+
+def at_rest(reader: Reader) -> None:
+    reader.page.wait_for_selector(f"{QUIET} [data-testid=stMain]")
+    assert reader.page.locator("[data-testid=stException]").count() == 0
+
+
+def type_in(reader: Reader, label: str, text: str) -> None:
+    box = reader.page.get_by_label(label, exact=True).first
+    box.fill(text)
+    box.press("Tab")
+    at_rest(reader)
+
+
+def test_a_passport_made_from_a_feature_page_with_the_browser_closed_meanwhile(
+    reader: Reader, server: str, chromium: Any, home: Path
+) -> None:
+    study = Study.open(home / "small")
+    feature = int(study.dictionary.unit.argmax())
+    reader.page.goto(f"/feature?study=small&feature={feature}")
+    reader.page.get_by_text("Causal test:").wait_for()
+    link(reader, "Test it")
+    reader.page.get_by_role("heading", name="New: one hypothesis a feature").wait_for()
+    at_rest(reader)
+    for label, text in {
+        "strengths": "1, 3",
+        "prompts": "2",
+        "prompt": "60",
+        "length": "30",
+        "copies": "1",
+    }.items():
+        type_in(reader, label, text)
+    reader.button("Check and start")
+    reader.page.get_by_text("It continues if you leave or close the page").wait_for()
+    assert reader.clicks == 2
+    assert background.state(study.folder).step == "experiments/passport"
+    # Nobody looks any more.
+    reader.page.close()
+    page = study.folder / "experiments" / "passport" / "page.html"
+    end = time.monotonic() + PATIENCE
+    while not page.exists() and time.monotonic() < end:
+        time.sleep(0.5)
+    found = read_parquet(page.with_name("passports.parquet"))
+    reader.page = chromium.new_page(base_url=server, viewport={"width": 1440, "height": 900})
+    reader.page.set_default_timeout(PATIENCE * 1000)
+    reader.page.goto(f"/feature?study=small&feature={feature}")
+    said = reader.page.get_by_text("Causal test:")
+    said.wait_for()
+    assert f"Causal test: {found['causal'].iloc[0]}" in said.inner_text()
+    link(reader, "The experiment")
+    reader.page.get_by_role("heading", name="passport", exact=True).wait_for()
+    reader.page.get_by_text("Win rate over the best control on the report split").first.wait_for()
+    assert reader.clicks == 3
+    assert re.search(r"experiment=passport", reader.page.url)
+
+
+def test_a_detector_attacked(reader: Reader, home: Path) -> None:
+    """Its weights are random, so the detector is one that somebody else made."""
+    study = Study.open(home / "small")
+    folder = create_experiment(study, "given", "detect", DetectSettings(track="CDS_stop")).folder
+    detector = replace(make(study), track="CDS_stop", threshold=0.2)
+    (folder / "detector.json").write_text(detector.to_json())
+    reader.page.goto("/experiments?study=small&new=attack&detector=given&sites=2&changes=2&reach=24")
+    reader.page.get_by_role("heading", name="New: base changes that mislead").wait_for()
+    at_rest(reader)
+    reader.button("Check and start")
+    reader.page.get_by_role("heading", name="Attacked sequences").wait_for()
+    at_rest(reader)
+    assert reader.clicks == 1
+    attacks = read_parquet(study.folder / "experiments" / "attack" / "attacks.parquet")
+    won = attacks[(attacks["split"] == "report") & attacks["needed"].notna() & (attacks["way"] != "random")]
+    text = reader.page.get_by_test_id("stMain").inner_text()
+    assert "by number of base changes" in text and "Model output, not validated" in text
+    for chrom, start, end in won["place"].head(3).str.extract(r"(.+):(\d+)-(\d+)").itertuples(index=False):
+        assert f"{chrom}:{int(start) + 1:,}-{int(end):,}" in text
+    reader.page.get_by_role("link", name=re.compile("Make a detector that learns from them")).wait_for()
+
+
+@pytest.mark.skipif(shipped() is None, reason="this copy ships no ready demo study")
+def test_a_detector_made_and_scanned(reader: Reader, home: Path) -> None:
+    reader.page.goto("/experiments?study=demo&new=detect&track=CDS_stop&precision=0.6")
+    reader.page.get_by_role("heading", name="New: a detector for the sites").wait_for()
+    at_rest(reader)
+    reader.button("Check and start")
+    reader.page.get_by_text("Operating curve").wait_for()
+    at_rest(reader)
+    reader.button("Scan the genome")
+    reader.page.get_by_text("by the probability that each is true").wait_for()
+    assert reader.clicks == 2
+    lines = (home / "demo" / "experiments" / "detect" / "scan.gff3").read_text().splitlines()
+    calls = [line.split("\t") for line in lines if "ID=call" in line]
+    said = reader.page.get_by_text("by the probability that each is true").inner_text()
+    assert said.startswith(f"{len(calls)} calls") and len(calls) > 20
+    best = max(calls, key=lambda row: float(row[5]))
+    link(reader, "Browse NC_000913.3")
+    reader.page.wait_for_selector(".browser[data-sharp='1'][data-pending='0']")
+    canvas = reader.page.locator(".browser")
+    assert int(canvas.get_attribute("data-start")) < int(best[3]) <= int(canvas.get_attribute("data-end"))
+
+
+def test_no_script_of_a_page_reaches_the_app(reader: Reader, home: Path) -> None:
+    study = Study.open(home / "small")
+    reader.page.goto("/experiments?study=small&experiment=passport")
+    reader.page.get_by_role("heading", name="Tables").wait_for()
+    page = study.folder / "experiments" / "passport" / "page.html"
+    before = page.read_text()
+    page.write_text(HOSTILE)
+    asked: list[str] = []
+    reader.page.on("request", lambda request: asked.append(request.url))
+    try:
+        reader.page.reload()
+        frame = reader.page.frame_locator("iframe[title='The page of the experiment']")
+        frame.get_by_role("heading", name="Harmless words").wait_for()
+        reader.page.wait_for_timeout(1000)
+        assert reader.page.title() != "taken" and "experiment=passport" in reader.page.url
+        assert [url for url in asked if "stolen" in url or "elsewhere" in url] == []
+        # The frame within the frame stays empty: nothing of the app is shown in it.
+        assert not any(frame.url.endswith("/overview") for frame in reader.page.frames)
+    finally:
+        page.write_text(before)
