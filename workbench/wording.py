@@ -157,6 +157,14 @@ def plural(number: int, noun: str, many: str = "") -> str:
     return f"{number:,} {noun if number == 1 else many or noun + 's'}"
 
 
+def once(readings: float | None, mode: str) -> float | None:
+    """How many intervals there are, of a count in which either strand counts them once a reading, so twice.
+
+    One that only one of the readings holds counts as one.
+    """
+    return readings if readings is None or _missing(readings) or mode != "any" else math.ceil(readings / 2)
+
+
 def mode_words(mode: str) -> str:
     """A track mode in words."""
     return "either strand" if mode == "any" else f"{mode} strand"

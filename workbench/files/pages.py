@@ -15,7 +15,7 @@ from workbench.files.pictures import draw_svg
 
 _FILTERS = (
     *("fixed", "signed", "strength", "count", "percent", "probability", "bases", "between"),
-    *("effect", "effects_between", "plural"),
+    *("effect", "effects_between", "plural", "once"),
 )  # fmt: skip
 
 

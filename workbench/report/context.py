@@ -75,6 +75,8 @@ def gather(study: Study) -> Evidence:
     tracks = with_select(_with_columns(study.table("tracks"), TRACK_COLUMNS), associations)
     catalog = with_causal(study.table("catalog"), study.folder, study.sae_hash)
     catalog, labels = catalog.set_index("feature", drop=False), study.feature_labels()
+    logos = study.table("logos")
+    catalog["information"] = logos.groupby("feature")["information"].sum()
     return Evidence(
         name=study.folder.name,
         manifest=study.manifest,
@@ -85,7 +87,7 @@ def gather(study: Study) -> Evidence:
         associations=associations,
         catalog=catalog.assign(label=[labels[int(f)].text for f in catalog["feature"]]),
         examples=study.table("examples"),
-        logos=study.table("logos"),
+        logos=logos,
         labels=labels,
         quality=gather_quality(study),
         training=study.facts("training"),
@@ -154,9 +156,13 @@ def judged(tracks: pd.DataFrame) -> pd.DataFrame:
 
 
 def card_features(shown: pd.DataFrame, catalog: pd.DataFrame, most: int = CARDS) -> list[int]:
-    """Features worth a card: the best of each track that was tested, then those with the highest lift."""
+    """Features worth a card: the best of each track that was tested, then those with the highest lift.
+
+    Without annotation, those whose logos hold most (``information`` in bits).
+    """
     tested = judged(shown)["feature"].astype(int).tolist()
-    alive = catalog[~catalog["dead"]].sort_values("best_ap_lift", ascending=False, kind="stable")
+    order = "best_ap_lift" if catalog["best_ap_lift"].notna().any() else "information"
+    alive = catalog[~catalog["dead"]].sort_values(order, ascending=False, kind="stable")
     fill = [f for f in alive["feature"].astype(int).tolist() if f not in set(tested)]
     unique = list(dict.fromkeys(tested))
     return (unique + fill[: max(0, 6 - len(unique))])[:most]

@@ -33,6 +33,7 @@ from workbench.report.discovery import (
     structure_words,
     window_profile,
 )
+from workbench.report.neighbours import Neighbours
 from workbench.report.scan_charts import manhattan, quantile_plot
 from workbench.report.sentences import SUMMARY_RULE, summary, weaknesses
 
@@ -185,6 +186,7 @@ def discovery_parts(study: Study, evidence: Evidence) -> dict[str, Any]:
         "flags": flag_rows(discovery),
         "profile": profile,
         "unexplained": list(unexplained_cards(discovery, evidence)),
+        "neighbours": Neighbours(study.tracks),
     }
 
 
@@ -259,6 +261,7 @@ def render(study: Study) -> str:
         measures=quality_lines(evidence.quality),
         quality_figures=list(quality_figures(evidence)),
         loci=list(locus_figures(study, evidence)),
+        features_title="Best features" if len(evidence.shown) else "Features with the clearest letters",
         cohort=cohort_part(study),
     )
 

@@ -17,6 +17,7 @@ from workbench.wording import (
     fixed,
     listed,
     mode_words,
+    once,
     percent,
     plural,
     probability,
@@ -242,9 +243,13 @@ def _controls(evidence: Evidence) -> Iterator[Weakness]:
 
 
 def _intervals(evidence: Evidence) -> Iterator[Weakness]:
-    few = evidence.shown[evidence.shown["n_intervals"] < FEW_INTERVALS]
-    if len(few):
-        names = [f"{row.track} ({count(float(str(row.n_intervals)))})" for row in few.itertuples()]
+    shown = evidence.shown[["track", "mode", "n_intervals"]].itertuples(index=False)
+    counted = {str(track): once(number, str(mode)) for track, mode, number in shown}
+    few = {
+        track: number for track, number in counted.items() if number is not None and number < FEW_INTERVALS
+    }
+    if few:
+        names = [f"{track} ({count(number)})" for track, number in few.items()]
         yield Weakness(
             f"Few intervals to judge by in the report split: {listed(names)}. Their scores can move a lot"
             " with one gene more or less.",

@@ -180,7 +180,7 @@ def test_summary_counts_tracks(written: Written) -> None:
 def test_weaknesses_follow_the_numbers(written: Written) -> None:
     rules = {w.rule: w.sentence for w in weaknesses(gather(written.study))}
     few = rules["fewer than 20 intervals in the report split"]
-    assert "CDS (4)" in few
+    assert "CDS (2)" in few
     small = rules["report split under 100 kb"]
     assert "1.12 kb" in small or "1.13 kb" in small
     assert "train and report blocks share a contig" in rules
