@@ -21,7 +21,7 @@ from app.canvas.kept import Kept
 from app.canvas.message import View
 from app.canvas.predictions import prediction_lane
 from app.canvas.ready_model import ready_model
-from app.canvas.requests import Answer, Asking
+from app.canvas.requests import Answer, Asking, Request
 from app.canvas.work import Job, submit
 from app.data.study import Opened, key_of
 from app.verdict_text import short_label
@@ -315,6 +315,7 @@ def shown(opened: Opened, view: View) -> dict[str, Any]:
     return submit(job).result()
 
 
+REQUESTS: dict[str, Request] = {}
 WORKS = {
     "attribute_base": attribute,
     "attribute_bases": attribute_bases,

@@ -1,10 +1,11 @@
-"""The modes of the canvas: Read, and those registered here. Same locus, rows and keys in all of them.
+"""The modes of the canvas: Read, and others, with the same locus, rows and keys in all of them.
 
 A mode NAME is
 
 * a word of `app.links.MODES`: the address says ``mode=NAME`` and, what the mode itself reads, ``ask=TEXT``.
   Both are kept by the history, by links and by pages by themselves;
-* a module of this folder, ``NAME_mode.py``, with a `Mode`, which is put into `MODES` below;
+* a module of this folder, ``NAME_mode.py``, with ``REQUESTS``, ``WORKS`` and ``shown``, all kinds of which
+  begin with ``NAME_``; it is imported when the mode is first used, as it may need PyTorch;
 * a script, ``assets/mode_NAME.js``, which puts a class into ``MODES`` of ``assets/modes.js``: there it says
   what such a class may do (lanes, marks over rows, side panel, clicks, drags, keys, menu).
 
@@ -13,8 +14,7 @@ the model is needed: a work checks an `Asking`, which raises ``InputError``, and
 neither the session nor Streamlit. Jobs of all sessions are done one after the other (`app.canvas.work`); the
 canvas moves meanwhile, says "reading…", and a newer run takes the place of one that waits. The script calls
 ``modes.work(kind, more, done)``: ``more`` is in the event of the asking, what the job returns goes to
-``done``. A run may be begun twice, so that what takes long is kept by its question. Names of requests and
-works are unique.
+``done``. A run may be begun twice, so that what takes long is kept by its question.
 
 ``shown`` is what a page by itself holds of the mode for the ``ask`` of its view: a dictionary that the
 script finds as ``head.shown``. Whatever comes from the browser, ``ask`` included, is checked by whoever
@@ -25,13 +25,18 @@ leaves; what stands beside it is shown by `app.canvas.evidence`, in the same way
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
+from contextlib import suppress
+from functools import cache
+from importlib import import_module
 from typing import Any, NamedTuple
 
-from app.canvas import attribute_mode, paint_mode, rules_mode
+from app import links
 from app.canvas.message import View
-from app.canvas.requests import Request
-from app.canvas.work import Work
-from app.data.study import Opened
+from app.canvas.requests import Answer, Request
+from app.canvas.work import Work, submit
+from app.data.study import Opened, key_of
+from genomic_models.errors import ModelError
+from workbench import InputError
 
 
 class Mode(NamedTuple):
@@ -42,25 +47,46 @@ class Mode(NamedTuple):
     shown: Callable[[Opened, View], dict[str, Any]]
 
 
-# In the order of `app.links.MODES`, without Read.
-MODES: dict[str, Mode] = {
-    "attribute": Mode({}, attribute_mode.WORKS, attribute_mode.shown),
-    "paint": Mode(paint_mode.REQUESTS, paint_mode.WORKS, paint_mode.shown),
-    "rules": Mode(rules_mode.REQUESTS, rules_mode.WORKS, rules_mode.shown),
-}
+@cache
+def mode(name: str) -> Mode | None:
+    """A mode by its name; None for Read, and for what is none."""
+    if name not in links.MODES[1:]:
+        return None
+    found = import_module(f"app.canvas.{name}_mode")
+    return Mode(found.REQUESTS, found.WORKS, found.shown)
 
 
-def requests() -> dict[str, Request]:
-    """Requests of all modes by kind."""
-    return {kind: request for mode in MODES.values() for kind, request in mode.requests.items()}
+def request(kind: str) -> Request | None:
+    """The request of a mode that is of this kind."""
+    found = mode(kind.partition("_")[0])
+    return found.requests.get(kind) if found else None
 
 
-def works() -> dict[str, Work]:
-    """Works of all modes by kind."""
-    return {kind: work for mode in MODES.values() for kind, work in mode.works.items()}
+def work(kind: str) -> Work | None:
+    """The work of a mode that is of this kind."""
+    found = mode(kind.partition("_")[0])
+    return found.works.get(kind) if found else None
 
 
 def shown(opened: Opened, view: View) -> dict[str, Any]:
     """What a page by itself holds of the mode of a view; nothing in Read, and where nothing is asked."""
-    mode = MODES.get(view.request.mode)
-    return mode.shown(opened, view) if mode and view.request.ask else {}
+    found = mode(view.request.mode) if view.request.ask else None
+    return found.shown(opened, view) if found else {}
+
+
+_WARM: set[tuple[str, ...]] = set()
+
+
+def warm(opened: Opened, view: View) -> None:
+    """Load what a mode needs beside the page, so that the first click need not wait for it."""
+    name, key = view.request.mode, (view.request.mode, *key_of(opened))
+
+    def load() -> Answer:
+        with suppress(InputError, ModelError, OSError):  # said where somebody asks
+            mode(name)
+            opened.study.model  # noqa: B018
+        return {}
+
+    if name != links.MODES[0] and key not in _WARM:
+        _WARM.add(key)
+        submit(load)

@@ -209,18 +209,18 @@ REQUESTS: dict[str, Request] = {
 }  # fmt: skip
 
 
-def on_asked(opened: Opened, pane: Pane, more: Mapping[str, Request]) -> None:
+def on_asked(opened: Opened, pane: Pane, more: Callable[[str], Request | None]) -> None:
     """Answer the last request of a canvas; the answer goes with the next message.
 
-    ``more``: kinds of requests beside those of this module.
+    ``more``: finds requests beside those of this module, by kind.
     """
     event = last_event(pane.key, "asked")
-    request = {**REQUESTS, **more}.get(str(event.get("kind")))
+    kind = str(event.get("kind"))
+    request = REQUESTS.get(kind) or more(kind)
     if request is None:
         return
     try:
         answer = request(Asking(opened, pane, seen_view(opened, pane), event)) or {}
     except (InputError, ValueError) as error:
         answer = {"error": str(error)}
-    kind, number = str(event["kind"]), event.get("number", 0)
-    st.session_state[pane.of("answer")] = {"kind": kind, "number": number, **answer}
+    st.session_state[pane.of("answer")] = {"kind": kind, "number": event.get("number", 0), **answer}

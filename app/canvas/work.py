@@ -7,7 +7,7 @@ place of an older one that still waits.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 from concurrent.futures import Future, ThreadPoolExecutor
 from typing import Any, NamedTuple
 
@@ -18,7 +18,7 @@ from app.canvas.component import last_event
 from app.canvas.pane import Pane
 from app.canvas.requests import Answer, Asking
 from app.data.study import Opened
-from genomic_models.contract import ModelError
+from genomic_models.errors import ModelError
 from workbench import InputError
 
 Job = Callable[[], Answer]
@@ -40,10 +40,10 @@ def submit(job: Job) -> Future[Answer]:
     return _BENCH.submit(job)
 
 
-def on_worked(opened: Opened, pane: Pane, works: Mapping[str, Work]) -> None:
-    """Begin what a canvas asks to be computed, unless it is under way."""
+def on_worked(opened: Opened, pane: Pane, find: Callable[[str], Work | None]) -> None:
+    """Begin what a canvas asks to be computed, unless it is under way; ``find`` gives a work by its kind."""
     event, state, key = last_event(pane.key, "worked"), st.session_state, pane.of("task")
-    work, run = works.get(str(event.get("kind"))), str(event.get("run"))[:80]
+    work, run = find(str(event.get("kind"))), str(event.get("run"))[:80]
     held: Task | None = state.get(key)
     if work is None or (held is not None and held.run == run):
         return

@@ -88,8 +88,9 @@ def draw(opened: Opened, pane: Pane) -> None:
     except InputError as fault:  # a file of features is damaged, or has gone
         st.error(plain(str(fault)))
         return
-    asked = partial(on_asked, opened, pane, {**modes.requests(), "save": save})
-    worked = partial(on_worked, opened, pane, modes.works())
+    asked = partial(on_asked, opened, pane, lambda kind: save if kind == "save" else modes.request(kind))
+    worked = partial(on_worked, opened, pane, modes.work)
+    modes.warm(opened, view)
     with st.container(key=f"stage{pane.name}"):
         canvas(sent, pane.key, partial(on_moved, pane), partial(on_brushed, pane), asked, worked)
     if not ready.done():

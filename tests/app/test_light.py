@@ -11,7 +11,7 @@ from tests.workbench.study_factory import make_study
 
 OPENING = """
 import sys
-import app.canvas.panels, app.exports.downloads, app.canvas.requests, app.canvas.component
+import app.canvas.panels, app.exports.downloads, app.canvas.requests, app.canvas.component, app.canvas.modes
 from app.data.study import open_study
 opened = open_study(sys.argv[1])
 opened.study.features

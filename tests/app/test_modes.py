@@ -93,20 +93,24 @@ def asking(opened: Opened, **event: Any) -> Asking:
 
 
 def answer(opened: Opened, kind: str, **event: Any) -> dict[str, Any]:
-    return modes.works()[kind](asking(opened, **event))()
+    begin = modes.work(kind)
+    assert begin is not None
+    return begin(asking(opened, **event))()
 
 
 # -- the frame -------------------------------------------------------------------------------------
 
 
-def test_every_mode_of_the_address_has_a_script_and_an_entry_and_no_kind_twice() -> None:
-    assert ("read", *modes.MODES) == links.MODES
-    kinds = [*REQUESTS, "save", *modes.requests(), *modes.works()]
-    assert len(kinds) == len(set(kinds))
-    every = sum(len(mode.requests) + len(mode.works) for mode in modes.MODES.values())
-    assert every == len(modes.requests()) + len(modes.works())
-    for name in modes.MODES:
-        assert f"MODES.{name} = class" in asset(f"mode_{name}.js")
+def test_every_mode_of_the_address_has_a_script_and_kinds_of_its_own_name() -> None:
+    for name in links.MODES[1:]:
+        mode = modes.mode(name)
+        assert mode is not None and f"MODES.{name} = class" in asset(f"mode_{name}.js")
+        for kind in (*mode.requests, *mode.works):
+            assert kind.startswith(f"{name}_")
+        assert all(modes.work(kind) is begin for kind, begin in mode.works.items())
+        assert all(modes.request(kind) is begin for kind, begin in mode.requests.items())
+    for kind in ("read", "read_x", "", "attribute_", "os_path", "rules_nothing"):
+        assert modes.work(kind) is modes.request(kind) is None
 
 
 def test_the_address_holds_the_mode_and_what_is_asked(opened: Opened, address: dict[str, str]) -> None:
@@ -139,7 +143,7 @@ def test_a_newer_run_takes_the_place_of_one_that_waits(
 
     def ask(run: str, **event: Any) -> None:
         monkeypatch.setattr(work, "last_event", lambda key, kind: {"kind": "slow", "run": run, **event})
-        work.on_worked(opened, FIRST, {"slow": slow})
+        work.on_worked(opened, FIRST, {"slow": slow}.get)
 
     blocker = work.submit(lambda: {"gate": gate.wait(20)})
     ask("1", name="first")
@@ -156,17 +160,15 @@ def test_a_newer_run_takes_the_place_of_one_that_waits(
         raise InputError("no such thing")
 
     monkeypatch.setattr(work, "last_event", lambda key, kind: {"kind": "slow", "run": "3"})
-    work.on_worked(opened, FIRST, {"slow": refused})
+    work.on_worked(opened, FIRST, {"slow": refused}.get)
     assert work.progress(FIRST) == {"run": "3", "done": True, "error": "no such thing"}
-    work.on_worked(opened, FIRST, {})
+    work.on_worked(opened, FIRST, {}.get)
     assert work.progress(FIRST) is None
 
 
 def test_strange_values_are_refused_in_a_sentence_or_mean_nothing(opened: Opened) -> None:
-    mine = ("attribute", "rules")
-    every = {
-        k: w for name in mine for k, w in {**modes.MODES[name].requests, **modes.MODES[name].works}.items()
-    }
+    mine = [modes.mode(name) for name in ("attribute", "rules")]
+    every = {kind: begin for mode in mine if mode for kind, begin in {**mode.requests, **mode.works}.items()}
     names = ("ask", "start", "end", "strand", "choices")
     refused = 0
     for kind, begin in every.items():
@@ -427,7 +429,5 @@ def test_a_model_that_does_not_fit_is_not_loaded(opened: Opened, monkeypatch: py
     large = Study.open(opened.study.folder)
     large.config = replace(large.config, model=replace(large.config.model, name="evo2_7b"))
     monkeypatch.setattr(ready_model, "machine_memory", lambda: 10**9)
-    with pytest.raises(
-        InputError, match=r"evo2_7b takes \d+ GB, this machine has 1: .* ask by: the command"
-    ):
+    with pytest.raises(InputError, match=r"evo2_7b takes \d+ GB, this machine has 1: .* ask by: the command"):
         ready_model.ready_model(large, "the command")

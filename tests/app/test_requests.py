@@ -108,7 +108,7 @@ def test_an_answer_carries_the_number_and_an_error_is_one(
 ) -> None:
     def event(value: dict[str, Any]) -> None:
         monkeypatch.setattr(requests, "last_event", lambda key, kind: value)
-        on_asked(opened, FIRST, {})
+        on_asked(opened, FIRST, {}.get)
 
     event({"kind": "go", "text": "nowhere", "number": 4})
     assert FIRST.take("answer")["error"].startswith("'nowhere' is neither")
