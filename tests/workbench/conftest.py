@@ -12,6 +12,8 @@ from workbench.cli import main
 @pytest.fixture
 def cli(monkeypatch, capsys):
     """Run a command; gives exit status, standard output and standard error."""
+    # A line every 5 s in the first minute would come or not, by the load of the machine.
+    monkeypatch.setattr("workbench.progress.MINUTE", 0.0)
 
     def run(*args: object) -> tuple[int, str, str]:
         monkeypatch.setattr(sys, "argv", ["workbench", *map(str, args)])

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import io
+import itertools
 
 import pytest
 from rich.console import Console
@@ -35,7 +36,59 @@ def test_lines(clock: list[float], capsys: pytest.CaptureFixture[str]) -> None:
     # An attempt that came to nothing is taken back.
     clock[0] = 128
     lines.advance(-3072)
-    assert capsys.readouterr().err == ""
+    assert capsys.readouterr().err == "reading: 128 s so far\n"
+    lines.end("well")
+    assert capsys.readouterr().err == "reading: done in 128.0 s; well\n"
+
+
+def test_the_first_minute_is_never_silent_for_more_than_five_seconds(
+    clock: list[float], capsys: pytest.CaptureFixture[str]
+) -> None:
+    """Whatever is done: a model that loads and tells nothing, a step that ends, the time before a next one."""
+    lines, spoke, said = Lines(), [0.0], ""
+    for second in range(1, 300):
+        clock[0] = float(second)
+        if second == 23:
+            lines.begin("reading", 100, "bases")
+        if 23 <= second < 40 and second % 7 == 0:
+            lines.advance(20)
+        if second == 41:
+            lines.end()
+        lines.remind()
+        if new := capsys.readouterr().err:
+            spoke.append(second)
+            said += new
+    gaps = [b - a for a, b in itertools.pairwise(spoke)]
+    early = [gap for gap, at in zip(gaps, spoke, strict=False) if at < 55]
+    assert max(early) == 5 and max(gaps) == 30
+    first = [
+        "starting: 5 s so far",
+        "starting: 10 s so far",
+        "starting: 15 s so far",
+        "starting: 20 s so far",
+    ]
+    assert said.splitlines()[:5] == [*first, "reading: 2 s so far"]
+
+
+def test_lines_come_by_themselves(capsys: pytest.CaptureFixture[str]) -> None:
+    with Lines(soon=0.05) as lines:
+        lines.begin("loading", 1, "model")
+        spoken = ""
+        while "so far" not in spoken:
+            spoken += capsys.readouterr().err
+    assert spoken.startswith("loading: ")
+
+
+def test_on_a_terminal_something_moves_before_the_first_step() -> None:
+    out = io.StringIO()
+    bar = Bar(Console(file=out, force_terminal=True, width=200, color_system=None))
+    with bar.bar:
+        bar.bar.refresh()
+        assert "starting" in out.getvalue()
+        bar.begin("reading", 5, "bases")
+        bar.end()
+        bar.bar.refresh()
+        assert "going on" in out.getvalue()
 
 
 def test_the_bar_keeps_brackets_and_never_passes_its_end() -> None:
