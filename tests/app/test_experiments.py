@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import shutil
+import sys
 from dataclasses import asdict, replace
 from pathlib import Path
 from typing import Any
@@ -24,7 +25,6 @@ from app.figures import _parquet, _tsv
 from tests.workbench.small_study import finished_study
 from workbench import Study
 from workbench.browse.region_map import meeting
-from workbench.cli import concepts, detect, embed, experiments, layers, paint
 from workbench.engines.local import run_experiment
 from workbench.experiments.registry import KINDS, create_experiment
 from workbench.experiments.settings import AttributeSettings, EmbedSettings, LayersSettings
@@ -106,7 +106,7 @@ def test_a_form_has_the_words_and_defaults_of_the_command(kind: str) -> None:
             assert option.default == said, (kind, box.key)
 
 
-# Settings unlike the defaults, of every kind; what is a file in a setting is made below.
+# Settings unlike the defaults, of kinds whose words have a form; what is a file in a setting is made below.
 ASKED: dict[str, dict[str, Any]] = {
     "attribute": {"targets": [f"{CONTIG}:701", f"{CONTIG}:9-20"], "strands": ["-"], "method": "gradient"},
     "steer": {"features": [3, 7], "strengths": [0.5, 2.0], "readout": "stops.longest_open", "seed": 4},
@@ -121,19 +121,31 @@ ASKED: dict[str, dict[str, Any]] = {
 }
 
 
+def unlike(kind: str) -> dict[str, Any]:
+    """Settings of another kind, each unlike its default."""
+    entries: dict[type, list[Any]] = {int: [3, 7], float: [0.25, 0.5], str: ["gene"]}
+    found = {}
+    for box in boxes(KINDS[kind].settings):
+        one = not box.default if box.type is bool else entries[box.type][0]
+        other = [word for word in box.one_of if word != box.default]
+        found[box.key] = entries[box.type] if box.many else other[0] if other else one
+    return found
+
+
 @pytest.mark.parametrize("kind", list(KINDS))
 def test_the_command_of_a_form_asks_the_same(
     opened: Opened, kind: str, cli: Any, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """What is shown as a command goes through the command line, up to what it would ask."""
     found: list[Any] = []
-    for module in (experiments, paint, detect, embed, layers, concepts):
-        monkeypatch.setattr(module, "ask", lambda folder, *asked: found.append(asked))
-    study, values = opened.study, dict(ASKED[kind])
+    for name, module in list(sys.modules.items()):
+        if name.startswith("workbench.cli.") and hasattr(module, "ask"):
+            monkeypatch.setattr(module, "ask", lambda folder, *asked: found.append(asked))
+    study, values = opened.study, ASKED.get(kind) or unlike(kind)
     if kind in ("detect", "paint"):
         text = {"detect": active(study), "paint": f"{active(study)}@0-9=1"}[kind]
         key = {"detect": "concept", "paint": "painting"}[kind]
-        values[key] = READ[key](study, text, values)
+        values = values | {key: READ[key](study, text, values)}
     if kind == "paint":
         folder = study.folder / "experiments" / "asked"
         folder.mkdir(parents=True, exist_ok=True)
@@ -401,3 +413,21 @@ def test_regions_meet_a_track_as_by_brute_force() -> None:
     ]
     assert meeting(regions, intervals).tolist() == wanted and 0 < sum(wanted) < 200
     assert not meeting(regions, intervals.head(0)).any()
+
+
+def test_the_start_page_says_what_each_model_needs(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    from workbench.models.needs import needs
+
+    monkeypatch.setenv("WORKBENCH_STUDIES", str(tmp_path))
+    monkeypatch.setenv("WORKBENCH_STUDY", "")
+    page = AppTest.from_file(str(MAIN), default_timeout=120).run()
+    page.switch_page("screens/start.py").run()
+    (table,) = [frame.value for frame in page.dataframe if "bfloat16" in frame.value]
+    assert list(table["model"]) == [each.name for each in needs()]
+    assert table["bases a second"].isna().all() and table["looked for"].str.len().gt(0).all()
+    page.button(key="measure_models").click().run()
+    assert not page.exception
+    (table,) = [frame.value for frame in page.dataframe if "bfloat16" in frame.value]
+    rates = table["bases a second"].to_numpy()
+    sizes = [each.parameters for each in needs()]
+    np.testing.assert_allclose(rates[0] / rates, np.array(sizes) / sizes[0])

@@ -5,8 +5,10 @@ from __future__ import annotations
 import os
 import subprocess
 import sys
+import threading
 import time
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -14,6 +16,7 @@ from tests.conftest import ROOT
 from tests.workbench.small_study import small_config, write_model
 from workbench import Study
 from workbench.engines import background
+from workbench.errors import InputError
 
 
 def test_a_file_of_the_name_in_the_current_folder_is_not_run(
@@ -29,6 +32,46 @@ def test_a_file_of_the_name_in_the_current_folder_is_not_run(
         time.sleep(0.1)
     assert "no study.toml here" in background.state(tmp_path / "study").output
     assert not (tmp_path / "it-ran").exists()
+
+
+def test_of_two_that_begin_at_once_one_is_refused(
+    tmp_path: Path, samples: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    study = Study.create(tmp_path / "study", small_config(samples, write_model(tmp_path / "tiny")))
+    question = study.folder / "experiments" / "asked" / "question.toml"
+    question.parent.mkdir(parents=True)
+    question.touch()
+    began: list[subprocess.Popen[bytes]] = []
+    popen = subprocess.Popen
+
+    def waits(words: list[str], **more: Any) -> subprocess.Popen[bytes]:
+        time.sleep(0.2)  # long enough for the other to look
+        began.append(popen([sys.executable, "-c", "import time; time.sleep(60)"], **more))
+        return began[-1]
+
+    monkeypatch.setattr(subprocess, "Popen", waits)
+    said: list[str] = []
+
+    def begin() -> None:
+        try:
+            background.start_experiment(study, "asked")
+        except InputError as error:
+            said.append(str(error))
+
+    both = [threading.Thread(target=begin) for _ in range(2)]
+    for each in both:
+        each.start()
+    for each in both:
+        each.join()
+    run = background.state(study.folder)
+    assert run.running and run.step == "experiments/asked" and [child.pid for child in began] == [run.pid]
+    assert said == ["study: experiments/asked of it runs already; wait for it, or stop it"]
+    began[0].kill()
+    began[0].wait()
+    with pytest.raises(InputError, match="no experiment of this name"):
+        background.start_experiment(study, "never")
+    with pytest.raises(InputError, match="expected a name of letters"):
+        background.start_experiment(study, "--help")
 
 
 @pytest.mark.slow
