@@ -44,7 +44,7 @@ def test_lines(clock: list[float], capsys: pytest.CaptureFixture[str]) -> None:
 def test_the_first_minute_is_never_silent_for_more_than_five_seconds(
     clock: list[float], capsys: pytest.CaptureFixture[str]
 ) -> None:
-    """Whatever is done: a model that loads and tells nothing, a step that ends, the time before a next one."""
+    """Whatever is done: a model that loads and tells nothing, a step that ends, time before the next."""
     lines, spoke, said = Lines(), [0.0], ""
     for second in range(1, 300):
         clock[0] = float(second)

@@ -7,7 +7,7 @@ that follow each other, since neighbours along a sequence are alike.
 from __future__ import annotations
 
 import zlib
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Generator, Iterable, Iterator, Sequence
 from typing import Any
 
 import numpy as np
@@ -167,7 +167,7 @@ class StreamRows:
                 rest = yield from self._out(torch.cat(waiting), filled)
                 waiting, held, filled = [rest], len(rest), filled + 1
 
-    def _out(self, rows: Tensor, filled: int) -> Iterator[Tensor]:
+    def _out(self, rows: Tensor, filled: int) -> Generator[Tensor, None, Tensor]:
         """Whole batches of shuffled rows; returns those that fill none."""
         generator = torch.Generator().manual_seed(self.seed * 1_000_003 + filled)
         rows = rows[torch.randperm(len(rows), generator=generator)]
