@@ -15,16 +15,20 @@ import subprocess
 import sys
 from collections import Counter
 from collections.abc import Callable
+from inspect import signature
 from pathlib import Path
 from typing import Any, NamedTuple
 
 import pytest
 
+from feature_mining.association import composition
+from feature_mining.association.margin import LEVEL, draw_blocks
 from feature_mining.association.verdict import FEWEST, MAX_Q, MIN_LIFT, Control, Verdict
 from feature_mining.sae.formats.registry import FORMATS, WRITABLE
 from tests.conftest import ROOT, made_once
 from tests.workbench.analysis.biomarkers.conftest import make_study
 from tests.workbench.small_study import finished_study
+from workbench.analysis import overlaps
 from workbench.analysis.audit.flags import FLAGS
 from workbench.analysis.biomarkers.tiers import RULES as TIERS
 from workbench.analysis.overlaps import SHORTLIST
@@ -33,8 +37,11 @@ from workbench.export import WRITERS
 from workbench.judges.registry import JUDGES
 from workbench.stages.associate import DRAWS, SHIFT_SHARDS, SHIFTS
 from workbench.stages.registry import STAGES
-from workbench.study.config import SAE_ARCHITECTURES
+from workbench.study.config import SAE_ARCHITECTURES, SplitConfig, StatisticsConfig
 from workbench.tracks import READERS
+from workbench.tracks.derive import DERIVED
+from workbench.tracks.spliced import PROMOTER
+from workbench.tracks.transcripts import LEAST_INTRON
 
 PAGES = [ROOT / "README.md", *sorted((ROOT / "docs").rglob("*.md"))]
 FENCE = re.compile(r"^(?:<!-- not run: (.+?) -->\n+)?```(\S*)\n(.*?)^```$", flags=re.DOTALL | re.MULTILINE)
@@ -237,9 +244,26 @@ def test_verdicts_are_asked_as_the_page_says():
     text = (ROOT / "docs" / "statistics.md").read_text()
     assert f"fewer than {FEWEST} blocks or {FEWEST} intervals" in text
     assert f"lift below {MIN_LIFT}" in text and f"q above {MAX_Q}" in text
+    assert f"Below {FEWEST} blocks there is no interval" in text
     assert f"from {DRAWS} draws" in text and f"from {SHIFT_SHARDS * SHIFTS} shifts" in text
     assert SHORTLIST == 10 and "For the ten features of a track" in text
+    assert f"where at least {overlaps.FEWEST} readings of *select* are active" in text
+    assert f"from {signature(draw_blocks).parameters['draws'].default:,} draws of blocks" in text
+    assert LEVEL == 0.95 and "Its 95 % interval" in text
+    split, merge_gap = SplitConfig(), StatisticsConfig().merge_gap
+    shares = [float(row[1]) for row in rows("statistics.md", "Three parts of the genome")]
+    assert shares == [split.train, split.select, split.report]
+    assert f"at most `merge_gap` ({merge_gap}) bases" in text
+    assert f"k-mers to {composition.LONGEST}, GC and k-mers within {composition.WINDOW} bases" in text
+    assert f"three-base periodicity within {composition.PHASE_WINDOW}" in text
     assert [row[0] for row in rows("statistics.md", "The controls")] == [c.word for c in Control]
+
+
+def test_every_derived_track_is_explained():
+    named = [name for row in rows("your-organism.md", "Annotation") for name in row[0].split(", ")]
+    assert sorted(named) == sorted(DERIVED)
+    text = (ROOT / "docs" / "your-organism.md").read_text()
+    assert f"gaps of {LEAST_INTRON} bases or more" in text and f"{PROMOTER} bases before an mRNA" in text
 
 
 def test_every_column_of_the_report_is_explained():
