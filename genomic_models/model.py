@@ -21,7 +21,7 @@ class Model(DNAModel):
     """
 
     @overload
-    def score(self, sequences: str, both_strands: bool = False) -> Score: ...
+    def score(self, sequences: str, both_strands: bool = False) -> Score: ...  # type: ignore[overload-overlap]  # a string comes first
     @overload
     def score(self, sequences: Sequence[str], both_strands: bool = False) -> list[Score]: ...
     def score(self, sequences: str | Sequence[str], both_strands: bool = False) -> Score | list[Score]:
@@ -56,7 +56,7 @@ class Model(DNAModel):
         return found if pool == "none" else np.stack(found)
 
     @overload
-    def generate(self, prompts: str, length: int, temperature: float = 1.0, seed: int = 0) -> Generated: ...
+    def generate(self, prompts: str, length: int, temperature: float = 1.0, seed: int = 0) -> Generated: ...  # type: ignore[overload-overlap]  # a string comes first
     @overload
     def generate(
         self, prompts: Sequence[str], length: int, temperature: float = 1.0, seed: int = 0
