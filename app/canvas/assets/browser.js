@@ -27,6 +27,8 @@ class Browser {
     this.asked = 0;
     this.requests = 0;
     this.waiting = new Map();
+    this.queue = [];
+    this.outstanding = null;
     // Queries of views, the present one last, and those that were undone.
     this.past = [];
     this.undone = [];
@@ -72,6 +74,8 @@ class Browser {
     this.observer.disconnect();
     this.theme.disconnect();
     clearTimeout(this.timer);
+    clearTimeout(this.pumping);
+    clearInterval(this.modes.ticking);
     cancelAnimationFrame(this.frame);
   }
 
@@ -187,6 +191,7 @@ class Browser {
     // One question at a time: while an answer is on its way, the newest view waits for it.
     const wait = this.asked ? Math.max(0, this.asked + ANSWER_WITHIN - performance.now()) : drawn ? TELL_AFTER : ASK_AFTER;
     this.timer = setTimeout(() => {
+      if (this.busy()) return this.settle();
       this.asked = performance.now();
       this.waited = this.waited || !this.drawn();
       this.sent = this.address();

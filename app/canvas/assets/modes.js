@@ -15,7 +15,8 @@
 // for what the model has to compute, and `browser.request` for what is answered at once.
 const MODES = {};
 // POLL: ms from an answer to the next look whether the model is done; the last is kept to.
-const POLL = [60, 120, 250, 400], TICK = 50;
+// LOST_AFTER: ms without an answer after which a look counts as lost, twice as long each time.
+const POLL = [60, 120, 250, 400], TICK = 50, LOST_AFTER = 2000;
 
 class Modes {
   constructor(browser) {
@@ -88,7 +89,7 @@ class Modes {
   // Have the server compute something; `done(answer)`. A newer one takes the place of an older one.
   work(kind, more, done) {
     const began = performance.now();
-    this.run = { id: `${performance.timeOrigin}-${began}`, asked: { kind, ...more }, done, began, looks: 0, next: 0 };
+    this.run = { id: `${performance.timeOrigin}-${began}`, asked: { kind, ...more }, done, began, looks: 0, lost: 0, next: 0 };
     this.said("");
     clearInterval(this.ticking);
     this.ticking = setInterval(() => this.tick(), TICK);
@@ -99,8 +100,8 @@ class Modes {
     if (!run) return clearInterval(this.ticking);
     // One question at a time, which would end the page's answer to the one before. Asked again in full: what got lost on
     // the way is begun or told anew.
-    if (now >= run.next) {
-      run.next = now + ANSWER_WITHIN;
+    if (now >= run.next && !this.browser.busy()) {
+      run.next = now + LOST_AFTER * 2 ** run.lost++;
       this.browser.send("worked", { run: run.id, ...run.asked });
     }
     const seconds = ((now - run.began) / 1000).toFixed(1);
@@ -110,6 +111,7 @@ class Modes {
   worked(found) {
     if (!this.run || found?.run !== this.run.id) return;
     this.run.waits = found.waits;
+    this.run.lost = 0;
     this.run.next = performance.now() + POLL[Math.min(this.run.looks++, POLL.length - 1)];
     if (!found.done) return;
     const { done, began } = this.run;

@@ -1,16 +1,34 @@
 // What the browser asks of the server, and how it takes the answers.
+const TYPED = ["suggest", "find"];
+
 Object.assign(Browser.prototype, {
   // Ask the server for something; the answer comes with a later message.
   request(more, answered = null) {
     const number = ++this.requests;
     if (answered) this.waiting.set(number, answered);
-    if (this.head.alone) answerAlone(this, { ...more, number });
-    else this.send("asked", { ...more, number });
+    if (this.head.alone) return answerAlone(this, { ...more, number });
+    // Of what is typed only the last is looked up.
+    if (TYPED.includes(more.kind)) this.queue = this.queue.filter((other) => other.kind !== more.kind);
+    this.queue.push({ ...more, number });
+    this.pump();
   },
+  // One at a time: while the page is busy, a newer event of the canvas takes the place of one that waits there.
+  pump() {
+    clearTimeout(this.pumping);
+    if (!this.queue.length) return;
+    if (!this.busy()) {
+      const next = this.queue.shift();
+      this.outstanding = { number: next.number, at: performance.now() };
+      this.send("asked", next);
+    }
+    if (this.queue.length) this.pumping = setTimeout(() => this.pump(), ANSWER_WITHIN);
+  },
+  busy() { return Boolean(this.outstanding) && performance.now() - this.outstanding.at < ANSWER_WITHIN; },
   answer(head) {
     const found = head.answer, fresh = found && found.number !== this.answered;
     if (fresh) {
       this.answered = found.number;
+      if (this.outstanding?.number === found.number) this.outstanding = null;
       this.problem = found.error || "";
       const answered = this.waiting.get(found.number);
       this.waiting.delete(found.number);
@@ -22,6 +40,7 @@ Object.assign(Browser.prototype, {
     }
     const words = head.error || this.problem || "";
     if (this.said.textContent !== words) this.said.textContent = words;
+    this.pump();
   },
   change(changes) { this.request({ kind: "set", changes }); },
   setFeatures(ids) {
