@@ -10,15 +10,17 @@ import threading
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
-from typing import Any, NamedTuple
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 from genomic_models.dna import BASES
 from workbench.errors import InputError
 from workbench.files.atomic import write_atomic
 from workbench.files.facts import make_record, read_facts
 from workbench.genome.interval import Interval
-from workbench.study.study import Study
 from workbench.wording import visible, visible_name
+
+if TYPE_CHECKING:
+    from workbench.study.study import Study
 
 FILE, VERSION = "history.json", 1
 # Nodes of a study, characters of a name, a note and a painting, sequences an arm.
@@ -205,6 +207,23 @@ def add_node(study: Study, node: Node) -> Node:
         return made
 
 
+def add_nodes(study: Study, nodes: Sequence[Node]) -> None:
+    """Keep the nodes of another history too, under new numbers; those that are there already stay once.
+
+    Raises ``InputError`` where both together are too many; then nothing is written.
+    """
+    with _changing(study) as kept:
+        numbers: dict[int, int] = {0: 0}
+        own = {_but_number(node): number for number, node in kept.items()}
+        for node in nodes:
+            moved = replace(node, number=0, parent=numbers[node.parent])
+            number = own.get(_but_number(moved)) or max(kept, default=0) + 1
+            numbers[node.number] = number
+            kept.setdefault(number, replace(moved, number=number))
+        if len(kept) > MOST:
+            raise InputError(f"{len(kept):,} nodes of both histories: at most {MOST}; cut off branches first")
+
+
 def change_node(study: Study, number: int, **changes: Any) -> Node:
     """Give a node another name, note, experiment or other written sequences. Raises ``InputError``."""
     with _changing(study) as nodes:
@@ -233,3 +252,8 @@ def _changing(study: Study) -> Iterator[dict[int, Node]]:
 
 def _locks(study: Study) -> dict[str, str]:
     return {"model": study.manifest.model.weights_hash, "autoencoder": study.sae_hash}
+
+
+def _but_number(node: Node) -> str:
+    """All of a node but its number, as text."""
+    return json.dumps(vars(replace(node, number=0)), sort_keys=True)

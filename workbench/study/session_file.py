@@ -1,7 +1,8 @@
 """All that a reader wrote in a study, and what they looked at, as one file for themselves and for colleagues.
 
-JSON: notes, ratings and names of features, lists, bookmarks and addresses of views, with the hashes of the
-genome and the autoencoder that they are of, and a hash of all of it. Text in it stays text.
+JSON: notes, ratings and names of features, lists, bookmarks, addresses of views and the history of what was
+painted, with the hashes of the genome and the autoencoder that they are of, and a hash of all of it. Text in
+it stays text.
 """
 
 from __future__ import annotations
@@ -15,6 +16,7 @@ from workbench.errors import InputError
 from workbench.files.facts import fits, make_record
 from workbench.study.bookmarks import Bookmark, check_bookmarks, read_bookmarks, write_bookmarks
 from workbench.study.feature_lists import check_lists, read_lists, write_lists
+from workbench.study.history import Node, add_nodes, parse_nodes, read_history
 from workbench.study.notes import Note, check_note, read_notes, write_notes
 from workbench.wording import plural
 
@@ -28,12 +30,13 @@ _SEAL = "sha256"
 
 
 class Session(NamedTuple):
-    """Notes by feature, lists by name, bookmarks, and queries of addresses by page."""
+    """Notes by feature, lists by name, bookmarks, queries of addresses by page, and what was painted."""
 
     notes: dict[int, Note]
     lists: dict[str, list[int]]
     bookmarks: list[Bookmark]
     views: dict[str, str]
+    nodes: tuple[Node, ...] = ()
 
     def __str__(self) -> str:
         return ", ".join(plural(len(each), name[:-1]) for name, each in self._asdict().items())
@@ -42,7 +45,13 @@ class Session(NamedTuple):
 def read_session(study: Study, views: Mapping[str, str]) -> Session:
     """What is written in a study, with addresses to keep."""
     folder = study.folder
-    return Session(read_notes(folder), read_lists(folder), read_bookmarks(folder), dict(views))
+    return Session(
+        read_notes(folder),
+        read_lists(folder),
+        read_bookmarks(folder),
+        dict(views),
+        tuple(read_history(study).nodes.values()),
+    )
 
 
 def session_text(study: Study, session: Session) -> str:
@@ -56,6 +65,7 @@ def session_text(study: Study, session: Session) -> str:
         "lists": session.lists,
         "bookmarks": [mark._asdict() for mark in session.bookmarks],
         "views": session.views,
+        "nodes": [vars(node) for node in session.nodes],
     }
     return json.dumps({**values, _SEAL: _digest(values)}, indent=1, ensure_ascii=False) + "\n"
 
@@ -79,7 +89,9 @@ def parse_session(study: Study, text: str, where: str = "session file") -> Sessi
     bookmarks = [make_record(Bookmark, mark) for mark in values["bookmarks"]]
     if len(notes) < len(values["notes"]) or None in notes.values() or None in bookmarks:
         raise InputError(f"{where}: holds something else than notes and bookmarks; save it again")
-    session = Session(notes, values["lists"], bookmarks, values["views"])  # type: ignore[arg-type]
+    # Files of before there was a history have none.
+    nodes = tuple(parse_nodes(study, values.get("nodes", []), where).nodes.values())
+    session = Session(notes, values["lists"], bookmarks, values["views"], nodes)  # type: ignore[arg-type]
     _check(study, session, where)
     return session
 
@@ -93,6 +105,7 @@ def restore_session(study: Study, session: Session) -> None:
     notes = read_notes(folder) | session.notes
     lists = check_lists(read_lists(folder) | session.lists)
     bookmarks = check_bookmarks([*read_bookmarks(folder), *session.bookmarks])
+    add_nodes(study, session.nodes)
     write_notes(folder, notes)
     write_lists(folder, lists)
     write_bookmarks(folder, bookmarks)

@@ -375,3 +375,24 @@ def test_every_file_says_what_it_is_and_can_be_read(
     assert "give --node with --format" in refused("history", study.folder, "--format", "vcf")
     assert "expected one of fasta" in refused("history", study.folder, "--node", 1, "--format", "pdf")
     assert "there is no node 77" in refused("history", study.folder, "--node", 77, "--format", "vcf")
+
+
+def test_a_session_takes_the_history_along_under_new_numbers(
+    study: Study, node: Node, tmp_path: Path, cli
+) -> None:
+    leaf = add_node(study, act(study, node, "erase", {"start": 3000, "end": 3010, "strand": ""}))
+    out, copy = tmp_path / "session.json", tmp_path / "copy"
+    shutil.copytree(study.folder, copy)
+    assert cli("session", study.folder, "--out", out)[0] == 0
+    (copy / history.FILE).unlink()
+    other = Study.open(copy)
+    own = add_node(other, replace(node, note="already there"))
+    for _ in range(2):  # restored again nothing is there twice
+        code, said, _ = cli("session", copy, "--restore", out)
+        assert code == 0 and "2 nodes" in said
+        kept = read_history(other)
+        assert len(kept.nodes) == 3 and kept.node(own.number) == own
+    (moved,) = [n for n in kept.nodes.values() if n.did == leaf.did]
+    parent = kept.node(moved.parent)
+    assert replace(parent, number=node.number) == node and moved.painting == leaf.painting
+    cut_branch(study, leaf.number)
