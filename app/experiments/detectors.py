@@ -13,7 +13,7 @@ import streamlit as st
 from app import links
 from app.charts import themed
 from app.data.study import Opened
-from app.figures import picture, table_file
+from app.figures import Figure, picture, table_file
 from app.navigation import link
 from app.verdict_text import plain
 from workbench import InputError
@@ -70,7 +70,7 @@ def operating_curve(calls: pd.DataFrame) -> pd.DataFrame:
     return pd.DataFrame({"kept": kept, "true": shares, "probability": ordered["probability"].to_numpy()})
 
 
-def _operating_drawn(curve: pd.DataFrame, promise: float) -> alt.LayerChart:
+def _operating_drawn(curve: pd.DataFrame, promise: float) -> Figure:
     share = alt.Y("true:Q", title="share that is true", scale=alt.Scale(domain=[0, 1]))
     line = (
         alt.Chart(curve)
@@ -146,7 +146,7 @@ def _calls(opened: Opened, experiment: Experiment) -> None:
     table_file(calls, f"{experiment.name}_calls_along_the_genome", NOT_VALIDATED)
 
 
-def _lane(calls: pd.DataFrame) -> alt.FacetChart | alt.Chart:
+def _lane(calls: pd.DataFrame) -> alt.Chart:
     lane = (
         alt.Chart(calls.assign(base=calls["start"] + 1))
         .mark_tick(thickness=2)

@@ -86,9 +86,9 @@ def draw(place: DeltaGenerator, box: Box, opened: Opened, key: str, begun: str |
         return place.selectbox(box.label, box.one_of, at, key=key, help=plain(box.meaning))
     if box.of:
         return _draw_choice(place, box, OFFERED[box.of](opened), key, start)
-    told = {"key": key, "help": plain(box.meaning)}
+    told: dict[str, Any] = {"key": key, "help": plain(box.meaning)}
     if box.type is bool:
-        return place.checkbox(box.label, bool(start), **told)
+        return place.checkbox(box.label, start in (True, "true"), **told)
     if box.many:
         words = start if isinstance(start, str) else _joined(box, start)
         if box.type is str:
@@ -121,7 +121,7 @@ def _draw_choice(place: DeltaGenerator, box: Box, choices: Choices, key: str, st
     first = [str(value) for value in begun] if box.many else [str(begun)] if begun else []
     # What the address or a default names and the study lacks is shown all the same, and refused when asked.
     offered = choices.offered | {text: text for text in first if text not in choices.offered}
-    told = {"key": key, "help": plain(meaning), "accept_new_options": more}
+    told: dict[str, Any] = {"key": key, "help": plain(meaning), "accept_new_options": more}
 
     def called(value: str) -> str:
         return offered.get(value, value)

@@ -32,14 +32,14 @@ def list_all(opened: Opened) -> None:
     if not names:
         st.info("None yet. Ask one:", icon=":material/help:")
     else:
-        for place, word in zip(st.columns(_WIDTHS), ("name", "kind", "state", "asked"), strict=True):
-            place.caption(word)
+        for place, title in zip(st.columns(_WIDTHS), ("name", "kind", "state", "asked"), strict=True):
+            place.caption(title)
     for name in names[:MOST_LISTED]:
         state = state_of(study, name)
-        link_, kind, word, day = st.columns(_WIDTHS, vertical_alignment="center")
-        link(link_, links.experiments(name=name), name, "experiment")
-        kind.markdown(plain(state.kind.name) if state.kind else "?")
-        word.markdown(state.word, help=plain(state.said) or None)
+        called, of, how, day = st.columns(_WIDTHS, vertical_alignment="center")
+        link(called, links.experiments(name=name), name, "experiment")
+        of.markdown(plain(state.kind.name) if state.kind else "?")
+        how.markdown(state.word, help=plain(state.said) or None)
         day.markdown(time.strftime("%Y-%m-%d %H:%M", time.localtime(when[name])))
     if len(names) > MOST_LISTED:
         st.caption(f"The last {MOST_LISTED} of {plural(len(names), 'experiment')}; the command lists all.")
