@@ -21,8 +21,8 @@ from workbench.errors import InputError
 from workbench.files.facts import fits, read_facts, write_facts
 from workbench.study.config import JobConfig, ModelConfig
 
-# Keys of ``[jobs]`` whose values a job runs or hands to the scheduler.
-JOB_KEYS = ("setup", "extra", "python", "container")
+# Keys of ``[jobs]`` whose values a job runs, hands to the scheduler, or tells of itself.
+JOB_KEYS = ("setup", "extra", "python", "container", "mail")
 
 
 def risky_jobs(settings: JobConfig) -> dict[str, Any]:
