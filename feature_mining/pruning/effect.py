@@ -66,12 +66,13 @@ def costs(
 def gradients(
     model: DNAModel,
     parts: Parts,
+    kept: np.ndarray,
     readings: Sequence[Reading],
     classes: Sequence[int],
     together: int,
     told: Callable[[int], object] = lambda bases: None,
 ) -> np.ndarray:
-    """Derivative of the bits a base by every part's gate, reading by reading.
+    """Derivative of the bits a base by every part's gate, reading by reading, where ``kept`` are there.
 
     Returns
     -------
@@ -83,7 +84,7 @@ def gradients(
     total = max(1, sum(int(reading.use[classes, 1:].any(axis=0).sum()) for reading in readings))
     for start in range(0, len(readings), together):
         group = readings[start : start + together]
-        gates = torch.ones(len(group), parts.count, device=model.device, requires_grad=True)
+        gates = _gates(model, parts, kept).repeat(len(group), 1).requires_grad_()
         nats = _nats(model, group, gating(parts, gates), True)
         use = np.zeros(nats.shape, bool)
         for row, reading in zip(use, group, strict=True):
@@ -95,18 +96,20 @@ def gradients(
     return np.concatenate(rows)
 
 
-def ablated(
+def costs_without(
     model: DNAModel,
     parts: Parts,
-    part: int,
+    kept: np.ndarray,
     readings: Sequence[Reading],
     together: int,
     told: Callable[[int], object] = lambda bases: None,
 ) -> Costs:
-    """`costs` with one part taken out."""
-    gates = torch.ones(1, parts.count, device=model.device)
-    gates[:, part] = 0
-    return costs(model, readings, together, gating(parts, gates), told)
+    """`costs` with all parts taken out but those that are ``kept``, bool ``(parts,)``."""
+    return costs(model, readings, together, gating(parts, _gates(model, parts, kept)), told)
+
+
+def _gates(model: DNAModel, parts: Parts, kept: np.ndarray) -> Tensor:
+    return torch.from_numpy(parts.settle(kept).astype(np.float32))[None].to(model.device)
 
 
 def gating(parts: Parts, gates: Tensor) -> dict[str, Edit]:

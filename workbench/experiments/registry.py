@@ -18,6 +18,7 @@ from workbench.experiments import (
     layers,
     paint,
     passport,
+    prune,
     steer,
 )
 from workbench.experiments.kind import Experiment, Kind
@@ -52,6 +53,7 @@ KINDS: dict[str, Kind] = {
         compile.KIND,
         detect.KIND,
         attack.KIND,
+        prune.KIND,
     )
 }
 

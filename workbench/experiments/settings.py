@@ -110,6 +110,30 @@ class LayersSettings:
 
 
 @dataclass(frozen=True)
+class PruneSettings:
+    """What a smaller model is to keep, how small it is made, and how it is healed."""
+
+    track: str = setting(
+        "", "Track whose bases are to stay well predicted; empty: the whole genome.", of="track"
+    )
+    size: float = setting(0.5, "Share of the model's parameters that the smaller model has, at most.")
+    loss: float = setting(
+        0.0,
+        "Bits a base that may be lost on those bases of the select split, before healing: the smallest model"
+        " within it is written, whatever --size says. 0: none.",
+    )
+    sizes: list[float] = setting([0.9, 0.75, 0.6, 0.5, 0.4], "Shares of the parameters on the curve.")
+    heal: int = setting(
+        0, "Bases of the train split on which the smaller model is trained further; 0: not at all."
+    )
+    bases: int = setting(40_000, "Bases that are read of each split, on both strands together.", least=1)
+    exact: int = setting(
+        8, "Leading heads, filters and channels that are also taken out exactly, and as many of the rest."
+    )
+    seed: int = setting(0, "Of the random order, and of training.")
+
+
+@dataclass(frozen=True)
 class PlaceSettings:
     """Where in a study's genome something is put, and what is read around it."""
 

@@ -8,10 +8,11 @@ import numpy as np
 import pytest
 import torch
 
-from feature_mining.pruning.effect import Reading, ablated, costs, gating, gradients
+from feature_mining.pruning.effect import Reading, costs, costs_without, gating, gradients
 from feature_mining.pruning.network import cut_network, parameter_norms
 from feature_mining.pruning.order import Removal, by_worth, without_blocks
 from feature_mining.pruning.parts import KINDS, Parts, prunable
+from feature_mining.pruning.worth import Task, passes, plan
 from genomic_models import ModelError, ModuleModel, Outputs
 from genomic_models.released import parameter_count
 from genomic_models.scoring import score
@@ -143,7 +144,7 @@ def test_costs_are_those_of_the_scores(model):
 
 def test_gradients_are_finite_differences(model):
     texts = readings()
-    found = gradients(model, PARTS, texts, [0], 2).sum(axis=0)
+    found = gradients(model, PARTS, PARTS.everything(), texts, [0], 2).sum(axis=0)
     step = 1e-4
     tried = [0, 3, *numbers("head", 3)[:2], *numbers("filter", 0)[:2], *numbers("filter", 1)[:2]]
     tried += [*numbers("filter", 2)[:2], *numbers("channel", 0)[:2], *numbers("channel", 5)[:2]]
@@ -164,7 +165,7 @@ def test_ablation_is_what_a_network_without_the_part_costs(model, kind, block):
     kept[part] = False
     small = StripedHyenaModel(cut_network(model.network, PARTS, kept), "small")
     expected = costs(small, readings(), 3).a_base
-    assert ablated(model, PARTS, part, readings(), 3).a_base == pytest.approx(expected, abs=1e-7)
+    assert costs_without(model, PARTS, kept, readings(), 3).a_base == pytest.approx(expected, abs=1e-7)
     assert expected != pytest.approx(costs(model, readings(), 3).a_base, abs=1e-5)
 
 
@@ -242,3 +243,38 @@ def test_other_models_are_refused():
     classes = ModuleModel(build, build().state_dict(), ["0"], Outputs("classes", ("a", "b")), causal=True)
     with pytest.raises(ModelError, match="cannot be pruned: expected mini or a folder"):
         prunable(classes)
+
+
+def test_plan_is_brute_force_with_fresh_worth_at_every_size(model):
+    """Gradients and single removals again, by networks that are cut; orders from sorted ratios."""
+    task = Task(readings(), [0], 2, exact=2)
+    removal, first = plan(model, PARTS, [0.9, 0.7], task)
+    whole = parameter_count(CONFIG)
+    assert removal.parameters[-1] <= 0.7 * whole < removal.parameters[-2]
+
+    def bits(kept):
+        small = StripedHyenaModel(cut_network(model.network, PARTS, kept), "small")
+        return costs(small, readings(), 3).a_base[0]
+
+    tried = np.flatnonzero(~np.isnan(first.exact))
+    assert {KINDS[k]: int((PARTS.kind[tried] == k).sum()) for k in range(4)} == {
+        "block": 6, "head": 4, "filter": 4, "channel": 4,
+    }  # fmt: skip
+    for part in tried:
+        kept = PARTS.everything()
+        kept[part] = False
+        assert first.exact[part] == pytest.approx(bits(kept) - bits(PARTS.everything()), abs=1e-6)
+    for kind in (1, 2, 3):
+        own = np.flatnonzero(PARTS.kind == kind)
+        assert first.guess[own].argmax() in np.searchsorted(own, tried[PARTS.kind[tried] == kind])
+    # The second round: worth of what was left, by hand, and the next part is the least of it a parameter.
+    half = removal.after(removal.steps_to(int(0.9 * whole)))
+    second = np.abs(gradients(model, PARTS, half, readings(), [0], 3)).sum(axis=0)
+    for place in range(len(PARTS.present)):
+        kept = half.copy()
+        kept[place] = False
+        second[place] = bits(kept) - bits(half)
+    ratio = np.where(half, second / np.maximum(PARTS.size, 1), np.inf)
+    following = removal.order[removal.steps_to(int(0.9 * whole))]
+    assert ratio[following] == pytest.approx(ratio.min(), abs=1e-12)
+    assert passes(PARTS, 2, 2) == 2 * (4 + 6) + 3 * 4
