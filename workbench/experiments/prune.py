@@ -23,6 +23,7 @@ from feature_mining.pruning.network import cut_network, parameter_norms
 from feature_mining.pruning.order import Removal, without_blocks
 from feature_mining.pruning.parts import KINDS, Parts, prunable
 from feature_mining.pruning.worth import Task, Worth, passes, plan
+from genomic_models.contract import DNAModel
 from genomic_models.striped_hyena.model import StripedHyenaModel
 from workbench.analysis.pruning import KEPT, OTHER, compare, draw_readings, features_kept, regions_of, speeds
 from workbench.errors import InputError
@@ -63,7 +64,8 @@ def _shards(experiment: Experiment) -> list[Shard]:
     least = smallest.parameters[-1] / smallest.parameters[0]
     if given.size < least:
         raise InputError(
-            f"size {given.size}: with all gone that can go {least:.2f} of the parameters are left; ask for more"
+            f"size {given.size}: with all out that can go {least:.2f} of the parameters are left: ask for"
+            " more"
         )
     ranking = passes(parts, len(_shares(given)), given.exact)
     curve = len(_shares(given)) + 1
@@ -186,10 +188,10 @@ def _make(
     """Cut to the size or the loss that was asked for, heal, write the model and compare it with the whole."""
     study, given = experiment.study, experiment.settings
     steps = _steps(experiment, removal, progress)
-    models = {WHOLE: study.model, CUT: _cut(experiment, removal, steps)}
+    made = cut = _cut(experiment, removal, steps)
+    models: dict[str, DNAModel] = {WHOLE: study.model, CUT: cut}
     if given.heal:
-        models[HEALED] = heal(experiment, models[CUT], HEALING, progress)
-    name, made = list(models.items())[-1]
+        made = models[HEALED] = heal(experiment, cut, HEALING, progress)
     write_model(experiment, made, removal, steps)
     rates = speeds(list(models.values()), readings[:_TIMED], study.batch)
     rows = []

@@ -63,7 +63,7 @@ def test_the_model_that_is_written_is_smaller_and_loads_like_any_other(cli, stud
     assert f"{held:,} of {whole:,} parameters" in said and "trained further on 2,048 bases" in said
     genome = samples / "yersinia_pPCP1.fa"
     assert cli("score", genome, "--model", folder)[0] == 0
-    following = ("--model", folder, "--layer", "blocks.2", "--window", 128, "--warmup", 32)
+    following = ("--model", folder, "--layer", "blocks.2")
     code, _, err = cli("new", study.folder.parent / "next", "--genome", genome, *following)
     assert code == 0, err
     assert not (pruned.folder / "healing").exists()
