@@ -71,7 +71,9 @@ def test_what_is_typed_needs_no_asking(received: Study) -> None:
     assert "workbench trust" not in text, status
 
 
-@pytest.mark.parametrize("key", ["partition", "account", "python", "container", "scratch", "setup"])
+@pytest.mark.parametrize(
+    "key", ["partition", "account", "qos", "constraint", "mail", "python", "container", "scratch", "setup"]
+)
 def test_no_value_smuggles_a_second_line(received: Study, key: str) -> None:
     value = "x\n#SBATCH --uid=0"
     jobs = replace(received.config.jobs, **{key: [value] if key == "setup" else value})
