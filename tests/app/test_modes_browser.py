@@ -106,9 +106,7 @@ def test_what_raised_a_stop_codons_base_and_what_is_left_without_it(page: Any, f
     hand.click(listed.nth(0).get_by_role("checkbox"))
     panel.get_by_text(re.compile(r"Without \d+: [+−]")).wait_for()
     assert hand.count == 3
-    page.wait_for_function(
-        "() => document.querySelector('.browser')?.dataset.rows.includes('mode.without') ?? true"
-    )
+    page.wait_for_selector(".browser[data-rows*='lane/mode.without']")
     assert {"lane/mode.prediction", "lane/mode.without"} <= set(
         re.findall(r"lane/[\w.]+", state(page)["rows"])
     )
@@ -131,7 +129,7 @@ def test_what_raised_a_stop_codons_base_and_what_is_left_without_it(page: Any, f
     side(page, "Attribute").get_by_text(f"--target {CONTIG}:{base + 1} --strand - --steps 5").wait_for()
     page.locator(".browser canvas").first.focus()
     page.keyboard.press("r")
-    page.wait_for_selector(".browser[data-mode='read']")
+    page.wait_for_selector(".browser[data-mode='read'] [data-do=undo]:enabled")
     page.keyboard.press("z")
     page.wait_for_selector(".browser[data-mode='attribute']")
 
@@ -152,7 +150,6 @@ def test_a_rule_is_set_counted_and_run_dry(page: Any, folder: Path) -> None:
         and panel.get_by_role("textbox", name="Rule").input_value() == f"when {first} > 0.2: record"
     )
     panel.get_by_role("combobox", name="Action").select_option("clamp")
-    page.wait_for_function("() => true")
     panel.get_by_role("button", name="Dry run on the view").wait_for()
     panel.get_by_role("combobox", name="Feature that is edited").select_option(str(second))
     sentence = f"when {first} > 0.2: apply clamp_{second}_0.5 for 30 bases"
