@@ -4,15 +4,24 @@
 
 ``families``: what went through; ``max_error_vs_reference``: largest difference of a logit or of a block's
 output between the contract and transformers' own class of the family, all sequences padded into one batch
-here and each alone there. ``openspliceai_top1``: share of yeast donors that the network trained on honeybee
-puts first among all GT within 500 bases (real weights, a species that it never saw), and ``..._random`` with
-fresh ones.
+here and each alone there; of families whose network is ours, of the logits on their card, which are those of
+the published code (``genomic_models/native/registry.py``), or of a padded batch from its sequences alone.
+``openspliceai_top1``: share of yeast donors that the network trained on honeybee puts first among all GT
+within 500 bases (real weights, a species that it never saw), and ``..._random`` with fresh ones.
+``embed_fraction``: time of the bare forward pass of mini over time of ``workbench embed``, loading and
+hashing included, which writes a row a base of both strands to ``.npy``; ``..._pooled`` of means. Both
+take turns, and the medians of the turns' quotients count. ``studies``, not with --quick: whole studies of the
+plasmid pPCP1, to their reports, by a model of words, one of byte pairs and one that sees both sides; how many
+tracks have which verdict (their weights are random), and seconds.
 """
 
 from __future__ import annotations
 
 import sys
 import tempfile
+import time
+from dataclasses import replace
+from functools import partial
 from pathlib import Path
 
 import numpy as np
@@ -25,10 +34,20 @@ ROOT = Path(__file__).resolve().parents[1]
 sys.path.insert(0, str(ROOT))
 
 from benchmarks.command_line import absent, finish, parser  # noqa: E402
-from benchmarks.networks.published import PUBLISHED, write_checkpoint  # noqa: E402
+from benchmarks.networks.published import OWN, PUBLISHED, write_checkpoint  # noqa: E402
 from benchmarks.openspliceai import DONORS, donors  # noqa: E402
+from genomic_models.dna import reverse_complement  # noqa: E402
+from genomic_models.native.loading import tiny_logits  # noqa: E402
+from genomic_models.native.registry import FAMILIES  # noqa: E402
+from tests.workbench.small_study import small_config  # noqa: E402
+from workbench.models.embed import embed_file  # noqa: E402
+from workbench.progress import Silent  # noqa: E402
+from workbench.study.config import ModelConfig, WindowConfig  # noqa: E402
+from workbench.study.study import Study  # noqa: E402
 
 NETWORK = "honeybee_400nt_rs10"
+# Of words, of byte pairs, of both sides.
+WHOLE = ("Nucleotide Transformer v2", "DNABERT-2", "Caduceus-ps")
 
 
 def error_of(family: str, folder: Path, bases: int) -> float:
@@ -53,14 +72,84 @@ def error_of(family: str, folder: Path, bases: int) -> float:
     return worst
 
 
+def error_of_own(family: str, folder: Path, bases: int) -> float:
+    """Largest difference from the card's logits, and of a padded batch from its sequences alone."""
+    card = next(known for known in FAMILIES if known.name == family)
+    apart = tiny_logits(card)[-1, : len(card.logits)] - torch.tensor(card.logits)
+    worst = float(apart.abs().max())
+    model = load(f"hf:{write_checkpoint(family, folder)}")
+    draws = np.random.default_rng(0)
+    sequences = ["".join(draws.choice(list("ACGT"), size)) for size in (bases, bases // 2, bases // 3)]
+    found = model.forward(sequences, taps=model.layers)
+    assert found.logits is not None
+    for row, sequence in enumerate(sequences):
+        alone = model.forward([sequence], taps=model.layers)
+        assert alone.logits is not None
+        n = alone.logits.shape[1]
+        pairs = [(found.logits[row, :n], alone.logits[0])]
+        pairs += [(found.taps[name][row, :n], alone.taps[name][0]) for name in model.layers]
+        worst = max(worst, *(float((a - b).abs().max()) for a, b in pairs))
+    return worst
+
+
+def embed_fractions(folder: Path, records: int, turns: int) -> dict[str, float]:
+    """Throughput of embedding to disk over that of the bare forward pass, by how it pools."""
+    draws = np.random.default_rng(0)
+    sequences = ["".join(draws.choice(list("ACGT"), 2048)) for _ in range(records)]
+    path = folder / "records.fa"
+    path.write_text("".join(f">r{i}\n{sequence}\n" for i, sequence in enumerate(sequences)))
+    model = load("mini")
+    layer, batch = model.default_layer, WindowConfig().batch
+    both = [turn(sequence) for turn in (str, reverse_complement) for sequence in sequences]
+
+    def bare() -> None:
+        for first in range(0, len(both), batch):
+            with torch.inference_mode():
+                model.forward(both[first : first + batch], taps=[layer], until=layer)
+
+    def embed(pool: str, turn: int) -> None:
+        given = ("mini", [], None, pool, ["+", "-"], "npy", "cpu", "float32", Silent())
+        embed_file(path, folder / f"{pool}-{turn}", *given)
+
+    found: dict[str, list[float]] = {"none": [], "mean": []}
+    bare()
+    for turn in range(turns):
+        for pool, shares in found.items():
+            times = []
+            for run in (bare, partial(embed, pool, turn)):
+                started = time.perf_counter()
+                run()
+                times.append(time.perf_counter() - started)
+            shares.append(times[0] / times[1])
+    return {
+        "embed_fraction": float(np.median(found["none"])),
+        "embed_fraction_pooled": float(np.median(found["mean"])),
+    }
+
+
+def whole_study(family: str, folder: Path) -> dict[str, object]:
+    """A study of the smallest sample under a tiny checkpoint, from its plan to its report."""
+    config = small_config(ROOT / "data_samples", Path("mini"))
+    model = ModelConfig(name=f"hf:{write_checkpoint(family, folder / 'model')}", layer="blocks.1")
+    study = Study.create(folder / "study", replace(config, model=model))
+    started = time.perf_counter()
+    study.run()
+    report = (folder / "study" / "report.html").stat().st_size
+    verdicts = study.table("tracks")["verdict"].value_counts().to_dict()
+    return {"seconds": time.perf_counter() - started, "report_bytes": report, "verdicts": verdicts}
+
+
 def main() -> None:
     """Print the figures."""
-    given = parser(__doc__, "60 bases, 40 donors").parse_args()
+    given = parser(__doc__, "60 bases, 40 donors, 12 records, no studies").parse_args()
     transformers.utils.logging.disable_progress_bar()
     with tempfile.TemporaryDirectory() as place:
         folder = Path(place)
         bases = 60 if given.quick else 150
-        errors = {family: error_of(family, folder / str(i), bases) for i, family in enumerate(PUBLISHED)}
+        errors = {
+            family: (error_of_own if family in OWN else error_of)(family, folder / str(i), bases)
+            for i, family in enumerate(PUBLISHED)
+        }
         results: dict[str, object] = {"families": errors, "max_error_vs_reference": max(errors.values())}
         if why := absent("yeast", "models/openspliceai"):
             results["openspliceai_skipped"] = why
@@ -70,6 +159,9 @@ def main() -> None:
                 "openspliceai_top1": found["first"],
                 "openspliceai_top1_random": found["random_first"],
             }
+        results |= embed_fractions(folder, 12 if given.quick else 96, 3 if given.quick else 7)
+        if not given.quick:
+            results["studies"] = {family: whole_study(family, folder / f"study {family}") for family in WHOLE}
     finish(given, results)
 
 

@@ -161,9 +161,9 @@ def _load_released(
     if found is None:
         looked = "; ".join(str(p) for p in places)
         raise ModelError(
-            f"model {name}: no weights found (looked at {looked}); fetch {', '.join(release.files)} of"
-            f" huggingface.co/{release.repository} with `workbench models get {name} --folder FOLDER` and set"
-            " WORKBENCH_MODELS to the folder"
+            f"model {name}: no weights found (looked at {looked}); fetch them with `workbench models get"
+            f" {name} --folder FOLDER` and set WORKBENCH_MODELS to the folder, or"
+            f" {release.by_hand(Path('FOLDER') / name)} by hand"
         )
     model = _build(read_checkpoint(found, release.config), release.config, name, device, dtype)
     if emulated(release.config):

@@ -74,6 +74,15 @@ class ReleasedModel:
         whole = f"{self.name}.pt"
         return (whole,) if self.files == (whole,) else (whole, self.files[0])
 
+    def by_hand(self, place: Path) -> str:
+        """Which files to copy where, for a machine without a way to the hub: names, size, folder."""
+        size = f" ({self.bytes:,} bytes together)" if self.bytes else " (size not published)"
+        shards = " and the files that it lists" if self.files[0].endswith(".json") else ""
+        return (
+            f"copy {', '.join(self.files)}{shards}{size} from huggingface.co/{self.repository}, revision"
+            f" {self.revision}, into {place}"
+        )
+
 
 def parameter_count(config: StripedHyenaConfig) -> int:
     """Trained values of a network, from its shapes; the tied embedding is counted once.

@@ -17,8 +17,10 @@ from workbench.files.text import read_text
 from workbench.interruption import heed
 from workbench.progress import Progress
 
-# What a checkpoint is read from; programs of a repository are left where they are.
+# What a checkpoint is read from; programs of a repository are left where they are. Weights that PyTorch saved
+# come where a repository has no others.
 DATA = ["*.safetensors", "*.json", "*.txt", "*.model"]
+SAVED = "pytorch_model.bin"
 _COMMIT = re.compile(r"[0-9a-f]{8}")
 
 
@@ -40,9 +42,12 @@ def get_model(name: str, folder: Path | None, progress: Progress) -> Path:
     if not chosen:
         raise InputError("say where models go: --folder FOLDER, or set WORKBENCH_MODELS")
     model, place = RELEASED[name], expanded(chosen) / name
-    files = [_fetch(model, file, place, progress) for file in model.files]
-    if len(files) == 1 and files[0].suffix == ".json":
-        files = [_fetch(model, shard, place, progress) for shard in _shards(files[0])]
+    try:
+        files = [_fetch(model, file, place, progress) for file in model.files]
+        if len(files) == 1 and files[0].suffix == ".json":
+            files = [_fetch(model, shard, place, progress) for shard in _shards(files[0])]
+    except InputError as error:
+        raise InputError(f"{error}; by hand: {model.by_hand(place)}") from None
     _check(model, files)
     return place
 
@@ -103,16 +108,20 @@ def _check(model: ReleasedModel, files: list[Path]) -> None:
 
 def _from_hub(repository: str) -> Path:
     try:
-        from huggingface_hub import snapshot_download  # an extra
+        from huggingface_hub import hf_hub_download, snapshot_download  # an extra
         from huggingface_hub.errors import HfHubHTTPError, LocalEntryNotFoundError  # of the same extra
     except ImportError:
         raise InputError("hf: models need the extra `hf`: pip install 'genomics-workbench[hf]'") from None
     owner, _, revision = repository.partition("@")
     try:
-        return Path(snapshot_download(owner, revision=revision or None, allow_patterns=DATA))
+        place = Path(snapshot_download(owner, revision=revision or None, allow_patterns=DATA))
+        if not list(place.glob("*.safetensors")):
+            hf_hub_download(owner, SAVED, revision=place.name)  # its commit
+        return place
     except (HfHubHTTPError, LocalEntryNotFoundError, ValueError, OSError) as error:
         cause = str(error).strip().splitlines()[0]
         raise InputError(
-            f"hf:{repository}: {cause}; without a way to the hub, copy its *.safetensors, *.json and *.txt"
-            " files into a folder and use --model hf:FOLDER"
+            f"hf:{repository}: {cause}; without a way to the hub, copy config.json, tokenizer*.json, vocab.*"
+            f" and model*.safetensors (or {SAVED}) of huggingface.co/{owner} into a folder and use --model"
+            " hf:FOLDER"
         ) from None

@@ -13,6 +13,7 @@ from pathlib import Path
 
 import pytest
 
+from genomic_models import ModelError, load
 from genomic_models.released import RELEASED, where_to_look
 from tests.conftest import ROOT
 from tests.workbench.archive_server import serving
@@ -105,9 +106,22 @@ def test_wrong_bytes_are_refused(hub, tmp_path):
 )
 def test_refusals_are_said(hub, tmp_path, answers, word):
     hub.refuse = [(status, "0") for status in answers]
-    with pytest.raises(InputError, match=word):
+    with pytest.raises(InputError, match=word) as refusal:
         get_model("evo2_7b", tmp_path, Silent())
     assert not list(tmp_path.rglob("*.pt"))
+    place = tmp_path / "evo2_7b"
+    by_hand = "copy evo2_7b.pt (10,240 bytes together) from huggingface.co/lab/whole, revision"
+    assert by_hand in str(refusal.value) and str(refusal.value).endswith(f"into {place}")
+
+
+def test_offline_it_is_said_what_to_copy_where(hub, tmp_path, monkeypatch):
+    monkeypatch.setenv("HF_HOME", str(tmp_path))
+    with pytest.raises(ModelError) as refusal:
+        load("evo2_7b")
+    said = str(refusal.value)
+    assert "workbench models get evo2_7b --folder FOLDER" in said
+    assert "or copy evo2_7b.pt (10,240 bytes together) from huggingface.co/lab/whole, revision" in said
+    assert said.endswith("into FOLDER/evo2_7b by hand")
 
 
 def test_what_is_asked_for_wrongly(refused, hub, tmp_path):
@@ -139,3 +153,19 @@ print(get_model("hf:lab/family@v1", None, Silent()))
     place = Path(done.stdout.strip())
     assert sorted(p.name for p in place.iterdir()) == ["config.json", "model.safetensors"]
     assert (place / "model.safetensors").read_bytes() == WEIGHTS
+    # A repository that has what PyTorch saved, and nothing else.
+    for key in [key for key in hub.files if "safetensors" in key]:
+        hub.files[key.replace("model.safetensors", "pytorch_model.bin")] = hub.files.pop(key)
+    for key, content in list(hub.files.items()):
+        if key.startswith("/api/models/lab/family"):
+            hub.files[key] = content.replace(b"model.safetensors", b"pytorch_model.bin")
+    done = subprocess.run(
+        [sys.executable, "-c", script],
+        env=environment | {"HF_HOME": str(tmp_path / "other")},
+        capture_output=True,
+        text=True,
+    )
+    assert done.returncode == 0, done.stderr
+    place = Path(done.stdout.strip())
+    assert sorted(p.name for p in place.iterdir()) == ["config.json", "pytorch_model.bin"]
+    assert (place / "pytorch_model.bin").read_bytes() == WEIGHTS

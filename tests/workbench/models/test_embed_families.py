@@ -1,0 +1,45 @@
+"""Embeddings by models of words, byte pairs and both sides: long records, each strand."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+pytest.importorskip("transformers", reason="the extra `hf` is not installed")
+
+from benchmarks.networks.published import write_checkpoint
+from genomic_models import load
+from genomic_models.activations import read_activations
+from genomic_models.dna import reverse_complement
+
+
+@pytest.mark.parametrize("family", ["Nucleotide Transformer v2", "DNABERT-2", "Caduceus-ps", "HyenaDNA"])
+def test_long_records_on_both_strands(cli, family: str, tmp_path: Path) -> None:
+    """Longer than the context: a base has the value of the one window that keeps it; ends lack context."""
+    folder = write_checkpoint(family, tmp_path / "model")
+    model = load(f"hf:{folder}")
+    sequence = "".join(np.random.default_rng(0).choice(list("ATGC"), 500))
+    path = tmp_path / "g.fa"
+    path.write_text(f">a\n{sequence}\n")
+    given = ("--layer", "blocks.1", "--pool", "none", "--format", "npy", "--out", tmp_path / "out")
+    code, said, err = cli("embed", path, "--model", f"hf:{folder}", *given)
+    assert code == 0, err
+    found = np.load(next(line for line in said.split() if line.endswith(".npy")))
+    window, warmup = 200, 50
+    ahead = 0 if model.causal else warmup
+    expected = np.full((2, 500, model.d_model("blocks.1")), np.nan, np.float32)
+    stride = window - warmup - ahead
+    for start in range(0, 500, stride):
+        end = min(500, start + stride)
+        for row, (left, right) in enumerate(((warmup, ahead), (ahead, warmup))):
+            first, last = max(0, start - left), min(500, end + right)
+            text = sequence[first:last]
+            (values,) = read_activations(model, "blocks.1", [reverse_complement(text) if row else text])
+            rows = values.numpy()[::-1] if row else values.numpy()
+            for base in range(start, end):
+                if base >= left and base + right < 500:
+                    expected[row, base] = rows[base - first]
+    np.testing.assert_allclose(found, expected.reshape(1000, -1), atol=1e-5)
+    assert np.isnan(found).any() and np.isfinite(found).all(1).sum() >= 800
