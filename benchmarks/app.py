@@ -18,6 +18,9 @@ feature_page_tab_s         the same in a new tab of a browser that has been on t
 feature_page_next_s        another feature's number typed on the page -> its heading
 attribute_click_s          a base clicked in the mode Attribute -> features that raised it, listed (median of
                            3 bases, after a first one that loads the model)
+paint_preview_s            a stroke of 60 bases on a view of 2 kb in the mode Paint -> what is written under
+                           it with controls (median of 3 strokes, after a first one that loads the model); not
+                           with --study, whose history it would change
 server_mb_5_sessions       resident memory of the server with five sessions open, each moved once
 """
 
@@ -46,6 +49,8 @@ from workbench.setup.demo_archive import shipped, unpack  # noqa: E402
 SHARP = ".browser[data-sharp='1'][data-pending='0']"
 FEATURES = 10
 SESSIONS = 5
+# Bases in view, and of a stroke, in the mode Paint.
+VIEW, STROKE = 2000, 60
 
 
 def demo(folder: Path) -> Path:
@@ -191,6 +196,31 @@ def attribute_click(page: Any, bases: int = 3) -> float:
     return statistics.median(seconds[1:])
 
 
+def paint_preview(page: Any, address: str, chrom: str, start: int, feature: int, strokes: int = 3) -> float:
+    """Seconds from the end of a stroke to what is written under it, in the mode Paint."""
+    page.goto(f"{address}/browse?at={chrom}:{start}-{start + VIEW}&features={feature}&mode=paint")
+    page.wait_for_selector(SHARP, timeout=120_000)
+    page.get_by_role("button", name=f"feature {feature} ·").wait_for(timeout=120_000)
+    root, box = page.locator(".browser"), page.locator(".browser canvas").bounding_box()
+    seconds = []
+    for number in range(strokes + 1):
+        left, _, width, _ = (float(value) for value in root.get_attribute("data-area").split())
+        rows = dict(part.split("@") for part in root.get_attribute("data-rows").split(" ") if "@" in part)
+        top, high = (float(value) for value in rows[f"feature/{feature}"].split("+"))
+        first = box["x"] + left + width * (0.2 + 0.15 * number)
+        page.mouse.move(first, box["y"] + top + high / 4)
+        page.mouse.down()
+        page.mouse.move(first + width * STROKE / VIEW, box["y"] + top + high / 4, steps=3)
+        begun = time.perf_counter()
+        page.mouse.up()
+        page.wait_for_selector(f".browser[data-node='{number + 1}'][data-written='1']", timeout=300_000)
+        seconds.append(time.perf_counter() - begun)
+        # The next stroke is one by itself, and not beside this one.
+        page.get_by_role("button", name="Undo the change").click()
+        page.wait_for_selector(".browser[data-strokes='0']", timeout=120_000)
+    return statistics.median(seconds[1:])
+
+
 def blank_page(browser: Any, folder: Path) -> float:
     """Seconds from the address to the heading of a page that has nothing else, in a fresh browser context."""
     page_file = folder / "blank.py"
@@ -263,6 +293,9 @@ def main() -> None:
             for move in found:
                 print(f"  {move.bases} bases: {move.ms:.0f} ms{', waited' if move.waited else ''}")
             figures["attribute_click_s"] = round(attribute_click(page), 2)
+            if given.study is None:
+                one = features(study)[0]
+                figures["paint_preview_s"] = round(paint_preview(page, where, chrom, length // 3, one), 2)
             if given.quick:
                 browser.close()
                 return finish(given, figures)

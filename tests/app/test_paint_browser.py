@@ -101,9 +101,9 @@ def test_paint_read_back_undo_branch_and_compare(page: Any, folder: Path) -> Non
     page.wait_for_function("() => true")
     assert "read back, painted (+)" in wait(page, written="1")["hover"]
     # One click back, where nothing is painted; the reload of an address is the same node.
-    page.get_by_role("button", name="Undo", exact=True).click()
+    page.get_by_role("button", name="Undo the change").click()
     page.wait_for_selector(".browser[data-strokes='0']")
-    page.get_by_role("button", name="Redo", exact=True).click()
+    page.get_by_role("button", name="Redo the change").click()
     wait(page, node="1", written="1")
     page.reload()
     wait(page, node="1", written="1")
@@ -114,7 +114,7 @@ def test_paint_read_back_undo_branch_and_compare(page: Any, folder: Path) -> Non
     wait(page, node="2", written="1")
     moved = json.loads(read_history(study).node(2).painting)["sheets"][0]["strokes"][0]
     assert moved["start"] - stroke["start"] == 10 and moved["end"] - moved["start"] == 30
-    page.keyboard.press("u")
+    page.keyboard.press("[")
     wait(page, node="1", written="1")
     page.keyboard.press("4")
     drag(page, row, 3050.5, 3059.5, 0.1)

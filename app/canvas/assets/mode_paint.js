@@ -10,7 +10,7 @@ MODES.paint = class {
   constructor(browser, side) {
     Object.assign(this, { browser, side, tree: [], node: null, other: null, found: null, concepts: [], readouts: [], fills: [], chosen: "", opened: null, most: {}, tool: "brush", reach: 2, sample: 0, arm: "painted", hand: null, standing: null, begun: false, queue: [], sent: 0 });
     this.panel = new PaintPanel(this);
-    this.keys = { 1: () => this.pick("brush"), 2: () => this.pick("move"), 3: () => this.pick("copy"), 4: () => this.pick("erase"), u: () => this.back(), U: () => this.forth() };
+    this.keys = { 1: () => this.pick("brush"), 2: () => this.pick("move"), 3: () => this.pick("copy"), 4: () => this.pick("erase"), "[": () => this.back(), "]": () => this.forth() };
   }
   pick(tool) { this.tool = tool; this.draw(); }
   // One question at a time: of two at once the page would see the last alone.

@@ -22,8 +22,8 @@ class PaintPanel {
     return el("div", {},
       el("div", { class: "line tools", role: "group", "aria-label": "Tool" }, ...Object.entries(TOOLS).map(([name, word], i) => this.button(word, () => mode.pick(name), { "aria-pressed": String(mode.tool === name), title: `${word} (key ${i + 1})`, "data-name": `tool ${name}` }))),
       el("div", { class: "line" },
-        this.button("Undo", () => mode.back(), { disabled: !mode.node, title: "To the node before (u)", "data-name": "undo" }),
-        this.button("Redo", () => mode.forth(), { disabled: !mode.tree.some((row) => row[1] === (mode.node?.number || 0)), title: "To the newest node after (U)", "data-name": "redo" }),
+        this.button("Undo", () => mode.back(), { disabled: !mode.node, title: "To the node before (key [)", "aria-label": "Undo the change", "data-name": "undo" }),
+        this.button("Redo", () => mode.forth(), { disabled: !mode.tree.some((row) => row[1] === (mode.node?.number || 0)), title: "To the newest node after (key ])", "aria-label": "Redo the change", "data-name": "redo" }),
         this.choice("Height", "reach", REACHES.map((n) => [n, `${n} x full scale`]), mode.reach, (value) => { mode.reach = Number(value); mode.draw(); })),
       el("p", { class: "note" }, "Drag on a row: along the bases for the stretch, up for the strength; the lower half is the minus strand. Full scale is what 99.9 % of a concept's active bases do not reach."));
   }

@@ -46,7 +46,7 @@ def test_a_session_comes_back_in_a_copy_of_the_study(made: Study, copy: Study) -
     views = {"browse": "at=chrA:0-900&features=3,7"}
     text = session_text(made, read_session(made, views))
     found = parse_session(copy, text)
-    assert str(found) == "1 note, 1 list, 1 bookmark, 1 view" and found.views == views
+    assert str(found) == "1 note, 1 list, 1 bookmark, 1 view, 0 nodes" and found.views == views
     write_note(copy.folder, 3, Note("of before", 1))
     write_note(copy.folder, 5, Note("stays", 2))
     restore_session(copy, found)
@@ -116,7 +116,7 @@ def test_the_command_saves_and_restores(
 ) -> None:
     path = tmp_path / "session.json"
     assert cli("session", made.folder, "--out", path)[:2] == (
-        0, f"{path}: 1 note, 1 list, 1 bookmark, 0 views\n",
+        0, f"{path}: 1 note, 1 list, 1 bookmark, 0 views, 0 nodes\n",
     )  # fmt: skip
     assert cli("session", copy.folder, "--restore", path)[0] == 0
     assert read_lists(copy.folder) == {"mine": [7, 3]}
