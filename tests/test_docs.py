@@ -106,6 +106,8 @@ class Desk:
             shutil.copy(ROOT / "data_samples" / f"yersinia_pPCP1.{name}", folder)
         shutil.copy(ROOT / "data_samples" / "yersinia_pPCP1.fa", folder / "genome.fa")
         shutil.copy(ROOT / "data_samples" / "yersinia_pPCP1.gff3", folder / "genes.gff3")
+        peaks = "".join(f"NC_005816.1\t{at}\t{at + 40}\n" for at in range(500, 9_000, 500))
+        (folder / "peaks.bed").write_text(peaks)
         (folder / "data_samples").symlink_to(ROOT / "data_samples")
         bin_ = folder / ".bin"
         bin_.mkdir()
