@@ -234,7 +234,7 @@ def stroke(asking: Asking) -> Answer:
 
 def act(asking: Asking) -> Answer:
     """Another change of the painting."""
-    names = {
+    names: dict[str, Callable[[str], Any]] = {
         "sheet": asking.number, "stroke": asking.number, "by": asking.number, "start": asking.number,
         "end": asking.number, "feature": asking.number, "strength": partial(_real, asking),
         "factor": partial(_real, asking), "concept": asking.text,
