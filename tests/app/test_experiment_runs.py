@@ -19,8 +19,10 @@ from tests.workbench.scans.test_detectors import make
 from tests.workbench.small_study import run_apart, small_config, write_model
 from workbench import Study
 from workbench.engines import background
+from workbench.engines.local import run_experiment
 from workbench.experiments.detector_settings import DetectSettings
 from workbench.experiments.registry import create_experiment
+from workbench.experiments.settings import EmbedSettings
 from workbench.files.parquet import read_parquet
 from workbench.setup.demo_archive import shipped, unpack
 
@@ -164,6 +166,25 @@ def test_a_detector_made_and_scanned(reader: Reader, home: Path) -> None:
     reader.page.wait_for_selector(".browser[data-sharp='1'][data-pending='0']")
     canvas = reader.page.locator(".browser")
     assert int(canvas.get_attribute("data-start")) < int(best[3]) <= int(canvas.get_attribute("data-end"))
+
+
+def test_a_region_of_the_map_opens_in_the_browser(reader: Reader, home: Path) -> None:
+    study = Study.open(home / "small")
+    create_experiment(study, "places", "embed", EmbedSettings(regions="gene", strands=["+"]))
+    run_experiment(study, "places")
+    table = read_parquet(study.folder / "experiments" / "places" / "map.parquet")
+    reader.page.goto("/experiments?study=small&experiment=places")
+    points = reader.page.locator("[data-testid=stVegaLiteChart] .mark-symbol.role-mark path")
+    points.first.wait_for()
+    at_rest(reader)
+    assert points.count() == len(table)
+    row = table.iloc[0]
+    reader.click(points.first)
+    link(reader, f"{row['name']} at {row['chrom']}:{row['start'] + 1:,}-{row['end']:,}")
+    canvas = reader.page.locator(".browser[data-sharp='1'][data-pending='0']")
+    canvas.wait_for()
+    assert reader.clicks == 2
+    assert int(canvas.get_attribute("data-start")) <= row["start"] < int(canvas.get_attribute("data-end"))
 
 
 def test_no_script_of_a_page_reaches_the_app(reader: Reader, home: Path) -> None:

@@ -25,11 +25,13 @@ from app.figures import _parquet, _tsv
 from tests.workbench.small_study import finished_study
 from workbench import Study
 from workbench.browse.region_map import meeting
+from workbench.engines import background
 from workbench.engines.local import run_experiment
 from workbench.experiments.registry import KINDS, create_experiment
 from workbench.experiments.settings import AttributeSettings, EmbedSettings, LayersSettings
 from workbench.files.parquet import read_parquet
 from workbench.report.context import gather
+from workbench.study.ledger import exclusive
 
 MAIN = Path(app.__file__).with_name("main.py")
 CONTIG = "NC_005816.1"
@@ -319,8 +321,6 @@ def test_layers_and_maps_are_drawn(browser: AppTest, study: Study) -> None:
 
 
 def test_a_run_is_started_once_and_answers(browser: AppTest, study: Study) -> None:
-    from workbench.engines import background
-    from workbench.study.ledger import exclusive
 
     text = visit(browser, experiment="later")
     assert "Not begun" in text
@@ -333,6 +333,20 @@ def test_a_run_is_started_once_and_answers(browser: AppTest, study: Study) -> No
     assert (study.folder / "experiments" / "later" / "page.html").exists()
     browser.run()
     assert "Model output, not validated" in said(browser) and not browser.exception
+
+
+def test_a_run_is_stopped_and_goes_on(browser: AppTest, study: Study) -> None:
+    create_experiment(study, "halted", "attribute", replace(QUICK, steps=6))
+    visit(browser, experiment="halted")
+    browser.button(key="go_on").click().run()
+    assert "It continues if you leave or close the page" in said(browser)
+    browser.button(key="stop").click().run()
+    background._children[background.state(study.folder).pid].wait(120)
+    text = visit(browser, experiment="halted")
+    assert "Not begun" in text or "Stopped" in text
+    browser.button(key="go_on").click().run()
+    background._children[background.state(study.folder).pid].wait(120)
+    assert "log-probability of the base" in visit(browser, experiment="halted")
 
 
 def test_an_experiment_is_removed_after_it_was_asked_twice(browser: AppTest, study: Study) -> None:
