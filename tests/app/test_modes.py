@@ -41,6 +41,7 @@ from workbench.files.parquet import read_parquet
 from workbench.wording import NOT_VALIDATED
 
 CONTIG = "NC_005816.1"
+NO_EDIT = EditPlan()
 PLACE = f"{CONTIG}:1000-1400"
 STRANGE: list[Any] = [
     None, "", "x", "<img src=x onerror=alert(1)>", -1, 10**30, 1.5, float("nan"), float("inf"), True, [], {},
@@ -96,6 +97,13 @@ def answer(opened: Opened, kind: str, **event: Any) -> dict[str, Any]:
     begin = modes.work(kind)
     assert begin is not None
     return begin(asking(opened, **event))()
+
+
+def log2_p(study: Study, letters: str, plan: EditPlan = NO_EDIT) -> torch.Tensor:
+    """What the model predicts under a plan, by the passes that experiments use."""
+    found = run(study.model, [letters], Applied([plan], {study.layer: study.dictionary}), ())
+    assert found.logits is not None
+    return found.logits[0].float().log_softmax(-1) / log(2)
 
 
 # -- the frame -------------------------------------------------------------------------------------
@@ -162,7 +170,7 @@ def test_a_newer_run_takes_the_place_of_one_that_waits(
     monkeypatch.setattr(work, "last_event", lambda key, kind: {"kind": "slow", "run": "3"})
     work.on_worked(opened, FIRST, {"slow": refused}.get)
     assert work.progress(FIRST) == {"run": "3", "done": True, "error": "no such thing"}
-    work.on_worked(opened, FIRST, {}.get)
+    work.on_worked(opened, FIRST, lambda kind: None)
     assert work.progress(FIRST) is None
 
 
@@ -249,8 +257,9 @@ def test_predictions_on_the_lane_are_the_models(opened: Opened) -> None:
     said = answer(opened, "attribute_base", ask=f"{CONTIG}:1200:-")["lane"]
     end = said["start"] + len(said["letters"])
     letters = study.genome.fetch(CONTIG, said["start"], min(1199 + 1 + 1024, 9609), "-").upper()
-    logits = study.model.forward([letters]).logits[0].float().log_softmax(-1) / log(2)
+    logits = log2_p(study, letters)
     tokens = study.model.base_tokens()
+    assert tokens is not None
     for row, position in ((0, said["start"]), (len(said["logs"]) - 1, end - 1)):
         at = len(letters) - 1 - (position - said["start"])
         assert said["letters"][row] == letters[at]
@@ -265,15 +274,13 @@ def test_switching_off_is_setting_to_zero_and_random_changes_are_as_long(opened:
     plan = EditPlan(tuple(Ablate(study.layer, feature) for feature in busy))
     here = EditPlan((Clamp(study.layer, busy[0], 0.7, where=Where(((120, 150),))),))
     for change, edits in ((taken, plan), (board.planned(here), here)):
-        applied = Applied([edits], {study.layer: study.dictionary})
-        logits = run(study.model, [letters], applied, ()).logits[0, 99:199].float().log_softmax(-1) / log(2)
-        expected = logits[:, study.model.base_tokens()].numpy()
+        expected = log2_p(study, letters, edits)[99:199, study.model.base_tokens()].numpy()
         np.testing.assert_allclose(board.predict([None, change])[1], expected, atol=1e-3)
     assert float(taken.abs().max()) > 0
     random = [board.random(taken, seed) for seed in (1, 2)]
     for drawn in random:
         torch.testing.assert_close(drawn.norm(dim=1), taken.norm(dim=1))
-    assert not torch.allclose(*random)
+    assert not torch.allclose(random[0], random[1])
     with pytest.raises(ValueError, match="expected 1 <= start"):
         Switchboard(study.model, letters, study.dictionary, 0, 5)
 
@@ -366,9 +373,9 @@ def test_a_dry_run_is_the_model_under_the_rule(opened: Opened, busy) -> None:
     places = [(at + 1, min(len(letters), at + 6)) for at in fired if at + 1 < len(letters)]
     plan = EditPlan(tuple(Steer(study.layer, busy[1], 3.0, where=Where((place,))) for place in places))
     tokens = study.model.base_tokens()
-    for which, plans in ((0, EditPlan()), (1, plan)):
-        applied = Applied([plans], {study.layer: study.dictionary})
-        logs = run(study.model, [letters], applied, ()).logits[0].float().log_softmax(-1) / log(2)
+    assert tokens is not None
+    for which, plans in ((0, NO_EDIT), (1, plan)):
+        logs = log2_p(study, letters, plans)
         own = [logs[at - 1, tokens["ACGT".index(letters[at])]].item() for at in range(1024, len(letters))]
         assert said["bits"][which] == pytest.approx(-np.mean(own), abs=1e-3)
         lane = said[("before", "after")[which]]
