@@ -157,7 +157,8 @@ def describe(found: Checked) -> str:
     bases = sum(found.contigs.values())
     listed = ", ".join(f"{track} ({count:,})" for track, count in found.tracks.items())
     many = "contigs" if len(found.contigs) > 1 else "contig"
-    text = f"{len(found.contigs):,} {many}, {bases:,} bases. Tracks to test: {listed}."
+    tested = f"Tracks to test: {listed}." if listed else "No annotation: features are described, not tested."
+    text = f"{len(found.contigs):,} {many}, {bases:,} bases. {tested}"
     return f"{text} {found.samples:,} samples with variants and phenotypes." if found.samples else text
 
 

@@ -29,7 +29,7 @@ HTML = '<img src=x onerror="window.fired=1">'
 SHARP = ".browser[data-sharp='1'][data-pending='0']"
 PAGES = (
     *("overview", "browse", "feature", "atlas", "sequence"),
-    *("phenotypes", "provenance", "notebook", "start"),
+    *("phenotypes", "provenance", "notebook", "start", "experiments"),
 )
 
 
@@ -174,7 +174,7 @@ def test_forged_requests_are_refused(page: Any, server: tuple[str, int]) -> None
     page.get_by_role("heading", name="A study of your own").wait_for()
     files = page.get_by_test_id("stFileUploader").first.locator("input[type=file]").first
     files.set_input_files({"name": "x.fa", "mimeType": "text/plain", "buffer": b">a\nACGT\n"})
-    page.get_by_text("no interval track with at least 5").wait_for()
+    page.get_by_text("too small to be split").wait_for()
     put = next(r for r in sent if r.method in ("PUT", "POST"))
     body = b"--b\r\nContent-Disposition: form-data; name=f; filename=f\r\n\r\nx\r\n--b--\r\n"
     kind = {"Content-Type": "multipart/form-data; boundary=b"}
