@@ -69,10 +69,9 @@ def place(page: Any, base: int, row: str) -> tuple[float, float]:
     box = page.locator(".browser canvas").first.bounding_box()
     left, _, width, _ = (float(n) for n in found["area"].split())
     start, end = int(found["start"]), int(found["end"])
-    top, height = re.search(rf"{re.escape(row)}@(-?\d+)\+(\d+)", found["rows"]).groups()
-    return box["x"] + left + (base + 0.5 - start) / (end - start) * width, box["y"] + int(top) + int(
-        height
-    ) * 0.4
+    ((top, height),) = re.findall(rf"{re.escape(row)}@(-?\d+)\+(\d+)", found["rows"])
+    x = box["x"] + left + (base + 0.5 - start) / (end - start) * width
+    return x, box["y"] + int(top) + 0.4 * int(height)
 
 
 def stop_base(folder: Path) -> int:

@@ -28,7 +28,7 @@ class Toolbar {
     this.strands = this.choice("Strand read", STRAND_WORDS, "both", "strands");
     this.popovers = [this.features, this.tracks, this.marks, this.beside, this.save, this.help];
     this.root = el("div", { class: "bar", role: "toolbar", "aria-label": "Move, zoom and choose what is drawn" },
-      b.modes.choice, this.place.root,
+      this.place.root, b.modes.choice,
       button("left", "◀", "Move left (arrow left)"), button("right", "▶", "Move right (arrow right)"),
       button("in", "+", "Zoom in (+)"), button("out", "−", "Zoom out (-)"),
       button("bases", "bases", "To single bases (End)"), button("whole", "all", "The whole contig (Home)"),
