@@ -61,19 +61,20 @@ def features(
 
     The study's genome is not read. A record no longer than its window is read whole; a longer one by its
     windows, whose first bases are warm-up, so that the first bases of each strand's reading have no value.
-    Features come with the study's labels and verdicts, the rarest value first: how rare is the share of
-    readings of the study's genome at which a feature is as strong. Set aside are dead features and what is
-    active in the warm-up alone.
+    Features come with the study's labels, their closest track, and the verdict of those that are the best of
+    it; the rarest value first: how rare is the share of readings of the study's genome at which a feature is
+    as strong. Set aside are dead features and what is active in the warm-up alone.
     """
-    from workbench.export import export_sequence  # PyTorch
-    from workbench.export.job import check_strands  # PyTorch
-    from workbench.export.strongest import strongest  # PyTorch
-    from workbench.scans.source import FileSource  # PyTorch
-
     numbers = feature_numbers(features)
     opened = Study.open(study)
     refuse_damage(opened)
     with showing() as progress:
+        # Here, where something moves meanwhile.
+        from workbench.export import export_sequence  # PyTorch
+        from workbench.export.job import check_strands  # PyTorch
+        from workbench.export.strongest import strongest  # PyTorch
+        from workbench.scans.source import FileSource  # PyTorch
+
         if out is not None:
             written = export_sequence(
                 opened, sequence, what, format, out, numbers, strand, progress, spreadsheet_safe
@@ -104,7 +105,7 @@ def _show(found: Found, source: FileSource, strands: int) -> None:
             (
                 "feature",
                 "label",
-                "best track",
+                "closest track",
                 "verdict",
                 "place",
                 "strand",
@@ -118,7 +119,7 @@ def _show(found: Found, source: FileSource, strands: int) -> None:
                     str(row.feature),
                     row.label,
                     f"{row.track} ({mode_words(row.mode)})" if row.track else "",
-                    row.verdict,
+                    row.verdict or "–",
                     f"{row.end:,}",
                     row.strand,
                     f"{row.of_top:.0%}",

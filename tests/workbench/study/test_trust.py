@@ -68,7 +68,8 @@ def test_settings_take_effect_once_they_were_accepted(received: Study) -> None:
 
 def test_what_is_typed_needs_no_asking(received: Study) -> None:
     status, text = said("submit", str(received.folder), "--setup", "module load x", "--dry-run")
-    assert "workbench trust" not in text, status
+    # The model's own code is asked about all the same.
+    assert "[model] trust_remote_code" in text and "[jobs]" not in text, status
 
 
 @pytest.mark.parametrize(
