@@ -93,10 +93,10 @@ class Caduceus(Network):
         self.blocks = nn.ModuleList(Block(self.config, norm) for _ in range(figure(config, "n_layer")))
         self.norm_f = norm()
         self.lm_head = nn.Linear(one, size, bias=False)
-        partner = {int(key): int(value) for key, value in (config.get("complement_map") or {}).items()}
-        if self.equivariant and not partner:
+        partners = config.get("complement_map") or {}
+        self.partners = {int(key): int(value) for key, value in partners.items()}
+        if self.equivariant and not self.partners:
             raise ModelError("Caduceus: config.json has rcps and no complement_map, expected one")
-        self.partner = [partner.get(i, i) for i in range(size)]
 
     def initialise(self) -> None:
         super().initialise()
@@ -113,7 +113,9 @@ class Caduceus(Network):
     def forward(self, input_ids: Tensor, attention_mask: Tensor) -> Said:
         embed = self.embeddings["word_embeddings"]
         x = embed(input_ids)
-        partner = torch.tensor(self.partner, device=x.device)
+        partner = torch.arange(embed.num_embeddings, device=x.device)
+        for token, other in self.partners.items():
+            partner[token] = other
         if self.equivariant:
             x = torch.cat([x, embed(partner[input_ids]).flip(-1)], -1)
         for block in self.blocks:

@@ -18,13 +18,15 @@ from genomic_models.errors import ModelError
 from genomic_models.families import TOKENS, TOLERANCE, known_weights
 from genomic_models.files import expanded, read_json
 from genomic_models.kmers import KmerTokenizer
-from genomic_models.native.network import last_line
+from genomic_models.native.network import Network, last_line
 from genomic_models.native.registry import FAMILIES, Family
 from genomic_models.stack import StackModel
 
 CONFIG = "config.json"
 # Files of weights, in the order in which they are looked for.
 WEIGHTS = ("model.safetensors", "pytorch_model.bin")
+# Settings that say how many modules are made.
+DEPTHS = ("n_layer", "n_layers", "num_hidden_layers", "num_inner_mlps")
 # Ids of the tokenizers of HyenaDNA and Caduceus, whose letters follow.
 SPECIAL = ("[CLS]", "[SEP]", "[BOS]", "[MASK]", "[PAD]", "[RESERVED]", "[UNK]")
 
@@ -50,8 +52,9 @@ def load_native(source: str, name: str, device: str, dtype: torch.dtype) -> Stac
     if family is None:
         return None
     check_family(family)
-    network = family.network(config)
-    network.fill(_weights(find, name), name)
+    state = _weights(find, name)
+    network = _planned(family, config, len(state), name)
+    network.fill(state, name)
     network = network.to(device=device, dtype=dtype).requires_grad_(False)
     tokenizer, longest = (
         _letters(find, name) if family.tokenizer is None else _tokenizer(source, name, family.tokenizer)
@@ -62,6 +65,22 @@ def load_native(source: str, name: str, device: str, dtype: torch.dtype) -> Stac
     except (RuntimeError, IndexError) as error:
         raise ModelError(
             f"model {name}: its network does not read its tokens ({last_line(error)})"
+        ) from error
+
+
+def _planned(family: Family, config: Mapping[str, Any], tensors: int, name: str) -> Network:
+    """The network of the settings without memory for its numbers: what a file says it needs may be wrong."""
+    for key in DEPTHS:
+        if isinstance(depth := config.get(key), int) and depth > tensors:
+            raise ModelError(f"model {name}: config.json has {key} = {depth:,}, the file {tensors:,} tensors")
+    try:
+        with torch.device("meta"):
+            return family.network(config)
+    except ModelError as error:
+        raise ModelError(f"model {name}: {error}") from error
+    except (RuntimeError, TypeError, ValueError, ArithmeticError, AttributeError, KeyError) as error:
+        raise ModelError(
+            f"model {name}: config.json holds no settings of {family.name} ({last_line(error)})"
         ) from error
 
 

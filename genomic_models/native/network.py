@@ -75,7 +75,7 @@ class Network(nn.Module):
                     if source in ours:
                         ours[key] = ours[source]
         try:
-            missing, unexpected = self.load_state_dict(ours, strict=False)
+            missing, unexpected = self.load_state_dict(ours, strict=False, assign=True)
         except RuntimeError as error:
             raise ModelError(
                 f"model {name}: its weights do not fit its config.json ({last_line(error)})"
@@ -92,7 +92,7 @@ class Exact(nn.Module):
     """A part whose numbers stay float32 where the network is moved to another dtype."""
 
     def _apply(self, fn: Callable[[Tensor], Tensor], recurse: bool = True) -> Exact:
-        return super()._apply(lambda values: values.to(fn(values[:0]).device), recurse)
+        return super()._apply(lambda values: values.to(fn(values[:0]).device, torch.float32), recurse)
 
 
 def require(config: Mapping[str, Any], name: str, expected: Mapping[str, Any]) -> None:

@@ -5,11 +5,18 @@ from __future__ import annotations
 from pathlib import Path
 from random import Random
 
-from tests.fuzz import addresses, autoencoders, histories, inputs, own_files
+from tests.fuzz import addresses, autoencoders, histories, inputs, models, own_files
 from tests.fuzz.mutations import mutate
 from tests.fuzz.target import Target
 
-TARGETS = inputs.TARGETS | own_files.TARGETS | autoencoders.TARGETS | addresses.TARGETS | histories.TARGETS
+TARGETS = (
+    inputs.TARGETS
+    | own_files.TARGETS
+    | autoencoders.TARGETS
+    | addresses.TARGETS
+    | histories.TARGETS
+    | models.TARGETS
+)
 
 
 def damage(target: Target, folder: Path, random: Random) -> Path:
