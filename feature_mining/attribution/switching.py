@@ -50,7 +50,7 @@ class Switchboard:
     def taken(self, features: Sequence[int]) -> Tensor:
         """What is added ``(L, d)``, float32, to the layer when features are set to 0 throughout."""
         part = self._dictionary.part(list(features))
-        x = self._x.float()
+        x = self._x.float().to(part.columns.device)
         return part.write(-part.encode(x), x)
 
     def planned(self, plan: EditPlan) -> Tensor:
@@ -73,7 +73,9 @@ class Switchboard:
         found = []
         for first in range(0, len(changes), together):
             own = changes[first : first + together]
-            rows = torch.stack([self._x if c is None else (self._x.float() + c).to(self._x) for c in own])
+            rows = torch.stack(
+                [self._x if c is None else (self._x.float() + c.to(self._x.device)).to(self._x) for c in own]
+            )
 
             def put(x: Tensor, context: TapContext, rows: Tensor = rows) -> Tensor:
                 return rows.to(x)
