@@ -76,7 +76,7 @@ def _of_genbank(path: Path) -> Iterator[tuple[str, Told]]:
     for record in parse_records(path):
         sources = [f.qualifiers for f in record.features if f.type == "source"]
         chromosome = next((q["chromosome"][0] for q in sources if "chromosome" in q), "")
-        yield str(record.id), Told(len(record.seq), chromosome)
+        yield str(record.id), Told(len(record), chromosome)
 
 
 def _of_lines(lines: Iterable[tuple[int, str]]) -> dict[str, Told]:

@@ -9,22 +9,11 @@ import pandas as pd
 
 from workbench.tracks.track import CUT_RNA, PSEUDOGENE, SLIPPAGE, TRANS, Contigs, Track
 
-# Gaps of fewer bases are shifts of the frame, as NCBI takes them too, and no introns.
+# Gaps of fewer bases are shifts of the frame or errors mended in the sequence, and no introns.
 LEAST_INTRON = 10
 RNA = frozenset(
-    {
-        "mRNA",
-        "transcript",
-        "primary_transcript",
-        "lnc_RNA",
-        "ncRNA",
-        "tRNA",
-        "rRNA",
-        "tmRNA",
-        "snRNA",
-        "snoRNA",
-    }
-    | {"miRNA", "antisense_RNA", "RNase_P_RNA", "RNase_MRP_RNA", "SRP_RNA", "telomerase_RNA"}
+    {"mRNA", "transcript", "primary_transcript", "lnc_RNA", "ncRNA", "tRNA", "rRNA", "tmRNA", "snRNA"}
+    | {"snoRNA", "miRNA", "antisense_RNA", "RNase_P_RNA", "RNase_MRP_RNA", "SRP_RNA", "telomerase_RNA"}
 )
 _PLACE = ["chrom", "start", "end", "strand"]
 # Those whose gaps are not introns that a cell cuts out of what it reads.
