@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping
 from typing import NamedTuple
 
@@ -72,14 +73,12 @@ def verdict_of(
 
 
 def _arrangements(own: int, other: int) -> float:
-    import math
-
     return math.comb(own + other, own)
 
 
 def _permutation(own: np.ndarray, other: np.ndarray, seed: int) -> float:
     """Chance that the means of two groups lie as far apart, the first above, when samples are dealt anew."""
-    from scipy.stats import permutation_test
+    from scipy.stats import permutation_test  # SciPy
 
     found = permutation_test(
         (own, other), lambda a, b, axis: a.mean(axis=axis) - b.mean(axis=axis), vectorized=True,
