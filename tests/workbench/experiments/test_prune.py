@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import json
+import re
 import shutil
 
 import numpy as np
+import pandas as pd
 import pytest
 import torch
 
@@ -20,6 +22,7 @@ from workbench.analysis.pruning import Compared, draw_readings, features_kept, r
 from workbench.engines.local import run_experiment
 from workbench.errors import InputError
 from workbench.experiments import healing, prune
+from workbench.experiments.prune_page import write_pruned
 from workbench.experiments.registry import create_experiment
 from workbench.experiments.settings import PruneSettings
 from workbench.files.parquet import read_parquet
@@ -230,3 +233,21 @@ def test_a_loss_that_nothing_meets_is_said(study, monkeypatch):
     monkeypatch.setattr(prune, "compare", lambda whole, small, which: Compared(2.0, 1.0, 0.1))
     with pytest.raises(InputError, match="no part can go for so little"):
         prune._steps(experiment, prune._planned(experiment, Silent()), Silent())
+
+
+def test_the_page_lists_features_with_a_verdict_and_says_which_are_kept(pruned):
+    """Where the layer's block is still there; above it went."""
+    names = ("curve", "models", "components", "agreement")
+    tables = {name: table(pruned, name) for name in names}
+    rows = [(3, 40, 0.91, "CDS_stop", "learnt", True), (5, 9, 0.2, "promoter", "learnt", False)]
+    rows += [(7, 4, 0.99, "gene", "composition", True), (9, 0, np.nan, "", "", False)]
+    columns = ["feature", "active", "correlation", "track", "verdict", "kept"]
+    tables["features"] = pd.DataFrame(rows, columns=columns)
+    write_pruned(pruned, tables)
+    page = (pruned.folder / "page.html").read_text()
+    assert "Of the 3 features that are active on these bases, 2 are kept" in page
+    kept = re.findall(r'<th scope="row">(\d)</th><td>(\w+)</td>.*?<td>(yes|no)</td>', page)
+    assert kept == [("3", "CDS_stop", "yes"), ("5", "promoter", "no")]
+    tables["features"] = table(pruned, "features")
+    write_pruned(pruned, tables)
+    assert "its features were not tested" in (pruned.folder / "page.html").read_text()
