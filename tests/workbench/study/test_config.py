@@ -64,7 +64,8 @@ def test_help_is_what_the_code_says() -> None:
         assert " ".join(sentence(kind, key).split()) in new
     assert ", ".join(NAMES) in run
     assert tuple(STAGES) == NAMES
-    study: Any = type("Plain", (), {"config": StudyConfig(), "planned": False})()
+    config = StudyConfig(input=InputConfig(tracks=["genes.gff3"]))
+    study: Any = type("Plain", (), {"config": config, "planned": False})()
     without = [name for name, stage in STAGES.items() if not stage.wanted(study)]
     assert set(without) - {"layers"} == set(OF_SAMPLES)
 
