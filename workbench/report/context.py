@@ -104,7 +104,7 @@ def _notes(study: Study) -> list[str]:
 
 def _with_columns(table: pd.DataFrame, columns: tuple[str, ...]) -> pd.DataFrame:
     """A table without rows (no annotation was given) has the columns all the same."""
-    return table if len(table) else table.reindex(columns=list(columns))
+    return table if len(table) else table.reindex(columns=list(dict.fromkeys([*table, *columns])))
 
 
 def _settings(study: Study) -> str:
