@@ -157,5 +157,5 @@ def _question(opened: Opened, experiment: Experiment) -> None:
             icon=":material/download:", key="question_file",
         )  # fmt: skip
     words = asking(opened.study, experiment.question.kind, name, experiment.settings)
-    note = f"The second runs experiments/{name}/question.toml; copied to another study, it asks there."
+    note = f"The last one runs what experiments/{name}/question.toml asks; copied to another study, there."
     commands.show(*([words] if words else []), run_question(folder, name), note=plain(note))

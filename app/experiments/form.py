@@ -110,5 +110,7 @@ def _command(opened: Opened, kind: str, name: str, settings: Any) -> None:
     folder_of(opened.study, name)
     words = asking(opened.study, kind, name, settings)
     folder = opened.study.folder
-    note = f"It writes experiments/{name}/question.toml, which the second command runs, here or elsewhere."
+    note = (
+        f"The last one runs what experiments/{name}/question.toml asks, which the form, or --later, writes."
+    )
     commands.show(*([words] if words else []), run_question(folder, name), note=plain(note))

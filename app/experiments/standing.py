@@ -2,17 +2,21 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+from functools import partial
 from typing import NamedTuple
 
 import streamlit as st
 
 from app import links
 from app.data.study import Opened
+from app.setup.progress import time_in_words
 from app.verdict_text import plain
 from workbench import InputError, Study
 from workbench.engines import background
 from workbench.experiments.kind import Kind
-from workbench.experiments.question import FOLDER
+from workbench.experiments.question import FOLDER, QUESTION, folder_of
+from workbench.stages.stage import Shard, Stage
 from workbench.wording import count
 
 # Seconds between looks at the ledger.
@@ -40,6 +44,12 @@ class State(NamedTuple):
     share: float = 0.0
 
 
+@st.cache_resource(max_entries=16, show_spinner=False)
+def _pieces(_study: Study, _stage: Stage, question: str, stamp: int) -> list[Shard]:
+    """Pieces of work, found once: it may mean to look for places all over a genome."""
+    return _stage.shards(_study)
+
+
 def state_of(study: Study, name: str) -> State:
     """The state of an experiment, from its question and the ledger's files."""
     from workbench.engines.survey import stand  # PyTorch
@@ -47,7 +57,9 @@ def state_of(study: Study, name: str) -> State:
 
     try:
         kind = KINDS[open_experiment(study, name).question.kind]
-        found = stand(study, as_stage(study, name))
+        stage, asked = as_stage(study, name), folder_of(study, name) / QUESTION
+        pieces = partial(_pieces, _stage=stage, question=str(asked), stamp=asked.stat().st_mtime_ns)
+        found = stand(study, replace(stage, shards=pieces))
     except (InputError, OSError) as error:
         return State(None, "refused", str(error))
     run = background.state(study.folder)
@@ -59,7 +71,7 @@ def state_of(study: Study, name: str) -> State:
     if found.rate:
         said += f", {count(found.rate)} bases a second"
     if found.seconds_left and (own or elsewhere):
-        said += f", about {_time(found.seconds_left)} left"
+        said += f", about {time_in_words(found.seconds_left)} left"
     if found.state == "done":
         return State(kind, "done", "", 1.0)
     if own or elsewhere:
@@ -69,10 +81,6 @@ def state_of(study: Study, name: str) -> State:
     if found.begun or found.done:
         return State(kind, "stopped", said, share)
     return State(kind, "not begun", said)
-
-
-def _time(seconds: float) -> str:
-    return f"{seconds:.0f} s" if seconds < 90 else f"{seconds / 60:.0f} min"
 
 
 def watch(opened: Opened, name: str, going: bool) -> None:

@@ -76,7 +76,7 @@ def _status(standings: list[Standing], running: bool, whole: bool, run: backgrou
         st.success("Finished.")
     elif running and now is not None:
         left = now.seconds_left or _printed_seconds_left(run.output)
-        time_left = f"; about {_time(left)} left in it" if left else ""
+        time_left = f"; about {time_in_words(left)} left in it" if left else ""
         shards = f", {now.done} of {now.shards} shards" if now.shards > 1 else ""
         st.info(
             f"Running: {STAGES[now.stage].title}{shards}{time_left}."
@@ -106,7 +106,8 @@ def _share(standings: list[Standing]) -> float:
     return min(1.0, sum(parts) / len(parts))
 
 
-def _time(seconds: float) -> str:
+def time_in_words(seconds: float) -> str:
+    """Seconds, or minutes where there are many."""
     return f"{seconds:.0f} s" if seconds < 90 else f"{seconds / 60:.0f} min"
 
 

@@ -28,7 +28,7 @@ from workbench.browse.region_map import meeting
 from workbench.engines import background
 from workbench.engines.local import run_experiment
 from workbench.experiments.registry import KINDS, create_experiment
-from workbench.experiments.settings import AttributeSettings, EmbedSettings, LayersSettings
+from workbench.experiments.settings import AttributeSettings, EmbedSettings, LayersSettings, SteerSettings
 from workbench.files.parquet import read_parquet
 from workbench.report.context import gather
 from workbench.study.ledger import exclusive
@@ -40,14 +40,18 @@ QUICK = AttributeSettings(targets=[f"{CONTIG}:701"], strands=["+"], context=60, 
 
 @pytest.fixture(scope="module")
 def study(tmp_path_factory: pytest.TempPathFactory) -> Study:
-    """A copy of a finished study with three experiments that were run and one that was not."""
+    """A copy of a finished study with four experiments that were run and one that was not."""
     copy = tmp_path_factory.mktemp("asked") / "study"
     shutil.copytree(finished_study(tmp_path_factory), copy)
     study = Study.open(copy)
     create_experiment(study, "why", "attribute", QUICK)
     create_experiment(study, "places", "embed", EmbedSettings(regions="gene"))
     create_experiment(study, "which", "layers", LayersSettings(bases=1_000))
-    for name in ("why", "places", "which"):
+    dose = SteerSettings(
+        features=[int(active(study))], prompts=2, prompt=40, length=18, copies=1, strengths=[1.0]
+    )
+    create_experiment(study, "dose", "steer", dose)
+    for name in ("why", "places", "which", "dose"):
         run_experiment(study, name)
     create_experiment(study, "later", "attribute", replace(QUICK, steps=5))
     return study
@@ -306,6 +310,18 @@ def test_an_answer_shows_tables_question_and_command(browser: AppTest, study: St
     # What is drawn is what the table has.
     ablations = read_parquet(study.folder / "experiments" / "why" / "ablations.parquet")
     assert len(ablations) > 0
+
+
+def test_the_curve_of_steering_is_the_table(browser: AppTest, study: Study) -> None:
+    text = visit(browser, experiment="dose")
+    table = read_parquet(study.folder / "experiments" / "dose" / "responses.parquet")
+    own = table[(table["arm"] == "feature") & (table["strength"] == 1)].iloc[0]
+    assert ("It steers at strength 1.0" in text) == bool(own["steers"])
+    assert "Mean of stops.plus_1 over prompts, with 95 % intervals" in text
+    drawn = [json.loads(chart.proto.spec) for chart in browser.get("vega_lite_chart")]
+    rows = [row for spec in drawn for data in spec.get("datasets", {}).values() for row in data]
+    found = [row["response"] for row in rows if row.get("arm") == "feature" and row["strength"] == 1]
+    assert found and all(value == pytest.approx(own["response"]) for value in found)
 
 
 def test_layers_and_maps_are_drawn(browser: AppTest, study: Study) -> None:

@@ -56,6 +56,7 @@ PAGES = [
     ("/atlas?color=density", "Features near each other"),
     ("/sequence", "Paste a sequence"),
     ("/phenotypes", "no tested phenotypes"),
+    ("/experiments", "Questions put to the model"),
     ("/feature?feature=7", "Loci by activation strength"),
 ]
 
