@@ -90,7 +90,7 @@ def _lists(table: pd.DataFrame) -> list[str]:
 
 def _say_rows(table: pd.DataFrame) -> None:
     said = [plural(len(table), "row")]
-    if {"start", "end"} <= set(table) or "position" in table:
+    if {"place", "position", "start"} & set(table):
         said.append("Places count from 0, an end is not included")
     if lists := _lists(table):
         said.append(f"In the files also {', '.join(lists)}")
