@@ -135,7 +135,7 @@ def gating(parts: Parts, gates: Tensor) -> dict[str, Edit]:
 
 def _scaled(factor: Tensor) -> Edit:
     def edit(x: Tensor, context: TapContext) -> Tensor:
-        return x * factor[:, None].to(x.dtype)
+        return x * factor[:, None].to(x)
 
     return edit
 

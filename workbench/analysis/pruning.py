@@ -155,10 +155,10 @@ def features_kept(
         with torch.no_grad():
             maps = [m.forward(texts, taps=[layer], until=layer).taps[layer] for m in (study.model, small)]
             for row, reading in enumerate(group):
-                use = torch.from_numpy(reading.use.any(axis=0)).to(maps[0].device)
-                rows = [each[row, : len(use)][use].float() for each in maps]
+                use = torch.from_numpy(reading.use.any(axis=0))
+                rows = [each[row, : len(use)].float().cpu()[use] for each in maps]
                 for x, y in zip(*(each.split(_BLOCK) for each in rows), strict=True):
-                    sums.add(sae.encode(x).cpu(), sae.encode(y).cpu())
+                    sums.add(sae.encode(x), sae.encode(y))
         progress.advance(2 * sum(map(len, texts)))
     return pd.DataFrame(
         {
