@@ -21,6 +21,7 @@ from workbench import Study
 from workbench.analysis.biomarkers.columns import COLUMNS
 from workbench.errors import InputError
 from workbench.export import WRITERS, export
+from workbench.report.context import gather
 from workbench.study.config import CohortConfig, InputConfig, PhenotypeConfig, StudyConfig
 
 LENGTH, WINDOW, SAMPLES = 4800, 128, 24
@@ -170,6 +171,8 @@ def test_without_annotation_features_are_described(inputs, tmp_path):
     # Nothing is trained or read for controls that there is nothing to compare with.
     assert not {"baselines", "pick"} & {p.name for p in (study.folder / "ledger").iterdir()}
     assert not len(study.table("tracks")) and not len(study.table("associations"))
+    # What pages draw from a table of no row, they find the columns of.
+    assert {"ap_lift", "ap_select"} <= set(gather(study).associations)
     catalog = study.table("catalog")
     assert (~catalog["dead"]).sum() > 5 and len(study.table("logos")) and len(study.table("unexplained"))
     assert study.facts("quality")["explained_variance"] > 0
