@@ -25,6 +25,7 @@ OUT = ROOT / "docs" / "pictures" / "painting.gif"
 AT, FIRST, LAST, FEATURE = "NC_000913.3:100900-101160", 101000, 101060, 213
 SCREEN, WIDTH, COLOURS = {"width": 1280, "height": 760}, 900, 48
 MS = 1600
+SHARP = ".browser[data-sharp='1'][data-pending='0'][data-mode='paint']"
 
 
 def point(page: Any, base: int, height: float) -> tuple[float, float]:
@@ -42,8 +43,9 @@ def frames(page: Any, address: str) -> list[bytes]:
     """Pictures: before, while a stroke is drawn, written, the other arm, undone, another stroke."""
     shots = []
     page.goto(f"{address}/browse?at={AT}&features={FEATURE}&mode=paint")
+    page.wait_for_selector(SHARP, timeout=120_000)
     page.get_by_role("button", name=f"feature {FEATURE} ·").wait_for(timeout=120_000)
-    page.wait_for_timeout(1500)
+    page.wait_for_timeout(1500)  # rows of annotation come when it has been read
     shots.append(page.screenshot())
     page.mouse.move(*point(page, FIRST, 0.12))
     page.mouse.down()

@@ -50,6 +50,7 @@ _NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9_-]{0,79}")
 _EVIDENCE: Kept[Evidence] = Kept(24)
 _READ: Kept[dict[str, Any]] = Kept(24)
 _CODES: Kept[Csr] = Kept(1)
+_STRONGEST: Kept[float] = Kept(200)
 
 
 class Asked(NamedTuple):
@@ -71,17 +72,25 @@ def read_ask(text: str) -> Asked:
 # -- what is answered at once ----------------------------------------------------------------------
 
 
-def _state(study: Study, number: int, kept: History | None = None) -> Answer:
+def _state(opened: Opened, number: int, kept: History | None = None) -> Answer:
     """The tree, and one node of it, none for 0."""
-    kept = read_history(study) if kept is None else kept
+    kept = read_history(opened.study) if kept is None else kept
     tree = [
         [node.number, node.parent, node.title, node.name, bool(node.written), node.experiment]
         for node in kept.nodes.values()
     ]
-    return {"tree": tree, "node": _described(study, kept.node(number)) if number else None}
+    return {"tree": tree, "node": _described(opened, kept.node(number)) if number else None}
 
 
-def _described(study: Study, node: Node) -> dict[str, Any]:
+def _strongest(opened: Opened, concept: Concept) -> float:
+    """The strongest that the genome shows of a concept, in units of its top."""
+    study = opened.study
+    codes = partial(_CODES.get, key_of(opened), lambda: sample_codes(study, "select", TOP_BASES))
+    return _STRONGEST.get((key_of(opened), concept), lambda: brush.strongest(study, concept, codes))
+
+
+def _described(opened: Opened, node: Node) -> dict[str, Any]:
+    study = opened.study
     painting, given = brush.painting_of(study, node), brush.settings_of(study, node)
     sheets = [
         {
@@ -109,7 +118,9 @@ def _described(study: Study, node: Node) -> dict[str, Any]:
         "name": node.name,
         "note": node.note,
         "sheets": sheets,
-        "palette": [[concept.name, str(concept.evidence)] for concept in painting.palette],
+        "palette": [
+            [concept.name, str(concept.evidence), _strongest(opened, concept)] for concept in painting.palette
+        ],
         "asked": brush.asked_of(given),
         "written": bool(node.written),
         "experiment": node.experiment,
@@ -151,11 +162,11 @@ def _strand(asking: Asking, none: bool = False) -> str:
 
 def history(asking: Asking) -> Answer:
     """The tree, and the nodes of the address."""
-    study, text = asking.opened.study, asking.text("ask")
+    opened, text = asking.opened, asking.text("ask")
     asked = read_ask(text) if text else Asked(0, 0, False)
-    kept = read_history(study)
-    other = _described(study, kept.node(asked.other)) if asked.other else None
-    return {**_state(study, asked.node, kept), "other": other, "fills": list(FILLS)}
+    kept = read_history(opened.study)
+    other = _described(opened, kept.node(asked.other)) if asked.other else None
+    return {**_state(opened, asked.node, kept), "other": other, "fills": list(FILLS)}
 
 
 def palette(asking: Asking) -> Answer:
@@ -200,7 +211,6 @@ def opened_concept(asking: Asking) -> Answer:
     """A concept with its features, and the strongest that the genome shows of it, in units of its top."""
     opened, study = asking.opened, asking.opened.study
     concept = _concept(asking, _node(asking))
-    codes = partial(_CODES.get, key_of(opened), lambda: sample_codes(study, "select", TOP_BASES))
     table = open_concept(concept, study.sae, study.dictionary.unit.numpy())
     rows = [
         [int(row.feature), short_label(opened.evidence, int(row.feature)), float(row.weight)]
@@ -212,7 +222,7 @@ def opened_concept(asking: Asking) -> Answer:
             "name": concept.name,
             "said": str(concept.evidence),
             "how": concept.how,
-            "most": brush.strongest(study, concept, codes),
+            "most": _strongest(opened, concept),
             "features": rows,
             "more": max(0, len(table) - MOST_OPENED),
         }
@@ -220,8 +230,7 @@ def opened_concept(asking: Asking) -> Answer:
 
 
 def _kept(asking: Asking, made: Node) -> Answer:
-    study = asking.opened.study
-    return _state(study, add_node(study, made).number)
+    return _state(asking.opened, add_node(asking.opened.study, made).number)
 
 
 def stroke(asking: Asking) -> Answer:
@@ -263,14 +272,14 @@ def note(asking: Asking) -> Answer:
     """A name and a note for a node."""
     study, node = asking.opened.study, _some_node(asking)
     change_node(study, node.number, name=asking.text("name"), note=asking.text("note"))
-    return _state(study, node.number)
+    return _state(asking.opened, node.number)
 
 
 def cut(asking: Asking) -> Answer:
     """A node taken out with all that came of it; its parent is in view then."""
     study, node = asking.opened.study, _some_node(asking)
     cut_branch(study, node.number)
-    return _state(study, node.parent)
+    return _state(asking.opened, node.parent)
 
 
 def saved(asking: Asking) -> Answer:
@@ -290,7 +299,7 @@ def run(asking: Asking) -> Answer:
     create_experiment(study, name, "paint", brush.settings_of(study, node))
     background.start_experiment(study, name)
     change_node(study, node.number, experiment=name)
-    return {**_state(study, node.number), **_standing(asking.opened, name)}
+    return {**_state(asking.opened, node.number), **_standing(asking.opened, name)}
 
 
 def standing(asking: Asking) -> Answer:
@@ -401,7 +410,7 @@ def shown(opened: Opened, view: View) -> dict[str, Any]:
     study, asked = opened.study, read_ask(view.request.ask)
     node = read_history(study).node(asked.node)
     texts, reference = node.written.get(PAINTED, []), study.genome.fetch(*node.place).upper()
-    return {"node": _described(study, node), "samples": texts, "reference": reference}
+    return {"node": _described(opened, node), "samples": texts, "reference": reference}
 
 
 REQUESTS: dict[str, Callable[[Asking], Answer | None]] = {

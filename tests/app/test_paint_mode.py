@@ -143,6 +143,10 @@ def test_a_concept_is_opened_with_what_the_genome_shows_of_it(opened: Opened, fe
     catalog = opened.evidence.catalog
     unit = float(opened.study.dictionary.unit[feature])
     assert found["most"] == pytest.approx(float(catalog.loc[feature, "max"]) / unit)
+    # A node says it too, so that a stroke that is beyond it is hatched whoever opens its address.
+    stroke = {"concept": str(feature), "start": 3000, "end": 3030, "strand": "+", "strength": 2}
+    made = ask(opened, "paint_stroke", node=0, **stroke)["node"]
+    assert made["palette"][0][::2] == [f"feature {feature}", found["most"]]
     listed = ask(opened, "paint_palette")
     assert [str(feature), f"feature {feature}"] == listed["concepts"][0][:2]
     assert "stops.plus_1" in listed["readouts"]

@@ -43,14 +43,18 @@ MODES.paint = class {
     this.fresh = "";
     this.ask("paint_history", { ask }, (answer) => { if (this.asked === ask) { this.set(answer); this.preview(); } });
   }
+  // The strongest that the genome shows of each concept of a painting.
+  learn(node) { for (const [name, , most] of node?.palette || []) this.most[name] = most; }
   hold({ node, samples, reference }) {
     this.node = node || null;
+    this.learn(node);
     this.found = node && samples?.length ? { picture: { reference, arms: { painted: samples }, start: node.start, end: node.end, chrom: node.chrom, letters: samples[0], levels: [], evidence: [] } } : null;
     this.draw();
   }
   set(answer) {
     if (this.node?.number !== answer.node?.number) { this.found = null; this.sample = 0; this.standing = null; }
     Object.assign(this, { tree: answer.tree, node: answer.node });
+    this.learn(answer.node);
     if ("other" in answer) Object.assign(this, { other: answer.other, fills: answer.fills });
     else this.other = null;
     this.draw();
