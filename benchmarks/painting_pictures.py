@@ -23,7 +23,7 @@ from workbench.setup.demo_archive import unpack  # noqa: E402
 OUT = ROOT / "docs" / "pictures" / "painting.gif"
 # The stretch in view, the stroke, and the feature that is painted.
 AT, FIRST, LAST, FEATURE = "NC_000913.3:100900-101160", 101000, 101060, 213
-SCREEN, WIDTH, COLOURS = {"width": 1280, "height": 760}, 900, 48
+SCREEN, WIDTH, COLOURS = (1280, 760), 900, 48
 MS = 1600
 SHARP = ".browser[data-sharp='1'][data-pending='0'][data-mode='paint']"
 
@@ -75,10 +75,12 @@ def main() -> None:
         folder = unpack(Path(scratch) / "demo").folder
         with serving(folder) as (where, _), sync_playwright() as session:
             browser = session.chromium.launch(executable_path=CHROMIUM, args=FLAGS)
-            shots = frames(browser.new_context(viewport=SCREEN).new_page(), where)
+            shots = frames(
+                browser.new_context(viewport={"width": SCREEN[0], "height": SCREEN[1]}).new_page(), where
+            )
             browser.close()
     pictures = [Image.open(io.BytesIO(shot)).convert("RGB") for shot in shots]
-    size = (WIDTH, round(WIDTH * SCREEN["height"] / SCREEN["width"]))
+    size = (WIDTH, round(WIDTH * SCREEN[1] / SCREEN[0]))
     small = [
         p.resize(size, Image.Resampling.LANCZOS).quantize(COLOURS, dither=Image.Dither.NONE) for p in pictures
     ]
