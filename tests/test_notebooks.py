@@ -30,7 +30,7 @@ def test_a_notebook_runs(path: Path, tmp_path: Path, monkeypatch: pytest.MonkeyP
     monkeypatch.setenv("IPYTHONDIR", str(tmp_path / "ipython"))
     notebook = nbformat.read(path, as_version=4)
     resources = {"metadata": {"path": str(folder)}}
-    NotebookClient(notebook, timeout=600, kernel_name="python3", resources=resources).execute(
+    NotebookClient(notebook, timeout=1800, kernel_name="python3", resources=resources).execute(
         env=dict(os.environ)
     )
     assert any("image/png" in output.get("data", {}) for output in outputs(notebook))
