@@ -11,6 +11,8 @@ from typing import Any
 
 import numpy as np
 import pandas as pd
+import pyarrow as pa
+import pyarrow.parquet as pq
 import pytest
 from streamlit.testing.v1 import AppTest
 
@@ -318,8 +320,8 @@ def test_the_curve_of_steering_is_the_table(browser: AppTest, study: Study) -> N
     own = table[(table["arm"] == "feature") & (table["strength"] == 1)].iloc[0]
     assert ("It steers at strength 1.0" in text) == bool(own["steers"])
     assert "Mean of stops.plus_1 over prompts, with 95 % intervals" in text
-    drawn = [json.loads(chart.proto.spec) for chart in browser.get("vega_lite_chart")]
-    rows = [row for spec in drawn for data in spec.get("datasets", {}).values() for row in data]
+    sets = [data for chart in browser.get("vega_lite_chart") for data in chart.proto.datasets]
+    rows = [row for each in sets for row in pa.ipc.open_stream(each.data.data).read_all().to_pylist()]
     found = [row["response"] for row in rows if row.get("arm") == "feature" and row["strength"] == 1]
     assert found and all(value == pytest.approx(own["response"]) for value in found)
 
@@ -414,8 +416,6 @@ def test_tables_that_leave_say_what_they_are(tmp_path: Path) -> None:
     assert _tsv(table, note).decode().splitlines()[0] == f"# {note}"
     assert _tsv(table, "").decode().splitlines()[0] == "feature\tname"
     (tmp_path / "x.parquet").write_bytes(_parquet(table, note))
-    import pyarrow.parquet as pq
-
     assert pq.read_schema(tmp_path / "x.parquet").metadata[b"note"].decode() == note
     pd.testing.assert_frame_equal(pd.read_parquet(tmp_path / "x.parquet"), table)
 
