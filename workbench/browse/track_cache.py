@@ -12,6 +12,7 @@ import pandas as pd
 
 from workbench.errors import InputError
 from workbench.files.parquet import read_parquet, write_parquet
+from workbench.files.settings import stated
 from workbench.genome.interval import Interval
 from workbench.tracks.track import COLUMNS, Track
 from workbench.wording import listed
@@ -27,7 +28,8 @@ def interval_tracks(study: Study) -> list[Track]:
     written, the tracks are read from the inputs every time.
     """
     config = study.config
-    settings = [study.manifest.hash, asdict(config.statistics), config.input.rename, config.tracks, COLUMNS]
+    settings = [study.manifest.hash, asdict(config.statistics), config.input.rename]
+    settings += [derived] if (derived := stated(config.tracks)) else []
     key = hashlib.sha256(repr(settings).encode()).hexdigest()[:16]
     path = study.folder / "cache" / f"tracks.{key}.parquet"
     with suppress(InputError, KeyError):  # not there yet, damaged, or of another version: made anew
@@ -74,6 +76,12 @@ def _read(table: pd.DataFrame) -> list[Track]:
     if "track" not in table:
         return []
     return [
-        Track(str(name), rows[COLUMNS].reset_index(drop=True), str(source), type=str(kind))
+        # Columns that an earlier version did not keep are texts.
+        Track(
+            str(name),
+            rows.reindex(columns=COLUMNS, fill_value="").reset_index(drop=True),
+            str(source),
+            type=str(kind),
+        )
         for (name, kind, source), rows in table.groupby(["track", "type", "source"], sort=False)
     ]
