@@ -8,9 +8,10 @@ here and each alone there; of families whose network is ours, of the logits on t
 the published code (``genomic_models/native/registry.py``), or of a padded batch from its sequences alone.
 ``openspliceai_top1``: share of yeast donors that the network trained on honeybee puts first among all GT
 within 500 bases (real weights, a species that it never saw), and ``..._random`` with fresh ones.
-``embed_fraction``: time of the bare forward pass of mini over time of ``workbench embed``, loading and
-hashing included, which writes a row a base of both strands to ``.npy``; ``..._pooled`` of means. Both
-take turns, and the medians of the turns' quotients count. ``studies``, not with --quick: whole studies of the
+``embed_fraction``: processor time of the bare forward pass of mini over that of ``workbench embed``, loading
+and hashing included, which writes a row a base of both strands to ``.npy``; ``..._pooled`` of means a record,
+``..._wall`` of the first in seconds that passed, which others' load and the disk count in. Both take turns,
+and the medians of the turns' quotients count. ``studies``, not with --quick: whole studies of the
 plasmid pPCP1, to their reports, by a model of words, one of byte pairs and one that sees both sides; how many
 tracks have which verdict (their weights are random), and seconds.
 """
@@ -111,19 +112,21 @@ def embed_fractions(folder: Path, records: int, turns: int) -> dict[str, float]:
         given = ("mini", [], None, pool, ["+", "-"], "npy", "cpu", "float32", Silent())
         embed_file(path, folder / f"{pool}-{turn}", *given)
 
-    found: dict[str, list[float]] = {"none": [], "mean": []}
+    found: dict[str, list[np.ndarray]] = {"none": [], "mean": []}
     bare()
     for turn in range(turns):
         for pool, shares in found.items():
             times = []
             for run in (bare, partial(embed, pool, turn)):
-                started = time.perf_counter()
+                started = np.array([time.process_time(), time.perf_counter()])
                 run()
-                times.append(time.perf_counter() - started)
+                times.append(np.array([time.process_time(), time.perf_counter()]) - started)
             shares.append(times[0] / times[1])
+    by_base, pooled = (np.median(found[pool], axis=0) for pool in ("none", "mean"))
     return {
-        "embed_fraction": float(np.median(found["none"])),
-        "embed_fraction_pooled": float(np.median(found["mean"])),
+        "embed_fraction": float(by_base[0]),
+        "embed_fraction_pooled": float(pooled[0]),
+        "embed_fraction_wall": float(by_base[1]),
     }
 
 

@@ -380,6 +380,7 @@ def test_hyenadna_by_hand(folders: dict[str, Path]) -> None:
 def test_gpn_by_hand(folders: dict[str, Path], family: str) -> None:
     """Dilated sums, base by base; the published schedule of dilations: doubled, begun anew after a cycle."""
     model, weights, settings = opened(folders[family])
+    assert model.context == 512  # what it was trained on
     before = family == "GPN"
     ids = model.tokenize([SEQUENCE]).ids[0]
     length = len(ids)
