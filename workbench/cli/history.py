@@ -31,7 +31,7 @@ def history(
 
     FASTA has the reference and the written sequences, GFF3 the strokes and the genes found in the first of
     them, painting and question what workbench paint and workbench experiments read. What was written is
-    model output, not validated, and every file says so.
+    model output, not validated, and every file but the painting, which holds none of it, says so.
     """
     from workbench.study.history import cut_branch, read_history  # PyTorch
 

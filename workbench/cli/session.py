@@ -19,7 +19,7 @@ def session(
     out: Annotated[Path | None, typer.Option(help="File to write, JSON.")] = None,
     restore: Annotated[Path | None, typer.Option(help="File to read, as --out wrote it.")] = None,
 ) -> None:
-    """Save what was written in a study (notes, ratings, names, lists, bookmarks, what was painted) as one file, or restore it.
+    """Save what was written in a study (notes, names, lists, marks, paintings) as one file, or restore it.
 
     To a file, and from it into a copy of the study on another machine:
     workbench session DIR --out session.json
