@@ -83,7 +83,11 @@ def test_each_kind_lies_where_it_says(opened: Opened, monkeypatch: pytest.Monkey
         ("x.exe", b"MZ", "x.exe: a track file is"),
         ("../../<b>.bed", b"?\n", "<b>.bed"),
         ("a\x1b[2J\u202e.bed", b"?\n", "a\\x1b[2J\\u202e.bed"),
-        ("x.bed.gz", gzip.compress(b"chrA\t1\t5\n" * 400_000, mtime=0), "x.bed.gz: more than 1 MiB when unpacked"),
+        (
+            "x.bed.gz",
+            gzip.compress(b"chrA\t1\t5\n" * 400_000, mtime=0),
+            "x.bed.gz: more than 1 MiB when unpacked",
+        ),
         ("x.bed.gz", gzip.compress(b"chrA\t1\t5\n", mtime=0)[:-9], "x.bed.gz: the gzip file is cut short"),
         ("big.bed", b"#" * (1 << 20) + b"\n", "big.bed: more than"),
     ],

@@ -181,7 +181,7 @@ def test_without_annotation_features_are_described(inputs, tmp_path):
     assert "Features that no track explains" in report and "Quality of the autoencoder" in report
     assert "did not run" not in report
     found = exported(study, tmp_path / "out")
-    assert found["features", "tsv"].startswith("feature\t")
+    assert found["catalog", "tsv"].startswith("feature\t")
     assert found["associations", "tsv"].startswith("feature\ttrack")
 
 

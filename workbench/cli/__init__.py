@@ -81,7 +81,7 @@ PANELS: dict[str, dict[str, Callable[..., None]]] = {
         "models": models.models,
         "score": score.score,
         "embed": embed.embed,
-    "prune": prune.prune,
+        "prune": prune.prune,
         "write": write.write,
         "pretrain": pretrain.pretrain,
         "import-sae": formats.import_sae,

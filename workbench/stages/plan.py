@@ -12,12 +12,7 @@ from workbench.progress import Progress
 from workbench.stages.stage import Shard, Stage
 from workbench.study.inputs import read_annotation
 from workbench.study.manifest import Manifest, ModelLock, hash_file, versions
-from workbench.study.planning import (
-    planned_cells,
-    planned_grid,
-    planned_split,
-    refuse_no_annotation,
-)
+from workbench.study.planning import planned_cells, planned_grid, planned_split, refuse_no_annotation
 from workbench.study.study import Study
 
 

@@ -15,9 +15,9 @@ import torch
 
 from feature_mining.attribution.features import attribute_features
 from tests.workbench.small_study import finished_study
+from workbench.engines.chain import steps
 from workbench.engines.local import here, processes, run_experiment
 from workbench.engines.shards import fingerprint
-from workbench.engines.chain import steps
 from workbench.errors import InputError
 from workbench.experiments.attribute import AttributeSettings
 from workbench.experiments.question import QUESTION

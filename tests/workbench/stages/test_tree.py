@@ -11,9 +11,9 @@ import pytest
 
 from tests.workbench.small_study import small_config, write_model
 from workbench import InputError, Study
+from workbench.engines.chain import steps
 from workbench.engines.local import processes, run
 from workbench.engines.shards import pending, plan_work
-from workbench.engines.chain import steps
 from workbench.stages.registry import STAGES, find_stage
 from workbench.stages.tree import group_shards
 from workbench.study.config import JobConfig
