@@ -31,7 +31,7 @@ from feature_mining.rules.rule import FORM, Rule
 from feature_mining.rules.rule_set import RuleSet
 from genomic_models.dna import BASES, reverse_complement
 from workbench import InputError
-from workbench.experiments.evidence import verdict_of
+from workbench.experiments.evidence import NOT_TESTED, Verdict, verdict_of
 from workbench.experiments.settings import AttributeSettings
 from workbench.genome.interval import Interval
 from workbench.scans.rules import scan_contig
@@ -236,7 +236,8 @@ def _dry(opened: Opened, sentence: str, span: Interval, strand: str, tested: boo
         "note": NOT_VALIDATED,
     }
     if tested:
-        answer["evidence"] = _evidence(opened, letters, strand, bits, moved, others)
+        acts = bool(change.abs().max() > 0)
+        answer["evidence"] = _evidence(opened, letters, strand, bits, moved, others, acts)
     return answer
 
 
@@ -251,7 +252,13 @@ def _others(opened: Opened, feature: int) -> list[int]:
 
 
 def _evidence(
-    opened: Opened, letters: str, strand: str, bits: np.ndarray, moved: np.ndarray, others: list[int]
+    opened: Opened,
+    letters: str,
+    strand: str,
+    bits: np.ndarray,
+    moved: np.ndarray,
+    others: list[int],
+    acts: bool,
 ) -> dict[str, Any]:
     groups = {
         "unedited": slice(0, 1), "the rule": slice(1, 2), "random direction": slice(2, 2 + CONTROLS),
@@ -265,8 +272,11 @@ def _evidence(
         }
         for name, rows in groups.items()
     }
-    controls = {name: moved[groups[name]] for name in list(groups)[2:]}
-    verdict = verdict_of(moved[groups["the rule"]], controls, True, float(bits[1]))
+    if acts:
+        controls = {name: moved[groups[name]] for name in list(groups)[2:]}
+        verdict = verdict_of(moved[groups["the rule"]], controls, True, float(bits[1]))
+    else:
+        verdict = Verdict(NOT_TESTED, "the rule changes nothing here")
     lines = [
         "moved: how far predictions are from the unedited ones, Kullback-Leibler, bits a base (mean, and the"
         f" furthest of each arm). {CONTROLS} random directions, as long at each base as the edit;"

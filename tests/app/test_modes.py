@@ -390,6 +390,14 @@ def test_a_dry_run_is_the_model_under_the_rule(opened: Opened, busy) -> None:
         "other features",
     ]
     assert tested["rows"][1][1] == pytest.approx(said["moved"], abs=1e-5)
+    # Where the rule does nothing, nothing was tested, though all arms are alike.
+    idle = f"when {busy[0]} > 100: apply steer_{busy[1]}_3 for 5 bases"
+    nothing = answer(opened, "rules_test", **event | {"ask": idle})
+    assert nothing["fired"] == 0 and nothing["moved"] == pytest.approx(0, abs=1e-6)
+    assert (nothing["evidence"]["verdict"], nothing["evidence"]["why"]) == (
+        "not tested",
+        "the rule changes nothing here",
+    )
 
 
 def test_what_a_dry_run_cannot_do_is_said(opened: Opened, busy) -> None:
