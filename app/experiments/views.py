@@ -9,6 +9,7 @@ from app.experiments.attribution import show_attribution
 from app.experiments.detectors import show_attack, show_detector
 from app.experiments.embedding_map import show_embeddings
 from app.experiments.layer_scan import show_layers
+from app.experiments.painting import show_painting
 from app.experiments.steering import show_passports, show_steering
 from workbench.experiments.kind import Experiment
 
@@ -18,6 +19,7 @@ VIEWS: Mapping[str, Callable[[Opened, Experiment], None]] = {
     "passport": show_passports,
     "embed": show_embeddings,
     "layers": show_layers,
+    "paint": show_painting,
     "detect": show_detector,
     "attack": show_attack,
 }

@@ -17,6 +17,7 @@ from app.canvas.requests import REQUESTS, Asking, on_asked
 from app.data.study import Opened, open_study
 from tests.workbench.study_factory import make_study
 from workbench import InputError
+from workbench.experiments.targets import parse_target
 from workbench.study.bookmarks import FILE, LONGEST
 
 HTML = '<img src=x onerror="window.fired=1">'
@@ -49,6 +50,13 @@ def address(monkeypatch: pytest.MonkeyPatch) -> dict[str, str]:
 def ask(opened: Opened, **event: Any) -> dict[str, Any]:
     view = requested_view(opened, links.parse_browse(FIRST.query()))
     return REQUESTS[event["kind"]](Asking(opened, FIRST, view, event)) or {}
+
+
+def test_of_a_base_the_odds_of_every_other_letter_can_be_asked(opened: Opened) -> None:
+    code = ask(opened, kind="attribute", start=700, end=701)["sheet"]["code"]
+    read = [parse_target(opened.study, line.split("--target ")[1]) for line in code.splitlines()]
+    assert {one.place for one in read} == {("chrA", 700, 701)}
+    assert [one.alternative for one in read] == ["", *(b for b in "ACGT" if b != read[-1].reference)]
 
 
 @pytest.mark.parametrize("kind", list(REQUESTS))

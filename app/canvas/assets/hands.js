@@ -86,12 +86,15 @@ Object.assign(Browser.prototype, {
       this.click = setTimeout(() => this.modes.current?.click?.(at, event) || this.detail(at), CLICKED);
     }
   },
-  // What lies under the pointer: row, box of a lane, position (null beside the data).
+  // What lies under the pointer: row, box of a lane, position (null beside the data), and the strand of what it is on: of
+  // the half of a feature's row, of a box, of letters and codons; "" for none.
   under(event) {
     const box = this.canvas.getBoundingClientRect(), x = event.clientX - box.left, y = event.clientY - box.top;
     const row = (this.rows || []).find((r) => r.seen && y >= r.y && y < r.y + r.height);
     const hit = this.painter.hits.findLast((h) => x >= h.x0 && x < h.x1 && y >= h.y0 && y < h.y1);
-    return { row, hit, position: x >= this.left() && x <= this.width() ? Math.floor(this.position(event)) : null };
+    const halves = [...this.head.strands], half = row?.kind === "feature" ? halves[Math.min(halves.length - 1, Math.floor((y - row.y) / row.half))] : "";
+    const strand = half || ("+-".includes(hit?.strand || "?") ? hit.strand : row?.strand || "");
+    return { row, hit, strand, position: x >= this.left() && x <= this.width() ? Math.floor(this.position(event)) : null };
   },
   detail({ row, hit, position }) {
     if (hit && hit.count === 1) this.request({ kind: "detail", of: "interval", track: hit.track, ...asked([hit.start, hit.end]), strand: hit.strand, name: hit.name });

@@ -8,7 +8,7 @@ class Menu {
     this.root = el("div", { class: "menu", role: "menu", hidden: true, onkeydown: (event) => this.key(event), onfocusout: (event) => { if (!this.root.contains(event.relatedTarget)) this.close(); } });
   }
   open(x, y, at) {
-    const b = this.browser, { row, hit, position } = at, items = [];
+    const b = this.browser, { row, hit, position, strand } = at, items = [];
     // `kind`: of the request that it makes, where that needs a server.
     const put = (text, act, kind = "") => (b.head.alone && kind && !Object.hasOwn(ALONE, kind)) || items.push(el("button", { type: "button", role: "menuitem", tabindex: "-1", onclick: () => { this.close(); act(); } }, text));
     const span = b.brush && position >= b.brush[0] && position < b.brush[1] ? b.brush : null;
@@ -18,7 +18,8 @@ class Menu {
       const here = `${b.view.chrom}:${grouped(position + 1)}`;
       if (span) put("What fires in the selection", () => b.request({ kind: "fires", ...asked(span) }), "fires");
       put(`What fires at ${here}`, () => b.request({ kind: "detail", of: "base", position }));
-      put(span ? "Attribute the selection" : `Attribute the base at ${here}`, () => b.request({ kind: "attribute", ...asked(span || [position, position + 1]) }), "attribute");
+      if (span) put("Attribute the selection", () => b.request({ kind: "attribute", ...asked(span) }), "attribute");
+      else if (b.modes.name !== "attribute") put(`Attribute the base at ${here}`, () => b.modes.choose("attribute", `${b.view.chrom}:${position + 1}:${strand || "+"}`), "attribute");
       put(span ? "Copy the sequence of the selection" : "Copy the sequence in view", () => b.copySequence(span || [b.view.start, b.view.end], "+"));
       put(span ? "Bookmark the selection" : "Bookmark the view", () => b.bookmark(span || [b.view.start, b.view.end]), "mark");
     }

@@ -46,17 +46,10 @@ MODES.attribute = class {
     if (!off.length) this.off = null;
     if (!this.bases) this.work("attribute_bases", [], (answer) => { this.bases = answer.bases; });
   }
-  click(at, event) {
-    if (at.position === null || this.browser.head.alone) return false;
-    const strand = this.strandOf(at, event);
-    this.browser.modes.tell(this.write({ chrom: this.browser.view.chrom, position: at.position, strand, off: [] }));
+  click({ position, strand }) {
+    if (position === null || this.browser.head.alone) return false;
+    this.browser.modes.tell(this.write({ chrom: this.browser.view.chrom, position, strand: strand || this.at?.strand || "+", off: [] }));
     return true;
-  }
-  // The strand of what was clicked: of the half of a feature's row, of a box, of letters and codons.
-  strandOf({ row, hit }, event) {
-    const strands = [...this.browser.head.strands], y = event ? event.clientY - this.browser.canvas.getBoundingClientRect().top : 0;
-    if (row?.kind === "feature" && event) return strands[Math.min(strands.length - 1, Math.floor((y - row.y) / row.half))];
-    return "+-".includes(hit?.strand || "?") ? hit.strand : row?.strand || this.at?.strand || "+";
   }
   menu(at, put) {
     if (at.position !== null && !this.browser.head.alone) for (const strand of "+-") put(`Attribute this base, ${strand === "+" ? "plus" : "minus"} strand read`, () => this.browser.modes.tell(this.write({ chrom: this.browser.view.chrom, position: at.position, strand, off: [] })));
