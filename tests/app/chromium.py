@@ -1,4 +1,4 @@
-"""A server of the app and Debian's Chromium, for tests that drive pages as a person would."""
+"""A server of the app, Debian's Chromium and a hand that counts, for tests that drive pages as a person."""
 
 from __future__ import annotations
 
@@ -12,6 +12,7 @@ import urllib.request
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
+from typing import Any
 
 import psutil
 
@@ -22,6 +23,36 @@ FLAGS = ["--no-sandbox", "--disable-gpu", "--disable-dev-shm-usage"]
 # A page that stands still: no script runs for it.
 QUIET = "[data-testid=stApp][data-test-script-state=notRunning]"
 MAIN = Path(app.__file__).with_name("main.py")
+
+
+class Hand:
+    """A hand that counts what it does."""
+
+    def __init__(self, page: Any) -> None:
+        self.page, self.count = page, 0
+
+    def click(self, target: Any) -> None:
+        self.count += 1
+        target.click()
+
+    def press(self, key: str) -> None:
+        self.count += 1
+        self.page.keyboard.press(key)
+
+    def point(self, x: float, y: float) -> None:
+        self.count += 1
+        self.page.mouse.click(x, y)
+
+    def drag(self, start: tuple[float, float], end: tuple[float, float]) -> None:
+        self.count += 1
+        self.page.mouse.move(*start)
+        self.page.mouse.down()
+        self.page.mouse.move(*end, steps=3)
+        self.page.mouse.up()
+
+    def choose(self, target: Any, value: str) -> None:
+        self.count += 1
+        target.select_option(value)
 
 
 @contextmanager

@@ -9,7 +9,7 @@ from typing import Any
 
 import pytest
 
-from tests.app.chromium import serving
+from tests.app.chromium import Hand, serving
 from tests.workbench.small_study import finished_study
 from workbench import Study
 
@@ -33,25 +33,6 @@ def page(folder: Path, chromium: Any) -> Iterator[Any]:
         yield found
         context.close()
         assert faults == []
-
-
-class Hand:
-    """A hand that counts what it does."""
-
-    def __init__(self, page: Any) -> None:
-        self.page, self.count = page, 0
-
-    def click(self, target: Any) -> None:
-        self.count += 1
-        target.click()
-
-    def press(self, key: str) -> None:
-        self.count += 1
-        self.page.keyboard.press(key)
-
-    def point(self, x: float, y: float) -> None:
-        self.count += 1
-        self.page.mouse.click(x, y)
 
 
 def visit(page: Any, query: str) -> None:

@@ -10,7 +10,7 @@ from typing import Any
 
 import pytest
 
-from tests.app.chromium import serving
+from tests.app.chromium import Hand, serving
 from tests.workbench.small_study import finished_study
 from workbench import Study
 from workbench.experiments.painted import PAINTED
@@ -61,18 +61,15 @@ def point(page: Any, base: float, row: str, height: float) -> tuple[float, float
     return box["x"] + left + (base - start) / (end - start) * width, box["y"] + y + height * high
 
 
-def drag(page: Any, row: str, first: float, last: float, up: float) -> None:
+def drag(hand: Hand, row: str, first: float, last: float, up: float) -> None:
     """One gesture: along the bases, to a height."""
-    page.mouse.move(*point(page, first, row, up))
-    page.mouse.down()
-    page.mouse.move(*point(page, last, row, up), steps=3)
-    page.mouse.up()
+    hand.drag(point(hand.page, first, row, up), point(hand.page, last, row, up))
 
 
-def open_part(page: Any, name: str) -> None:
-    part = page.locator(".side details", has=page.locator("summary", has_text=name)).last
+def open_part(hand: Hand, name: str) -> None:
+    part = hand.page.locator(".side details", has=hand.page.locator("summary", has_text=name)).last
     if part.get_attribute("open") is None:
-        part.locator("summary").first.click()
+        hand.click(part.locator("summary").first)
 
 
 def test_paint_read_back_undo_branch_and_compare(page: Any, folder: Path) -> None:
@@ -82,9 +79,11 @@ def test_paint_read_back_undo_branch_and_compare(page: Any, folder: Path) -> Non
     page.goto(f"/browse?at={CONTIG}:3000-3200&features={feature}&mode=paint")
     page.wait_for_selector(SHARP)
     page.get_by_role("button", name=f"feature {feature} ·").wait_for()
+    hand = Hand(page)
     # One gesture: a stroke is painted, written, and read back without edits.
-    drag(page, row, 3050.5, 3079.5, 0.1)
+    drag(hand, row, 3050.5, 3079.5, 0.1)
     found = wait(page, node="1", written="1", strokes="1")
+    assert hand.count == 1
     assert "ask=1" in page.url
     node = read_history(study).node(1)
     assert len(node.written[PAINTED]) == 4
@@ -101,32 +100,36 @@ def test_paint_read_back_undo_branch_and_compare(page: Any, folder: Path) -> Non
     page.wait_for_function("() => true")
     assert "read back, painted (+)" in wait(page, written="1")["hover"]
     # One click back, where nothing is painted; the reload of an address is the same node.
-    page.get_by_role("button", name="Undo the change").click()
+    hand.click(page.get_by_role("button", name="Undo the change"))
     page.wait_for_selector(".browser[data-strokes='0']")
-    page.get_by_role("button", name="Redo the change").click()
+    hand.click(page.get_by_role("button", name="Redo the change"))
     wait(page, node="1", written="1")
+    assert hand.count == 3
     page.reload()
     wait(page, node="1", written="1")
     # A stroke on the minus strand of the same canvas is a child; another from its parent is a branch.
     page.locator(".browser canvas").first.focus()
-    page.keyboard.press("2")
-    drag(page, row, 3065.5, 3075.5, 0.1)  # the tool Move: ten bases on
+    hand.press("2")
+    drag(hand, row, 3065.5, 3075.5, 0.1)  # the tool Move: ten bases on
     wait(page, node="2", written="1")
+    assert hand.count == 5
     moved = json.loads(read_history(study).node(2).painting)["sheets"][0]["strokes"][0]
     assert moved["start"] - stroke["start"] == 10 and moved["end"] - moved["start"] == 30
-    page.keyboard.press("[")
+    hand.press("[")
     wait(page, node="1", written="1")
-    page.keyboard.press("4")
-    drag(page, row, 3050.5, 3059.5, 0.1)
+    hand.press("4")
+    drag(hand, row, 3050.5, 3059.5, 0.1)
     wait(page, node="3", written="1")
+    assert hand.count == 8
     tree = read_history(study)
     assert [n.parent for n in tree.nodes.values()] == [0, 1, 1]
     erased = json.loads(tree.node(3).painting)["sheets"][0]["strokes"][0]
     assert node.start + erased["start"] == 3060
     # Two nodes, one under the other, and their difference in letters.
-    open_part(page, "History")
-    page.get_by_role("combobox", name="Compare with").select_option("2")
+    open_part(hand, "History")
+    hand.choose(page.get_by_role("combobox", name="Compare with"), "2")
     page.locator(".compared").wait_for()
+    assert hand.count == 9
     assert "ask=3" in page.url and "lane/paint.other" in state(page)["rows"]
     # A name and a note are text, whatever they hold.
     hostile = '<img src=x onerror="window.fired=1">'
@@ -136,9 +139,11 @@ def test_paint_read_back_undo_branch_and_compare(page: Any, folder: Path) -> Non
     assert read_history(study).node(3).name == hostile
     assert not page.evaluate("() => window.fired")
     # A file leaves with the word that it is not validated.
-    open_part(page, "Files")
+    before = hand.count
+    open_part(hand, "Files")
     with page.expect_download() as waiting:
-        page.get_by_role("button", name="vcf", exact=True).click()
+        hand.click(page.get_by_role("button", name="vcf", exact=True))
+    assert hand.count == before + 2
     text = Path(waiting.value.path()).read_text()
     assert text.startswith("##fileformat=VCFv4.2") and "not validated" in text
 
@@ -150,12 +155,13 @@ def test_a_sum_is_painted_by_numbers_and_its_features_turned(page: Any, folder: 
     page.goto(f"/browse?at={CONTIG}:5000-5200&features={first},{second}&mode=paint")
     page.wait_for_selector(SHARP)
     page.get_by_role("button", name=f"feature {first} ·").wait_for()
-    open_part(page, "Between two concepts")
+    hand = Hand(page)
+    open_part(hand, "Between two concepts")
     page.get_by_role("slider", name="Share of the second concept").fill("25")
     page.get_by_role("button", name="Take what lies between").click()
     name = f"0.75*{first} + 0.25*{second}"
     page.locator("summary", has_text=name).wait_for()
-    open_part(page, "Paint by numbers")
+    open_part(hand, "Paint by numbers")
     for label, value in (("From base", "5,101"), ("to", "5,112"), ("Strength", "40")):
         page.get_by_role("textbox", name=label, exact=True).fill(value)
     page.get_by_role("button", name="Paint", exact=True).click()
@@ -177,9 +183,10 @@ def test_its_experiment_goes_on_with_the_browser_closed_and_is_drawn(
     node = 1
     page.goto(f"/browse?at={CONTIG}:3000-3200&mode=paint&ask={node}")
     wait(page, node=str(node), written="1")
-    open_part(page, "The experiment")
+    hand = Hand(page)
+    open_part(hand, "The experiment")
     page.get_by_role("textbox", name="Name of the experiment").fill("from_canvas")
-    page.get_by_role("button", name="Run", exact=True).click()
+    hand.click(page.get_by_role("button", name="Run", exact=True))
     page.locator(".standing").wait_for()
     page.goto("about:blank")
     done = study.folder / "experiments" / "from_canvas" / "page.html"
@@ -188,7 +195,9 @@ def test_its_experiment_goes_on_with_the_browser_closed_and_is_drawn(
             break
         page.wait_for_timeout(200)
     assert done.exists() and read_history(study).node(node).experiment == "from_canvas"
-    page.goto(f"/browse?at={CONTIG}:3000-3200&mode=paint&ask={node}:experiment")
+    # Its page leads back to the canvas.
+    page.goto("/experiments?experiment=from_canvas")
+    hand.click(page.get_by_role("link", name=f"Node {node} on the canvas"))
     page.locator(".side").get_by_text("The experiment from_canvas: all arms").wait_for()
     arms = page.locator(".side .evidence tbody th").all_inner_texts()
-    assert {"shifted place", "same GC"} < set(arms)
+    assert {"shifted place", "same GC"} < set(arms) and hand.count == 3
