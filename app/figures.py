@@ -18,21 +18,29 @@ from workbench.files.pictures import FORMATS, draw_file
 Figure = alt.Chart | alt.LayerChart | alt.HConcatChart | alt.VConcatChart | alt.ConcatChart | alt.FacetChart
 
 
-def picture(chart: Figure | dict[str, Any], name: str, **more: Any) -> Any:
-    """Draw a chart or a Vega-Lite spec with buttons for its files; returns Streamlit's event."""
+def picture(chart: Figure | dict[str, Any], name: str, note: str = "", **more: Any) -> Any:
+    """Draw a chart or a Vega-Lite spec with buttons for its files; returns Streamlit's event.
+
+    ``note`` stands over the picture in its files.
+    """
     spec = chart if isinstance(chart, dict) else chart.to_dict()
     reserve_height(f"chart_{name}", least_height(spec))
     if isinstance(chart, dict):
         event = st.vega_lite_chart(chart, key=f"chart_{name}", **more)
     else:
         event = st.altair_chart(chart, key=f"chart_{name}", **more)
-    place = st.container(horizontal=True)
+    place, noted = st.container(horizontal=True), _noted(spec, note)
     for format, mime in FORMATS.items():
         place.download_button(
-            format.upper(), partial(draw_file, spec, format), file_name=f"{name}.{format}", mime=mime,
+            format.upper(), partial(draw_file, noted, format), file_name=f"{name}.{format}", mime=mime,
             key=f"{name}_{format}", on_click="ignore", type="tertiary", icon=":material/download:",
         )  # fmt: skip
     return event
+
+
+def _noted(spec: dict[str, Any], note: str) -> dict[str, Any]:
+    title = {"text": note, "anchor": "start", "fontSize": 10, "fontWeight": "normal"}
+    return {**spec, "title": title} if note else spec
 
 
 def table_file(table: pd.DataFrame, name: str, note: str = "") -> None:

@@ -14,7 +14,7 @@ from workbench.experiments.kind import Experiment
 from workbench.files.parquet import read_parquet
 from workbench.genome.interval import Interval
 from workbench.study.locus import move
-from workbench.wording import fixed
+from workbench.wording import NOT_VALIDATED, fixed
 
 # Predictions and features that are drawn, and bases around a place in the browser.
 MOST_DRAWN, MOST_FEATURES, AROUND = 6, 12, 200
@@ -37,7 +37,7 @@ def show_attribution(opened: Opened, experiment: Experiment) -> None:
         leading = [int(feature) for feature in own.loc[~own["control"], "feature"]][:MOST_FEATURES]
         if len(own):
             names = {int(f): f"{int(f)} {short_label(opened.evidence, int(f))}" for f in own["feature"]}
-            picture(themed(effects_drawn(own, names)), f"attribution{number}", width="content")
+            picture(themed(effects_drawn(own, names)), f"attribution{number}", NOT_VALIDATED, width="content")
         place = Interval(str(row.chrom), int(row.start), int(row.end))
         seen = move(opened.study, place, zoom=AROUND / max(1, place.end - place.start))
         line = st.container(horizontal=True)

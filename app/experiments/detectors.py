@@ -47,7 +47,12 @@ def show_detector(opened: Opened, experiment: Experiment) -> None:
     if reliability.is_file():
         with left:
             st.caption("What was said of calls on the report split, beside what became of them.")
-            picture(themed(reliability_drawn(read_parquet(reliability))), "reliability", width="content")
+            picture(
+                themed(reliability_drawn(read_parquet(reliability))),
+                "reliability",
+                NOT_VALIDATED,
+                width="content",
+            )
     calls = experiment.folder / "calls.parquet"
     if calls.is_file():
         with right:
@@ -56,7 +61,7 @@ def show_detector(opened: Opened, experiment: Experiment) -> None:
                 " true. Dashed: the promise, which holds where sites are as dense as stated."
             )
             curve = operating_curve(read_parquet(calls))
-            picture(_operating_drawn(curve, detector.precision), "operating", width="content")
+            picture(_operating_drawn(curve, detector.precision), "operating", NOT_VALIDATED, width="content")
     _scan(opened, experiment)
     line = st.container(horizontal=True)
     link(line, links.experiments(new="attack", detector=experiment.name), "Attack it", "swords")
@@ -128,7 +133,7 @@ def _calls(opened: Opened, experiment: Experiment) -> None:
         f" silent, since they are unlike what it was made on: there nothing is said."
         f" {NOT_VALIDATED.capitalize()}."
     )
-    picture(_lane(calls.head(MOST_DRAWN)), "calls", width="stretch")
+    picture(_lane(calls.head(MOST_DRAWN)), "calls", NOT_VALIDATED, width="stretch")
     shown = calls.head(MOST_LISTED).assign(
         place=[spoken(r.chrom, r.start, r.end) for r in calls.head(MOST_LISTED).itertuples()]
     )
@@ -172,7 +177,7 @@ def show_attack(opened: Opened, experiment: Experiment) -> None:
     report = curves[curves["split"] == "report"]
     for goal, own in report.groupby("goal", sort=False):
         st.caption(f"{GOALS[str(goal)].capitalize()} by number of base changes, with 95 % intervals.")
-        picture(themed(curves_drawn(own)), f"attack_{goal}", width="content")
+        picture(themed(curves_drawn(own)), f"attack_{goal}", NOT_VALIDATED, width="content")
     attacks = read_parquet(experiment.folder / "attacks.parquet")
     won = attacks[(attacks["split"] == "report") & attacks["needed"].notna() & (attacks["way"] != "random")]
     st.subheader("Attacked sequences")

@@ -18,7 +18,7 @@ from workbench.experiments.kind import Experiment
 from workbench.files.parquet import read_parquet
 from workbench.genome.interval import Interval
 from workbench.study.locus import move
-from workbench.wording import bases, percent, plural, spoken
+from workbench.wording import NOT_VALIDATED, bases, percent, plural, spoken
 
 # What a map is coloured by besides tracks: column, title, whether it is a number.
 _COLUMNS = {"GC": ("gc", True), "length": ("bases", True), "strand": ("strand", False)}
@@ -83,7 +83,9 @@ def _draw(own: pd.DataFrame, by: str, numeric: bool) -> list[int]:
         .add_params(click)
         .properties(height=420)
     )  # fmt: skip
-    event = picture(chart, "embedding_map", width="stretch", on_select="rerun", selection_mode="region")
+    event = picture(
+        chart, "embedding_map", NOT_VALIDATED, width="stretch", on_select="rerun", selection_mode="region"
+    )
     points = event["selection"].get("region", []) if event else []
     rows = [point.get("row") for point in points if isinstance(point, dict)]
     return [row for row in rows if isinstance(row, int) and 0 <= row < len(own)]

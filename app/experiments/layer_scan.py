@@ -10,6 +10,7 @@ from app.figures import picture
 from app.verdict_text import plain
 from workbench.experiments.kind import Experiment
 from workbench.files.parquet import read_parquet
+from workbench.wording import NOT_VALIDATED
 
 
 def show_layers(_: Opened, experiment: Experiment) -> None:
@@ -30,13 +31,13 @@ def show_layers(_: Opened, experiment: Experiment) -> None:
     fair = tested(probes)
     if len(fair):
         st.caption("Lift of a linear probe for every track, fitted on half of select, scored on report.")
-        picture(themed(lifts_drawn(fair, layers)), "layer_lifts", width="content")
+        picture(themed(lifts_drawn(fair, layers)), "layer_lifts", NOT_VALIDATED, width="content")
     if untested := sorted(set(probes["track"]) - set(fair["track"])):
         st.caption(
             plain(f"Not tested, since they have too few intervals in the sample: {', '.join(untested)}.")
         )
     st.caption("Bits a base lost with the layer at its mean activation, and its participation ratio.")
-    picture(themed(costs_drawn(table)), "layer_costs", width="content")
+    picture(themed(costs_drawn(table)), "layer_costs", NOT_VALIDATED, width="content")
     if advice.layer:
         st.code(f'[model]\nlayer = "{advice.layer}"', language="toml")
         st.caption("So a new study reads this layer, in its study.toml before its run.")

@@ -14,7 +14,7 @@ from app.verdict_text import plain, short_label
 from workbench.experiments.kind import Experiment
 from workbench.files.parquet import read_parquet
 from workbench.study.passports import TABLE
-from workbench.wording import fixed, percent
+from workbench.wording import NOT_VALIDATED, fixed, percent
 
 # Features that are drawn; the tables hold all.
 MOST_DRAWN = 6
@@ -43,7 +43,7 @@ def show_steering(opened: Opened, experiment: Experiment) -> None:
             plain(f"Mean of {experiment.settings.readout} over prompts, with 95 % intervals, as the judge")
             + " reads it that knows nothing of the autoencoder. At 0: unedited."
         )
-        picture(themed(responses_drawn(own)), f"steering{number}", width="content")
+        picture(themed(responses_drawn(own)), f"steering{number}", NOT_VALIDATED, width="content")
         _links(number)
 
 
@@ -83,4 +83,4 @@ def show_passports(opened: Opened, experiment: Experiment) -> None:
     if passports["win_rate"].notna().any():
         st.caption("Win rate over the best control on the report split, with the interval that decides.")
         names = {feature: f"{feature} {short_label(opened.evidence, feature)}" for feature in features}
-        picture(themed(passports_drawn(passports, names)), "passports", width="content")
+        picture(themed(passports_drawn(passports, names)), "passports", NOT_VALIDATED, width="content")

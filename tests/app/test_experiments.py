@@ -23,7 +23,7 @@ from app.experiments.command import asking, find_command
 from app.experiments.detectors import operating_curve
 from app.experiments.fields import Refusal, boxes, read
 from app.experiments.views import VIEWS
-from app.figures import _parquet, _tsv
+from app.figures import _noted, _parquet, _tsv
 from tests.workbench.small_study import finished_study
 from workbench import Study
 from workbench.browse.region_map import meeting
@@ -32,8 +32,10 @@ from workbench.engines.local import run_experiment
 from workbench.experiments.registry import KINDS, create_experiment
 from workbench.experiments.settings import AttributeSettings, EmbedSettings, LayersSettings, SteerSettings
 from workbench.files.parquet import read_parquet
+from workbench.files.pictures import draw_file
 from workbench.report.context import gather
 from workbench.study.ledger import exclusive
+from workbench.wording import NOT_VALIDATED
 
 MAIN = Path(app.__file__).with_name("main.py")
 CONTIG = "NC_005816.1"
@@ -418,6 +420,18 @@ def test_tables_that_leave_say_what_they_are(tmp_path: Path) -> None:
     (tmp_path / "x.parquet").write_bytes(_parquet(table, note))
     assert pq.read_schema(tmp_path / "x.parquet").metadata[b"note"].decode() == note
     pd.testing.assert_frame_equal(pd.read_parquet(tmp_path / "x.parquet"), table)
+
+
+def test_pictures_that_leave_say_what_they_are(study: Study) -> None:
+    from workbench.experiments.layers_page import costs_drawn
+    from workbench.experiments.steering_page import responses_drawn
+
+    tables = {name: study.folder / "experiments" / name for name in ("dose", "which")}
+    responses = read_parquet(tables["dose"] / "responses.parquet")
+    for spec in (responses_drawn(responses), costs_drawn(read_parquet(tables["which"] / "layers.parquet"))):
+        assert "title" not in spec  # it would be lost
+        assert b">model output, not validated<" in draw_file(_noted(spec, NOT_VALIDATED), "svg")
+        assert b"not validated" not in draw_file(_noted(spec, ""), "svg")
 
 
 def test_the_operating_curve_counts_calls() -> None:

@@ -7,6 +7,7 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
+import pandas as pd
 import pytest
 
 from tests.app.chromium import Hand, serving
@@ -91,6 +92,11 @@ def test_what_raised_a_stop_codons_base_and_what_is_left_without_it(page: Any, f
         re.findall(r"lane/[\w.]+", state(page)["rows"])
     )
     page.wait_for_url(re.compile(r"mode=attribute.*ask="))
+    page.get_by_role("button", name="Save", exact=True).first.click()
+    with page.expect_download() as picture:
+        page.get_by_role("button", name="SVG", exact=True).first.click()
+    drawn = Path(picture.value.path()).read_text()
+    assert "without " in drawn and ">model output, not validated</text>" in drawn
     hand.click(panel.get_by_role("button", name="Test against controls"))
     panel.get_by_role("region", name="Evidence").wait_for()
     assert panel.locator(".evidence tbody tr").count() == 4
@@ -140,6 +146,15 @@ def test_a_rule_is_set_counted_and_run_dry(page: Any, folder: Path) -> None:
     assert hand.count == 3
     assert {"lane/mode.fired", "lane/mode.under"} <= set(re.findall(r"lane/[\w.]+", state(page)["rows"]))
     assert panel.get_by_text("model output, not validated").is_visible()
+    with page.expect_download() as saved:
+        panel.get_by_role("button", name="TSV").click()
+    lines = Path(saved.value.path()).read_text().splitlines()
+    assert lines[0] == f"# model output, not validated; {sentence}"
+    table = pd.read_csv(Path(saved.value.path()), sep="\t", comment="#")
+    assert table["position"].tolist() == list(range(2000, 2400))
+    assert "".join(table["base"]) == study.genome.fetch(CONTIG, 2000, 2400).upper()
+    unedited = 2.0 ** table[[f"log2_p_{letter}" for letter in "ACGT"]]
+    assert (unedited.sum(axis=1) < 1.01).all() and not table["log2_p_A"].equals(table["log2_p_A_under_rule"])
     inside = int(panel.locator(".counts").get_attribute("data-view"))
     assert f"{inside} in view" in panel.locator(".counts").inner_text()
     # What is typed is the rule, too; what is none is said.

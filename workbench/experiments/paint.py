@@ -44,6 +44,7 @@ from workbench.judges.hearing import hear
 from workbench.progress import Progress, Silent
 from workbench.stages.stage import Shard, shards_of
 from workbench.study.study import Study
+from workbench.wording import NOT_VALIDATED
 
 # Places a shard.
 TOGETHER = 16
@@ -222,7 +223,7 @@ def _finish(experiment: Experiment) -> None:
     with write_atomic(experiment.folder / PAINTING) as temporary:
         temporary.write_text(painting.to_json(), encoding="utf-8")
     own = strokes[(strokes["arm"] == PAINTED) & (strokes["stroke"] == 0)]
-    names = [f"canvas{row.canvas}_{row.copy + 1}" for row in own.itertuples()]
+    names = [f"canvas{row.canvas}_{row.copy + 1} {NOT_VALIDATED}" for row in own.itertuples()]
     write_fasta(zip(names, ([text] for text in own["sequence"]), strict=True), experiment.folder / CANVASES)
     write_painting(experiment, painting, answers, levels, copied)
 

@@ -23,6 +23,7 @@ from workbench.genome.windows import Cell, Grid
 from workbench.progress import Progress
 from workbench.scans.source import Source
 from workbench.study.study import Study
+from workbench.wording import NOT_VALIDATED
 
 # Bases of a tile, at least: whole cells that are like what a detector was made on, or not.
 TILE = 1024
@@ -150,7 +151,7 @@ def scan(study: Study, detector: Detector, source: Source, out: Path, progress: 
     progress.begin("scanning", sum(lengths.values()), "bases")
     with write_atomic(out) as temporary, temporary.open("w", encoding="utf-8") as handle:
         handle.write(gff3_header(lengths) if out.suffix == ".gff3" else "")
-        handle.write(f"# {detector}\n")
+        handle.write(f"# {NOT_VALIDATED}: {detector}\n")
         for chrom in lengths:
             for row in _rows(detector, source, chrom, count, progress):
                 count[row.kind] += 1

@@ -49,6 +49,14 @@ MODES.rules = class {
     this.browser.modes.work("rules_save", { ask: this.sentence }, (answer) => handOver(`data:application/json;charset=utf-8,${encodeURIComponent(answer.text)}`, answer.name));
   }
 
+  // The predictions of the dry run as a table, positions from 0: log2 of the probability of each letter, unedited and under
+  // the rule.
+  table() {
+    const { before, after, chrom, strand, note } = this.dry, columns = ["", "_under_rule"].flatMap((arm) => [..."ACGT"].map((letter) => `log2_p_${letter}${arm}`));
+    const rows = [...before.letters].map((letter, i) => [chrom, before.start + i, strand, letter, ...before.logs[i], ...after.logs[i]].join("\t"));
+    handOver(`data:text/tab-separated-values;charset=utf-8,${encodeURIComponent([`# ${note}; ${this.sentence}`, ["chrom", "position", "strand", "base", ...columns].join("\t"), ...rows, ""].join("\n"))}`, "dry_run.tsv");
+  }
+
   // -- the panel --
   draw() {
     this.browser.modes.redraw();
@@ -96,7 +104,7 @@ MODES.rules = class {
       rule?.strand ? null : el("select", { "aria-label": "Strand of the dry run", onchange: (event) => { this.strand = event.target.value; } }, ...[["+", "plus strand"], ["-", "minus strand"]].map(([value, word]) => el("option", { value, selected: this.strand === value }, word))))];
     if (!dry || !known) return parts;
     parts.push(el("dl", { class: "dry" }, ...[["unedited", `${dry.bits[0].toFixed(3)} bits a base`], ["under the rule", `${dry.bits[1].toFixed(3)} bits a base`], ["predictions moved", `${dry.moved.toFixed(3)} bits a base`], ["fired", `${dry.inside} here, ${dry.fired - dry.inside} before`]].flatMap(([name, value]) => [el("dt", {}, name), el("dd", {}, value)])),
-      el("p", { class: "note" }, `${dry.note}.`),
+      el("div", { class: "line" }, el("p", { class: "note" }, `${dry.note}.`), el("button", { type: "button", onclick: () => this.table() }, "TSV")),
       dry.evidence ? evidence(dry.evidence) : el("p", { class: "note" }, "Evidence: not tested. ", el("button", { type: "button", onclick: () => this.run("rules_test") }, "Test against controls")));
     return parts;
   }

@@ -14,6 +14,8 @@
 // `modes.tell(ask)` changes the mode's part of the address (an entry of the history); `modes.work(kind, more, done)` asks
 // for what the model has to compute, and `browser.request` for what is answered at once.
 const MODES = {};
+// As `workbench.wording` has it.
+const NOT_VALIDATED = "model output, not validated";
 // POLL: ms from an answer to the next look whether the model is done; the last is kept to.
 // LOST_AFTER: ms without an answer after which a look counts as lost, twice as long each time.
 const POLL = [60, 120, 250, 400], TICK = 50, LOST_AFTER = 2000;

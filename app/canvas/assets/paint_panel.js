@@ -80,14 +80,13 @@ class PaintPanel {
     const picture = found?.picture;
     if (picture?.sample) {
       const [before, after] = picture.sample.bits;
-      parts.push(el("p", { class: "changed" }, `${picture.sample.changed} letters changed in sample ${mode.sample + 1}; ${before.toFixed(2)} bits a base before, ${after.toFixed(2)} after, about the stroke. `, el("b", {}, `${this.note()}.`)));
+      parts.push(el("p", { class: "changed" }, `${picture.sample.changed} letters changed in sample ${mode.sample + 1}; ${before.toFixed(2)} bits a base before, ${after.toFixed(2)} after, about the stroke. `, el("b", {}, `${NOT_VALIDATED}.`)));
       parts.push(el("div", { class: "line" },
         this.choice("Shown", "arm", Object.keys(picture.arms).map((arm) => [arm, arm]), mode.arm, (arm) => { mode.arm = arm; mode.draw(); }),
         this.choice("Sample", "sample", picture.arms.painted.map((_, i) => [i, String(i + 1)]), mode.sample, (sample) => mode.preview(Number(sample)))));
-    } else if (picture) parts.push(el("p", {}, el("b", {}, `${this.note()}.`)));
+    } else if (picture) parts.push(el("p", {}, el("b", {}, `${NOT_VALIDATED}.`)));
     return el("div", {}, ...parts);
   }
-  note() { return "model output, not validated"; }
   evidence() {
     const found = this.mode.found;
     if (!found) return null;

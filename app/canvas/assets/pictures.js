@@ -6,20 +6,23 @@ Object.assign(Browser.prototype, {
     const width = this.width(), seen = this.shape(), whole = seen.total > seen.height ? layout(this.head, width, this.scale(), seen.total) : seen;
     for (const row of whole.rows) row.seen = true;
     const p = this.painter, hits = p.hits;
-    p.begin(width, whole.height, pen);
+    p.begin(width, whole.height + this.footer(), pen);
     this.marks(whole);
+    if (this.footer()) p.words(NOT_VALIDATED, width - 4, whole.height + this.footer() / 2, { align: "right", size: 10 });
     p.hits = hits;
     this.paint();
   },
+  // Pixels below a picture that holds what a model says, for the word that it leaves with.
+  footer() { return this.head.moded?.length ? 16 : 0; },
   svg() {
-    const { total, height } = this.shape(), pen = new SvgPen(this.width(), Math.max(total, height), this.canvas.getContext("2d"));
+    const { total, height } = this.shape(), pen = new SvgPen(this.width(), Math.max(total, height) + this.footer(), this.canvas.getContext("2d"));
     this.picture(pen);
     return URL.createObjectURL(new Blob([pen.text()], { type: "image/svg+xml" }));
   },
   png() {
     const { total, height } = this.shape(), ratio = window.devicePixelRatio || 1, sheet = document.createElement("canvas");
     sheet.width = Math.round(this.width() * ratio);
-    sheet.height = Math.round(Math.max(total, height) * ratio);
+    sheet.height = Math.round((Math.max(total, height) + this.footer()) * ratio);
     const pen = sheet.getContext("2d");
     pen.setTransform(ratio, 0, 0, ratio, 0, 0);
     this.picture(pen);

@@ -169,6 +169,7 @@ def test_strokes_are_read_without_edits(study: Study, features: tuple[int, int])
     written = {name: "".join(pieces) for name, pieces in read_fasta(asked / CANVASES)}
     own = strokes[(strokes["stroke"] == 0) & (strokes["arm"] == PAINTED)]
     assert list(written.values()) == own["sequence"].tolist() and len(written) == 2 * 2
+    assert (asked / CANVASES).read_text().count(" model output, not validated\n") == len(written)
 
 
 def test_on_the_minus_strand_gc_is_held_stroke_by_stroke_too(study: Study, features: tuple[int, int]) -> None:

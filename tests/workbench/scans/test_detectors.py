@@ -79,6 +79,7 @@ def test_calls_along_a_study_are_those_of_its_maps(cli, study, folder, path, tmp
     assert "100.0% of 9,609 bases judged" in said and f"{len(found):,} calls" in said
     first = out.read_text().splitlines()
     assert first[:2] == ["##gff-version 3", f"##sequence-region {CONTIG} 1 9609"]
+    assert first[2] == f"# model output, not validated: {detector}"
     assert "Name=CDS" in first[3] and "probability=" in first[3] and "detector=busy" in first[3]
 
 
