@@ -161,7 +161,10 @@ class Bar:
 
 @contextmanager
 def showing() -> Iterator[Progress]:
-    """The right kind of progress for standard error."""
+    """The right kind of progress for standard error.
+
+    Commands load what is heavy under it, so that something moves meanwhile.
+    """
     console = Console(stderr=True)
     if not console.is_terminal:
         with Lines() as lines:

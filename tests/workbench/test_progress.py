@@ -2,13 +2,17 @@
 
 from __future__ import annotations
 
+import builtins
 import io
 import itertools
+from typing import Any
 
 import pytest
 from rich.console import Console
+from typer.testing import CliRunner
 
 from workbench import progress as module
+from workbench.cli import app
 from workbench.progress import Bar, Lines
 
 
@@ -104,3 +108,39 @@ def test_the_bar_keeps_brackets_and_never_passes_its_end() -> None:
     for text in ("reading [cohort]", "note [x]", "study.toml [phenotype]: odd", "done [y]"):
         assert text in said
     assert "4096/4096" in said and "/2048" not in said.replace("0/2048", "")
+
+
+@pytest.mark.parametrize(
+    "line",
+    [
+        "new study --genome g.fa",
+        "score g.fa",
+        "embed g.fa",
+        "write --out o.fa",
+        "variants study --variants c:1:A:G",
+        "layers study",
+        "export study --what tracks --format tsv --out t.tsv",
+        "concepts contrast study name --here CDS",
+        "concepts test study 1",
+        "rules scan study --rules r.json --out o.tsv",
+        "detect scan study --detector d.json --out o.tsv",
+    ],
+)
+def test_something_moves_while_a_command_loads(line: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    told: list[str] = []
+    real = builtins.__import__
+
+    def watched(name: str, where: Any = None, *rest: Any) -> Any:
+        if where and str(where.get("__name__")).startswith("workbench.cli"):
+            told.append(name)
+            raise ImportError(name)
+        return real(name, where, *rest)
+
+    def enter(lines: Lines) -> Lines:
+        told.append("watched")
+        return lines
+
+    monkeypatch.setattr(Lines, "__enter__", enter)
+    monkeypatch.setattr(builtins, "__import__", watched)
+    result = CliRunner().invoke(app, line.split())
+    assert isinstance(result.exception, ImportError) and told[0] == "watched", told

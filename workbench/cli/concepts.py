@@ -94,14 +94,14 @@ def contrast(
 
     workbench concepts contrast STUDY coding --here CDS --against intergenic --adjust regress
     """
-    from workbench.analysis.contrasts import make_contrast, parse_regions  # PyTorch
-    from workbench.study.concepts import concept_path, keep_concept  # PyTorch
-
-    study = _open(folder)
-    if (path := concept_path(study, name)).exists():
-        raise InputError(f"{path}: a concept has the name; give another one, or remove the file")
-    there = parse_regions(study, against) if against else None
     with showing() as progress:
+        from workbench.analysis.contrasts import make_contrast, parse_regions  # PyTorch
+        from workbench.study.concepts import concept_path, keep_concept  # PyTorch
+
+        study = _open(folder)
+        if (path := concept_path(study, name)).exists():
+            raise InputError(f"{path}: a concept has the name; give another one, or remove the file")
+        there = parse_regions(study, against) if against else None
         found = make_contrast(study, name, parse_regions(study, here), there, adjust, features, progress)
     kept = replace(
         found.concept, how=f"{found.concept.how}; composition alone shows {_percent(found.share)} of it"
@@ -204,12 +204,12 @@ def test(folder: Folder, concept: Annotated[list[str], typer.Argument(help=CONCE
     whether it overlaps that track more than shifted anywhere else, and more than the controls do. Give those
     that belong together at once: q-values are over all of them.
     """
-    from workbench.analysis.naming import name_concepts, with_evidence  # PyTorch
-    from workbench.study.concepts import concept_paths, resolve, write_concept  # PyTorch
-
-    study = _open(folder)
-    found = [resolve(study, text) for text in concept]
     with showing() as progress:
+        from workbench.analysis.naming import name_concepts, with_evidence  # PyTorch
+        from workbench.study.concepts import concept_paths, resolve, write_concept  # PyTorch
+
+        study = _open(folder)
+        found = [resolve(study, text) for text in concept]
         named = name_concepts(study, found, progress)
     rows = []
     for row in named.to_dict("records"):

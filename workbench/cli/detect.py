@@ -76,12 +76,12 @@ def scan(
     workbench detect scan DIR --detector DIR/experiments/stops/detector.json --out stops.gff3
     workbench detect scan other.fa --study DIR --detector detector.json --out stops.bed
     """
-    from workbench.scans.detectors import read_detector, scan  # PyTorch
-    from workbench.scans.source import open_source  # PyTorch
-
-    given = read_detector(detector)
-    opened, source = open_source(subject, study)
     with showing() as progress:
+        from workbench.scans.detectors import read_detector, scan  # PyTorch
+        from workbench.scans.source import open_source  # PyTorch
+
+        given = read_detector(detector)
+        opened, source = open_source(subject, study)
         found = scan(opened, given, source, out, progress)
     print(f"{given}")
     print(f"{found}: {out}")

@@ -55,11 +55,11 @@ def embed(
     if source.is_dir():
         ask(source, name, "embed", settings, workers, later)
         return
-    from workbench.models.embed import embed_file  # PyTorch
-
     check_section(settings, "embed")
     announce_code(model, trust_remote_code)
     with showing() as progress:
+        from workbench.models.embed import embed_file  # PyTorch
+
         files = embed_file(
             source,
             out or source.with_name(f"{source.name}.embeddings"),

@@ -188,7 +188,8 @@ def experiments(
 
 def ask(folder: Path, name: str, kind: str, settings: Any, workers: int, later: bool) -> None:
     """Write the question of an experiment and run it, unless later."""
-    from workbench.experiments.registry import create_experiment  # PyTorch
+    with showing():
+        from workbench.experiments.registry import create_experiment  # PyTorch
 
     study = Study.open(folder)
     made = create_experiment(study, name, kind, settings)
@@ -199,11 +200,11 @@ def ask(folder: Path, name: str, kind: str, settings: Any, workers: int, later: 
 
 
 def _run(study: Study, name: str, workers: int) -> None:
-    from workbench.engines.local import here, processes, run_experiment  # PyTorch
-    from workbench.experiments.page import PAGE  # PyTorch
-    from workbench.experiments.question import folder_of  # PyTorch
-
-    execute: Callable[..., Any] = processes(workers) if workers > 1 else here
     with showing() as progress:
+        from workbench.engines.local import here, processes, run_experiment  # PyTorch
+        from workbench.experiments.page import PAGE  # PyTorch
+        from workbench.experiments.question import folder_of  # PyTorch
+
+        execute: Callable[..., Any] = processes(workers) if workers > 1 else here
         run_experiment(study, name, execute, progress)
     print(f"page: {folder_of(study, name) / PAGE}")

@@ -84,12 +84,12 @@ def export(
     model has no full context are gaps, not zeros. Without --features, activations are those of the
     best feature of every track that was tested and stands out from chance (of every track, if none does).
     """
-    from workbench.export import export as write  # PyTorch
-
-    numbers = feature_numbers(features)
-    study = Study.open(folder)
-    refuse_damage(study)
     with showing() as progress:
+        from workbench.export import export as write  # PyTorch
+
+        numbers = feature_numbers(features)
+        study = Study.open(folder)
+        refuse_damage(study)
         written = write(study, what, format, out, numbers, strand, progress, at, spreadsheet_safe)
     for path in written:
         print(path)

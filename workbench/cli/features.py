@@ -69,7 +69,6 @@ def features(
     opened = Study.open(study)
     refuse_damage(opened)
     with showing() as progress:
-        # Here, where something moves meanwhile.
         from workbench.export import export_sequence  # PyTorch
         from workbench.export.job import check_strands  # PyTorch
         from workbench.export.strongest import strongest  # PyTorch

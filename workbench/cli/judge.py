@@ -60,8 +60,8 @@ def judge(
     if sequences is None:
         raise InputError("give a FASTA file to judge, or --list for the judges' cards")
     announce_code(model, trust_remote_code)
-    panel = assemble(judges or [], References(genome, annotation, model, trust_remote_code))
     with showing() as progress:
+        panel = assemble(judges or [], References(genome, annotation, model, trust_remote_code))
         for name, reason in panel.absent.items():
             progress.say(f"{name}: not heard: {reason}")
         table = hear(panel, read_sequences(sequences), progress)

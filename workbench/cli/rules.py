@@ -84,13 +84,13 @@ def scan(
     workbench rules scan DIR --rules rules.json --out fired.gff3
     workbench rules scan written.fa --study DIR --rules rules.json --out fired.tsv
     """
-    from workbench.scans.rules import scan_rules  # PyTorch
-    from workbench.scans.source import open_source  # PyTorch
-    from workbench.study.rules import check_trace, read_rules, write_trace  # PyTorch
-
-    check_trace(out)
-    given = read_rules(rules)
-    opened, source = open_source(subject, study, whole=True)
     with showing() as progress:
+        from workbench.scans.rules import scan_rules  # PyTorch
+        from workbench.scans.source import open_source  # PyTorch
+        from workbench.study.rules import check_trace, read_rules, write_trace  # PyTorch
+
+        check_trace(out)
+        given = read_rules(rules)
+        opened, source = open_source(subject, study, whole=True)
         count = write_trace(out, scan_rules(opened, given, source, progress), source.genome.lengths)
     print(f"{plural(count, 'firing')} of {plural(len(given.rules), 'rule')}: {out}")

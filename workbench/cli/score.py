@@ -38,10 +38,10 @@ def score(
     scores: memory stays bounded on a whole chromosome. N and other ambiguous letters are read, not scored. A
     model of masked tokens is scored by pseudo-likelihood, a pass a token, which is said beforehand.
     """
-    from workbench.models.score import score_file  # PyTorch
-
     announce_code(model, trust_remote_code)
     with showing() as progress:
+        from workbench.models.score import score_file  # PyTorch
+
         rows = score_file(
             genome, model, device, dtype, both_strands, bos, context, out, progress, trust_remote_code
         )

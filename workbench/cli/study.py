@@ -111,7 +111,8 @@ def new(
         ),
         run=RunConfig(seed=seed),
     )
-    from workbench.setup.names import found_names, refuse_unknown  # PyTorch
+    with showing():
+        from workbench.setup.names import found_names, refuse_unknown  # PyTorch
 
     if "auto" in (rename or []):
         names |= found_names(config)

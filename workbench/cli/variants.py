@@ -63,36 +63,36 @@ def variants(
     precision with bootstrap intervals, beside a Markov model, the distance to a start codon and the
     consequence class.
     """
-    from workbench.variants.hgvs import names_of  # PyTorch
-    from workbench.variants.job import explain  # PyTorch
-    from workbench.variants.sites import read_sites, read_truth  # PyTorch
-    from workbench.variants.subject import open_subject  # PyTorch
-    from workbench.variants.tables import (  # PyTorch
-        beside,
-        check_format,
-        summary_columns,
-        write_table,
-    )
-
-    given = [x for x in (vcf, variants, truth) if x]
-    if len(given) != 1:
-        raise InputError("give variants in one way: --vcf, --variants or --truth")
-    if out is not None:
-        check_format(out)
-    asked, label = [], None
-    if vcf is not None:
-        asked = read_sites(vcf)
-    elif truth is not None:
-        asked, label = read_truth(truth)
-    announce_code(target, trust_remote_code)
-    subject = open_subject(target, genome, tracks or [], window, device, dtype, trust_remote_code)
-    if variants:
-        reader = names_of(subject, codon_table)
-        named = [reader.read(name) for text in variants for name in text.split(",")]
-        asked = [one.variant for one in named]
-        for said in filter(None, (one.said for one in named)):
-            print(said, file=sys.stderr)
     with showing() as progress:
+        from workbench.variants.hgvs import names_of  # PyTorch
+        from workbench.variants.job import explain  # PyTorch
+        from workbench.variants.sites import read_sites, read_truth  # PyTorch
+        from workbench.variants.subject import open_subject  # PyTorch
+        from workbench.variants.tables import (  # PyTorch
+            beside,
+            check_format,
+            summary_columns,
+            write_table,
+        )
+
+        given = [x for x in (vcf, variants, truth) if x]
+        if len(given) != 1:
+            raise InputError("give variants in one way: --vcf, --variants or --truth")
+        if out is not None:
+            check_format(out)
+        asked, label = [], None
+        if vcf is not None:
+            asked = read_sites(vcf)
+        elif truth is not None:
+            asked, label = read_truth(truth)
+        announce_code(target, trust_remote_code)
+        subject = open_subject(target, genome, tracks or [], window, device, dtype, trust_remote_code)
+        if variants:
+            reader = names_of(subject, codon_table)
+            named = [reader.read(name) for text in variants for name in text.split(",")]
+            asked = [one.variant for one in named]
+            for said in filter(None, (one.said for one in named)):
+                print(said, file=sys.stderr)
         found = explain(subject, asked, progress, label, top, codon_table, html, seed, null)
     if out is not None:
         write_table(found.variants, out)

@@ -115,30 +115,30 @@ def write(
     sketch of the model's training sequence could hold it does hold (one in a thousand: of 1 kb about one).
     Without a prompt the first base is any of the four.
     """
-    from genomic_models.generation import Sampling  # PyTorch
-    from workbench.genome.reference import Genome  # pyfaidx
-    from workbench.models.write import (  # PyTorch
-        Wish,
-        read_plan,
-        read_prompts,
-        steering_plan,
-        table_path,
-        trace_paths,
-        write_file,
-    )
-    from workbench.study.rules import read_rules  # PyTorch
-
-    opened = None if study is None else Study.open(study)
-    if steer and opened is None:
-        raise InputError(f"--steer {steer[0]}: features of what? Give the study, with --study DIR")
-    arms = [(path.stem, read_plan(path)) for path in plan or []]
-    if steer and opened is not None:
-        arms.append(("steered", steering_plan(steer, opened.layer)))
-    source = Genome(genome) if genome is not None else opened.genome if opened is not None else None
-    wish = Wish(mask or (), avoid or (), gc, longest_run, open_frame or (), protein or (), codon_table)
-    if study is None:
-        announce_code(model, trust_remote_code)
     with showing() as progress:
+        from genomic_models.generation import Sampling  # PyTorch
+        from workbench.genome.reference import Genome  # pyfaidx
+        from workbench.models.write import (  # PyTorch
+            Wish,
+            read_plan,
+            read_prompts,
+            steering_plan,
+            table_path,
+            trace_paths,
+            write_file,
+        )
+        from workbench.study.rules import read_rules  # PyTorch
+
+        opened = None if study is None else Study.open(study)
+        if steer and opened is None:
+            raise InputError(f"--steer {steer[0]}: features of what? Give the study, with --study DIR")
+        arms = [(path.stem, read_plan(path)) for path in plan or []]
+        if steer and opened is not None:
+            arms.append(("steered", steering_plan(steer, opened.layer)))
+        source = Genome(genome) if genome is not None else opened.genome if opened is not None else None
+        wish = Wish(mask or (), avoid or (), gc, longest_run, open_frame or (), protein or (), codon_table)
+        if study is None:
+            announce_code(model, trust_remote_code)
         table = write_file(
             out,
             read_prompts(prompts, source, at or [], strand),
