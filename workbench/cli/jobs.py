@@ -230,13 +230,18 @@ def retry(
 ) -> None:
     """Queue shards that failed or were lost again, with the last settings."""
     from workbench.engines import losses  # PyTorch
+    from workbench.engines.survey import survey  # PyTorch
 
     kinds = [k.strip() for k in only.split(",") if k.strip()]
     for kind in kinds:
         if kind not in KINDS:
             raise InputError(f"--only {kind}: expected kinds among {', '.join(KINDS)}")
     study = Study.open(folder)
-    _announce(study, losses.retry(study, kinds))
+    made = losses.retry(study, kinds)
+    if made is None and any(s.state != "done" for s in survey(study)):
+        print(f"no such shard failed or was lost; what is missing: workbench submit {study.folder}")
+        return
+    _announce(study, made)
 
 
 def cancel(folder: Folder) -> None:
@@ -310,7 +315,7 @@ def status(
             print(json.dumps(values))
         else:
             _show(stages, lost)
-            for line in _queue_lines(study, queue, hours):
+            for line in _queue_lines(study, queue, hours, all(s.state == "done" for s in stages)):
                 print(line)
         if not watch or all(s.state == "done" for s in stages):
             return
@@ -352,7 +357,8 @@ def _show(stages: list[Standing], lost: dict[str, dict[int, str]]) -> None:
     show(("stage", "state", "shards", "in work", "seconds", "per s", "left", "failures"), rows)
 
 
-def _queue_lines(study: Study, queue: Any, hours: float) -> list[str]:
+def _queue_lines(study: Study, queue: Any, hours: float, done: bool) -> list[str]:
+    """What the queue holds and, where it is empty before all is done, the ways out."""
     from workbench.engines.submission import submissions  # PyTorch
 
     if not submissions(study):
@@ -364,7 +370,14 @@ def _queue_lines(study: Study, queue: Any, hours: float) -> list[str]:
     reasons = Counter(e.reason for e in queue if e.state == "pending" and e.reason)
     why = f" ({', '.join(reasons)})" if reasons else ""
     spent = f"; {hours:,.2f} GPU hours" if hours else ""
-    return [f"queue: {said}{why}{spent}"]
+    found = [f"queue: {said}{why}{spent}"]
+    if not queue and not done:
+        at = study.folder
+        found += [f"not done, and nothing is queued; why: workbench logs {at} --failed"]
+        found += [
+            f"all that is missing: workbench submit {at}; what failed or was lost: workbench retry {at}"
+        ]
+    return found
 
 
 def versions() -> None:

@@ -198,6 +198,13 @@ def test_a_second_submission_is_refused_while_jobs_wait(cli, refused, folder, sl
     assert code == 0 and "queue: 1 pending (Priority)" in out
     code, out, _ = cli("cancel", folder)
     assert (tmp_path / "cancelled").read_text() == "101\n" and "cancelled 101" in out
+    # Nothing is queued, and much is missing: the ways out.
+    (tmp_path / "queue").write_text("")
+    out = cli("status", folder)[1]
+    assert "queue: empty\nnot done, and nothing is queued; why: workbench logs" in out
+    assert f"all that is missing: workbench submit {folder}; what failed" in out
+    said = f"no such shard failed or was lost; what is missing: workbench submit {folder}\n"
+    assert cli("retry", folder)[1] == said
 
 
 def test_an_unknown_partition_is_refused_before_anything_is_queued(refused, folder, slurm):
