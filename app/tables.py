@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import pandas as pd
 import streamlit as st
 from streamlit.elements.lib.column_types import ColumnConfig
 
 from feature_mining.association.verdict import Control
+from workbench.wording import once
 
 
 def _number(label: str, meaning: str, digits: str = "%.3f") -> ColumnConfig:
@@ -38,13 +40,13 @@ COLUMNS: dict[str, ColumnConfig] = {
     "interval_f1": _number("interval F1", f"Intervals found against runs that hit. {HELD_OUT}"),
     "precision": _number("precision", HELD_OUT),
     "recall": _number("recall", HELD_OUT),
-    "n_intervals": _number("intervals", "Intervals in the report split.", "%d"),
+    "n_intervals": _number("intervals", "Intervals in the report split, each once.", "%d"),
     "z": _number("z", "Against circular shifts of the annotation.", "%.1f"),
     "q": _number("q", "Of the circular-shift null, Benjamini-Hochberg.", "%.1e"),
     "sample_ap_lift": _number("feature", f"{LIFT} On the control sample."),
     **{c.lift: _number(_CONTROL.get(c, c.word), f"Above chance: {c.meaning}.") for c in Control},
     "layer_ap_lift": _number("whole layer", "Above chance: a linear probe on all numbers of the layer."),
-    "sample_intervals": _number("in sample", "Intervals in the control sample.", "%d"),
+    "sample_intervals": _number("in sample", "Intervals in the control sample, each once.", "%d"),
     "margin": _number("margin", "Feature less the strongest control."),
     "best_track": st.column_config.TextColumn("closest track"),
     "best_mode": st.column_config.TextColumn("strand"),
@@ -141,6 +143,20 @@ COLUMNS: dict[str, ColumnConfig] = {
     "warning": st.column_config.TextColumn("warning"),
     "consensus": st.column_config.TextColumn("consensus", help="IUPAC, of its strongest bases."),
 }
+
+
+def once_each(rows: pd.DataFrame) -> pd.DataFrame:
+    """Rows a track and mode with each interval counted once, as in the report.
+
+    The study's tables count a unit a reading: in mode either strand each interval twice.
+    """
+    counted = {
+        name: [once(number, mode) for number, mode in zip(rows[name], rows["mode"], strict=True)]
+        for name in ("n_intervals", "sample_intervals")
+        if name in rows
+    }
+    return rows.assign(**counted)
+
 
 LED = ["track", "mode", "feature", "verdict", "ap_lift", "average_precision", "base_rate", "auroc"]
 LED += ["f1", "f1_chance", "interval_f1", "n_intervals", "z", "q"]

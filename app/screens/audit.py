@@ -10,7 +10,7 @@ from app.data.study import Opened, current, table
 from app.exports import commands
 from app.figures import table_file
 from app.reserve_height import TABLE_ROW, reserve_height
-from app.tables import AUDIT, COLUMNS, CONCEPTS, COPIES, UNEXPLAINED
+from app.tables import AUDIT, COLUMNS, CONCEPTS, COPIES, UNEXPLAINED, once_each
 from app.verdict_text import plain
 from workbench.analysis.audit.flags import FLAGS
 from workbench.wording import plural
@@ -65,6 +65,8 @@ def section(opened: Opened, part: Section) -> None:
     if part.name == "audit":
         found = found.assign(_none=found["flags"].fillna("").eq(""))
         found = found.sort_values(["_none", "feature"], kind="stable").drop(columns="_none")
+    if part.name == "concepts":
+        found = once_each(found)
     st.caption(f"{part.meaning} {plural(len(found), 'row')}.")
     order = [c for c in part.columns if c in found]
     st.dataframe(

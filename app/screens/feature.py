@@ -15,7 +15,7 @@ from app.feature.sections import causal, consistency, notes, strongest
 from app.feature.similar_features import similar_features
 from app.figures import picture, table_file
 from app.navigation import link, put
-from app.tables import COLUMNS, CONTROLS, SCORES
+from app.tables import COLUMNS, CONTROLS, SCORES, once_each
 from app.verdict_text import label_sentences, plain, short_label
 from workbench.browse.feature_profile import AROUND, BIN
 from workbench.browse.metagene import INTERVALS
@@ -185,14 +185,14 @@ def evidence_tables(evidence: Evidence, feature: int, best: pd.DataFrame) -> Non
     if len(led):
         st.subheader("Controls of the tracks for which it is the best feature")
         order = [c for c in CONTROLS if c in led]
-        st.dataframe(led[order], hide_index=True, column_config=COLUMNS)
+        st.dataframe(once_each(led)[order], hide_index=True, column_config=COLUMNS)
     st.subheader("Tracks, held-out scores")
     if best.empty:
         st.write("Not tested against any track.")
         return
     st.caption("The strand mode of each track that did best on the select split, best first.")
     order = [c for c in SCORES if c in best]
-    st.dataframe(best[order], hide_index=True, column_config=COLUMNS, height="content")
+    st.dataframe(once_each(best)[order], hide_index=True, column_config=COLUMNS, height="content")
     line = st.container(horizontal=True)
     for track, mode in best[["track", "mode"]].head(MOST_OFFERED).itertuples(index=False):
         link(line, links.track("", track, mode), plain(f"Every feature for {track}"), "format_list_numbered")

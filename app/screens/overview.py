@@ -12,7 +12,7 @@ from app.exports import commands
 from app.figures import picture as draw
 from app.figures import table_file
 from app.navigation import link
-from app.tables import COLUMNS, CONTROLS, LED
+from app.tables import COLUMNS, CONTROLS, LED, once_each
 from app.verdict_text import plain, short_label
 from feature_mining.association.verdict import Verdict
 from workbench.analysis.quality_table import quality_lines
@@ -80,7 +80,7 @@ def tracks(opened: Opened) -> None:
     every = st.toggle("Every strand mode, not only the one that did best on the select split")
     rows = evidence.tracks if every else evidence.shown
     # Untested tracks have no feature.
-    rows = rows.assign(feature=rows["feature"].where(rows["feature"] >= 0))
+    rows = once_each(rows.assign(feature=rows["feature"].where(rows["feature"] >= 0)))
     if rows.empty:
         st.info("No track was tested. Add annotation to the study and run it again.")
         return

@@ -61,7 +61,7 @@ def charts(at: AppTest) -> list[dict]:
     return [json.loads(e.proto.spec) for e in at.get("vega_lite_chart")]
 
 
-def test_overview_shows_scores_controls_and_doubts(opened: AppTest) -> None:
+def test_overview_shows_scores_controls_and_doubts(made: Synthetic, opened: AppTest) -> None:
     opened.run()
     assert not opened.exception and not opened.error
     assert opened.title[0].value == "study"
@@ -72,6 +72,13 @@ def test_overview_shows_scores_controls_and_doubts(opened: AppTest) -> None:
     assert len(charts(opened)) == 3
     opened.toggle[0].set_value(True).run()
     assert len(opened.dataframe[0].value) == 6 and not opened.exception
+    # Each interval counts once, as in the report, in whichever mode.
+    led, table = opened.dataframe[0].value, made.study.table("tracks")
+    counted = {(r.track, r.mode): r.n_intervals / (2 if r.mode == "any" else 1) for r in table.itertuples()}
+    assert "any" in set(table["mode"])
+    assert {(r.track, r.mode): r.n_intervals for r in led.itertuples()} == {
+        key: -(-number // 1) for key, number in counted.items()
+    }
 
 
 def test_quality_is_told_as_the_report_and_the_command_tell_it(

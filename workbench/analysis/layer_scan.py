@@ -21,6 +21,7 @@ from workbench.analysis.readings import read_cell_layers
 from workbench.analysis.sample import Drawn, sample, sampled_intervals
 from workbench.progress import Progress
 from workbench.study.study import Study
+from workbench.wording import once
 
 # Numbers that the projections of a split may take together (512 MiB in float32).
 MOST_NUMBERS = 1 << 27
@@ -129,7 +130,7 @@ def _table(
                     "layer": layer,
                     "track": track,
                     "mode": columns[column][1],
-                    "intervals": intervals[column],
+                    "intervals": once(intervals[column], columns[column][1]),
                     "chance": found.base_rate if found else math.nan,
                     "ap_select": select.average_precision,
                     "ap": found.average_precision if found else math.nan,
