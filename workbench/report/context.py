@@ -10,7 +10,6 @@ import pandas as pd
 
 from feature_mining.association.verdict import Verdict
 from workbench.analysis.quality_table import gather_quality
-from workbench.errors import InputError
 from workbench.study.config import COHORT_FILES, InputConfig
 from workbench.study.feature_labels import Label
 from workbench.study.manifest import Manifest
@@ -91,15 +90,8 @@ def gather(study: Study) -> Evidence:
         labels=labels,
         quality=gather_quality(study),
         training=study.facts("training"),
-        notes=_notes(study),
+        notes=study.left_out,
     )
-
-
-def _notes(study: Study) -> list[str]:
-    try:
-        return list(study.facts("plan")["notes"])
-    except InputError:  # planned by a version that kept none
-        return []
 
 
 def _with_columns(table: pd.DataFrame, columns: tuple[str, ...]) -> pd.DataFrame:

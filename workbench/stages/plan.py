@@ -10,7 +10,6 @@ from workbench.genome.interval import Interval
 from workbench.genome.windows import Cell
 from workbench.progress import Progress
 from workbench.stages.stage import Shard, Stage
-from workbench.study.inputs import read_annotation
 from workbench.study.manifest import Manifest, ModelLock, hash_file, versions
 from workbench.study.planning import planned_cells, planned_grid, planned_split, refuse_no_annotation
 from workbench.study.study import Study
@@ -29,17 +28,11 @@ def cut_shards(cells: list[Cell], size: int) -> list[Interval]:
     return shards
 
 
-def _without_folders(study: Study, note: str) -> str:
-    for path in study.config.input.tracks:
-        note = note.replace(str(study.resolve(path)), study.resolve(path).name)
-    return note
-
-
 def run(study: Study, shard: Shard, progress: Progress) -> int:
     """Check genome, tracks, model and layer, lock them in the manifest, and write the facts ``plan``."""
     config = study.config
     genome = study.genome
-    tracks, notes = read_annotation(study.folder, config, genome)
+    tracks, notes = study.annotation
     refuse_no_annotation(study, tracks)
     model = study.model
     layer = model.resolve(config.model.layer or model.default_layer)
@@ -69,7 +62,7 @@ def run(study: Study, shard: Shard, progress: Progress) -> int:
         versions=versions(),
     )
     study.lock(manifest)
-    study.write_facts("plan", {"notes": [_without_folders(study, note) for note in notes]})
+    study.write_facts("plan", {"notes": study.left_out})
     for note in notes:
         progress.say(f"note: {note}")
     progress.advance(1)

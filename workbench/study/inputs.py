@@ -111,11 +111,6 @@ def _counted(track: Track) -> str:
     return track.name if track.signal else f"{track.name} ({len(track.intervals):,})"
 
 
-def read_study_tracks(folder: Path, config: StudyConfig, genome: Genome) -> list[Track]:
-    """Tracks of `read_annotation`."""
-    return read_annotation(folder, config, genome).tracks
-
-
 class Mismatch(NamedTuple):
     """Samples that only one side has."""
 

@@ -42,6 +42,7 @@ if TYPE_CHECKING:
     from workbench.progress import Progress
     from workbench.study.feature_labels import Label
     from workbench.study.feature_store import FeatureStore
+    from workbench.study.inputs import Annotation
     from workbench.tracks import Track
     from workbench.tracks.track import Contigs
 
@@ -218,11 +219,24 @@ class Study:
         return read_study_genome(self.folder, self.config.input, circular)
 
     @cached_property
+    def annotation(self) -> Annotation:
+        """Tracks that are tested and notes on what is not, as the settings are now."""
+        from workbench.study.inputs import read_annotation  # pandas
+
+        return read_annotation(self.folder, self.config, self.genome)
+
+    @property
     def tracks(self) -> list[Track]:
         """Annotation, names mapped to the genome's, derived tracks included."""
-        from workbench.study.inputs import read_study_tracks  # pandas
+        return self.annotation.tracks
 
-        return read_study_tracks(self.folder, self.config, self.genome)
+    @property
+    def left_out(self) -> list[str]:
+        """What of the annotation is not tested, and why; files by their names, without folders."""
+        notes = self.annotation.notes
+        for path in map(self.resolve, self.config.input.tracks):
+            notes = [note.replace(str(path), path.name) for note in notes]
+        return notes
 
     @cached_property
     def model(self) -> DNAModel:

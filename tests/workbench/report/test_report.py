@@ -369,14 +369,21 @@ def test_track_without_a_score_is_called_untested(tmp_path: Path) -> None:
 
 def test_what_was_left_out_of_the_annotation_is_on_the_page(written: Written) -> None:
     assert "left out" not in Tags(written.page).words
-    study = written.study
+    study = Study.open(written.study.folder)
     notes = ["genes.gff3: left out: 3 region over whole contigs", EVIL]
-    study.write_facts("plan", {"notes": notes})
+    study.annotation = study.annotation._replace(notes=notes)
     path = study.folder / "noted.html"
     write_report(study, path)
     parsed = Tags(path.read_text(encoding="utf-8"))
     assert parsed.open == []
     assert parsed.words[parsed.words.index("left out") + 1 :][:2] == notes
+    # As the settings are now, not as they were when it was planned.
+    changed = Study.open(written.study.folder)
+    changed.config = replace(
+        changed.config, statistics=replace(changed.config.statistics, min_intervals=100_000)
+    )
+    (note,) = gather(changed).notes
+    assert note.startswith("not tested, fewer than 100000 intervals: ") and "promoter (" in note
 
 
 def test_a_model_without_a_next_base_costs_no_bits(written: Written) -> None:
