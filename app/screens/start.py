@@ -21,6 +21,7 @@ from app.setup.uploads import (
     estimate_button,
     samples_columns,
     suggested_name,
+    taken_names,
     upload_boxes,
 )
 from app.verdict_text import plain
@@ -124,7 +125,8 @@ def make() -> None:
     st.subheader("A study of your own")
     uploads = upload_boxes()
     config = settings()
-    config = replace(config, cohort=samples_columns(uploads))
+    given = replace(config.input, rename=taken_names(uploads))
+    config = replace(config, input=given, cohort=samples_columns(uploads))
     wrong = check_uploads(uploads, config)
     name = st.text_input(
         "Name of the study",
@@ -162,6 +164,7 @@ def _command(files: list[Handed], config: StudyConfig, name: str) -> None:
         chosen.append(f"--layer {config.model.layer}")
     if config.model.name != usual.model.name:
         chosen.append(f"--model {config.model.name}")
+    chosen += [f"--rename {shlex.quote(f'{old}={new}')}" for old, new in config.input.rename.items()]
     for key in ("width", "k", "tokens", "seeds"):
         if getattr(config.sae, key) != getattr(usual.sae, key):
             chosen.append(f"--{key} {getattr(config.sae, key)}")

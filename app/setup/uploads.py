@@ -11,8 +11,18 @@ from streamlit.delta_generator import DeltaGenerator
 
 from app.verdict_text import plain
 from workbench import InputError
-from workbench.setup.uploads import KINDS, MOST_BYTES, MOST_UNPACKED, Checked, Handed, columns_of, inspect
+from workbench.setup.uploads import (
+    KINDS,
+    MOST_BYTES,
+    MOST_UNPACKED,
+    Checked,
+    Handed,
+    columns_of,
+    inspect,
+    proposed_names,
+)
 from workbench.study.config import CohortConfig, StudyConfig
+from workbench.wording import listed
 
 MOST_TRACKS = 20
 # Bytes in all that are checked at once; larger uploads when the run is started.
@@ -87,10 +97,17 @@ def samples_columns(uploads: Uploads) -> CohortConfig:
     return CohortConfig(phenotype=phenotypes, covariates=covariates, groups=groups)
 
 
+def taken_names(uploads: Uploads) -> dict[str, str]:
+    """Contig names of these files with the genome's for each, as far as the reader took a proposal."""
+    key, names = st.session_state.get("renamed", ((), {}))
+    return names if key == uploads.key else {}
+
+
 def check_uploads(uploads: Uploads, config: StudyConfig) -> str:
     """Show what the files hold, what is wrong with them, and what is too little for the settings.
 
-    Returns the error, empty where there is none.
+    Where names of contigs differ and the files tell which is which, a button takes the genome's. Returns the
+    error, empty where there is none.
     """
     if not any(file.kind == "genome" for file in uploads.files) or uploads.size > AT_ONCE:
         return ""
@@ -99,28 +116,37 @@ def check_uploads(uploads: Uploads, config: StudyConfig) -> str:
     if kept is None or kept[0] != key:
         try:
             with st.spinner("Checking the files"):
-                kept = key, inspect(uploads.files, config)
+                kept = key, inspect(uploads.files, config), {}
         except InputError as error:
-            kept = key, str(error)
+            kept = key, str(error), proposed_names(uploads.files, config)
         st.session_state["checked"] = kept
-    found = kept[1]
+    _, found, proposed = kept
     if isinstance(found, str):
         st.error(plain(found), icon=":material/error:")
+        if proposed and st.button("Take the genome's names", key="rename", help=plain(_pairs(proposed))):
+            st.session_state["renamed"] = uploads.key, proposed
+            st.rerun()
         return found
     st.success(plain(describe(found)), icon=":material/check_circle:")
+    if config.input.rename:
+        st.caption(plain(f"Names taken: {_pairs(config.input.rename)}."))
     passes = config.sae.tokens / found.readings
     if passes > MOST_PASSES and not config.sae.source:
         few = found.readings * FEW_PASSES
-        proposed = round(few, 2 - len(str(few)))  # two digits
+        enough = round(few, 2 - len(str(few)))  # two digits
         st.warning(
             plain(
                 f"Short for this training: {config.sae.tokens:,} training bases read the {found.readings:,}"
                 f" readings of the train split {passes:.0f} times over, so that the autoencoder may learn"
-                f" this sequence by heart. Set Training bases to {proposed:,} or so, or give more sequence."
+                f" this sequence by heart. Set Training bases to {enough:,} or so, or give more sequence."
             ),
             icon=":material/warning:",
         )
     return ""
+
+
+def _pairs(names: dict[str, str]) -> str:
+    return listed([f"{old} is {new}" for old, new in names.items()])
 
 
 def estimate_button(uploads: Uploads, config: StudyConfig, place: DeltaGenerator) -> None:

@@ -91,12 +91,14 @@ def test_a_gigabyte_is_refused(page: Any, tmp_path: Path) -> None:
 
 def test_from_files_to_features(page: Any, studies: Path, samples: Path) -> None:
     genome = (samples / "yersinia_pPCP1.fa").read_bytes()
-    genes = (samples / "yersinia_pPCP1.gff3").read_bytes()
+    genes = (samples / "yersinia_pPCP1.gff3").read_bytes().replace(b"NC_005816.1", b"plasmid")
     drop(page, "Genome", named("../../etc/my plasmid.fa.gz", gzip.compress(genome)))
     playwright.expect(page.get_by_role("textbox", name="Name of the study")).to_have_value(
         "my-plasmid", timeout=60_000
     )
     drop(page, "Annotation", named("genes.gff3", genes))
+    # Names of contigs differ, and their lengths say which is which.
+    page.get_by_role("button", name="Take the genome's names").click()
     playwright.expect(page.get_by_text("no interval track")).to_have_count(0, timeout=60_000)
     page.get_by_text("Model, layer and settings").click()
     setting(page, "Features", 64)
@@ -105,6 +107,7 @@ def test_from_files_to_features(page: Any, studies: Path, samples: Path) -> None
     page.get_by_text("use a smaller window or more sequence").wait_for()
     setting(page, "Window", 256)
     page.get_by_text("1 contig, 9,609 bases").wait_for()
+    page.get_by_text("Names taken: plasmid is NC_005816.1.").wait_for()
     # This plasmid is far too short for the usual training.
     page.get_by_text("Short for this training: 4,000,000 training bases").wait_for()
     page.get_by_text("read the 5,824 readings of the train split 687 times over").wait_for()

@@ -164,10 +164,7 @@ def take(folder: Path, files: list[Handed], config: StudyConfig) -> tuple[Study,
     try:
         inputs = folder / "inputs"
         inputs.mkdir()
-        for number, handed in enumerate(files):
-            own = own_name(handed.kind, handed.name, number)
-            names[own] = handed.name
-            store(handed, inputs / own)
+        _store_all(files, inputs, names)
         (inputs / ORIGINAL).write_text(json.dumps(names, indent=1))
         study = Study.create(folder, _filled(config, inputs, names))
         return study, check(study)
@@ -176,6 +173,33 @@ def take(folder: Path, files: list[Handed], config: StudyConfig) -> tuple[Study,
         if isinstance(error, InputError):
             raise InputError(_with_names(str(error), folder / "inputs", names)) from None
         raise
+
+
+def _store_all(files: list[Handed], inputs: Path, names: dict[str, str]) -> None:
+    """Store files under their own names, noted in ``names`` with those that they came with."""
+    for number, handed in enumerate(files):
+        own = own_name(handed.kind, handed.name, number)
+        names[own] = handed.name
+        store(handed, inputs / own)
+
+
+def proposed_names(files: list[Handed], config: StudyConfig) -> dict[str, str]:
+    """Contig names that the genome does not have, with the genome's for each, as ``--rename auto`` has them.
+
+    Nothing where one of them is not clear, or something else is wrong. The files can be read again then.
+    """
+    from workbench.setup.names import found_names  # PyTorch
+
+    names: dict[str, str] = {}
+    try:
+        with tempfile.TemporaryDirectory() as folder:
+            _store_all(files, Path(folder), names)
+            return found_names(_filled(config, Path(folder), names))
+    except InputError:
+        return {}
+    finally:
+        for handed in files:
+            handed.stream.seek(0)
 
 
 @contextmanager
@@ -210,11 +234,10 @@ def check(study: Study) -> Checked:
     # Imported here: the app asks this module for names long before anything is checked.
     from workbench.analysis.training_setup import refuse_short, training_readings
     from workbench.cohort.vcf import VariantFile
-    from workbench.study.inputs import read_study_tracks
     from workbench.study.planning import planned_split, refuse_no_annotation
 
     genome, given = study.genome, study.config.cohort
-    tracks = read_study_tracks(study.folder, study.config, genome)
+    tracks = study.tracks
     refuse_no_annotation(study, tracks)
     split = planned_split(study, genome, study.grid)
     cells = split.cells(study.grid, dict(genome.lengths), "train")

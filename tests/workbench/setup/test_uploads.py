@@ -6,6 +6,7 @@ import gzip
 import io
 import struct
 import sys
+from dataclasses import replace
 from pathlib import Path
 
 import pybigtools
@@ -14,7 +15,7 @@ import pytest
 from workbench.engines import background
 from workbench.errors import InputError
 from workbench.setup import uploads
-from workbench.setup.uploads import Handed, columns_of, inspect, own_name, store, take
+from workbench.setup.uploads import Handed, columns_of, inspect, own_name, proposed_names, store, take
 from workbench.study.config import CohortConfig, StudyConfig
 from workbench.study.notes import Note, read_notes, write_note
 
@@ -65,6 +66,22 @@ def test_a_study_from_files(tmp_path: Path) -> None:
     assert found.contigs == {"c1": 20_000} and list(found.tracks.values()) == [6]
     assert study.config.input.genome == str(tmp_path / "s" / "inputs" / "genome.fa")
     assert "my <b>.bed" in (tmp_path / "s" / "inputs" / uploads.ORIGINAL).read_text()
+
+
+def test_names_that_differ_are_proposed_where_they_are_clear() -> None:
+    rows = "".join(f"chrI\t.\tgene\t{p}\t{p + 20}\t.\t+\t.\tID=g{p}\n" for p in range(1, 600, 100))
+    annotation = handed(
+        "track", "g.gff3", f"##gff-version 3\n##sequence-region chrI 1 20000\n{rows}".encode()
+    )
+    files, config = [handed("genome", "g.fa", FASTA), annotation], StudyConfig()
+    with pytest.raises(InputError, match=r"chrI=c1 \(by its length, 20,000\)"):
+        inspect(files, config)
+    names = proposed_names(files, config)
+    assert names == {"chrI": "c1"}
+    found = inspect(files, replace(config, input=replace(config.input, rename=names)))
+    assert found.tracks["gene"] == 6
+    twins = handed("genome", "g.fa", FASTA + FASTA.replace(b"c1", b"c2"))
+    assert proposed_names([twins, annotation], config) == {}
 
 
 def test_files_that_crash_their_readers_are_refused_by_name(tmp_path: Path) -> None:
