@@ -82,9 +82,11 @@ def warm(opened: Opened, view: View) -> None:
     name, key = view.request.mode, (view.request.mode, *key_of(opened))
 
     def load() -> Answer:
+        from app.canvas.ready_model import ready_model  # PyTorch
+
         with suppress(InputError, ModelError, OSError):  # said where somebody asks
             mode(name)
-            opened.study.model  # noqa: B018
+            ready_model(opened.study, "")
         return {}
 
     if name != links.MODES[0] and key not in _WARM:

@@ -10,33 +10,31 @@ from __future__ import annotations
 import base64
 import math
 import re
+import shlex
 from collections.abc import Callable
 from functools import partial
-from typing import Any, NamedTuple
+from typing import Any
 
 from app import links
 from app.canvas.kept import Kept
 from app.canvas.message import View
-from app.canvas.painted_picture import picture, reading, surroundings
+from app.canvas.paint_work import Asked, painted_samples, preview, read_ask
+from app.canvas.painted_picture import MOST_SAMPLES
+from app.canvas.ready_model import ready_model
 from app.canvas.requests import Answer, Asking
-from app.canvas.work import Job
 from app.data.study import Opened, key_of
 from app.verdict_text import short_label
 from feature_mining.concepts.concept import Concept
 from feature_mining.concepts.opened import open_concept
 from feature_mining.feature_map import Csr
-from feature_mining.painting.painting import STRANDS, STRONGEST, Painting
-from workbench import InputError, Study
-from workbench.browse.written import variants_of
+from feature_mining.painting.painting import STRANDS, STRONGEST
+from workbench import InputError
 from workbench.engines import background
 from workbench.experiments import brush
-from workbench.experiments.painted import PAINTED
-from workbench.experiments.preview import Evidence, left_out, read_tables, read_written, write_preview
-from workbench.experiments.question import folder_of
-from workbench.experiments.registry import as_stage, create_experiment, open_experiment
+from workbench.experiments.preview import left_out
+from workbench.experiments.registry import as_stage, create_experiment
 from workbench.experiments.settings import FILLS
-from workbench.experiments.written_files import FILES, commands_of, file_of
-from workbench.files.parquet import read_parquet
+from workbench.experiments.written_files import FILES, commands_of, experiment_name, file_of
 from workbench.judges.judge import References
 from workbench.judges.registry import assemble
 from workbench.study.concepts import TOP_BASES, concept_files, resolve
@@ -45,31 +43,9 @@ from workbench.study.sampled_codes import sample_codes
 
 # Concepts that are listed, and features of one that is opened.
 MOST_CONCEPTS, MOST_OPENED = 60, 16
-_ASK = re.compile(r"(\d{1,6})(?:,(\d{1,6})|(:experiment))?")
 _NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9_-]{0,79}")
-_EVIDENCE: Kept[Evidence] = Kept(24)
-_READ: Kept[dict[str, Any]] = Kept(24)
 _CODES: Kept[Csr] = Kept(1)
 _STRONGEST: Kept[float] = Kept(200)
-
-
-class Asked(NamedTuple):
-    """A node, one to compare with (0: none), and whether its experiment is meant."""
-
-    node: int
-    other: int
-    experiment: bool
-
-
-def read_ask(text: str) -> Asked:
-    """The mode's part of an address; ``InputError`` for any other text."""
-    found = _ASK.fullmatch(text)
-    if found is None:
-        raise InputError(f"{text[:60]!r}: expected a node of the history, as in 12, or two, as in 12,7")
-    return Asked(int(found[1]), int(found[2] or 0), bool(found[3]))
-
-
-# -- what is answered at once ----------------------------------------------------------------------
 
 
 def _state(opened: Opened, number: int, kept: History | None = None) -> Answer:
@@ -124,7 +100,7 @@ def _described(opened: Opened, node: Node) -> dict[str, Any]:
         "asked": brush.asked_of(given),
         "written": bool(node.written),
         "experiment": node.experiment,
-        "commands": commands_of(study, node, node.experiment or f"painting_{node.number}"),
+        "commands": commands_of(study, node),
         "left_out": left_out(painting, given) if painting.strokes else [],
         "files": list(FILES),
     }
@@ -236,6 +212,8 @@ def _kept(asking: Asking, made: Node) -> Answer:
 def stroke(asking: Asking) -> Answer:
     """One more stroke: a node under the one in view, or a new tree."""
     node, study = _node(asking), asking.opened.study
+    # A canvas is as long as the model can read.
+    ready_model(study, shlex.join(["workbench", "paint", str(study.folder)]))
     concept = _concept(asking, node)
     made = brush.put_stroke(study, node, concept, asking.span, _strand(asking), _real(asking, "strength"))
     return _kept(asking, made)
@@ -293,7 +271,7 @@ def saved(asking: Asking) -> Answer:
 def run(asking: Asking) -> Answer:
     """Begin the experiment of a node, in a process that goes on when the browser is closed."""
     study, node = asking.opened.study, _some_node(asking)
-    name = asking.text("name") or node.experiment or f"painting_{node.number}"
+    name = asking.text("name") or experiment_name(node)
     if not _NAME.fullmatch(name):
         raise InputError(f"experiment {name[:80]!r}: expected letters, digits, - and _")
     create_experiment(study, name, "paint", brush.settings_of(study, node))
@@ -323,94 +301,13 @@ def _standing(opened: Opened, name: str) -> Answer:
     }
 
 
-# -- what is computed ------------------------------------------------------------------------------
-
-
-def preview(asking: Asking) -> Job:
-    """What the model writes under a node, read without edits; kept with the node."""
-    opened, study = asking.opened, asking.opened.study
-    asked, sample = read_ask(asking.text("ask")), asking.number("sample")
-    kept = read_history(study)
-    node = kept.node(asked.node)
-    painting, given = brush.painting_of(study, node), brush.settings_of(study, node)
-    if not painting.strokes:
-        raise InputError("nothing is painted on this canvas; it is as it was")
-    around = surroundings(opened, node.place)
-    other = kept.node(asked.other) if asked.other else None
-    if asked.experiment:
-        return lambda: _result(opened, node, painting, sample, around)
-
-    def job() -> Answer:
-        own = read_history(study).node(node.number)
-        if not own.written:
-            written = write_preview(study, painting, given)
-            own = change_node(study, node.number, written=written)
-        key = (key_of(opened), node.painting, str(node.asked))
-        found = _EVIDENCE.get(key, lambda: read_written(study, painting, given, own.written))
-        drawn = picture(around, own, painting, found, given.readouts)
-        answer = _with_sample(opened, own, painting, drawn, sample, around)
-        return answer | {"left_out": left_out(painting, given), **_compared(study, own, other)}
-
-    return job
-
-
-def _result(opened: Opened, node: Node, painting: Painting, sample: int, around: Any) -> Answer:
-    """The tables of a node's experiment, drawn as a preview is."""
-    study = opened.study
-    if not node.experiment:
-        raise InputError("this node has no experiment yet")
-    asked = open_experiment(study, node.experiment)
-    if asked.settings != brush.settings_of(study, node):
-        raise InputError(f"the experiment {node.experiment} is of another painting than node {node.number}")
-    folder = folder_of(study, node.experiment)
-    if not (folder / "answers.parquet").exists():
-        raise InputError(f"the experiment {node.experiment} is not finished")
-    tables = {name: read_parquet(folder / f"{name}.parquet") for name in ("strokes", "levels", "copied")}
-    found = read_tables(study, painting, asked.settings, tables)
-    drawn = picture(around, node, painting, found, asked.settings.readouts)
-    said = f"The experiment {node.experiment}: all arms, {asked.settings.copies} samples, the whole canvas."
-    return _with_sample(opened, node, painting, drawn, sample, around) | {"left_out": [said]}
-
-
-def _with_sample(
-    opened: Opened, node: Node, painting: Painting, drawn: dict[str, Any], sample: int, around: Any
-) -> Answer:
-    texts = drawn["arms"][PAINTED]
-    letters = texts[min(max(sample, 0), len(texts) - 1)]
-    key = (key_of(opened), node.painting, letters)
-    own = _READ.get(key, lambda: reading(around, node, painting, letters))
-    return {"picture": drawn | {"sample": own, "letters": letters}}
-
-
-def _compared(study: Study, node: Node, other: Node | None) -> Answer:
-    """Another node's samples beside this one's: letters of the first that differ, on the genome."""
-    if other is None:
-        return {}
-    if not other.written:
-        raise InputError(f"nothing was written under node {other.number} yet; open it first")
-    texts = {each.number: each.written[PAINTED][0] for each in (node, other)}
-    shared = node.place.within(other.place) if node.place.meets(other.place) else None
-    differing = []
-    if shared is not None:
-        own, their = (
-            texts[each.number][shared.start - each.start : shared.end - each.start] for each in (node, other)
-        )
-        differing = [v.name for v in variants_of(their, own, shared)]
-    return {
-        "other": {
-            "node": other.number, "start": other.start, "letters": texts[other.number],
-            "samples": other.written[PAINTED], "differing": differing,
-            "reference": study.genome.fetch(*other.place).upper(),
-        }
-    }  # fmt: skip
-
-
 def shown(opened: Opened, view: View) -> dict[str, Any]:
     """What a page by itself holds: the node, and the letters that were written under it."""
     study, asked = opened.study, read_ask(view.request.ask)
     node = read_history(study).node(asked.node)
-    texts, reference = node.written.get(PAINTED, []), study.genome.fetch(*node.place).upper()
-    return {"node": _described(opened, node), "samples": texts, "reference": reference}
+    samples = painted_samples(study, node, asked.experiment)
+    reference = study.genome.fetch(*node.place).upper()
+    return {"node": _described(opened, node), "samples": samples[:MOST_SAMPLES], "reference": reference}
 
 
 REQUESTS: dict[str, Callable[[Asking], Answer | None]] = {

@@ -23,7 +23,7 @@ from workbench.browse.pasted_sequence import read_stretch
 from workbench.browse.signal_bins import Bins
 from workbench.browse.written import Rewritten, consensus, genes_in, substitutions
 from workbench.experiments.painted import NATURAL, PAINTED
-from workbench.experiments.preview import Evidence, painted_span
+from workbench.experiments.preview import Evidence, painted_span, with_words
 from workbench.genome.interval import Interval
 from workbench.study.history import Node
 from workbench.tracks.track import Track
@@ -56,7 +56,9 @@ def picture(
     strokes = found.strokes
     first = strokes[strokes["stroke"] == 0]
     arms = {str(arm): own["sequence"].tolist() for arm, own in first.groupby("arm", sort=False)}
-    match = training_match(around.opened.study, arms[PAINTED][0]) if PAINTED in arms else "not tested"
+    match = "not tested"
+    if PAINTED in arms:
+        match = training_match(around.opened.study, with_words(painting, arms[PAINTED][0]))
     sampled, copied = found.copied
     return {
         "node": node.number,

@@ -436,6 +436,11 @@ def test_without_its_model_the_command_is_said(folder: Path, tmp_path: Path) -> 
         InputError, match=r"Where the model is at hand, ask by: workbench attribute .* --steps 5"
     ):
         answer(alone, "attribute_base", ask=f"{CONTIG}:1200:+")
+    stroke = {"concept": "3", "start": 1200, "end": 1230, "strand": "+", "strength": 1}
+    paint = modes.request("paint_stroke")
+    assert paint is not None
+    with pytest.raises(InputError, match="Where the model is at hand, ask by: workbench paint "):
+        paint(asking(alone, node=0, **stroke))
     # Places need no model.
     assert answer(alone, "rules_count", ask="when 3 > 0.2: record")["contig"] >= 0
 
@@ -446,3 +451,10 @@ def test_a_model_that_does_not_fit_is_not_loaded(opened: Opened, monkeypatch: py
     monkeypatch.setattr(ready_model, "machine_memory", lambda: 10**9)
     with pytest.raises(InputError, match=r"evo2_7b takes \d+ GB, this machine has 1: .* ask by: the command"):
         ready_model.ready_model(large, "the command")
+    # Nor when a mode is opened, before anything is asked.
+    found: list[dict[str, Any]] = []
+    monkeypatch.setattr(modes, "_WARM", set())
+    monkeypatch.setattr(modes, "submit", lambda job: found.append(job()))
+    view = requested_view(opened, links.parse_browse({"at": PLACE, "mode": "attribute"}))
+    modes.warm(opened._replace(study=large), view)
+    assert found == [{}] and "model" not in vars(large)

@@ -14,7 +14,8 @@ import streamlit as st
 
 from app import links
 from app.canvas.browsing import requested_view
-from app.canvas.paint_mode import REQUESTS, WORKS, read_ask, shown
+from app.canvas.paint_mode import REQUESTS, WORKS, shown
+from app.canvas.paint_work import read_ask
 from app.canvas.pane import FIRST
 from app.canvas.requests import Asking
 from app.data.annotation import tracks
@@ -237,6 +238,10 @@ def test_the_picture_of_an_experiment_is_that_of_its_tables(opened: Opened, node
         at = dict(zip(evidence["columns"], values, strict=True))
         assert at["level"] == pytest.approx(own["achieved"].mean())
         assert at["stops.plus_1"] == pytest.approx(own["stops.plus_1"].mean())
+    # A page by itself has the samples of the experiment, too, and not those of the preview.
+    query = {"mode": "paint", "ask": f"{node}:experiment", "at": f"{CONTIG}:2900-3100"}
+    held = shown(opened, requested_view(opened, links.parse_browse(query)))
+    assert held["samples"] == drawn["arms"][PAINTED]
     # Another painting is not drawn as this experiment's.
     other = ask(opened, "paint_settings", node=node, changes={"copies": 2})["node"]["number"]
     change_node(study, other, experiment="drawn")

@@ -47,7 +47,8 @@ class Evidence(NamedTuple):
     verdicts : list of Verdict
         Of each stroke.
     copied : tuple of (int, int)
-        Sampled words of what was painted, and those of them in the sketch of the training sequence.
+        Sampled words of the painted samples that meet what is painted (`with_words`), and those of them in
+        the sketch of the training sequence.
     """
 
     strokes: pd.DataFrame
@@ -61,6 +62,12 @@ def painted_span(painting: Painting) -> tuple[int, int]:
     if not painting.strokes:
         raise InputError("nothing is painted yet")
     return min(s.start for s in painting.strokes), max(s.end for s in painting.strokes)
+
+
+def with_words(painting: Painting, text: str) -> str:
+    """The letters of a canvas whose words meet what is painted: those farther off are the genome's own."""
+    start, end = painted_span(painting)
+    return text[max(0, start - K + 1) : end + K - 1]
 
 
 def cropped(painting: Painting, context: int) -> Painting:
@@ -139,20 +146,15 @@ def read_written(
         painting.sequence[:start] + text + painting.sequence[end:] for text in strokes["sequence"]
     ]
     verdicts = [judged(own, given) for _, own in strokes.groupby("stroke", sort=True)]
-    sketch = _sketch(study.manifest.model.name)
-    copied = (0, 0)
-    if sketch is not None and arms.get(PAINTED):
-        counts = np.array([copied_words(text, sketch, K, FRACTION) for text in written[PAINTED]])
-        copied = int(counts[:, 0].sum()), int(counts[:, 1].sum())
-    return Evidence(strokes, levels, verdicts, copied)
+    return Evidence(strokes, levels, verdicts, _copied(study, painting, strokes))
 
 
 def read_tables(
     study: Study, painting: Painting, given: PaintSettings, tables: Mapping[str, pd.DataFrame]
 ) -> Evidence:
-    """The same of the tables of an experiment at one place: ``strokes``, ``levels`` and ``copied``.
+    """The same of the tables of an experiment at one place, ``strokes`` and ``levels``.
 
-    Its letters are read once more for their bits; all else is as the tables have it.
+    Its letters are read once more for their bits and words; all else is as the tables have it.
     """
     strokes = tables["strokes"]
     scene = Scene(study.model, study.layer, [painting.before], [painting.after])
@@ -160,9 +162,17 @@ def read_tables(
     bits = dict(zip(letters, _bits(scene, letters, painting.strokes[0].strand), strict=True))
     strokes = strokes.assign(bits=strokes["sequence"].map(bits))
     verdicts = [judged(own, given) for _, own in strokes.groupby("stroke", sort=True)]
-    own = tables["copied"][tables["copied"]["arm"] == PAINTED]
-    copied = (int(own["sampled"].sum()), int(own["in_training"].sum()))
-    return Evidence(strokes, tables["levels"], verdicts, copied)
+    return Evidence(strokes, tables["levels"], verdicts, _copied(study, painting, strokes))
+
+
+def _copied(study: Study, painting: Painting, strokes: pd.DataFrame) -> tuple[int, int]:
+    sketch = _sketch(study.manifest.model.name)
+    own = strokes.loc[(strokes["stroke"] == 0) & (strokes["arm"] == PAINTED), "sequence"]
+    if sketch is None or own.empty:
+        return 0, 0
+    counts = [copied_words(with_words(painting, text), sketch, K, FRACTION) for text in own]
+    sampled, shared = np.sum(counts, axis=0).tolist()
+    return sampled, shared
 
 
 def judged(strokes: pd.DataFrame, given: PaintSettings) -> Verdict:

@@ -120,11 +120,17 @@ def file_of(study: Study, node: Node, form: str) -> str:
     return FILES[form][1](study, node)
 
 
-def commands_of(study: Study, node: Node, name: str) -> list[str]:
+def experiment_name(node: Node) -> str:
+    """The experiment that was made of a node, else the one that could be."""
+    return node.experiment or f"painting_{node.number}"
+
+
+def commands_of(study: Study, node: Node) -> list[str]:
     """Commands that make the node's experiment, to be copied."""
     given = settings_of(study, node)
     folder, usual = str(study.folder), type(given)()
-    words = ["workbench", "paint", folder, "--painting", "painting.json", "--name", name]
+    words = ["workbench", "paint", folder, "--painting", "painting.json"]
+    words += ["--name", experiment_name(node)]
     for key in ("fill", "copies", "steps", "expect", "temperature", "seed"):
         if (value := getattr(given, key)) != getattr(usual, key):
             words += [f"--{key}", str(value)]

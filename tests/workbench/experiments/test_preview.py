@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import math
+import shlex
 import shutil
 import subprocess
 from dataclasses import replace
@@ -13,10 +14,14 @@ import numpy as np
 import pysam
 import pytest
 
+from feature_mining.kmers import kmer_hashes
 from feature_mining.painting.painting import Painting
+from genomic_models.corpora import K
+from genomic_models.dna import base_codes
 from tests.workbench.small_study import finished_study
 from workbench.engines.local import run_experiment
 from workbench.errors import InputError
+from workbench.experiments import preview
 from workbench.experiments.arms import other_of_density
 from workbench.experiments.brush import (
     ACTS,
@@ -32,7 +37,7 @@ from workbench.experiments.evidence import AS_RANDOM, BREAKS, NOT_TESTED, STEERS
 from workbench.experiments.painted import NATURAL, PAINTED
 from workbench.experiments.preview import ARMS, cropped, left_out, read_written, write_preview
 from workbench.experiments.registry import create_experiment, open_experiment
-from workbench.experiments.written_files import FILES, file_of
+from workbench.experiments.written_files import FILES, commands_of, file_of
 from workbench.files.parquet import read_parquet
 from workbench.genome.interval import Interval
 from workbench.study import history
@@ -188,6 +193,21 @@ def test_levels_and_bits_are_those_of_the_unedited_model(study: Study, feature: 
     achieved = found.strokes[found.strokes["arm"] == PAINTED]["achieved"].mean()
     assert mean["level"].mean() == pytest.approx(achieved, rel=1e-4)
     assert len(found.verdicts) == 1
+
+
+def test_words_of_the_genome_around_a_stroke_are_not_said_to_be_copied(
+    study: Study, node: Node, monkeypatch
+) -> None:
+    painting, given = painting_of(study, node), settings_of(study, node)
+    start, end = PLACE.start - node.start, PLACE.end - node.start
+    everything = np.unique(kmer_hashes(base_codes(painting.sequence), K))
+    monkeypatch.setattr(preview, "_sketch", lambda model: everything)
+    monkeypatch.setattr(preview, "FRACTION", 1.0)
+    as_it_was = read_written(study, painting, given, {**node.written, PAINTED: [painting.sequence]})
+    words = {painting.sequence[i : i + K] for i in range(start - K + 1, end)}
+    assert as_it_was.copied == (len(words), len(words)) and len(words) == end - start + K - 1
+    own = read_written(study, painting, given, node.written)
+    assert own.copied[0] <= 4 * len(words) and own.copied[1] < own.copied[0]
 
 
 def test_an_experiment_of_a_node_has_the_same_painting_and_more_arms(study: Study, node: Node) -> None:
@@ -370,6 +390,19 @@ def test_every_file_says_what_it_is_and_can_be_read(
     shutil.copy(tmp_path / "x.toml", folder / "question.toml")
     assert open_experiment(study, "copied").settings == settings_of(study, node)
     shutil.rmtree(folder)
+    # So do the commands that are named: what they ask is the experiment of the node.
+    changed = replace(
+        node, asked={**node.asked, "copies": 3, "expect": "less", "temperature": 0.7, "seed": 5}
+    )
+    for each, name in ((node, "named"), (changed, "changed")):
+        change_node(study, node.number, asked=each.asked, experiment=name)
+        for command in commands_of(study, replace(each, experiment=name)):
+            words = [w.replace("painting.json", str(tmp_path / "p.json")) for w in shlex.split(command)]
+            code, _, err = cli(*words[1:], *(["--later"] if words[1] == "paint" else []))
+            assert code == 0, err
+        assert open_experiment(study, name).settings == settings_of(study, each)
+        shutil.rmtree(study.folder / "experiments" / name)
+    change_node(study, node.number, asked=node.asked, experiment="")
     code, said, _ = cli("history", study.folder)
     assert code == 0 and "first" in said and f"{CONTIG}:{node.start + 1:,}" in said
     assert "give --node with --format" in refused("history", study.folder, "--format", "vcf")
