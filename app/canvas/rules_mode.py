@@ -37,7 +37,7 @@ from workbench.genome.interval import Interval
 from workbench.scans.rules import scan_contig
 from workbench.scans.source import StudySource
 from workbench.study.concepts import concept_files
-from workbench.study.rules import Event, make_rules
+from workbench.study.rules import make_rules
 from workbench.wording import NOT_VALIDATED, spoken
 
 # Views on each side of the present one whose places are sent.
@@ -73,20 +73,23 @@ def rules_form(asking: Asking) -> Answer:
 
 # -- places ----------------------------------------------------------------------------------------
 
-_EVENTS: Kept[list[Event]] = Kept(8)
+# A place: 0-based, whether the plus strand was read, and the level of the first condition. A rule may hold at
+# every base of a genome.
+_PLACE = np.dtype([("at", np.int64), ("plus", bool), ("level", np.float32)])
+_PLACES: Kept[np.ndarray] = Kept(4)
 _DRY: Kept[Answer] = Kept(32)
 
 
-def events(opened: Opened, sentence: str, chrom: str) -> tuple[RuleSet, list[Event]]:
-    """A rule, and where it fires on a contig: plus strand first, in the order of each reading."""
+def find_places(opened: Opened, sentence: str, chrom: str) -> tuple[RuleSet, np.ndarray]:
+    """A rule, and where it fires on a contig, `_PLACE`: plus strand first, in the order of each reading."""
     rule, plans = read_rule(opened, sentence)
     made = make_rules(opened.study, [str(rule)], plans)
 
-    def scan() -> list[Event]:
-        source = StudySource(opened.study)
-        return list(scan_contig(opened.study, made, source, chrom, lambda count: None))
+    def scan() -> np.ndarray:
+        events = scan_contig(opened.study, made, StudySource(opened.study), chrom, lambda count: None)
+        return np.fromiter(((event.at, event.strand == "+", event.level) for event in events), _PLACE)
 
-    return made, _EVENTS.get((key_of(opened), str(rule), chrom), scan)
+    return made, _PLACES.get((key_of(opened), str(rule), chrom), scan)
 
 
 def rules_count(asking: Asking) -> Job:
@@ -97,16 +100,18 @@ def rules_count(asking: Asking) -> Job:
 
 
 def _count(opened: Opened, view: View, sentence: str) -> Answer:
-    made, found = events(opened, sentence, view.locus.chrom)
+    made, found = find_places(opened, sentence, view.locus.chrom)
     wide = around(opened, view.locus, VIEWS * view.locus.size)
-    near = [event for event in found if wide.start <= event.at < wide.end]
+    near = found[(found["at"] >= wide.start) & (found["at"] < wide.end)]
     return {
         "sentence": str(made),
         "chrom": view.locus.chrom,
         "contig": len(found),
         "span": [wide.start, wide.end],
         "near": len(near),
-        "places": [[event.at, event.strand, round(event.level, 4)] for event in near[:MOST_PLACES]],
+        "places": [
+            [at, "+" if on else "-", round(level, 4)] for at, on, level in near[:MOST_PLACES].tolist()
+        ],
         "command": command_of(opened),
     }
 
@@ -189,7 +194,7 @@ def _plan_at(plan: EditPlan, rule: Rule, fired: list[int], length: int) -> EditP
 
 def _dry(opened: Opened, sentence: str, span: Interval, strand: str, tested: bool) -> Answer:
     study = opened.study
-    made, found = events(opened, sentence, span.chrom)
+    made, found = find_places(opened, sentence, span.chrom)
     (rule,) = made.rules
     length = opened.evidence.manifest.contigs[span.chrom]
     plus = strand == "+"
@@ -198,8 +203,9 @@ def _dry(opened: Opened, sentence: str, span: Interval, strand: str, tested: boo
     )
     letters = study.genome.fetch(span.chrom, first, last, strand).upper()
     before = len(letters) - span.size
-    at = [event.at - first if plus else last - 1 - event.at for event in found if event.strand == strand]
-    fired = sorted(place for place in at if 0 <= place < len(letters))
+    own = found["at"][found["plus"] == plus]
+    at = own - first if plus else last - 1 - own
+    fired = sorted(at[(at >= 0) & (at < len(letters))].tolist())
     begin = max(1, before)
     board = Switchboard(
         ready_model(study, command_of(opened)), letters, study.dictionary, begin, len(letters)

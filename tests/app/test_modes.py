@@ -367,8 +367,8 @@ def test_a_dry_run_is_the_model_under_the_rule(opened: Opened, busy) -> None:
     said = answer(opened, "rules_dry", **event)
     first = 1100 - 1024
     letters = study.genome.fetch(CONTIG, first, 1400).upper()
-    _, found = rules_mode.events(opened, sentence, CONTIG)
-    fired = [e.at - first for e in found if e.strand == "+" and first <= e.at < 1400]
+    _, found = rules_mode.find_places(opened, sentence, CONTIG)
+    fired = [at - first for at, plus, _ in found.tolist() if plus and first <= at < 1400]
     assert said["fired"] == len(fired) > 0 and said["inside"] == sum(at >= 1024 for at in fired)
     places = [(at + 1, min(len(letters), at + 6)) for at in fired if at + 1 < len(letters)]
     plan = EditPlan(tuple(Steer(study.layer, busy[1], 3.0, where=Where((place,))) for place in places))

@@ -131,7 +131,15 @@ def test_other_words_of_an_address_are_refused(text: str) -> None:
 
 
 def test_settings_that_would_write_elsewhere_are_refused(opened: Opened, node: int) -> None:
-    for changes in ({"painting": "{}"}, {"track": "CDS"}, {"fill": "x"}, {"copies": -1}, {"readouts": ["x"]}):
+    for changes in (
+        {"painting": "{}"},
+        {"track": "CDS"},
+        {"fill": "x"},
+        {"copies": -1},
+        {"readouts": ["x"]},
+        {"study": 1},
+        {"node": {}},
+    ):
         with pytest.raises(InputError):
             made = ask(opened, "paint_settings", node=node, changes=changes)["node"]["number"]
             preview(opened, str(made))

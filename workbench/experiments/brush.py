@@ -129,7 +129,7 @@ def act(study: Study, node: Node, name: str, given: Mapping[str, Any]) -> Node:
     return _child(node, painting, did)
 
 
-def ask_anew(study: Study, node: Node, **changes: Any) -> Node:
+def ask_anew(study: Study, node: Node, /, **changes: Any) -> Node:
     """The same painting, filled in by other settings."""
     made = replace(node, asked={**node.asked, **changes})
     said = ", ".join(f"{key} {value}" for key, value in changes.items())
