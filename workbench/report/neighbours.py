@@ -6,6 +6,7 @@ from collections.abc import Sequence
 from typing import NamedTuple
 
 import numpy as np
+import pandas as pd
 
 from workbench.tracks import Track
 from workbench.wording import count
@@ -23,21 +24,20 @@ class _Contig(NamedTuple):
 class Neighbours:
     """Genes of a study, to be asked what lies beside a base.
 
-    Those of the tracks of type ``gene``, or of ``CDS`` where there are none; ``known`` is False where there
-    are neither.
+    Those of all tracks of type ``gene``, or of ``CDS`` on a contig where there are none; ``known`` is False
+    where there are neither.
     """
 
     def __init__(self, tracks: Sequence[Track]) -> None:
-        given = [t for kind in ("gene", "CDS") for t in tracks if t.type == kind]
-        own = [t.intervals for t in given if t.type == given[0].type]
-        self.known = bool(own)
         self._contigs: dict[str, _Contig] = {}
-        for table in own[:1]:
-            for chrom, rows in table.groupby("chrom", sort=False):
+        for kind in ("CDS", "gene"):
+            own = [t.intervals for t in tracks if t.type == kind]
+            for chrom, rows in pd.concat(own).groupby("chrom", sort=False) if own else ():
                 self._contigs[str(chrom)] = _Contig(
                     rows["name"].astype(str).tolist(), rows["strand"].tolist(),
                     rows["start"].to_numpy(), rows["end"].to_numpy(),
                 )  # fmt: skip
+        self.known = bool(self._contigs)
 
     def of(self, chrom: str, position: int, strand: str) -> str:
         """The gene round a base (0-based) of a reading, or the nearest, with the distance in bases.

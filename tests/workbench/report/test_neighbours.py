@@ -41,6 +41,16 @@ def test_bases_among_genes(position, strand, said):
     assert found.of("d", position, strand) == ""
 
 
+def test_genes_of_several_files_and_kinds():
+    genes, more = frame(GENES[:1]), frame([Row("plasmid", 10, 40, "rep", strand="+")])
+    coding = frame([Row("phage", 5, 35, "int", strand="+"), Row("c", 0, 9, "no gene", strand="+")])
+    given = (("gene", "gene", genes), ("b:gene", "gene", more), ("CDS", "CDS", coding))
+    found = Neighbours([Track(name, rows, "x", type=kind) for name, kind, rows in given])
+    assert found.of("plasmid", 12, "+") == "in rep, base 3 of 30"
+    assert found.of("phage", 0, "+") == "5 before int"
+    assert found.of("c", 5, "+") == "95 before abc"
+
+
 def test_without_genes_nothing_is_known():
     assert not Neighbours([Track("peaks", frame(GENES), "x")]).known
     assert Neighbours([Track("CDS", frame(GENES[:1]), "x", type="CDS")]).of("c", 90, "+") == "10 before abc"
