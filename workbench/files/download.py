@@ -107,7 +107,9 @@ def _attempt(
     headers: Mapping[str, str],
 ) -> None:
     have = part.stat().st_size if part.exists() and mark.exists() else 0
-    request = Request(url, headers={"User-Agent": "genomics-workbench", **headers})
+    request = Request(url, headers={"User-Agent": "genomics-workbench"})
+    for name, value in headers.items():
+        request.add_unredirected_header(name, value)  # a token is for this server, not where it points to
     if have:
         request.add_header("Range", f"bytes={have}-")
         request.add_header("If-Range", mark.read_text())

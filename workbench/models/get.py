@@ -13,6 +13,7 @@ from genomic_models.files import expanded
 from genomic_models.released import RELEASED, ReleasedModel
 from workbench.errors import InputError
 from workbench.files.download import download_shown
+from workbench.files.hashing import sha256_of
 from workbench.files.text import read_text
 from workbench.interruption import heed
 from workbench.progress import Progress
@@ -29,7 +30,8 @@ def get_model(name: str, folder: Path | None, progress: Progress) -> Path:
 
     A released model goes into a folder of its name under ``folder``, by default what ``WORKBENCH_MODELS``
     names, and is compared with the published size and SHA-256; others go into the cache of the Hugging Face
-    hub, by its own library (extra ``hf``). ``HF_ENDPOINT`` names a mirror, ``HF_TOKEN`` goes along.
+    hub, by its own library (extra ``hf``), and are compared with the hashes that the hub gives.
+    ``HF_ENDPOINT`` names a mirror, ``HF_TOKEN`` goes along.
 
     Raises ``InputError`` for a server that cannot be reached or refuses, naming the files and where to put
     them, and for files that are not those that were published; ``ModelError`` for an unknown model.
@@ -106,6 +108,28 @@ def _check(model: ReleasedModel, files: list[Path]) -> None:
         )
 
 
+def _check_blobs(place: Path) -> None:
+    """Raise ``InputError`` where a file of the hub's cache has not the hash that the hub says it has.
+
+    The cache names what it holds by that hash: SHA-256 of large files, Git's of small ones. A file that has
+    another is removed from it.
+    """
+    for path in sorted(path for path in place.rglob("*") if path.is_file()):
+        blob = path.resolve()
+        if len(blob.name) == 64:
+            found = sha256_of(blob)
+        elif len(blob.name) == 40:
+            content = blob.read_bytes()
+            head = f"blob {len(content)}\0".encode()
+            found = hashlib.sha1(head + content, usedforsecurity=False).hexdigest()
+        else:
+            continue  # a cache without links, on a system that has none
+        if found != blob.name:
+            blob.unlink()
+            path.unlink(missing_ok=True)
+            raise InputError(f"{path}: its hash is {found}, the hub says {blob.name}; fetch it again")
+
+
 def _from_hub(repository: str) -> Path:
     try:
         from huggingface_hub import hf_hub_download, snapshot_download  # an extra
@@ -117,6 +141,7 @@ def _from_hub(repository: str) -> Path:
         place = Path(snapshot_download(owner, revision=revision or None, allow_patterns=DATA))
         if not list(place.glob("*.safetensors")):
             hf_hub_download(owner, SAVED, revision=place.name)  # its commit
+        _check_blobs(place)
         return place
     except (HfHubHTTPError, LocalEntryNotFoundError, ValueError, OSError) as error:
         cause = str(error).strip().splitlines()[0]

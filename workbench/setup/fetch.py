@@ -32,7 +32,10 @@ from workbench.progress import Progress
 from workbench.tracks import annotates
 
 FACTS = "fetched.json"
-_SEQUENCE = re.compile(r"[A-Z]{1,2}_?\d{5,9}(\.\d+)?|[A-Z]{2}_[A-Z]{2}\d{6,9}(\.\d+)?")
+# Of a record; of one that RefSeq took over; of a contig of a draft genome.
+_SEQUENCE = re.compile(
+    r"([A-Z]{1,2}_?\d{5,9}|[A-Z]{2}_[A-Z]{2}\d{6,9}|([A-Z]{2}_)?[A-Z]{4,6}\d{8,12})(\.\d+)?"
+)
 _ASSEMBLY = re.compile(r"GC[AF]_\d{9}(\.\d+)?")
 _SPECIES = re.compile(r"[a-z]+(_[a-z0-9]+)+")
 FORMS = "NC_000913.3 (a sequence), GCF_000005845.2 (an assembly) or homo_sapiens (a species of Ensembl)"

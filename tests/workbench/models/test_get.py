@@ -78,6 +78,16 @@ def test_what_was_fetched_is_found(cli, hub, tmp_path, monkeypatch):
     assert cli("models", "get", "evo2_7b", "--folder", tmp_path)[0] == 0
 
 
+def test_a_token_does_not_follow_to_another_server(hub, tmp_path, monkeypatch):
+    """The hub points to where its files lie, which refuses what it did not ask for."""
+    monkeypatch.setenv("HF_TOKEN", "secret")
+    with serving() as other:
+        other.files = dict(hub.files)
+        hub.elsewhere = other.address
+        get_model("evo2_7b", tmp_path, Silent())
+        assert set(hub.tokens) == {"Bearer secret"} and set(other.tokens) == {""}
+
+
 def test_shards_that_an_index_lists(hub, tmp_path, monkeypatch):
     monkeypatch.setenv("WORKBENCH_MODELS", str(tmp_path))
     place = get_model("evo-1-8k-base", None, Silent())
@@ -153,6 +163,19 @@ print(get_model("hf:lab/family@v1", None, Silent()))
     place = Path(done.stdout.strip())
     assert sorted(p.name for p in place.iterdir()) == ["config.json", "model.safetensors"]
     assert (place / "model.safetensors").read_bytes() == WEIGHTS
+    # The same name, other bytes: the hub's own library compares lengths alone.
+    at = f"/lab/family/resolve/{hub.commit}/model.safetensors"
+    hub.etags[at] = hashlib.sha256(WEIGHTS).hexdigest()
+    hub.files[at] = WEIGHTS[:-1] + b"x"
+    spoilt = subprocess.run(
+        [sys.executable, "-c", script],
+        env=environment | {"HF_HOME": str(tmp_path / "spoilt")},
+        capture_output=True,
+        text=True,
+    )
+    assert spoilt.returncode and "the hub says" in spoilt.stderr.splitlines()[-1], spoilt.stderr
+    assert not list((tmp_path / "spoilt").rglob("model.safetensors"))
+    hub.files[at] = WEIGHTS
     # A repository that has what PyTorch saved, and nothing else.
     for key in [key for key in hub.files if "safetensors" in key]:
         hub.files[key.replace("model.safetensors", "pytorch_model.bin")] = hub.files.pop(key)

@@ -88,6 +88,12 @@ def test_a_sequence_is_read_as_genome_and_annotation(cli, archive, genbank):
     assert "404" in cli("fetch", SEQUENCE)[2]
 
 
+@pytest.mark.parametrize("accession", ["U00096.3", "NZ_CP012345.1", "AAAA01000001.1", "NZ_JABCDE010000001.1"])
+def test_accessions_of_every_form_are_asked_for(archive, genbank, tmp_path, accession):
+    archive.files[at_eutils(accession)] = genbank
+    assert fetch(accession, tmp_path / "out", Silent()).genome.name == f"{accession}.gbk"
+
+
 def test_an_assembly_is_unpacked_and_checked(archive, samples, tmp_path):
     archive.files[at_datasets(ASSEMBLY)] = package(samples)
     found = fetch(ASSEMBLY, tmp_path / "out", Silent())
