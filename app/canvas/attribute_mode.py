@@ -264,7 +264,9 @@ def _test(opened: Opened, asked: Asked) -> Answer:
         verdict = Verdict(NOT_TESTED, "none of these features is active before the base")
     else:
         controls = {name: effects[groups[name]] for name in list(groups)[2:]}
-        verdict = verdict_of(effects[groups["switched off"]], controls, parts < 0, float(bits[1]))
+        verdict = verdict_of(
+            effects[groups["switched off"]], controls, parts < 0, float(bits[1]), unedited=float(bits[0])
+        )
     lines = [
         f"log2 p of the base, change from unedited (mean, and the furthest of each arm), and bits a base of"
         f" the {len(known)} bases drawn. {CONTROLS} random directions, as long at each base as what is taken"

@@ -280,7 +280,9 @@ def _evidence(
     }
     if acts:
         controls = {name: moved[groups[name]] for name in list(groups)[2:]}
-        verdict = verdict_of(moved[groups["the rule"]], controls, True, float(bits[1]))
+        verdict = verdict_of(
+            moved[groups["the rule"]], controls, True, float(bits[1]), unedited=float(bits[0])
+        )
     else:
         verdict = Verdict(NOT_TESTED, "the rule changes nothing here")
     lines = [

@@ -11,6 +11,8 @@ import numpy as np
 STEERS, AS_RANDOM, BREAKS, NOT_TESTED = "steers", "as random", "breaks the model", "not tested"
 # Bits a base of letters drawn evenly: sequence that the model finds less likely than that is none to it.
 EVEN = 2.0
+# What the model finds unlikely as it is may become so much less likely, bits a base, and is not broken by that.
+SLACK = 0.1
 # Chance of as large a difference between two arms that are alike.
 LEVEL = 0.05
 # Arrangements of samples that are counted; beyond that as many are drawn.
@@ -25,7 +27,12 @@ class Verdict(NamedTuple):
 
 
 def verdict_of(
-    edited: np.ndarray, controls: Mapping[str, np.ndarray], more: bool, bits: float, seed: int = 0
+    edited: np.ndarray,
+    controls: Mapping[str, np.ndarray],
+    more: bool,
+    bits: float,
+    seed: int = 0,
+    unedited: float = 0.0,
 ) -> Verdict:
     """What samples at one place say of an edit.
 
@@ -41,15 +48,17 @@ def verdict_of(
         Bits a base at which the unedited model finds the edited samples.
     seed : int
         Of arrangements that are drawn.
+    unedited : float
+        Bits a base of what stands there, unedited; 0 where nothing does.
 
     Returns
     -------
     Verdict
         ``steers`` where the edited arm is beyond every control, each at `LEVEL` (exact permutation of
-        samples); ``breaks the model`` where `bits` exceed those of letters drawn evenly; ``not tested`` where
-        so few samples could not tell the arms apart, however they fell.
+        samples); ``breaks the model`` where `bits` exceed those of letters drawn evenly, and `unedited` by
+        `SLACK`; ``not tested`` where so few samples could not tell the arms apart, however they fell.
     """
-    if bits > EVEN:
+    if bits > max(EVEN, unedited + SLACK):
         return Verdict(BREAKS, f"{bits:.2f} bits a base: less likely to the model than letters drawn evenly")
     own = edited[np.isfinite(edited)]
     chances: dict[str, float] = {}

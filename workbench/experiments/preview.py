@@ -179,11 +179,12 @@ def judged(strokes: pd.DataFrame, given: PaintSettings) -> Verdict:
     """The verdict on one stroke's rows, by the first readout."""
     readout = given.readouts[0]
     by_arm = {arm: own for arm, own in strokes.groupby("arm", sort=False) if arm not in (PAINTED, NATURAL)}
-    own = strokes[strokes["arm"] == PAINTED]
+    own, natural = strokes[strokes["arm"] == PAINTED], strokes.loc[strokes["arm"] == NATURAL, "bits"]
     return verdict_of(
         own[readout].to_numpy(float),
         {str(arm): rows[readout].to_numpy(float) for arm, rows in by_arm.items()},
         given.expect == "more", _least(own["bits"].to_numpy()), given.seed,
+        unedited=float(natural.mean()) if len(natural) else 0.0,
     )  # fmt: skip
 
 

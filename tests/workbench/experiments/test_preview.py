@@ -245,6 +245,10 @@ def test_a_verdict_is_never_more_than_samples_can_say() -> None:
     assert verdict_of(apart, {"unpainted": same}, False, 1.5).word == AS_RANDOM
     assert verdict_of(apart, {"unpainted": same, "random": apart}, True, 1.5).word == AS_RANDOM
     assert verdict_of(apart, {"unpainted": same}, True, 2.01).word == BREAKS
+    # What the model finds unlikely as it is has not been broken by an edit that leaves it so.
+    assert verdict_of(apart, {"unpainted": same}, True, 2.05, unedited=2.02).word == STEERS
+    assert verdict_of(apart, {"unpainted": same}, True, 2.2, unedited=2.02).word == BREAKS
+    assert verdict_of(apart, {"unpainted": same}, True, 2.05, unedited=1.5).word == BREAKS
     assert verdict_of(apart[:2], {"unpainted": same[:2]}, True, 1.5).word == NOT_TESTED
     assert verdict_of(apart * np.nan, {"unpainted": same}, True, 1.5).word == NOT_TESTED
     assert verdict_of(apart, {}, True, 1.5).word == NOT_TESTED
