@@ -95,8 +95,9 @@ COLUMNS: dict[str, ColumnConfig] = {
     "answer": st.column_config.TextColumn("answer"),
     "lift_all": _number("above chance", f"On all of the report split. {LIFT}"),
     "lift_without": _number("without copies", "On what train does not hold too."),
-    "copies": _number("copies", "Intervals with a near copy elsewhere.", "%d"),
-    "clusters": _number("clusters", "Groups of alike intervals.", "%d"),
+    "n_report": _number("intervals", "Intervals more than half in report blocks, read or not.", "%d"),
+    "copies": _number("copies", "Of these, those with a near copy in train or select.", "%d"),
+    "clusters": _number("clusters", "Groups of alike intervals, of the whole genome.", "%d"),
     "structures": st.column_config.TextColumn("structures"),
     "periodicity_z": _number("z period", "Against shuffled places.", "%.1f"),
     "palindrome_z": _number("z palindrome", "Against shuffled places.", "%.1f"),
@@ -171,9 +172,9 @@ CATALOG += ["best_q", "density", "consensus", "flags"]
 AUDIT = ["feature", "flags", "fired", "first_rate", "rest_rate", "position_z", "plus_rate"]
 AUDIT += ["minus_rate", "strand_z", "strand_overlap", "shift_change", "gc_share", "phase_share"]
 AUDIT += ["kmer_share", "copied_share"]
-COPIES = ["track", "mode", "feature", "lift_all", "lift_without", "n_intervals", "copies", "clusters"]
+COPIES = ["track", "mode", "feature", "lift_all", "lift_without", "n_report", "copies", "clusters"]
 CONCEPTS = ["track", "mode", "answer", "lift_1", "lift_2", "lift_5", "lift_20", "layer_ap_lift"]
-CONCEPTS += ["completeness", "n_intervals", "rule"]
+CONCEPTS += ["completeness", "sample_intervals", "rule"]
 UNEXPLAINED = ["feature", "structures", "periodicity_z", "palindrome_z", "conservation_z"]
 UNEXPLAINED += ["boundary_z", "density", "consensus", "best_track", "best_ap_lift", "flags"]
 TESTS = ["region", "feature", "burden", "test", "beta", "ci_low", "ci_high", "minus_log10_p", "q"]

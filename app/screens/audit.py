@@ -26,6 +26,8 @@ class Section(NamedTuple):
     columns: list[str]
 
 
+# In the table of concepts, intervals are those of the control sample.
+OF_SAMPLE = {"n_intervals": "sample_intervals"}
 SECTIONS = {
     "Shortcuts": Section(
         "audit", "Shortcuts that explain a feature's activity; flags name the doubts.", AUDIT
@@ -65,12 +67,11 @@ def section(opened: Opened, part: Section) -> None:
     if part.name == "audit":
         found = found.assign(_none=found["flags"].fillna("").eq(""))
         found = found.sort_values(["_none", "feature"], kind="stable").drop(columns="_none")
-    if part.name == "concepts":
-        found = once_each(found)
     st.caption(f"{part.meaning} {plural(len(found), 'row')}.")
-    order = [c for c in part.columns if c in found]
+    shown = found if part.name != "concepts" else once_each(found.rename(columns=OF_SAMPLE))
+    order = [c for c in part.columns if c in shown]
     st.dataframe(
-        found.head(MOST_ROWS), hide_index=True, height=420, column_order=order, column_config=COLUMNS
+        shown.head(MOST_ROWS), hide_index=True, height=420, column_order=order, column_config=COLUMNS
     )
     if len(found) > MOST_ROWS:
         st.caption(f"The first {MOST_ROWS:,} rows; the files hold all rows and columns.")
