@@ -165,6 +165,15 @@ def test_a_rule_is_set_counted_and_run_dry(page: Any, folder: Path) -> None:
     typed.fill("when pigs fly")
     typed.press("Enter")
     page.get_by_text("is no rule; expected").first.wait_for()
+    # What cannot be counted is said once, and not asked again and again; places of the last rule go.
+    typed.fill("when nowhere > 0.2: record")
+    typed.press("Enter")
+    panel.get_by_text("nowhere").first.wait_for()
+    page.wait_for_selector(".side[data-working='0']")
+    for _ in range(5):
+        page.wait_for_timeout(100)
+        assert page.locator(".side").get_attribute("data-working") == "0"
+    assert panel.locator(".counts").count() == 0
     with page.expect_download() as saved:
         typed.fill(sentence)
         typed.press("Enter")

@@ -11,7 +11,7 @@ import numpy as np
 STEERS, AS_RANDOM, BREAKS, NOT_TESTED = "steers", "as random", "breaks the model", "not tested"
 # Bits a base of letters drawn evenly: sequence that the model finds less likely than that is none to it.
 EVEN = 2.0
-# What the model finds unlikely as it is may become so much less likely, bits a base, and is not broken by that.
+# Bits a base by which what the model finds unlikely as it is may become less likely, and is not broken.
 SLACK = 0.1
 # Chance of as large a difference between two arms that are alike.
 LEVEL = 0.05

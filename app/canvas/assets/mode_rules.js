@@ -11,7 +11,9 @@ MODES.rules = class {
   get sentence() { return this.browser.modes.ask; }
   take(head) {
     if (head.alone) this.found = head.shown?.places ? head.shown : null;
-    const asked = this.sentence, moved = this.counted?.sentence !== asked || !this.within();
+    // A rule that could not be counted is not tried again where nothing has changed.
+    const asked = this.sentence, other = this.counted?.sentence !== asked, moved = other || (this.counted.place !== this.browser.address() && !this.within());
+    if (other && !head.alone) this.found = null;
     if (!head.alone && asked !== this.told) { this.told = asked; this.dry = null; this.form({ ask: asked }); }
     if (!head.alone && asked && moved && !this.browser.modes.run) this.count();
     if (!asked) this.found = null;
@@ -38,11 +40,12 @@ MODES.rules = class {
   }
   count() {
     const sentence = this.sentence;
-    this.counted = { sentence };
+    this.counted = { sentence, place: this.browser.address() };
     this.browser.modes.work("rules_count", { ask: sentence }, (answer) => { if (this.sentence === sentence) this.found = answer; this.draw(); });
   }
   run(kind) {
     const sentence = this.sentence, view = this.browser.view, span = this.browser.brush || [view.start, view.end];
+    if (this.browser.modes.run) this.counted.place = ""; // of a count that this one takes the place of
     this.browser.modes.work(kind, { ask: sentence, strand: this.strand, ...asked(span) }, (answer) => { if (this.sentence === sentence) this.dry = answer; this.draw(); });
   }
   save() {
