@@ -168,7 +168,7 @@ def test_a_rule_is_set_counted_and_run_dry(page: Any, folder: Path) -> None:
     # What cannot be counted is said once, and not asked again and again; places of the last rule go.
     typed.fill("when nowhere > 0.2: record")
     typed.press("Enter")
-    panel.get_by_text("nowhere").first.wait_for()
+    panel.locator(".working", has_text="nowhere").wait_for()
     page.wait_for_selector(".side[data-working='0']")
     for _ in range(5):
         page.wait_for_timeout(100)
