@@ -81,9 +81,9 @@ def paint(
 
     Written canvases go along one strand (the minus strand's as its reverse complement). A redesign starts
     from what stands there and takes strokes on both: resample draws bases from what both strands' readings
-    predict under the painting, gradient follows the slope of the level by the letters. Limits are those of
-    workbench write. Of every stroke are told the level that the unedited model reads and what judges say of
-    its bases, beside unpainted, a random direction, a wrong concept, a shifted place and unpainted of the
+    predict under the painting, gradient follows the slope of the level by the letters. Limits are those
+    of `workbench write`. Of every stroke are told the level that the unedited model reads and what judges say
+    of its bases, beside unpainted, a random direction, a wrong concept, a shifted place and unpainted of the
     same GC. Tables, painted.fa, and page.html, in the study's experiments/NAME.
     """
     from workbench.experiments.strokes import (  # PyTorch

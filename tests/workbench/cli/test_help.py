@@ -6,6 +6,8 @@ import re
 import subprocess
 import sys
 
+from typer.main import get_command
+
 from tests.conftest import ROOT
 from workbench.cli import GROUPS, PANELS
 from workbench.study.config import DERIVED
@@ -36,3 +38,11 @@ def test_commands_are_listed_in_groups_and_nothing_heavy_is_loaded() -> None:
 
 def test_tracks_that_can_be_derived_are_those_of_the_settings() -> None:
     assert DERIVED == derive.DERIVED
+
+
+def test_paragraphs_of_help_are_broken_by_the_terminal_and_examples_begin_a_line() -> None:
+    text = get_command(app).commands["features"].help  # type: ignore[attr-defined]
+    first, examples, *others = text.split("\n\n")
+    assert [line.split()[:2] for line in examples.splitlines()] == [["workbench", "features"]] * 3
+    assert "--format bigwig --features 12,40 --out tracks" in examples
+    assert others and not any("\n" in paragraph for paragraph in (first, *others))
