@@ -9,7 +9,7 @@ import sys
 from typer.main import get_command
 
 from tests.conftest import ROOT
-from workbench.cli import GROUPS, PANELS
+from workbench.cli import GROUPS, PANELS, app
 from workbench.study.config import DERIVED
 from workbench.tracks import derive
 
