@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import dataclass
 from typing import Any
 
 import torch
@@ -15,6 +16,19 @@ from genomic_models.errors import ModelError
 
 class Reached(Exception):
     """The tap at which a pass was to stop has been read."""
+
+
+@dataclass(frozen=True)
+class Put:
+    """An edit that puts activations ``(B, L, d)`` in, whatever stood there.
+
+    A network that can begin at its tap leaves out what only leads to it.
+    """
+
+    values: Tensor
+
+    def __call__(self, x: Tensor, context: TapContext) -> Tensor:
+        return self.values.to(x)
 
 
 class Probe:
@@ -43,6 +57,11 @@ class Probe:
         if name == self.until:
             raise Reached
         return x
+
+    def begin(self, layers: Sequence[str]) -> str:
+        """The first tap of the pass, of those of a network in order, where a `Put` is there; else ""."""
+        first = next((name for name in layers if name in self.watched), "")
+        return first if isinstance(self.edits.get(first), Put) else ""
 
     def read(self) -> dict[str, Tensor]:
         """Activations of the taps; ``ModelError`` where the pass stopped before one of them."""

@@ -20,7 +20,8 @@ from feature_mining.edits.edit import Ablate
 from feature_mining.edits.passes import run
 from feature_mining.edits.plan import EditPlan
 from feature_mining.sae.row_norms import ROW_NORMS
-from genomic_models.contract import DNAModel, TapContext
+from genomic_models.contract import DNAModel
+from genomic_models.taps import Put
 
 METHODS = ("gradient", "integrated", "direct")
 
@@ -160,11 +161,7 @@ def _gradient(
 ) -> tuple[float, Tensor]:
     """The target with a layer's activation ``(1, L, d)`` put in, and its gradient by it."""
     leaf = x.detach().clone().requires_grad_(backward)
-
-    def put(own: Tensor, context: TapContext) -> Tensor:
-        return leaf.to(own.dtype)
-
-    edits = {layer: put}
+    edits = {layer: Put(leaf)}
     found = model.forward([sequence], taps=target.taps, edits=edits, gradients=backward, frozen=frozen)
     value = check_finite(target.value(model, found))[0]
     if not backward:

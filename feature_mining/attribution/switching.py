@@ -10,7 +10,8 @@ from torch import Tensor
 
 from feature_mining.edits.apply import Applied, Dictionary
 from feature_mining.edits.plan import EditPlan
-from genomic_models.contract import DNAModel, ModelError, TapContext
+from genomic_models.contract import DNAModel, ModelError
+from genomic_models.taps import Put
 
 
 class Switchboard:
@@ -76,11 +77,7 @@ class Switchboard:
             rows = torch.stack(
                 [self._x if c is None else (self._x.float() + c.to(self._x.device)).to(self._x) for c in own]
             )
-
-            def put(x: Tensor, context: TapContext, rows: Tensor = rows) -> Tensor:
-                return rows.to(x)
-
-            forward = self._model.forward([self._sequence] * len(own), edits={self._layer: put})
+            forward = self._model.forward([self._sequence] * len(own), edits={self._layer: Put(rows)})
             assert forward.logits is not None
             logs = forward.logits[:, self._start - 1 : self._end - 1].float().log_softmax(-1)
             found.append((logs[..., self._tokens.to(logs.device)] / np.log(2)).cpu().numpy())

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import hashlib
+import re
 from collections.abc import Iterator, Mapping, Sequence
 from functools import cached_property
 from typing import cast
@@ -17,7 +18,7 @@ from genomic_models.dna import BASES
 from genomic_models.model import Model
 from genomic_models.striped_hyena.frozen import holding
 from genomic_models.striped_hyena.network import StripedHyena
-from genomic_models.taps import Probe, Reached
+from genomic_models.taps import Probe, Put, Reached
 
 
 class StripedHyenaModel(Model):
@@ -85,8 +86,19 @@ class StripedHyenaModel(Model):
         logits, after = None, []
         graph = torch.enable_grad() if gradients else torch.inference_mode()
         with graph, holding(frozen), contextlib.suppress(Reached):
-            logits, after = self.network(ids, states, probe, keep)
+            begin = None if states is not None or keep else self._begin(probe)
+            logits, after = self.network(ids, states, probe, keep, begin)
         return Forward(tokens, logits, probe.read(), offset), after
+
+    def _begin(self, probe: Probe) -> tuple[int, Tensor] | None:
+        """The block whose output is put in before anything else is read, and what it gives."""
+        found = re.fullmatch(r"blocks\.(\d+)", probe.begin(self.layers))
+        if found is None:
+            return None
+        values = cast(Put, probe.edits[found[0]]).values.to(self.device, self.dtype)
+        # One of another shape is refused where it meets the block's own.
+        fits = values.shape == (*probe.ids.shape, self.network.config.width)
+        return (int(found[1]), values) if fits else None
 
     def forward(
         self,

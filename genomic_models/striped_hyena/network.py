@@ -176,14 +176,23 @@ class StripedHyena(nn.Module):
         states: Sequence[State | None] | None = None,
         probe: Probe = _no_probe,
         keep: bool = False,
+        begin: tuple[int, Tensor] | None = None,
     ) -> tuple[Tensor, list[State]]:
         """Logits, and the states after ``ids`` where ``keep`` asks for them.
 
-        ``states`` are those a former call kept; ``ids`` then continue its sequence.
+        ``states`` are those a former call kept; ``ids`` then continue its sequence. ``begin``: a block's
+        index and what it gives, ``(B, L, d)``: neither it nor what is before it is computed.
         """
-        x = probe("embedding_layer", self.embedding_layer(ids))
+        first = 0
+        if begin is None:
+            x = probe("embedding_layer", self.embedding_layer(ids))
+        else:
+            first = begin[0] + 1
+            x = probe(f"blocks.{begin[0]}", begin[1])
         after: list[State] = []
         for i, block in enumerate(self.blocks):
+            if i < first:
+                continue
             if self.places is not None:
                 x = x.to(self.places[i])
             x, state = block(x, None if states is None else states[i], probe, keep)

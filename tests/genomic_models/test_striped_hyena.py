@@ -12,6 +12,7 @@ from genomic_models.contract import ModelError
 from genomic_models.striped_hyena import operators
 from genomic_models.striped_hyena.network import StripedHyena
 from genomic_models.striped_hyena.placement import place
+from genomic_models.taps import Put
 from tests.genomic_models.tiny import EVO2, golden, official, random_model
 
 GENERATIONS = ["evo1", "evo2"]
@@ -138,6 +139,38 @@ def test_an_edit_replaces_what_comes_later():
     assert (edited.taps["blocks.1"][:, 2:] == 0).all()
     torch.testing.assert_close(edited.logits[:, :2], clean.logits[:, :2], atol=1e-5, rtol=0)
     assert not torch.allclose(edited.logits[:, 2:], clean.logits[:, 2:])
+
+
+@pytest.mark.parametrize("dtype", [torch.float32, torch.bfloat16])
+@pytest.mark.parametrize("block", [0, 2, 3])
+def test_what_is_put_in_is_gone_on_with_and_nothing_before_it_is_computed(block, dtype):
+    model, layer = random_model(), f"blocks.{block}"
+    place(model.network, dtype, [torch.device("cpu")])
+    x = torch.randn(1, 7, model.d_model(layer), generator=torch.Generator().manual_seed(0))
+
+    def run(edit, **more):
+        return model.forward(["ACGTACG"], taps=[layer, "norm"], edits={layer: edit}, **more)
+
+    leaves = [x.clone().requires_grad_() for _ in range(2)]
+    whole = run(lambda own, context: leaves[0], gradients=True)
+    handles = [
+        b.register_forward_hook(lambda *a: pytest.fail("computed")) for b in model.network.blocks[: block + 1]
+    ]
+    late = run(Put(leaves[1]), gradients=True)
+    assert torch.equal(late.logits, whole.logits)
+    assert all(torch.equal(late.taps[name], whole.taps[name]) for name in (layer, "norm"))
+    grads = [
+        torch.autograd.grad(found.logits.float().square().sum(), leaf)[0]
+        for found, leaf in zip((whole, late), leaves, strict=True)
+    ]
+    assert torch.equal(*grads) and grads[0].abs().sum() > 0
+    for handle in handles:
+        handle.remove()
+    # What is read before it, and one of another shape, take the whole way.
+    early = model.forward(["ACGTACG"], taps=["embedding_layer"], edits={layer: Put(x)})
+    assert early.taps["embedding_layer"].shape == x.shape and torch.equal(early.logits, whole.logits.detach())
+    with pytest.raises(ModelError, match="returned shape"):
+        run(Put(x[:, :3]))
 
 
 def test_chunked_pass_reports_offsets_and_equals_forward():
