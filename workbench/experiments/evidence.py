@@ -87,6 +87,9 @@ def _arrangements(own: int, other: int) -> float:
 
 def _permutation(own: np.ndarray, other: np.ndarray, seed: int) -> float:
     """Chance that the means of two groups lie as far apart, the first above, when samples are dealt anew."""
+    if 1 in (own.size, other.size):  # where one value stands among all, which SciPy does not take
+        every = np.concatenate([own, other])
+        return float((every >= own[0]).mean() if own.size == 1 else (every <= other[0]).mean())
     from scipy.stats import permutation_test  # SciPy
 
     found = permutation_test(

@@ -254,6 +254,17 @@ def test_a_verdict_is_never_more_than_samples_can_say() -> None:
     assert verdict_of(apart, {}, True, 1.5).word == NOT_TESTED
 
 
+def test_one_value_beside_many_is_judged_by_where_it_stands() -> None:
+    many = np.arange(20.0)
+    found = verdict_of(np.array([20.0]), {"random": many}, True, 1.5)
+    assert found.word == STEERS and "p 0.048" in found.why  # 1 of 21 arrangements
+    assert verdict_of(np.array([18.5]), {"random": many}, True, 1.5).word == AS_RANDOM
+    assert verdict_of(np.array([-1.0]), {"random": many}, False, 1.5).word == STEERS
+    assert verdict_of(np.array([20.0]), {"random": many, "other": many[:18]}, True, 1.5).word == NOT_TESTED
+    assert verdict_of(many, {"random": np.array([-1.0])}, True, 1.5).word == STEERS
+    assert verdict_of(many, {"random": np.array([0.5])}, True, 1.5).word == AS_RANDOM
+
+
 def test_of_arms_that_are_alike_one_in_twenty_is_said_to_steer() -> None:
     random = np.random.default_rng(0)
     words = [
