@@ -14,8 +14,8 @@ SCRIPTS = {
     for path in Path(command_line.__file__).parent.glob("*.py")
     if '__name__ == "__main__"' in path.read_text()
 }
-# Scripts that are no benchmark: one makes what ships, one is run by a benchmark in a process of its own.
-PARTS = {"demo_study", "sae_memory"}
+# Scripts that are no benchmark: they make what ships and a picture, or are run by one in their own process.
+PARTS = {"demo_study", "painting_pictures", "sae_memory"}
 READERS = [name for name, text in SCRIPTS.items() if "absent(" in text and "skip(" in text]
 
 

@@ -5,7 +5,8 @@ from __future__ import annotations
 from functools import partial
 from pathlib import Path
 
-from benchmarks.networks.published import write_checkpoint
+import pytest
+
 from genomic_models import load
 from tests.fuzz.target import Target
 
@@ -16,6 +17,9 @@ def read_model(folder: Path) -> None:
 
 
 def _make(family: str, folder: Path) -> None:
+    pytest.importorskip("transformers", reason="the extra `hf` is not installed")
+    from benchmarks.networks.published import write_checkpoint  # transformers
+
     write_checkpoint(family, folder / "model")
 
 
