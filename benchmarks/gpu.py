@@ -279,6 +279,8 @@ def main() -> None:
     options.add_argument("--tiny", action="store_true", help="every size cut, to try the script")
     given = options.parse_args()
     device = torch.device(given.device)
+    if device.type == "cpu" and not given.tiny:
+        options.error("--device cpu is for trying the script: give --tiny as well")
     if device.type == "cuda" and not torch.cuda.is_available():
         skip(given, "no GPU here")
         return

@@ -61,6 +61,30 @@ def read_layers(model: DNAModel, layers: Sequence[str], sequences: Sequence[str]
     return [results[i] for i in range(len(sequences))]
 
 
+def read_phases(
+    model: DNAModel, layers: Sequence[str], sequences: Sequence[str], phases: int
+) -> list[tuple[Tensor, ...]]:
+    """As ``read_layers``, each base the mean of ``phases`` readings, the next begun a base further on.
+
+    As many as words have bases make it the same wherever a sequence begins, but for the first bases, which
+    the later readings do not hold.
+    """
+    found = read_layers(model, layers, sequences)
+    if phases == 1:
+        return found
+    for first in range(1, phases):
+        shifted = read_layers(model, layers, [s[first:] or s for s in sequences])
+        for sequence, whole, part in zip(sequences, found, shifted, strict=True):
+            if first < len(sequence):
+                for values, own in zip(whole, part, strict=True):
+                    values[first:] += own
+    for sequence, whole in zip(sequences, found, strict=True):
+        counts = torch.arange(1, len(sequence) + 1, device=whole[0].device).clamp_max(phases)
+        for values in whole:
+            values /= counts[:, None]
+    return found
+
+
 def embed(model: DNAModel, sequences: Sequence[str], layer: str, pool: str = "mean") -> list[np.ndarray]:
     """What a layer holds of each sequence, float32 on the CPU, in their order.
 

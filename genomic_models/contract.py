@@ -194,7 +194,12 @@ class DNAModel(ABC):
 
     @abstractmethod
     def base_tokens(self) -> Tensor | None:
-        """``(4,)`` int64, ids of A, C, G, T; None where a token is not one base."""
+        """``(4,)`` int64, ids of A, C, G, T; None where token ``i`` is not base ``i``."""
+
+    @property
+    def longest(self) -> int:
+        """Bases that always fit into the context, also where each is a token; special tokens count."""
+        return self.context
 
     @property
     def block_outputs(self) -> list[str]:
@@ -224,7 +229,7 @@ class DNAModel(ABC):
         elif not self.causal:
             gives = "sees both sides of a base"
         else:
-            gives = "reads tokens of several bases"
+            gives = "reads other tokens than single bases"
         raise ModelError(f"model {self.name} {gives} and does not predict base after base: {what}")
 
     def spans(self, layer: str, tokens: Tokens) -> Tensor | None:

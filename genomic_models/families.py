@@ -84,7 +84,7 @@ CARDS = {
         Card(
             "BertForMaskedLM",
             "BertConfig",
-            ("GROVER", "GENA-LM bert-base"),
+            ("GROVER",),
             _ENCODER,
             (1.261704, 2.218404, -0.110031, -2.216098, -0.968843, 1.501768),
         ),

@@ -7,7 +7,9 @@ so; a tokenizer of words of k bases that comes as code is replaced by ours (``ge
 
 from __future__ import annotations
 
+import re
 import sys
+from collections.abc import Iterable
 from pathlib import Path
 from typing import Any
 
@@ -27,8 +29,13 @@ HEADS = (
     ("ForMaskedLM", "AutoModelForMaskedLM"),
 )
 
+# Weights of parts that nothing here reads, which files may lack.
+UNREAD = re.compile(r"(^|\.)(pooler|contact_head|position_ids)(\.|$)")
+
 DEPTH_KEYS = ("num_hidden_layers", "n_layer", "num_layers")
 WIDTH_KEYS = ("hidden_size", "d_model", "n_embd")
+# Kinds whose places are counted from the id of padding on, so that as many fewer fit.
+AFTER_PADDING = ("esm", "roberta", "xlm-roberta", "camembert")
 CONTEXT_KEYS = ("max_position_embeddings", "n_positions", "max_seq_len")
 
 
@@ -57,6 +64,9 @@ class HFModel(StackModel):
         config.use_cache = False
         blocks = _find_blocks(network, _figure(config, DEPTH_KEYS, name), name)
         limits = [getattr(config, key, None) for key in CONTEXT_KEYS]
+        absolute = getattr(config, "position_embedding_type", "absolute") == "absolute"
+        if config.model_type in AFTER_PADDING and absolute:
+            limits = [limit and limit - config.pad_token_id - 1 for limit in limits]
         limits.append(getattr(tokenizer, "model_max_length", None))
         context = min((int(v) for v in limits if v and v > 0), default=sys.maxsize)
         super().__init__(network, tokenizer, name, blocks, _figure(config, WIDTH_KEYS, name), context)
@@ -85,8 +95,8 @@ class HFModel(StackModel):
         Raises
         ------
         ModelError
-            transformers not installed, nothing found there (or no network), no safetensors weights, or
-            code of the repository needed.
+            transformers not installed, nothing found there (or no network), no safetensors weights or not
+            all of them, or code of the repository needed.
         """
         try:
             import transformers
@@ -101,11 +111,15 @@ class HFModel(StackModel):
             tokenizer = _tokenizer(source, trust_remote_code)
             loader = getattr(transformers, _loader(config))
             check_architecture(architecture_of(config))
-            network = loader.from_pretrained(source, use_safetensors=True, **trust)
+            network, found = loader.from_pretrained(
+                source, use_safetensors=True, output_loading_info=True, **trust
+            )
         except ModelError:
             raise
-        except (OSError, ValueError, KeyError, ImportError) as error:
+        except (OSError, ValueError, KeyError, ImportError, RuntimeError) as error:
             raise ModelError(_explain(name, source, error)) from error
+        _refuse_missing(found["missing_keys"], type(network).__name__, name)
+        check_architecture(type(network).__name__)
         network = network.to(device=device, dtype=dtype).requires_grad_(False)
         return cls(network, tokenizer, name)
 
@@ -139,6 +153,16 @@ def _find_blocks(network: nn.Module, depth: int, name: str) -> nn.ModuleList:
         if isinstance(module, nn.ModuleList) and len(module) == depth:
             return module
     raise ModelError(f"model {name}: found no list of its {depth} blocks to read from")
+
+
+def _refuse_missing(missing: Iterable[str], kind: str, name: str) -> None:
+    """Raise ``ModelError`` for weights that the library would make up, of parts that are read here."""
+    if left := sorted(key for key in missing if not UNREAD.search(key)):
+        raise ModelError(
+            f"model {name}: its files lack {len(left)} of the weights of {kind} ({', '.join(left[:3])}), so"
+            " its network is another: where its repository brings code, read that, then allow it with"
+            " trust_remote_code=True"
+        )
 
 
 def _figure(config: Any, keys: tuple[str, ...], name: str) -> int:

@@ -104,11 +104,21 @@ class StackModel(Model):
         assert isinstance(found, nn.ModuleList)
         return found
 
+    @cached_property
+    def _special(self) -> int:
+        """Tokens of no base that are put around a sequence."""
+        spans = self.tokenize([PROBE]).spans
+        return 0 if spans is None else int((spans[..., 0] == spans[..., 1]).sum())
+
+    @property
+    def longest(self) -> int:
+        return self.context - self._special
+
     def base_tokens(self) -> Tensor | None:
         ids = _plain(self.tokenizer, PROBE)
         singles = [_plain(self.tokenizer, base) for base in BASES]
         by_base = {base: single[0] for base, single in zip(BASES, singles, strict=True) if single}
-        if ids != [by_base.get(base) for base in PROBE]:
+        if ids != [by_base.get(base) for base in PROBE] or self._special:
             return None
         return torch.tensor([by_base[base] for base in BASES])
 
@@ -188,7 +198,7 @@ class StackModel(Model):
         return {"attention_mask": (columns < tokens.lengths.to(ids.device)[:, None]).long()}
 
     def _is_causal(self) -> bool:
-        """Whether another last token leaves all states before it as they were."""
+        """Whether another last token leaves all states before it as they were; a network of ours knows."""
         ids = torch.tensor([_plain(self.tokenizer, PROBE * 4)])
         if ids.shape[1] < 2 or ids.shape[1] > self.context:
             raise ModelError(f"model {self.name}: its tokenizer gives {ids.shape[1]} tokens for DNA")
@@ -199,6 +209,8 @@ class StackModel(Model):
             self._run(Tokens(row, torch.tensor([row.shape[1]])), [last], last, {}).taps[last]
             for row in (ids, other)
         ]
+        if isinstance(self.network, Network):
+            return self.network.causal
         change = (states[0] - states[1])[0, :-1].abs().max()
         return bool(change <= 1e-5 * states[0].abs().max())
 

@@ -20,6 +20,7 @@ from safetensors.torch import save_file
 
 from genomic_models.native.caduceus import Caduceus
 from genomic_models.native.dnabert2 import DNABert2
+from genomic_models.native.gena import GENA
 from genomic_models.native.gpn import GPN
 from genomic_models.native.hyenadna import HyenaDNA
 from genomic_models.native.network import Network
@@ -76,7 +77,7 @@ def _bpe(folder: Path, special: list[str], around: bool) -> int:
 
 
 def bert_of_bpe(folder: Path) -> None:
-    """GROVER, GENA-LM (bert-base): a BERT of byte pairs, special tokens on both sides."""
+    """GROVER: a BERT of byte pairs, special tokens on both sides."""
     size = _bpe(folder, ["[PAD]", "[UNK]", "[CLS]", "[SEP]", "[MASK]"], around=True)
     config = transformers.BertConfig(vocab_size=size, **SMALL)
     transformers.BertForMaskedLM(config).save_pretrained(folder)
@@ -183,12 +184,32 @@ def dnabert_2(folder: Path) -> None:
         "type_vocab_size": 2,
         "vocab_size": size,
     }
-    names = (
-        (r"^head\.", "cls.predictions."),
-        (r"^embeddings\.", "bert.embeddings."),
-        (r"^blocks\.", "bert.encoder.layer."),
-    )
-    _own(folder, DNABert2(config), names, config, "bert_layers.py", binary=True)
+    _own(folder, DNABert2(config), BERT, config, "bert_layers.py", binary=True)
+
+
+BERT = (
+    (r"^head\.", "cls.predictions."),
+    (r"^embeddings\.", "bert.embeddings."),
+    (r"^blocks\.", "bert.encoder.layer."),
+    (r"^last_layer_ln\.", "bert.encoder.last_layer_ln."),
+)
+
+
+def gena_lm(folder: Path) -> None:
+    """A BERT with norms before its parts, whose class is code under the name of transformers' own."""
+    size = _bpe(folder, ["[PAD]", "[UNK]", "[CLS]", "[SEP]", "[MASK]"], around=True)
+    config = SMALL | {
+        "architectures": ["BertForMaskedLM"],
+        "auto_map": {"AutoModel": "modeling_bert.BertForMaskedLM"},
+        "hidden_act": "gelu",
+        "model_type": "bert",
+        "pad_token_id": 0,
+        "position_embedding_type": "absolute",
+        "pre_layer_norm": True,
+        "type_vocab_size": 2,
+        "vocab_size": size,
+    }
+    _own(folder, GENA(config), BERT, config, "modeling_bert.py", binary=True)
 
 
 def _letters(folder: Path, kind: str, longest: int) -> None:
@@ -318,13 +339,14 @@ def _lower_case(folder: Path) -> None:
 # Family, and what writes a tiny checkpoint of it into a folder.
 PUBLISHED: dict[str, Callable[[Path], None]] = {
     "Nucleotide Transformer v1": nucleotide_transformer,
-    "GROVER, GENA-LM bert-base": bert_of_bpe,
+    "GROVER": bert_of_bpe,
     "GENERator": llama_of_words,
     "Carbon": carbon,
     "Mistral-DNA": mixtral_of_bpe,
     "GenomeOcean": mistral_of_bpe,
     "Nucleotide Transformer v2": nucleotide_transformer_2,
     "DNABERT-2": dnabert_2,
+    "GENA-LM": gena_lm,
     "HyenaDNA": hyenadna,
     "Caduceus-ph": caduceus,
     "Caduceus-ps": caduceus_ps,

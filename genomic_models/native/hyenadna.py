@@ -91,6 +91,7 @@ class HyenaDNA(Network):
         (r"implicit_filter\.\d+\.freq", "freq"),
     )
     tied: ClassVar = {r"^lm_head\.weight": "embeddings.word_embeddings.weight"}
+    causal: ClassVar = True
 
     def __init__(self, config: Mapping[str, Any]) -> None:
         super().__init__(config)

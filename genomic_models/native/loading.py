@@ -17,6 +17,7 @@ from torch import Tensor
 from genomic_models.errors import ModelError
 from genomic_models.families import TOKENS, TOLERANCE, known_weights
 from genomic_models.files import expanded, read_json
+from genomic_models.kmers import FILES as VOCABULARIES
 from genomic_models.kmers import KmerTokenizer
 from genomic_models.native.network import Network, last_line
 from genomic_models.native.registry import FAMILIES, Family
@@ -153,6 +154,11 @@ def _weights(find: Find, name: str) -> Mapping[str, Tensor]:
 
 def _letters(find: Find, name: str) -> tuple[KmerTokenizer, int | None]:
     """A token a base, whose tokenizer comes as code: its letters and its longest sequence are data."""
+    if other := next((path for file in VOCABULARIES if (path := find(file)) is not None), None):
+        raise ModelError(
+            f"model {name}: {other.name} holds a vocabulary of its own; expected the letters of HyenaDNA and"
+            " Caduceus, whose tokenizers have no such file"
+        )
     path = find("tokenizer_config.json")
     try:
         settings: Any = {} if path is None else read_json(path)

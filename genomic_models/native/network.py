@@ -25,6 +25,8 @@ class Network(nn.Module):
     ----------
     blocks : nn.ModuleList
         Each takes the stream and the mask ``(B, L, 1)`` or what else its network gives, and gives the stream.
+    causal : bool
+        Whether a place sees no token after it. In bfloat16 rounding would look like sight.
     width, context : int
         Of the stream; longest sequence in tokens.
     renamed : sequence of (str, str)
@@ -38,6 +40,7 @@ class Network(nn.Module):
     renamed: ClassVar[tuple[tuple[str, str], ...]] = ()
     tied: ClassVar[Mapping[str, str]] = {}
     unused: ClassVar[str] = "$^"
+    causal: ClassVar[bool] = False
 
     blocks: nn.ModuleList
     width: int

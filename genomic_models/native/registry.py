@@ -3,8 +3,9 @@
 A card's logits are those that the published code gives for a network of known weights; before a model is
 loaded, ours has to give them. They come from one run of standalone_hyenadna.py (HazyResearch/hyena-dna,
 d553021), caduceus (kuleshov-group, 0060a6d) over the reference functions of mamba_ssm (e9594ce), gpn
-(songlab-cal, 99293f8) and MosaicBERT's bert_layers.py (mosaicml/examples, daddaeff), which DNABERT-2 took
-over; for Nucleotide Transformer v2 of transformers' ESM (5.23.0) with its feed-forward gated.
+(songlab-cal, 99293f8), the parts of modeling_bert.py (AIRI-Institute/GENA_LM, 4a88463) and MosaicBERT's
+bert_layers.py (mosaicml/examples, daddaeff), which DNABERT-2 took over; for Nucleotide Transformer v2 of
+transformers' ESM (5.23.0) with its feed-forward gated.
 """
 
 from __future__ import annotations
@@ -15,6 +16,7 @@ from typing import Any
 
 from genomic_models.native.caduceus import Caduceus
 from genomic_models.native.dnabert2 import DNABert2
+from genomic_models.native.gena import GENA
 from genomic_models.native.gpn import GPN
 from genomic_models.native.hyenadna import HyenaDNA
 from genomic_models.native.network import Network
@@ -85,6 +87,14 @@ FAMILIES = (
         "PreTrainedTokenizerFast",
         _BERT | {"type_vocab_size": 2},
         (0.297709, 0.244313, 0.063764, -0.174638, -0.37435, -0.456977, -0.399125, -0.243385),
+    ),
+    Family(
+        "GENA-LM",
+        GENA,
+        lambda config: config.get("model_type") == "bert" and bool(config.get("pre_layer_norm")),
+        "PreTrainedTokenizerFast",
+        _BERT | {"type_vocab_size": 2, "pre_layer_norm": True},
+        (0.371711, 0.32341, 0.147864, -0.085628, -0.280531, -0.358456, -0.296012, -0.135798),
     ),
     Family(
         "HyenaDNA",

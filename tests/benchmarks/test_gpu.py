@@ -28,6 +28,12 @@ def test_every_figure_is_measured():
         assert found[name] > 0, name
 
 
+def test_the_whole_network_is_not_for_a_cpu():
+    with pytest.raises(subprocess.CalledProcessError) as refusal:
+        run("--device", "cpu")
+    assert refusal.value.returncode == 2
+
+
 @pytest.mark.skipif(torch.cuda.is_available(), reason="there is a GPU, and it would be measured")
 def test_without_a_card_nothing_is_said():
     assert "no GPU" in run("--quick")["skipped"]

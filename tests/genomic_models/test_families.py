@@ -24,6 +24,7 @@ from genomic_models.token_scoring import allele_odds, passes_needed  # noqa: E40
 
 SEQUENCES = ["ATGCAAGTCCATGCAAGTCCATTATG", "GGGTTACACC"]
 WORDS = ("Nucleotide Transformer v1", "Nucleotide Transformer v2", "GENERator", "Carbon")
+CAUSAL = ("GENERator", "Carbon", "Mistral-DNA", "GenomeOcean", "HyenaDNA")
 LETTERS = ("HyenaDNA", "Caduceus-ph", "Caduceus-ps", "GPN", "GPN (ConvNet)")
 
 
@@ -108,6 +109,15 @@ def test_early_exit_edits_gradients_precision(folder: Path, model: StackModel) -
     assert with_random_weights(model, 1).weights_hash == fresh.weights_hash != model.weights_hash
     with pytest.raises(ModelError, match=f"reads at most {model.context} tokens"):
         model.forward(["ACGT" * 800])
+    assert model.causal == (folder.name.replace("_", " ") in CAUSAL)
+    if model.causal:
+        last, begun = model.layers[-1], SEQUENCES[0][:10]
+        one, other = (
+            model.forward([begun + end], taps=[last]).taps[last][:, 0] for end in ("ATGCAA", "CCCCCC")
+        )
+        torch.testing.assert_close(one, other, atol=1e-6, rtol=0)
+    # Where each base is a token, beside the special ones.
+    assert model.forward(["N" * model.longest]).tokens.lengths[0] <= model.context
 
 
 def masked_by_hand(model: StackModel, sequence: str, column: int) -> Tensor:
@@ -205,6 +215,22 @@ def test_silent_breakage_is_refused(tmp_path: Path, monkeypatch: pytest.MonkeyPa
     with pytest.raises(ModelError, match=r"computes LlamaForCausalLM wrongly.*install another release"):
         load(f"hf:{folder}")
     check_architecture.cache_clear()
+
+
+def test_weights_that_the_library_would_make_up_are_refused(tmp_path: Path) -> None:
+    """A network under the name of the library's class, with other norms than that has."""
+    from safetensors.torch import load_file, save_file
+
+    folder = write_checkpoint("GROVER", tmp_path / "bert")
+    path = folder / "model.safetensors"
+    state = load_file(path)
+    moved = {name.replace("attention.output.LayerNorm", "pre_attention_ln"): v for name, v in state.items()}
+    save_file(moved, path, {"format": "pt"})
+    with pytest.raises(ModelError, match=r"lack 6 of the weights of BertForMaskedLM \(bert.encoder"):
+        load(f"hf:{folder}")
+    save_file({name: v[..., :20].contiguous() for name, v in state.items()}, path, {"format": "pt"})
+    with pytest.raises(ModelError, match="cannot be loaded from this folder"):
+        load(f"hf:{folder}")
 
 
 def llama_by_hand(tiny: dict, ids: list[int]) -> np.ndarray:

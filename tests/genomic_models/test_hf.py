@@ -206,6 +206,20 @@ def test_scores_beyond_the_context(gpt2: Path) -> None:
         score(model, [sequence], bos=True)
 
 
+def test_scores_behind_a_special_token(gpt2: Path, tmp_path: Path) -> None:
+    """Tokens are bases, and not those of their number: the first one has something before it."""
+    transformers.GPT2LMHeadModel.from_pretrained(gpt2).save_pretrained(tmp_path)
+    fast_tokenizer(tmp_path, 1, marks=True)
+    model = HFModel.load(f"hf:{tmp_path}")
+    assert model.causal and model.base_tokens() is None and not model.predicts_bases
+    assert (model.context, model.longest) == (160, 158)
+    ids = torch.tensor([[2, *("ACGT".index(base) + 4 for base in SEQUENCES[0]), 3]])
+    logits, _ = reference(gpt2, "AutoModelForCausalLM", ids)
+    expected = logits[0, :-2].log_softmax(-1).gather(-1, ids[0, 1:-1, None])[:, 0]
+    found = score(model, SEQUENCES[:1])[0]
+    torch.testing.assert_close(torch.tensor(found.nats), expected, atol=1e-5, rtol=0)
+
+
 class SlowTokenizer:
     """A tokenizer that keeps no offsets: 6-mers, then single letters, as NT's does."""
 

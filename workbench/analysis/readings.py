@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, NamedTuple
 import numpy as np
 
 from genomic_models import DNAModel
-from genomic_models.activations import read_activations, read_layers
+from genomic_models.activations import read_activations, read_phases
 from workbench.genome.windows import Cell, Grid, Sequences, read_sequence
 
 if TYPE_CHECKING:
@@ -64,18 +64,19 @@ def read_cell_layers(
     cells: Iterable[Cell],
     batch: int,
     strands: Sequence[str] = STRANDS,
+    phases: int = 1,
 ) -> Iterator[LayersReading]:
     """Activations at some layers of each strand of each cell, in the order of ``cells``.
 
-    Passes end at the last of the layers; ``batch`` windows run together. Raises ``ModelError`` for an unknown
-    layer.
+    Passes end at the last of the layers; ``batch`` windows run together. ``phases`` readings are averaged.
+    Raises ``ModelError`` for an unknown layer.
     """
     for layer in layers:
         model.resolve(layer)
     jobs = ((cell, strand) for cell in cells for strand in strands)
     while group := list(islice(jobs, batch)):
         parts = [read_sequence(genome, grid, cell, strand) for cell, strand in group]
-        values = read_layers(model, layers, [p.sequence for p in parts])
+        values = read_phases(model, layers, [p.sequence for p in parts], phases)
         for (cell, strand), part, found in zip(group, parts, values, strict=True):
             rows = [part.own(one).cpu().numpy() for one in found]
             forward = rows if strand == "+" else [one[::-1] for one in rows]

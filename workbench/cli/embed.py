@@ -29,6 +29,7 @@ def embed(
     pool: Annotated[str, typer.Option(help=sentence(EmbedSettings, "pool"))] = DEFAULT.pool,
     strand: Annotated[str, typer.Option(help="Strands that are read: both, + or -.")] = "both",
     format: Annotated[str, typer.Option(help=sentence(EmbedSettings, "format"))] = DEFAULT.format,
+    phases: Annotated[int, typer.Option(help=sentence(EmbedSettings, "phases"), min=1)] = DEFAULT.phases,
     out: Annotated[
         Path | None, typer.Option(help="Folder for the embeddings of a FASTA file. Default: NAME.embeddings.")
     ] = None,
@@ -51,7 +52,7 @@ def embed(
     strands = {"both": ["+", "-"], "+": ["+"], "-": ["-"]}.get(strand)
     if strands is None:
         raise InputError(f"--strand {strand}: expected both, + or -")
-    settings = EmbedSettings(regions, layer or [], pool, strands, format)
+    settings = EmbedSettings(regions, layer or [], pool, strands, format, phases)
     if source.is_dir():
         ask(source, name, "embed", settings, workers, later)
         return
@@ -73,5 +74,6 @@ def embed(
             dtype,
             progress,
             trust_remote_code,
+            phases,
         )
     print("\n".join(map(str, files)))

@@ -28,7 +28,7 @@ def models(
     Besides these: a folder written by `workbench pretrain`, hf:OWNER/NAME for other families, and file:PATH
     for Python that makes a network of one's own. `workbench models get MODEL` fetches the files from the
     Hugging Face hub (or HF_ENDPOINT) into --folder, goes on where a connection broke, and compares them with
-    the published size and hash.
+    the published size and hash, where these are known; those of an hf: model go into the hub's own cache.
     """
     if name == "get" or wanted is not None:
         if name != "get" or wanted is None:

@@ -31,7 +31,7 @@ def _asked(experiment: Experiment) -> Asked:
     layers = asked or (study.layer,)
     if not given.strands or set(given.strands) - set(STRANDS):
         raise InputError(f"embed: strands are {given.strands}; expected '+', '-' or both")
-    return Asked(layers, given.pool, tuple(dict.fromkeys(given.strands)))
+    return Asked(layers, given.pool, tuple(dict.fromkeys(given.strands)), given.phases)
 
 
 def _regions(study: Study, name: str) -> pd.DataFrame:
@@ -88,6 +88,7 @@ def _finish(experiment: Experiment) -> None:
         "pool": parts.asked.pool,
         "window": str(study.grid.window),
         "warmup": str(study.grid.warmup),
+        "phases": str(parts.asked.phases),
     }
     files = write_embeddings(parts, experiment.settings.format, experiment.folder, words)
     found = [_drawn(study, parts, layer) for layer in parts.asked.layers]

@@ -97,6 +97,9 @@ class EmbedSettings:
     )
     strands: list[str] = setting(["+", "-"], "Strands that are read, + and -.", of="strand")
     format: str = setting("parquet", "parquet, hdf5, npy or h5ad (AnnData).", one_of=ARRAYS)
+    phases: int = setting(
+        1, "Readings that are averaged, each begun a base further on; 6 for words of six.", least=1
+    )
 
 
 @dataclass(frozen=True)

@@ -31,9 +31,9 @@ def choose_grid(genome: Genome, model: DNAModel) -> Grid:
     whose first quarter is read and discarded; the last one too for a model that sees both sides of a base.
     """
     longest = max(genome.lengths.values())
-    if longest <= min(model.context, _ALONE):
+    if longest <= min(model.longest, _ALONE):
         return Grid(longest, 0)
-    window = min(WindowConfig().window, model.context)
+    window = min(WindowConfig().window, model.longest)
     warmup = min(WindowConfig().warmup, window // 4)
     return Grid(window, warmup, lookahead=0 if model.causal else warmup)
 
@@ -51,6 +51,7 @@ def embed_file(
     dtype: str,
     progress: Progress,
     trust_remote_code: bool = False,
+    phases: int = 1,
 ) -> list[Path]:
     """Write embeddings of every record, or of the regions of a BED file, into a folder; returns the files.
 
@@ -66,6 +67,8 @@ def embed_file(
         mean, max, last or none; a key of ``FORMATS``.
     strands : list of str
         Of + and -.
+    phases : int
+        Readings that are averaged, each begun a base further on than the one before.
 
     Raises
     ------
@@ -75,7 +78,7 @@ def embed_file(
     genome = Genome(path)
     model = load(model_name, device=device, dtype=dtype, trust_remote_code=trust_remote_code)
     taps = dict.fromkeys(map(model.resolve, layers or [model.default_layer]))
-    asked = Asked(tuple(taps), pool, tuple(strands))
+    asked = Asked(tuple(taps), pool, tuple(strands), phases)
     chosen = whole_records(genome.lengths) if regions is None else read_regions(regions, genome)
     if chosen.empty:
         raise InputError(f"{regions}: holds no region")
@@ -91,6 +94,7 @@ def embed_file(
         "strands": " ".join(strands),
         "window": str(grid.window),
         "warmup": str(grid.warmup),
+        "phases": str(phases),
     }
     words["format"] = kind
     if files := _finished(out, words):

@@ -23,11 +23,12 @@ MOST_VALUES = 1 << 24
 
 
 class Asked(NamedTuple):
-    """What is kept of the layers: the layers, mean, max, last or none, and the strands that are read."""
+    """What is kept: the layers, mean, max, last or none, the strands that are read, the readings averaged."""
 
     layers: tuple[str, ...]
     pool: str
     strands: tuple[str, ...]
+    phases: int = 1
 
 
 class Embedded(NamedTuple):
@@ -137,7 +138,8 @@ def embed_regions(
     }
     places = {chrom: own for chrom, own in regions.groupby("chrom", sort=False)}
     cells = grid.cells_of(regions, genome.lengths)
-    for reading in read_cell_layers(model, asked.layers, genome, grid, cells, batch, asked.strands):
+    readings = read_cell_layers(model, asked.layers, genome, grid, cells, batch, asked.strands, asked.phases)
+    for reading in readings:
         cell, own = reading.cell, places[reading.cell.chrom]
         for i in own.index[(own["start"] < cell.end) & (own["end"] > cell.start)]:
             first = int(regions["start"].iat[i])

@@ -102,7 +102,9 @@ def _contract(model: DNAModel, runs: bool) -> list[str]:
     """What a model is by the contract: context, sides, outputs, layers, code."""
     sides = "the bases before it" if model.causal else "both sides"
     tokens = (
-        "one base a token" if model.base_tokens() is not None or model.outputs else "tokens of several bases"
+        "one base a token"
+        if model.base_tokens() is not None or model.outputs
+        else "other tokens than single bases"
     )
     lines = [
         f"{model.name}: context {model.context:,}, {tokens}, a place sees {sides}",

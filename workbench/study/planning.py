@@ -46,10 +46,10 @@ def planned_grid(study: Study, model: DNAModel) -> Grid:
     Raises ``InputError`` for a window that this leaves nothing of, or that the model cannot read.
     """
     given, where = study.config.windows, f"{study.folder}/study.toml"
-    if given.window > model.context:
+    if given.window > model.longest:
         raise InputError(
             f"{where}: window {given.window} is longer than the context of model {model.name},"
-            f" {model.context}; choose a shorter window"
+            f" {model.longest} bases where each is a token; choose a shorter window"
         )
     if model.causal:
         return Grid(given.window, given.warmup)

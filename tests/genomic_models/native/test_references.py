@@ -50,6 +50,21 @@ NAMES = {
         "cls.predictions.transform.LayerNorm.bias",
         "cls.predictions.decoder.bias",
     ),
+    "GENA-LM": (
+        "bert.embeddings.word_embeddings.weight",
+        "bert.embeddings.position_embeddings.weight",
+        "bert.embeddings.token_type_embeddings.weight",
+        "bert.embeddings.LayerNorm.bias",
+        "bert.encoder.layer.0.pre_attention_ln.weight",
+        "bert.encoder.layer.0.attention.self.query.weight",
+        "bert.encoder.layer.1.attention.output.dense.bias",
+        "bert.encoder.layer.1.post_attention_ln.bias",
+        "bert.encoder.layer.2.intermediate.dense.weight",
+        "bert.encoder.layer.2.output.dense.weight",
+        "bert.encoder.last_layer_ln.weight",
+        "cls.predictions.transform.LayerNorm.bias",
+        "cls.predictions.decoder.bias",
+    ),
     "HyenaDNA": (
         "hyena.backbone.embeddings.word_embeddings.weight",
         "hyena.backbone.layers.0.mixer.in_proj.bias",
@@ -279,6 +294,46 @@ def test_dnabert_2_equals_bert_with_distances(folders: dict[str, Path]) -> None:
         x = norm_by_hand(x + linear(inside, weights, f"{at}mlp.wo"), weights, f"{at}mlp.layernorm", 1e-12)
         found = model.forward([SEQUENCE], taps=[f"blocks.{i}"]).taps[f"blocks.{i}"]
         torch.testing.assert_close(found.double(), x, atol=1e-5, rtol=1e-5)
+    x = functional.gelu(linear(x, weights, "cls.predictions.transform.dense"))
+    x = norm_by_hand(x, weights, "cls.predictions.transform.LayerNorm", 1e-12)
+    expected = linear(x, weights, "cls.predictions.decoder")
+    torch.testing.assert_close(model.forward([SEQUENCE]).logits.double(), expected, atol=1e-5, rtol=1e-5)
+
+
+def test_gena_lm_norms_before_its_parts(folders: dict[str, Path]) -> None:
+    """Transformers' BERT attention and feed-forward, between norms by hand."""
+    from transformers.models.bert.modeling_bert import BertIntermediate, BertSelfAttention
+
+    model, weights, settings = opened(folders["GENA-LM"])
+    ids = model.tokenize([SEQUENCE]).ids
+    config = transformers.BertConfig(
+        hidden_size=settings["hidden_size"],
+        intermediate_size=settings["intermediate_size"],
+        num_attention_heads=4,
+        attn_implementation="eager",
+    )
+
+    def theirs(kind: type[nn.Module], at: str) -> nn.Module:
+        made = kind(config).double().eval()
+        made.load_state_dict({name: weights[f"{at}{name}"] for name in made.state_dict()})
+        return made
+
+    x = weights["bert.embeddings.word_embeddings.weight"][ids]
+    x = x + weights["bert.embeddings.token_type_embeddings.weight"][0]
+    x = x + weights["bert.embeddings.position_embeddings.weight"][: ids.shape[1]]
+    x = norm_by_hand(x, weights, "bert.embeddings.LayerNorm", 1e-12)
+    for i in range(settings["num_hidden_layers"]):
+        at = f"bert.encoder.layer.{i}."
+        read = norm_by_hand(x, weights, f"{at}pre_attention_ln", 1e-12)
+        with torch.no_grad():
+            mixed = theirs(BertSelfAttention, f"{at}attention.self.")(read)[0]
+            x = x + linear(mixed, weights, f"{at}attention.output.dense")
+            read = norm_by_hand(x, weights, f"{at}post_attention_ln", 1e-12)
+            inside = theirs(BertIntermediate, f"{at}intermediate.")(read)
+        x = x + linear(inside, weights, f"{at}output.dense")
+        found = model.forward([SEQUENCE], taps=[f"blocks.{i}"]).taps[f"blocks.{i}"]
+        torch.testing.assert_close(found.double(), x, atol=1e-5, rtol=1e-5)
+    x = norm_by_hand(x, weights, "bert.encoder.last_layer_ln", 1e-12)
     x = functional.gelu(linear(x, weights, "cls.predictions.transform.dense"))
     x = norm_by_hand(x, weights, "cls.predictions.transform.LayerNorm", 1e-12)
     expected = linear(x, weights, "cls.predictions.decoder")

@@ -44,5 +44,5 @@ def test_masked_tokens_are_counted_beforehand(cli, tmp_path: Path) -> None:
     assert (
         cli("models", f"hf:{folder}")[1]
         .splitlines()[0]
-        .endswith("tokens of several bases, a place sees both sides")
+        .endswith("other tokens than single bases, a place sees both sides")
     )
