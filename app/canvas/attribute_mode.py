@@ -290,8 +290,10 @@ def _other_sets(study: Study, found: FeatureAttribution, off: tuple[int, ...]) -
     size = log_sizes(study, sum_by_feature(found))
     rest = size.drop(list(off), errors="ignore")
     random = np.random.default_rng(0)
-    sets = []
-    for _ in range(CONTROLS):
+    sets: list[list[int]] = []
+    for _ in range(10 * CONTROLS):  # sets that were drawn before do not count
+        if len(sets) == CONTROLS:
+            break
         left, chosen = rest, []
         for feature in (f for f in off if f in size.index):
             near = (left - size[feature]).abs().sort_values(kind="stable").index[:NEAREST]

@@ -300,6 +300,8 @@ def test_evidence_of_what_is_off_has_its_arms_and_a_word(opened: Opened) -> None
     if not beyond:
         assert found["verdict"] != "steers"
     assert found["note"] == NOT_VALIDATED and "Judges: not tested" in found["lines"][1]
+    # As many other features as can tell at the level of the verdict.
+    assert "; 20 sets of other active features" in found["lines"][0] and found["verdict"] != "not tested"
     with pytest.raises(InputError, match="nothing to test"):
         attribute_mode.attribute_test(asking(opened, ask=ask))
 

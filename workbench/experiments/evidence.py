@@ -8,6 +8,8 @@ from typing import NamedTuple
 
 import numpy as np
 
+from workbench.wording import plural
+
 STEERS, AS_RANDOM, BREAKS, NOT_TESTED = "steers", "as random", "breaks the model", "not tested"
 # Bits a base of letters drawn evenly: sequence that the model finds less likely than that is none to it.
 EVEN = 2.0
@@ -69,13 +71,13 @@ def verdict_of(
         if 1 / _arrangements(own.size, other.size) > LEVEL:
             return Verdict(
                 NOT_TESTED,
-                f"{own.size} samples and {other.size} of {arm} cannot differ at {LEVEL:g}; write more",
+                f"{plural(own.size, 'sample')} and {other.size} of {arm} cannot differ at {LEVEL:g}",
             )
         chances[arm] = _permutation(own if more else -own, other if more else -other, seed)
     if not chances:
         return Verdict(NOT_TESTED, "nothing stands beside it")
     worst = max(chances, key=lambda arm: chances[arm])
-    samples = f"{own.size} samples at one place; p {chances[worst]:.2g} against {worst}"
+    samples = f"{plural(own.size, 'sample')} at one place; p {chances[worst]:.2g} against {worst}"
     if chances[worst] <= LEVEL:
         return Verdict(STEERS, f"beyond every control: {samples}")
     return Verdict(AS_RANDOM, f"no further than a control: {samples}")
