@@ -11,8 +11,8 @@ within 500 bases (real weights, a species that it never saw), and ``..._random``
 ``embed_fraction``: processor time of the bare forward pass of mini over that of ``workbench embed``, loading
 and hashing included, which writes a row a base of both strands to ``.npy``; ``..._pooled`` of means a record,
 ``..._wall`` of the first in seconds that passed, which others' load and the disk count in. Both take turns,
-and the medians of the turns' quotients count. ``studies``, not with --quick: whole studies of the
-plasmid pPCP1, to their reports, by a model of words, one of byte pairs and one that sees both sides; how many
+and the medians of the turns' quotients count. ``studies``, not with --quick: whole studies of 50 kb of
+*E. coli*, to their reports, by a model of words, one of byte pairs and one that sees both sides; how many
 tracks have which verdict (their weights are random), and seconds.
 """
 
@@ -43,10 +43,18 @@ from genomic_models.native.registry import FAMILIES  # noqa: E402
 from tests.workbench.small_study import small_config  # noqa: E402
 from workbench.models.embed import embed_file  # noqa: E402
 from workbench.progress import Silent  # noqa: E402
-from workbench.study.config import ModelConfig, WindowConfig  # noqa: E402
+from workbench.study.config import (  # noqa: E402
+    ControlConfig,
+    InputConfig,
+    ModelConfig,
+    RunConfig,
+    SplitConfig,
+    WindowConfig,
+)
 from workbench.study.study import Study  # noqa: E402
 
 NETWORK = "honeybee_400nt_rs10"
+STUDIED = 50_000
 # Of words, of byte pairs, of both sides.
 WHOLE = ("Nucleotide Transformer v2", "DNABERT-2", "Caduceus-ps")
 
@@ -131,10 +139,26 @@ def embed_fractions(folder: Path, records: int, turns: int) -> dict[str, float]:
 
 
 def whole_study(family: str, folder: Path) -> dict[str, object]:
-    """A study of the smallest sample under a tiny checkpoint, from its plan to its report."""
-    config = small_config(ROOT / "data_samples", Path("mini"))
-    model = ModelConfig(name=f"hf:{write_checkpoint(family, folder / 'model')}", layer="blocks.1")
-    study = Study.create(folder / "study", replace(config, model=model))
+    """A study of the first ``STUDIED`` bases of a sample under a tiny checkpoint, from plan to report.
+
+    Blocks are short, so that the report split has the eight that a track needs to be judged.
+    """
+    samples = ROOT / "data_samples"
+    config = small_config(samples, Path("mini"))
+    checkpoint = write_checkpoint(family, folder / "model")
+    genome = samples / "ecoli_k12_250kb.fa"
+    contig = genome.read_text().split(maxsplit=1)[0].removeprefix(">")
+    regions = folder / "studied.bed"
+    regions.write_text(f"{contig}\t0\t{STUDIED}\n")
+    config = replace(
+        config,
+        input=InputConfig(str(genome), [str(genome.with_suffix(".gff3"))], str(regions)),
+        model=ModelConfig(name=f"hf:{checkpoint}", layer="blocks.1"),
+        split=SplitConfig(block=1_000),
+        controls=ControlConfig(bases=STUDIED),
+        run=RunConfig(shard_bases=10_000),
+    )
+    study = Study.create(folder / "study", config)
     started = time.perf_counter()
     study.run()
     report = (folder / "study" / "report.html").stat().st_size
