@@ -17,7 +17,6 @@ import pandas as pd
 
 from workbench.cohort.relatedness import Relatedness, read_matrix, read_tree
 from workbench.cohort.samples import Cohort, read_cohort, read_sample_table
-from workbench.cohort.sequences import sequence_files
 from workbench.cohort.vcf import VariantFile
 from workbench.errors import InputError
 from workbench.files.text import read_lines, stem_of, suffix_of
@@ -125,6 +124,8 @@ def source_samples(folder: Path, given: CohortConfig) -> tuple[Path, list[str]]:
         return path, VariantFile(path).samples
     if given.sequences:
         path = resolve(folder, given.sequences)
+        from workbench.cohort.sequences import sequence_files  # PyTorch
+
         return path, list(sequence_files(path))
     path = resolve(folder, given.matrix)
     return path, list(read_sample_table(path)["sample"])
