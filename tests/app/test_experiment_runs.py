@@ -7,7 +7,10 @@ import shutil
 import time
 from collections.abc import Iterator
 from dataclasses import replace
+from functools import partial
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
+from threading import Thread
 from typing import Any
 
 import pytest
@@ -34,6 +37,22 @@ HOSTILE = """<!DOCTYPE html><html><head><title>x</title>
 <meta http-equiv="refresh" content="0;url=/stolen"><link rel="stylesheet" href="http://elsewhere.example/x.css">
 </head><body><h1>Harmless words</h1><img src="/stolen.png" onerror="top.location='/stolen'">
 <form action="/stolen"><input name="a"></form><iframe src="/overview"></iframe></body></html>"""
+
+
+class Listener(BaseHTTPRequestHandler):
+    """Writes down what arrives."""
+
+    def __init__(self, arrived: list[str], *more: Any) -> None:
+        self.arrived = arrived
+        super().__init__(*more)
+
+    def do_GET(self) -> None:
+        self.arrived.append(self.path)
+        self.send_response(404)
+        self.end_headers()
+
+    def log_message(self, *more: Any) -> None:
+        """Nothing is said."""
 
 
 @pytest.fixture(scope="module")
@@ -189,21 +208,34 @@ def test_a_region_of_the_map_opens_in_the_browser(reader: Reader, home: Path) ->
 
 def test_no_script_of_a_page_reaches_the_app(reader: Reader, home: Path) -> None:
     study = Study.open(home / "small")
-    reader.page.goto("/experiments?study=small&experiment=passport")
+    create_experiment(study, "hostile", "embed", EmbedSettings(regions="gene", strands=["+"]))
+    run_experiment(study, "hostile")
+    reader.page.goto("/experiments?study=small&experiment=hostile")
     reader.page.get_by_role("heading", name="Tables").wait_for()
-    page = study.folder / "experiments" / "passport" / "page.html"
+    page = study.folder / "experiments" / "hostile" / "page.html"
     before = page.read_text()
-    page.write_text(HOSTILE)
-    asked: list[str] = []
-    reader.page.on("request", lambda request: asked.append(request.url))
+    # What a browser tells of as requests, its own refusals are among; what arrives is what counts.
+    arrived: list[str] = []
+    elsewhere = ThreadingHTTPServer(("127.0.0.1", 0), partial(Listener, arrived))
+    Thread(target=elsewhere.serve_forever, daemon=True).start()
+    page.write_text(HOSTILE.replace("elsewhere.example", f"127.0.0.1:{elsewhere.server_port}"))
+    reader.page.on("response", lambda response: arrived.append(response.url))
     try:
         reader.page.reload()
         frame = reader.page.frame_locator("iframe[title='The page of the experiment']")
         frame.get_by_role("heading", name="Harmless words").wait_for()
         reader.page.wait_for_timeout(1000)
-        assert reader.page.title() != "taken" and "experiment=passport" in reader.page.url
-        assert [url for url in asked if "stolen" in url or "elsewhere" in url] == []
+        assert reader.page.title() != "taken" and "experiment=hostile" in reader.page.url
+        assert [url for url in arrived if "stolen" in url or "x.css" in url] == []
         # The frame within the frame stays empty: nothing of the app is shown in it.
         assert not any(frame.url.endswith("/overview") for frame in reader.page.frames)
+        # It would have been seen: outside the frame the same page asks for it.
+        alone = reader.page.context.browser.new_page()
+        alone.set_content(page.read_text(), wait_until="commit")
+        alone.wait_for_timeout(1000)
+        alone.close()
+        assert "/x.css" in arrived
     finally:
         page.write_text(before)
+        elsewhere.shutdown()
+        elsewhere.server_close()
