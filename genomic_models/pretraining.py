@@ -25,13 +25,13 @@ from safetensors.torch import load_file, save_file
 from torch import Tensor, nn
 from torch.nn.utils import parametrize
 
-from genomic_models.contract import DNAModel, ModelError
+from genomic_models.contract import ModelError
 from genomic_models.corpus import Corpus
 from genomic_models.dna import BASES
 from genomic_models.files import write_whole
 from genomic_models.striped_hyena.config import StripedHyenaConfig
 from genomic_models.striped_hyena.layers import LongFilter
-from genomic_models.striped_hyena.model import StripedHyenaModel
+from genomic_models.striped_hyena.model import StripedHyenaModel, own_network
 from genomic_models.striped_hyena.network import StripedHyena, initialise
 
 WEIGHTS = "model.safetensors"
@@ -141,17 +141,6 @@ def learning_rate_at(step: int, config: PretrainConfig) -> float:
     return min(1.0, (step + 1) / rise) * (1 - math.sqrt(fallen))
 
 
-def trainable(model: DNAModel) -> StripedHyena:
-    """The network of a model that training can go on with; ``ModelError`` for another."""
-    if not isinstance(model, StripedHyenaModel):
-        raise ModelError(f"model {model.name} cannot be trained here: expected mini or a folder of its kind")
-    config = model.network.config
-    if config.generation != "evo2" or config.fp8_projections:
-        what = "needs FP8 projections" if config.fp8_projections else "is of Evo 1's kind"
-        raise ModelError(f"model {model.name} {what} and cannot be trained here: expected mini or its kind")
-    return model.network
-
-
 class Pretrainer:
     """Trains a network on a corpus and keeps its state in a folder.
 
@@ -184,7 +173,7 @@ class Pretrainer:
         if origin is None:
             initialise(network, config.seed)
         else:
-            network.load_state_dict(trainable(origin).state_dict())
+            network.load_state_dict(own_network(origin, "trained here").state_dict())
         network.to(self.device)
         for block in network.blocks:
             inner = getattr(block, "filter", None)

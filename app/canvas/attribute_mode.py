@@ -16,7 +16,7 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from app.canvas.browsing import find_place
-from app.canvas.evidence import evidence, training_match
+from app.canvas.evidence import CONTROLS, beside, evidence, training_match
 from app.canvas.kept import Kept
 from app.canvas.message import View
 from app.canvas.predictions import prediction_lane
@@ -31,7 +31,6 @@ from feature_mining.attribution.switching import Switchboard
 from genomic_models.dna import BASES, reverse_complement
 from workbench import InputError
 from workbench.experiments.attributed import Reading, log_sizes, sum_by_feature
-from workbench.experiments.evidence import NOT_TESTED, Verdict, verdict_of
 from workbench.experiments.question import Question, question_text, subject_of
 from workbench.experiments.settings import AttributeSettings
 from workbench.experiments.targets import parse_target
@@ -48,8 +47,6 @@ LISTED, PLACES = 40, 12
 BEFORE, BEHIND = 48, 16
 # Features that can be off at once.
 MOST_OFF = 20
-# Random directions, and sets of other features, that stand beside what is switched off.
-CONTROLS = 20
 # A set of others is drawn from this many of about the size of each feature.
 NEAREST = 24
 _BITS = log(2)
@@ -247,26 +244,9 @@ def _test(opened: Opened, asked: Asked) -> Answer:
     standing = [BASES.index(letters[i]) for i in known]
     bits = -logs[:, known, standing].mean(axis=1).astype(float)
     effects = (logs[:, apart.at, own] - logs[0, apart.at, own]).astype(float)
-    groups = {
-        "unedited": slice(0, 1), "switched off": slice(1, 2), "random direction": slice(2, 2 + CONTROLS),
-        "other features": slice(2 + CONTROLS, None),
-    }  # fmt: skip
-    arms = {
-        name: {
-            "p, bits": _mean(effects[rows]),
-            "furthest": _furthest(effects[rows]),
-            "bits a base": _mean(bits[rows]),
-        }
-        for name, rows in groups.items()
-    }
     parts = found.table[found.table["feature"].isin(asked.off)]["attribution"].sum()
-    if not parts:
-        verdict = Verdict(NOT_TESTED, "none of these features is active before the base")
-    else:
-        controls = {name: effects[groups[name]] for name in list(groups)[2:]}
-        verdict = verdict_of(
-            effects[groups["switched off"]], controls, parts < 0, float(bits[1]), unedited=float(bits[0])
-        )
+    idle = "" if parts else "none of these features is active before the base"
+    arms, verdict = beside("switched off", "p, bits", effects, bits, parts < 0, idle)
     lines = [
         f"log2 p of the base, change from unedited (mean, and the furthest of each arm), and bits a base of"
         f" the {len(known)} bases drawn. {CONTROLS} random directions, as long at each base as what is taken"
@@ -275,14 +255,6 @@ def _test(opened: Opened, asked: Asked) -> Answer:
     ]
     letters = reverse_complement(apart.letters) if asked.strand == "-" else apart.letters
     return {"evidence": evidence(arms, verdict, training_match(study, letters), lines)}
-
-
-def _mean(values: np.ndarray) -> float | None:
-    return float(values.mean()) if values.size else None
-
-
-def _furthest(values: np.ndarray) -> float | None:
-    return float(values[np.abs(values).argmax()]) if values.size else None
 
 
 def _other_sets(study: Study, found: FeatureAttribution, off: tuple[int, ...]) -> list[list[int]]:

@@ -9,11 +9,58 @@ from collections.abc import Mapping, Sequence
 from functools import lru_cache
 from typing import Any
 
-from workbench.experiments.evidence import Verdict
+import numpy as np
+
+from workbench.experiments.evidence import NOT_TESTED, Verdict, verdict_of
 from workbench.judges.judge import NotJudged, References
 from workbench.judges.training_match import TrainingMatch
 from workbench.study.study import Study
 from workbench.wording import NOT_VALIDATED
+
+# Random directions, and other features or sets of them, that stand beside an edit.
+CONTROLS = 20
+
+
+def beside(
+    done: str, column: str, effects: np.ndarray, bits: np.ndarray, more: bool, idle: str
+) -> tuple[dict[str, dict[str, float | None]], Verdict]:
+    """Arms of one edit beside what could do the same, and the verdict on it.
+
+    Parameters
+    ----------
+    done, column : str
+        What the edit, and what an effect, is called.
+    effects, bits : ndarray
+        Of no edit, the edit, `CONTROLS` random directions, then of other features; bits a base.
+    more : bool
+        Whether the edit is to raise the effect.
+    idle : str
+        Why there is nothing to test; "" where there is.
+    """
+    groups = {
+        "unedited": slice(0, 1), done: slice(1, 2), "random direction": slice(2, 2 + CONTROLS),
+        "other features": slice(2 + CONTROLS, None),
+    }  # fmt: skip
+    arms = {
+        name: {
+            column: _mean(effects[rows]),
+            "furthest": _furthest(effects[rows]),
+            "bits a base": _mean(bits[rows]),
+        }
+        for name, rows in groups.items()
+    }
+    if idle:
+        return arms, Verdict(NOT_TESTED, idle)
+    controls = {name: effects[groups[name]] for name in list(groups)[2:]}
+    return arms, verdict_of(effects[groups[done]], controls, more, float(bits[1]), unedited=float(bits[0]))
+
+
+def _mean(values: np.ndarray) -> float | None:
+    return float(values.mean()) if values.size else None
+
+
+def _furthest(values: np.ndarray) -> float | None:
+    return float(values[np.abs(values).argmax()]) if values.size else None
 
 
 def evidence(

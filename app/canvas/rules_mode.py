@@ -14,7 +14,7 @@ from typing import Any
 
 import numpy as np
 
-from app.canvas.evidence import evidence, training_match
+from app.canvas.evidence import CONTROLS, beside, evidence, training_match
 from app.canvas.kept import Kept
 from app.canvas.message import View, around
 from app.canvas.predictions import prediction_lane
@@ -31,7 +31,6 @@ from feature_mining.rules.rule import FORM, Rule
 from feature_mining.rules.rule_set import RuleSet
 from genomic_models.dna import BASES, reverse_complement
 from workbench import InputError
-from workbench.experiments.evidence import NOT_TESTED, Verdict, verdict_of
 from workbench.experiments.settings import AttributeSettings
 from workbench.genome.interval import Interval
 from workbench.scans.rules import scan_contig
@@ -46,8 +45,6 @@ VIEWS = 10
 MOST_PLACES, MOST_BASES, MOST_AT_ONCE = 20_000, 1_000, 50
 # Bases that the model reads before the stretch of a dry run: those of an attribution.
 CONTEXT = AttributeSettings().context
-# Random directions, and other features, that stand beside a dry run.
-CONTROLS = 20
 
 
 def rules_form(asking: Asking) -> Answer:
@@ -266,25 +263,8 @@ def _evidence(
     others: list[int],
     acts: bool,
 ) -> dict[str, Any]:
-    groups = {
-        "unedited": slice(0, 1), "the rule": slice(1, 2), "random direction": slice(2, 2 + CONTROLS),
-        "other features": slice(2 + CONTROLS, None),
-    }  # fmt: skip
-    arms = {
-        name: {
-            "moved, bits": float(moved[rows].mean()) if moved[rows].size else None,
-            "furthest": float(moved[rows].max()) if moved[rows].size else None,
-            "bits a base": float(bits[rows].mean()) if bits[rows].size else None,
-        }
-        for name, rows in groups.items()
-    }
-    if acts:
-        controls = {name: moved[groups[name]] for name in list(groups)[2:]}
-        verdict = verdict_of(
-            moved[groups["the rule"]], controls, True, float(bits[1]), unedited=float(bits[0])
-        )
-    else:
-        verdict = Verdict(NOT_TESTED, "the rule changes nothing here")
+    idle = "" if acts else "the rule changes nothing here"
+    arms, verdict = beside("the rule", "moved, bits", moved, bits, True, idle)
     lines = [
         "moved: how far predictions are from the unedited ones, Kullback-Leibler, bits a base (mean, and the"
         f" furthest of each arm). {CONTROLS} random directions, as long at each base as the edit;"

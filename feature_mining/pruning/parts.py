@@ -7,24 +7,10 @@ from functools import cached_property
 
 import numpy as np
 
-from genomic_models.contract import DNAModel, ModelError
 from genomic_models.released import block_parameters, parameter_count
 from genomic_models.striped_hyena.config import StripedHyenaConfig
-from genomic_models.striped_hyena.model import StripedHyenaModel
-from genomic_models.striped_hyena.network import StripedHyena
 
 KINDS = ("block", "head", "filter", "channel")
-
-
-def prunable(model: DNAModel) -> StripedHyena:
-    """The network of a model that parts can be taken out of; ``ModelError`` for another."""
-    if not isinstance(model, StripedHyenaModel):
-        raise ModelError(f"model {model.name} cannot be pruned: expected mini or a folder of its kind")
-    config = model.network.config
-    if config.generation != "evo2" or config.fp8_projections:
-        what = "needs FP8 projections" if config.fp8_projections else "is of Evo 1's kind"
-        raise ModelError(f"model {model.name} {what} and cannot be pruned: expected mini or its kind")
-    return model.network
 
 
 @dataclass(frozen=True)

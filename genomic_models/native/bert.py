@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from abc import abstractmethod
 from collections.abc import Mapping
 from typing import Any, ClassVar
 
@@ -43,9 +44,9 @@ class Bert(Network):
             decoder=nn.Linear(self.width, vocabulary),
         )
 
+    @abstractmethod
     def block(self) -> nn.Module:
         """A block of the network."""
-        raise NotImplementedError
 
     def entered(self, input_ids: Tensor) -> Tensor:
         """Words and the first kind of token, before positions and norm."""

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from abc import ABC, abstractmethod
 from collections.abc import Callable, Mapping
 from typing import Any, ClassVar, NamedTuple
 
@@ -18,7 +19,7 @@ class Said(NamedTuple):
     logits: Tensor
 
 
-class Network(nn.Module):
+class Network(nn.Module, ABC):
     """A network of a family.
 
     Attributes
@@ -50,9 +51,9 @@ class Network(nn.Module):
         super().__init__()
         self.config = dict(config)
 
+    @abstractmethod
     def forward(self, input_ids: Tensor, attention_mask: Tensor) -> Said:
         """Read tokens ``(B, L)``; the mask is 1 at tokens and 0 at padding."""
-        raise NotImplementedError
 
     def initialise(self) -> None:
         """Fresh weights as the published settings have them; what a family does otherwise, it overrides."""

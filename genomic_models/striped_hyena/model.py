@@ -13,7 +13,7 @@ import torch
 from torch import Tensor
 
 from genomic_models import tokenizer
-from genomic_models.contract import Edit, Forward, ModelError, Tokens
+from genomic_models.contract import DNAModel, Edit, Forward, ModelError, Tokens
 from genomic_models.dna import BASES
 from genomic_models.model import Model
 from genomic_models.striped_hyena.frozen import holding
@@ -151,3 +151,17 @@ class StripedHyenaModel(Model):
         offset, states = cast(tuple[int, list], state)
         again = [tuple(part.repeat_interleave(times, 0) for part in block) for block in states]
         return offset, again
+
+
+def own_network(model: DNAModel, what: str) -> StripedHyena:
+    """The network of ``mini`` or another of its kind, to be changed.
+
+    Raises ``ModelError``, which says that another model cannot be ``what`` (trained, pruned).
+    """
+    if not isinstance(model, StripedHyenaModel):
+        raise ModelError(f"model {model.name} cannot be {what}: expected mini or a folder of its kind")
+    config = model.network.config
+    if config.generation != "evo2" or config.fp8_projections:
+        why = "needs FP8 projections" if config.fp8_projections else "is of Evo 1's kind"
+        raise ModelError(f"model {model.name} {why} and cannot be {what}: expected mini or its kind")
+    return model.network

@@ -80,6 +80,20 @@ def serving(study: Path | None, variables: dict[str, str] | None = None) -> Iter
         server.wait(20)
 
 
+@contextmanager
+def faultless(context: Any, seconds: float) -> Iterator[tuple[Any, list[str]]]:
+    """A page of a browser context, which is closed on leaving, and what failed in it: nothing may have.
+
+    ``seconds`` is what the page is waited for.
+    """
+    page, faults = context.new_page(), list[str]()
+    page.set_default_timeout(1000 * seconds)
+    page.on("pageerror", lambda error: faults.append(str(error)))
+    yield page, faults
+    context.close()
+    assert faults == []
+
+
 def wait_for_server(address: str, server: subprocess.Popen[bytes], seconds: float = 60) -> None:
     """Until ``address`` answers; raises ``RuntimeError`` where it does not, or the server has ended."""
     end = time.monotonic() + seconds

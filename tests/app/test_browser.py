@@ -9,7 +9,7 @@ from typing import Any
 
 import pytest
 
-from tests.app.chromium import serving
+from tests.app.chromium import faultless, serving
 from tests.workbench.study_factory import Synthetic, make_study
 
 SHARP = ".browser[data-sharp='1'][data-pending='0']"
@@ -29,13 +29,8 @@ def address(made: Synthetic) -> Iterator[str]:
 @pytest.fixture
 def page(chromium: Any) -> Iterator[Any]:
     context = chromium.new_context(viewport={"width": 1300, "height": 1100})
-    page = context.new_page()
-    page.set_default_timeout(30_000)
-    faults: list[str] = []
-    page.on("pageerror", lambda error: faults.append(str(error)))
-    yield page
-    context.close()
-    assert faults == []
+    with faultless(context, 30) as (found, _):
+        yield found
 
 
 def state(page: Any) -> dict[str, str]:

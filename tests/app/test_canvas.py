@@ -17,7 +17,7 @@ import pybigtools
 import pytest
 from Bio.Seq import Seq
 
-from tests.app.chromium import serving
+from tests.app.chromium import faultless, serving
 from tests.workbench.study_factory import GENES, Synthetic, make_study
 from workbench import Study
 from workbench.experiments.targets import parse_target
@@ -47,13 +47,8 @@ def page(made: Synthetic, chromium: Any) -> Iterator[Any]:
     with serving(made.study.folder) as (where, _):
         context = chromium.new_context(base_url=where, viewport={"width": 1440, "height": 900})
         context.grant_permissions(["clipboard-read", "clipboard-write"])
-        found = context.new_page()
-        found.set_default_timeout(30_000)
-        faults: list[str] = []
-        found.on("pageerror", lambda error: faults.append(str(error)))
-        yield found
-        context.close()
-        assert faults == []
+        with faultless(context, 30) as (found, _):
+            yield found
 
 
 def visit(page: Any, query: str) -> None:

@@ -10,7 +10,7 @@ from typing import Any
 import pandas as pd
 import pytest
 
-from tests.app.chromium import Hand, serving
+from tests.app.chromium import Hand, faultless, serving
 from tests.workbench.small_study import finished_study
 from workbench import Study
 
@@ -27,13 +27,8 @@ def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
 def page(folder: Path, chromium: Any) -> Iterator[Any]:
     with serving(folder, {"OMP_NUM_THREADS": "1"}) as (where, _):
         context = chromium.new_context(base_url=where, viewport={"width": 1440, "height": 900})
-        found = context.new_page()
-        found.set_default_timeout(60_000)
-        faults: list[str] = []
-        found.on("pageerror", lambda error: faults.append(str(error)))
-        yield found
-        context.close()
-        assert faults == []
+        with faultless(context, 60) as (found, _):
+            yield found
 
 
 def visit(page: Any, query: str) -> None:

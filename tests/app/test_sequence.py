@@ -12,7 +12,7 @@ import pytest
 from Bio.Seq import Seq
 
 from genomic_models.dna import reverse_complement
-from tests.app.chromium import QUIET, serving
+from tests.app.chromium import QUIET, faultless, serving
 from workbench import Study
 from workbench.setup.demo_archive import shipped, unpack
 from workbench.study.notes import Note, read_notes, write_note
@@ -69,15 +69,10 @@ def page(chromium: Any, address: str) -> Iterator[Any]:
     """A fresh profile; whatever fails in its scripts fails the test."""
     context = chromium.new_context(base_url=address, viewport={"width": 1440, "height": 900})
     context.grant_permissions(["clipboard-read", "clipboard-write"])
-    found = context.new_page()
-    found.add_init_script(CLICKS)
-    found.set_default_timeout(90_000)
-    faults: list[str] = []
-    found.on("pageerror", lambda error: faults.append(str(error)))
-    found.on("dialog", lambda dialog: faults.append(f"dialog: {dialog.message}"))
-    yield found
-    context.close()
-    assert faults == []
+    with faultless(context, 90) as (found, faults):
+        found.add_init_script(CLICKS)
+        found.on("dialog", lambda dialog: faults.append(f"dialog: {dialog.message}"))
+        yield found
 
 
 def state(page: Any) -> dict[str, str]:

@@ -14,9 +14,9 @@ from safetensors.torch import load_file
 from genomic_models import ModuleModel, Outputs, load
 from genomic_models.contract import ModelError
 from genomic_models.corpus import Corpus, write_corpus
-from genomic_models.pretraining import PretrainConfig, Pretrainer, learning_rate_at, trainable
+from genomic_models.pretraining import PretrainConfig, Pretrainer, learning_rate_at
 from genomic_models.striped_hyena.config import StripedHyenaConfig
-from genomic_models.striped_hyena.model import StripedHyenaModel
+from genomic_models.striped_hyena.model import StripedHyenaModel, own_network
 from genomic_models.striped_hyena.network import StripedHyena, initialise
 
 ARCHITECTURE = StripedHyenaConfig("evo2", "SDH*", 16, 2, 32, groups=4, context=64)
@@ -164,11 +164,11 @@ def test_models_of_other_kinds_are_not_trained_on():
     for config, reason in ((older, "Evo 1's kind"), (replace(ARCHITECTURE, fp8_projections=True), "FP8")):
         model = StripedHyenaModel(initialise(StripedHyena(config), 0), "other")
         with pytest.raises(ModelError, match=f"other .*{reason}.* cannot be trained here: expected mini"):
-            trainable(model)
+            own_network(model, "trained here")
 
     def build():
         return torch.nn.Sequential(torch.nn.Conv1d(4, 2, 1))
 
     classes = ModuleModel(build, build().state_dict(), ["0"], Outputs("classes", ("a", "b")), causal=True)
     with pytest.raises(ModelError, match="cannot be trained here: expected mini or a folder"):
-        trainable(classes)
+        own_network(classes, "trained here")

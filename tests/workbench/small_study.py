@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import shutil
 import subprocess
 import sys
 from pathlib import Path
@@ -69,3 +70,13 @@ def finished_study(factory: pytest.TempPathFactory) -> Path:
         run_apart(Study.create(folder / "done", config))
 
     return made_once(factory, "finished", make) / "done"
+
+
+def trained_study(factory: pytest.TempPathFactory, folder: Path) -> Study:
+    """A copy, as ``folder``, of a study of ``small_config`` run as far as its autoencoder."""
+
+    def make(folder: Path) -> None:
+        config = small_config(ROOT / "data_samples", write_model(folder / "tiny"))
+        Study.create(folder / "study", config).run(until="sae")
+
+    return Study.open(Path(shutil.copytree(made_once(factory, "trained", make) / "study", folder)))

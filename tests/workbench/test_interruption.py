@@ -10,7 +10,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.workbench.small_study import small_config, write_model
+from tests.workbench.small_study import trained_study
 from workbench import Study
 from workbench.engines.local import processes, run_stage
 from workbench.engines.shards import Outcome, plan_work
@@ -41,10 +41,12 @@ def test_a_second_ctrl_c_ends_at_once() -> None:
             signal.raise_signal(signal.SIGINT)
 
 
-def test_workers_stop_with_the_process_that_started_them(samples: Path, tmp_path: Path) -> None:
-    model = write_model(tmp_path / "tiny")
-    study = Study.create(tmp_path / "study", small_config(samples, model))
-    study.run(until="sae")
+@pytest.fixture
+def study(tmp_path_factory: pytest.TempPathFactory, tmp_path: Path) -> Study:
+    return trained_study(tmp_path_factory, tmp_path / "study")
+
+
+def test_workers_stop_with_the_process_that_started_them(study: Study) -> None:
     with listening():
         signal.raise_signal(signal.SIGINT)
         outcome = processes(2)(study, plan_work(study, STAGES["encode"]), Silent())
@@ -62,10 +64,8 @@ class Heard(Silent):
         self.said.append(text)
 
 
-def test_a_worker_that_is_killed_while_it_waits_keeps_nobody_waiting(samples: Path, tmp_path: Path) -> None:
+def test_a_worker_that_is_killed_while_it_waits_keeps_nobody_waiting(study: Study) -> None:
     """Those beside it wait for work too, and end with it: a pool that broke is taken down whole."""
-    study = Study.create(tmp_path / "study", small_config(samples, write_model(tmp_path / "tiny")))
-    study.run(until="sae")
     before = set(multiprocessing.active_children())
     heard, execute = Heard(), processes(2)
     run_stage(study, STAGES["encode"], execute, heard)
@@ -76,9 +76,7 @@ def test_a_worker_that_is_killed_while_it_waits_keeps_nobody_waiting(samples: Pa
     assert not second.is_alive()
 
 
-def test_a_worker_that_is_killed_has_another_in_its_place(samples: Path, tmp_path: Path) -> None:
-    study = Study.create(tmp_path / "study", small_config(samples, write_model(tmp_path / "tiny")))
-    study.run(until="sae")
+def test_a_worker_that_is_killed_has_another_in_its_place(study: Study) -> None:
     heard, before = Heard(), set(multiprocessing.active_children())
 
     def kill() -> None:

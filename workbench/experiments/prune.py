@@ -21,10 +21,10 @@ from scipy.stats import spearmanr
 from feature_mining.pruning.effect import Costs, Reading, costs, costs_without
 from feature_mining.pruning.network import cut_network, parameter_norms
 from feature_mining.pruning.order import Removal, without_blocks
-from feature_mining.pruning.parts import KINDS, Parts, prunable
+from feature_mining.pruning.parts import KINDS, Parts
 from feature_mining.pruning.worth import Task, Worth, passes, plan
 from genomic_models.contract import DNAModel
-from genomic_models.striped_hyena.model import StripedHyenaModel
+from genomic_models.striped_hyena.model import StripedHyenaModel, own_network
 from workbench.analysis.pruning import KEPT, OTHER, compare, draw_readings, features_kept, regions_of, speeds
 from workbench.errors import InputError
 from workbench.experiments.healing import CONTROL, HEALING, heal, write_model
@@ -51,7 +51,7 @@ def _arms(given: PruneSettings) -> list[str]:
 
 
 def _parts(experiment: Experiment) -> Parts:
-    return Parts(prunable(experiment.study.model).config)
+    return Parts(own_network(experiment.study.model, "pruned").config)
 
 
 def _shards(experiment: Experiment) -> list[Shard]:
@@ -98,7 +98,7 @@ def _plan(experiment: Experiment, arm: str, progress: Progress) -> _Order:
         task = Task(draw_readings(study, "train", given.bases, regions), classes, study.batch, given.exact)
         return _Order(*plan(study.model, parts, _shares(given), task, progress.advance))
     if arm == MAGNITUDE:
-        rank = parameter_norms(prunable(study.model), parts)
+        rank = parameter_norms(own_network(study.model, "pruned"), parts)
     else:
         rank = np.random.default_rng([given.seed, 11]).random(parts.count)
     removal = Removal(parts)
@@ -154,7 +154,7 @@ def _key(experiment: Experiment) -> str:
 
 
 def _cut(experiment: Experiment, removal: Removal, steps: int) -> StripedHyenaModel:
-    network = cut_network(prunable(experiment.study.model), removal.parts, removal.after(steps))
+    network = cut_network(own_network(experiment.study.model, "pruned"), removal.parts, removal.after(steps))
     return StripedHyenaModel(network, experiment.name)
 
 
@@ -208,7 +208,7 @@ def _trained(experiment: Experiment, progress: Progress) -> pd.DataFrame:
     """The whole model after as much training as the smaller one has; rows of the table of models."""
     study, given = experiment.study, experiment.settings
     readings = draw_readings(study, "report", given.bases, regions_of(study, given.track))
-    before = StripedHyenaModel(prunable(study.model), study.model.name)
+    before = StripedHyenaModel(own_network(study.model, "pruned"), study.model.name)
     made = heal(experiment, before, CONTROL, progress)
     whole, found = (costs(m, readings, study.batch, told=progress.advance) for m in (study.model, made))
     size = _parts(experiment).parameters(_parts(experiment).everything())

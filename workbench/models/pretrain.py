@@ -8,10 +8,10 @@ from pathlib import Path
 
 from genomic_models.corpus import Corpus, write_corpus
 from genomic_models.files import remove_leftovers
-from genomic_models.pretraining import PretrainConfig, Pretrainer, trainable
+from genomic_models.pretraining import PretrainConfig, Pretrainer
 from genomic_models.pretraining import Progress as Step
 from genomic_models.striped_hyena.config import StripedHyenaConfig
-from genomic_models.striped_hyena.model import StripedHyenaModel
+from genomic_models.striped_hyena.model import StripedHyenaModel, own_network
 from workbench.errors import InputError
 from workbench.files.atomic import write_atomic
 from workbench.genome.reference import Genome
@@ -49,7 +49,7 @@ def continued(origin: StripedHyenaModel, length: int) -> StripedHyenaConfig:
 
     Its context grows to that and does not shrink. Raises ``ModelError`` for a model that cannot be trained.
     """
-    architecture = trainable(origin).config
+    architecture = own_network(origin, "trained here").config
     return replace(architecture, context=max(architecture.context, length))
 
 

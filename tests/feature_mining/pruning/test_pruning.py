@@ -11,13 +11,13 @@ import torch
 from feature_mining.pruning.effect import Reading, costs, costs_without, gating, gradients
 from feature_mining.pruning.network import cut_network, parameter_norms
 from feature_mining.pruning.order import Removal, by_worth, without_blocks
-from feature_mining.pruning.parts import KINDS, Parts, prunable
+from feature_mining.pruning.parts import KINDS, Parts
 from feature_mining.pruning.worth import Task, passes, plan
 from genomic_models import ModelError, ModuleModel, Outputs
 from genomic_models.released import parameter_count
 from genomic_models.scoring import score
 from genomic_models.striped_hyena.config import StripedHyenaConfig
-from genomic_models.striped_hyena.model import StripedHyenaModel
+from genomic_models.striped_hyena.model import StripedHyenaModel, own_network
 from genomic_models.striped_hyena.network import StripedHyena, initialise
 
 CONFIG = StripedHyenaConfig("evo2", "SDH*SH", 16, 4, 12, groups=8, medium_groups=4, state=4, context=256)
@@ -235,14 +235,14 @@ def test_other_models_are_refused():
     older = StripedHyenaConfig("evo1", "H*", 16, 2, 32, groups=16, state=4, context=64)
     for config, reason in ((older, "Evo 1's kind"), (replace(CONFIG, fp8_projections=True), "FP8")):
         with pytest.raises(ModelError, match=f"old .*{reason}.* cannot be pruned: expected mini"):
-            prunable(StripedHyenaModel(initialise(StripedHyena(config), 0), "old"))
+            own_network(StripedHyenaModel(initialise(StripedHyena(config), 0), "old"), "pruned")
 
     def build():
         return torch.nn.Sequential(torch.nn.Conv1d(4, 2, 1))
 
     classes = ModuleModel(build, build().state_dict(), ["0"], Outputs("classes", ("a", "b")), causal=True)
     with pytest.raises(ModelError, match="cannot be pruned: expected mini or a folder"):
-        prunable(classes)
+        own_network(classes, "pruned")
 
 
 def test_plan_is_brute_force_with_fresh_worth_at_every_size(model):

@@ -23,7 +23,7 @@ from feature_mining.edits.plan import EditPlan
 from genomic_models import load
 from genomic_models.scoring import score
 from tests.conftest import ROOT
-from tests.workbench.small_study import small_config, write_model
+from tests.workbench.small_study import trained_study, write_model
 from workbench import Study
 
 
@@ -35,11 +35,7 @@ def model(tmp_path_factory) -> Path:
 @pytest.fixture(scope="module")
 def study(tmp_path_factory) -> Path:
     """Run as far as its autoencoder."""
-    folder = tmp_path_factory.mktemp("study")
-    config = small_config(ROOT / "data_samples", write_model(folder / "tiny"))
-    study = Study.create(folder / "study", config)
-    study.run(until="sae")
-    return study.folder
+    return trained_study(tmp_path_factory, tmp_path_factory.mktemp("study") / "study").folder
 
 
 @pytest.fixture

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import shutil
 import signal
 import subprocess
 import sys
@@ -40,6 +41,26 @@ def made(samples: Path, model: Path, folder: Path, seed: int = 0, **sae: object)
     config = replace(config, run=replace(config.run, seed=seed))
     config = replace(config, sae=replace(config.sae, **sae))  # type: ignore[arg-type]
     return Study.create(folder, config)
+
+
+@pytest.fixture(scope="module")
+def alone(samples: Path, model: Path, tmp_path_factory: pytest.TempPathFactory) -> Study:
+    """One autoencoder of 16 steps; to be read, or copied."""
+    study = made(samples, model, tmp_path_factory.mktemp("alone") / "study", tokens=4096)
+    study.run(until="sae")
+    return study
+
+
+# Steps enough to be stopped in the middle.
+LONG = {"tokens": 256 * 500, "checkpoint_every": 100}
+
+
+@pytest.fixture(scope="module")
+def straight(samples: Path, model: Path, tmp_path_factory: pytest.TempPathFactory) -> Study:
+    """Trained without a stop."""
+    study = made(samples, model, tmp_path_factory.mktemp("straight") / "study", **LONG)
+    study.run(until="sae")
+    return study
 
 
 class Joined:
@@ -80,7 +101,9 @@ def test_two_trainers_with_a_model_each_are_one_with_their_batches(
         Study.create(tmp_path / "odd", refused)
 
 
-def test_seeds_are_those_of_studies_of_their_own(samples: Path, model: Path, tmp_path: Path) -> None:
+def test_seeds_are_those_of_studies_of_their_own(
+    samples: Path, model: Path, tmp_path: Path, alone: Study
+) -> None:
     study = made(samples, model, tmp_path / "three", seeds=3, tokens=4096)
     study.run(until="sae")
     folders = seed_folders(study)
@@ -91,8 +114,6 @@ def test_seeds_are_those_of_studies_of_their_own(samples: Path, model: Path, tmp
     assert all(Calibration.load(f).l0 == pytest.approx(6, rel=0.02) for f in folders)
     facts = study.facts("training")
     assert len(facts["seeds"]) == 2 and facts["seeds"][1]["steps"] == 16
-    alone = made(samples, model, tmp_path / "alone", tokens=4096)
-    alone.run(until="sae")
     assert alone.sae.hash == saes[0].hash and seed_folders(alone) == [alone.folder / "sae"]
 
 
@@ -111,9 +132,8 @@ def test_every_architecture_makes_a_study(
         assert study.calibration.l0 == pytest.approx(6, rel=0.02)
 
 
-def test_after_a_changed_k_the_advice_is_to_train_anew(samples: Path, model: Path, tmp_path: Path) -> None:
-    study = made(samples, model, tmp_path / "s", tokens=4096)
-    study.run(until="sae")
+def test_after_a_changed_k_the_advice_is_to_train_anew(alone: Study, tmp_path: Path) -> None:
+    study = Study.open(Path(shutil.copytree(alone.folder, tmp_path / "s")))
     former = study.sae.hash
     text = (study.folder / "study.toml").read_text()
     assert text.count("\nk = 6") == 1
@@ -155,11 +175,9 @@ def test_keys_are_checked(tmp_path: Path, line: str, message: str) -> None:
 
 @pytest.mark.parametrize(("number", "status"), [(signal.SIGTERM, 85), (signal.SIGINT, 130)])
 def test_a_polite_stop_goes_on_to_the_same_bytes(
-    samples: Path, model: Path, tmp_path: Path, number: signal.Signals, status: int
+    samples: Path, model: Path, straight: Study, tmp_path: Path, number: signal.Signals, status: int
 ) -> None:
-    straight = made(samples, model, tmp_path / "straight", tokens=256 * 500, checkpoint_every=100)
-    straight.run(until="sae")
-    study = made(samples, model, tmp_path / "stopped", tokens=256 * 500, checkpoint_every=100)
+    study = made(samples, model, tmp_path / "stopped", **LONG)
     root = ROOT
     code = "from workbench.cli import main; main()"
     command = [sys.executable, "-c", code, "run", str(study.folder), "--until", "sae"]
