@@ -21,7 +21,7 @@ from feature_mining.association.verdict import FEWEST
 from genomic_models.dna import UNKNOWN, base_codes
 from workbench.analysis.detectors import HALO
 from workbench.analysis.labels import intervals_by_track
-from workbench.genome.windows import Cell
+from workbench.genome.windows import Cell, Grid
 from workbench.study.study import Study
 
 # Bases of a bootstrap block: the longest that cuts the sample into twice as many as a verdict needs.
@@ -93,9 +93,9 @@ def _allot(sizes: np.ndarray, wanted: int) -> np.ndarray:
     return np.minimum(sizes, even + more)
 
 
-def sample(study: Study, split: str, bases: int) -> list[Drawn]:
-    """The drawn cells of a split of a study; empty where it holds no whole cell."""
-    cells = study.split.cells(study.grid, study.manifest.contigs, split)
+def sample(study: Study, split: str, bases: int, grid: Grid | None = None) -> list[Drawn]:
+    """The drawn cells of a split of a study, or of another grid; empty where it holds no whole cell."""
+    cells = study.split.cells(grid or study.grid, study.manifest.contigs, split)
     present = tracks_in_cells(cells, intervals_by_track(study))
     return draw_cells(cells, present, bases, [study.config.run.seed])
 
