@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import warnings
 from dataclasses import dataclass
+from typing import NamedTuple
 
 import numpy as np
 from sklearn.exceptions import ConvergenceWarning
@@ -59,6 +60,23 @@ def pipeline(columns: int, binary: bool, seed: int = 0) -> Pipeline:
 GRIDS = {True: {"model__C": [0.01, 0.1, 1.0]}, False: {"model__alpha": [0.01, 0.1, 1.0]}}
 
 
+def fit(
+    x: np.ndarray, y: np.ndarray, inner: list[tuple[np.ndarray, np.ndarray]], binary: bool, seed: int = 0
+) -> Pipeline | None:
+    """A pipeline fitted to samples, its penalty chosen on `inner` folds; None where nothing varies."""
+    if not _varying(x):
+        return None
+    model = pipeline(_varying(x), binary, seed)
+    scoring = "neg_log_loss" if binary else "neg_mean_squared_error"
+    with warnings.catch_warnings():
+        # saga stops at 100 rounds on separable data: the penalty, not the last digit, decides there.
+        warnings.simplefilter("ignore", ConvergenceWarning)
+        if inner:
+            search = GridSearchCV(model, GRIDS[binary], scoring=scoring, cv=_usable(inner, x))
+            return search.fit(x, y).best_estimator_
+        return model.fit(x, y)
+
+
 def fit_predict(
     predictors: np.ndarray,
     y: np.ndarray,
@@ -76,19 +94,9 @@ def fit_predict(
         Probability of being a case, or the predicted value. Columns that are all constant in training
         leave the training part's mean.
     """
-    x, target = predictors[train], y[train]
-    if x.shape[1] == 0 or not (np.nanmax(x, axis=0) > np.nanmin(x, axis=0)).any():
-        return np.full(len(test), target.mean())
-    model = pipeline(_varying(x), binary, seed)
-    scoring = "neg_log_loss" if binary else "neg_mean_squared_error"
-    with warnings.catch_warnings():
-        # saga stops at 100 rounds on separable data: the penalty, not the last digit, decides there.
-        warnings.simplefilter("ignore", ConvergenceWarning)
-        if inner:
-            search = GridSearchCV(model, GRIDS[binary], scoring=scoring, cv=_usable(inner, x))
-            model = search.fit(x, target).best_estimator_
-        else:
-            model = model.fit(x, target)
+    model = fit(predictors[train], y[train], inner, binary, seed)
+    if model is None:
+        return np.full(len(test), y[train].mean())
     if binary:
         probability: np.ndarray = model.predict_proba(predictors[test])[:, 1]
         return probability
@@ -96,7 +104,40 @@ def fit_predict(
     return predicted
 
 
+class Line(NamedTuple):
+    """A fitted pipeline as what it is, a sum over columns: log-odds of being a case, or the trait itself.
+
+    intercept; coefficients : float64 (k,), 0 of columns that it does not use
+    fill : float64 (k,), what stands for a missing value
+    """
+
+    intercept: float
+    coefficients: np.ndarray
+    fill: np.ndarray
+
+    def parts(self, values: np.ndarray, reference: np.ndarray) -> np.ndarray:
+        """What each column adds beyond its reference, float64 (n, k)."""
+        return (np.where(np.isnan(values), self.fill, values) - reference) * self.coefficients
+
+
+def as_line(model: Pipeline) -> Line:
+    """The sum over columns that a fitted pipeline predicts by."""
+    steps = dict(model.steps)
+    fill = steps["impute"].statistics_.astype(np.float64)
+    kept = np.arange(len(fill))
+    for name in ("vary", "screen"):
+        if name in steps:
+            kept = kept[steps[name].get_support()]
+    scale = steps["scale"]
+    own = np.ravel(steps["model"].coef_) / scale.scale_
+    coefficients = np.zeros(len(fill))
+    coefficients[kept] = own
+    return Line(float(np.ravel(steps["model"].intercept_)[0] - own @ scale.mean_), coefficients, fill)
+
+
 def _varying(x: np.ndarray) -> int:
+    if not x.size:
+        return 0
     return int((np.nanmax(x, axis=0) > np.nanmin(x, axis=0)).sum())
 
 

@@ -12,6 +12,7 @@ from feature_mining.association.histogram import Histogram
 from feature_mining.association.labels import LabelStates
 from feature_mining.association.scores import BLOCK_CELLS
 from feature_mining.association.sparse import by_feature, dense_edges
+from feature_mining.feature_map import Csr
 from feature_mining.sae.calibrate import Calibration
 from feature_mining.sae.model import SparseAutoencoder
 from genomic_models.dna import reverse_complement_codes
@@ -29,13 +30,18 @@ class Source(NamedTuple):
 
     def scores(self, activations: np.ndarray, chosen: np.ndarray) -> np.ndarray:
         """Values float32 (n, len(chosen)) of the chosen features; 0 for a feature of -1."""
-        features = by_feature(*self.sae.encode_sparse(np.ascontiguousarray(activations)))
-        scores = np.zeros((len(activations), len(chosen)), np.float32)
-        for c, f in enumerate(chosen):
-            if f >= 0:
-                at = slice(features.indptr[f], features.indptr[f + 1])
-                scores[features.rows[at], c] = features.values[at]
-        return scores
+        return chosen_values(self.sae.encode_sparse(np.ascontiguousarray(activations)), chosen)
+
+
+def chosen_values(features: Csr, chosen: np.ndarray) -> np.ndarray:
+    """Values float32 (n, len(chosen)) of the chosen features; 0 for a feature of -1."""
+    turned = by_feature(*features)
+    values = np.zeros((features.n_rows, len(chosen)), np.float32)
+    for c, f in enumerate(chosen):
+        if f >= 0:
+            at = slice(turned.indptr[f], turned.indptr[f + 1])
+            values[turned.rows[at], c] = turned.values[at]
+    return values
 
 
 class Directions(NamedTuple):

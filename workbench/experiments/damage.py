@@ -7,7 +7,6 @@ from __future__ import annotations
 
 import numpy as np
 import pandas as pd
-import torch
 from torch import Tensor
 
 from feature_mining.edits.passes import forward
@@ -16,6 +15,7 @@ from feature_mining.sae.model import SparseAutoencoder
 from genomic_models.dna import UNKNOWN, base_codes
 from workbench.analysis.labels import labels_of
 from workbench.experiments.arms import Steered, edit_of
+from workbench.experiments.follow_up import bits_of
 from workbench.experiments.response import CONTROLS, FEATURE, UNEDITED
 from workbench.experiments.settings import WritingSettings
 from workbench.genome.interval import Interval
@@ -63,7 +63,7 @@ def read_damage(study: Study, given: WritingSettings, feature: int, progress: Pr
                 study.model, sequences, plans, {study.layer: study.dictionary}, taps=[study.layer]
             )
             assert found.logits is not None
-            bits = _bits(found.logits, found.tokens.ids)[:, skip:]
+            bits = bits_of(found.logits, found.tokens.ids)[:, skip:]
             known = (base_codes(letters[skip:]) != UNKNOWN) & np.isfinite(bits[0])
             moved = _moved(study.sae, found.taps[study.layer][:, skip:], feature)
             if strand == "-":  # labels are in the direction of the genome
@@ -89,13 +89,6 @@ def side_effects(damage: pd.DataFrame) -> pd.DataFrame:
     unedited = table[table["arm"] == UNEDITED].set_index(["feature", "track"])["bits"]
     table["bits"] -= unedited.reindex(pd.MultiIndex.from_frame(table[["feature", "track"]])).to_numpy()
     return table[table["arm"] != UNEDITED].reset_index(drop=True)
-
-
-def _bits(logits: Tensor, ids: Tensor) -> np.ndarray:
-    """Cost of every base given those before it, float32 ``(B, L)``; NaN of the first."""
-    nats = logits[:, :-1].float().log_softmax(-1).gather(-1, ids[:, 1:, None].to(logits.device))[..., 0]
-    bits: np.ndarray = torch.nn.functional.pad(-nats / np.log(2), (1, 0), value=np.nan).cpu().numpy()
-    return bits
 
 
 def _moved(sae: SparseAutoencoder, x: Tensor, feature: int) -> list[float]:

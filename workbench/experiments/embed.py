@@ -6,6 +6,7 @@ import numpy as np
 import pandas as pd
 from sklearn.decomposition import PCA
 
+from workbench.analysis.labels import named_regions
 from workbench.errors import InputError
 from workbench.experiments.kind import Experiment, Kind
 from workbench.experiments.settings import EmbedSettings
@@ -15,7 +16,6 @@ from workbench.models.embedding_files import Parts, write_embeddings
 from workbench.progress import Progress
 from workbench.stages.stage import Shard
 from workbench.study.study import Study
-from workbench.tracks import read_regions
 
 STRANDS = ("+", "-")
 # Regions that the picture shows at most, spread over all.
@@ -38,14 +38,7 @@ def _regions(study: Study, name: str) -> pd.DataFrame:
     """Intervals of a track, of a BED file, or whole contigs; ``chrom, start, end, name``."""
     if not name:
         return whole_records(study.manifest.contigs)
-    track = next((t for t in study.tracks if t.name == name and len(t.intervals)), None)
-    if track is not None:
-        return track.intervals[["chrom", "start", "end", "name"]].reset_index(drop=True)
-    path = study.resolve(name)
-    if not path.is_file():
-        names = ", ".join(t.name for t in study.tracks if len(t.intervals))
-        raise InputError(f"regions {name!r} are neither a BED file nor a track; expected one of {names}")
-    return read_regions(path, study.genome, study.config.input.rename)
+    return named_regions(study, name, "regions")
 
 
 def _shards(experiment: Experiment) -> list[Shard]:

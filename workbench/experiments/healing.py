@@ -9,6 +9,7 @@ from safetensors.torch import save_file
 
 from feature_mining.pruning.order import Removal
 from genomic_models import load
+from genomic_models.corpus import Corpus
 from genomic_models.pretraining import CONFIG, WEIGHTS, PretrainConfig, Pretrainer
 from genomic_models.pretraining import Progress as Step
 from genomic_models.striped_hyena.model import StripedHyenaModel
@@ -18,6 +19,7 @@ from workbench.files.atomic import write_atomic
 from workbench.interruption import requested, stopped
 from workbench.models.pretrain import CARD
 from workbench.progress import Progress
+from workbench.study.study import Study
 
 # Folders of the state of continued training: of the smaller model, and of the whole one beside it.
 HEALING, CONTROL = "healing", "healing-whole"
@@ -40,34 +42,51 @@ def heal(
     study, given = experiment.study, experiment.settings
     folder = experiment.folder / name
     corpus = train_corpus(study, folder / "corpus")
+    return train_further(study, model, folder, corpus, given.heal, given.seed, progress)
+
+
+def train_further(
+    study: Study,
+    model: StripedHyenaModel,
+    folder: Path,
+    corpus: Corpus,
+    bases: int,
+    seed: int,
+    progress: Progress,
+) -> StripedHyenaModel:
+    """A model after so many bases of training on a corpus; its state, in ``folder``, is gone on with."""
     length = min(study.grid.window, min(record.length for record in corpus.records))
     config = PretrainConfig(
-        given.heal, length, BATCH, LEARNING_RATE, holdout=0.0, seed=given.seed, checkpoint_every=60.0
+        bases, length, BATCH, LEARNING_RATE, holdout=0.0, seed=seed, checkpoint_every=60.0
     )
     trainer = Pretrainer(model.network.config, config, corpus, folder, str(study.model.device), model)
     size = length * BATCH
 
     def report(step: Step) -> None:
         if not requested():  # the trainer saves its state first
-            progress.advance(size, f"healing: step {step.step} of {step.steps}, {step.bits:.3f} bits")
+            progress.advance(size, f"training: step {step.step} of {step.steps}, {step.bits:.3f} bits")
 
     trainer.run(report, requested)
     if trainer.step < config.steps:
         raise stopped()
-    healed = load(str(folder), device=study.config.model.device, dtype=study.config.model.dtype)
-    assert isinstance(healed, StripedHyenaModel)
-    return healed
+    trained = load(str(folder), device=study.config.model.device, dtype=study.config.model.dtype)
+    assert isinstance(trained, StripedHyenaModel)
+    return trained
 
 
 def write_model(experiment: Experiment, made: StripedHyenaModel, removal: Removal, steps: int) -> None:
     """Weights, configuration and card of the smaller model; the configuration last."""
-    folder = model_folder(experiment)
+    save_model(model_folder(experiment), made, _card(experiment, made, removal, steps))
+
+
+def save_model(folder: Path, made: StripedHyenaModel, card: str) -> None:
+    """A model as a folder that loads like any other; the configuration last."""
     folder.mkdir(parents=True, exist_ok=True)
     state = {k: v.detach().cpu().contiguous() for k, v in made.network.state_dict().items()}
     with write_atomic(folder / WEIGHTS) as temporary:
         save_file(state, temporary)
     with write_atomic(folder / CARD) as temporary:
-        temporary.write_text(_card(experiment, made, removal, steps))
+        temporary.write_text(card)
     with write_atomic(folder / CONFIG) as temporary:
         temporary.write_text(json.dumps(made.network.config.to_dict(), indent=1))
 

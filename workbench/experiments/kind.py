@@ -54,6 +54,8 @@ class Kind:
         Whether it is asked of the study's features, and so of one autoencoder; else of the model alone.
     command : str
         Words of the command that asks it, where they are not its name.
+    unit : str
+        What the sizes of its shards count.
     """
 
     name: str
@@ -65,3 +67,4 @@ class Kind:
     finish: Callable[[Experiment], None]
     features: bool = True
     command: str = ""
+    unit: str = "bases"

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 import pandas as pd
 
-from workbench.cohort.store import ABSENT, MISSING
+from workbench.cohort.store import ABSENT, MISSING, spread
 
 if TYPE_CHECKING:
     from workbench.study.study import Study
@@ -32,12 +32,14 @@ class Block:
         Indices of features, or names of variants.
     names : list of str
     values : float32 (k, n_samples), NaN where missing
+    reference : float32 (k), of the reference haplotype; NaN of a ready matrix, which has none
     """
 
     region: str
     features: list[int] | list[str]
     names: list[str]
     values: np.ndarray
+    reference: np.ndarray
 
 
 def burden_names(study: Study) -> list[str]:
@@ -57,11 +59,14 @@ def read_blocks(study: Study, burden: str) -> Iterator[Block]:
         size = max(1, CELLS // max(len(region.sample_haplotype), 1))
         for start in range(0, len(region.features), size):
             rows = slice(start, start + size)
+            values = region.values(burden, strand, rows)
+            known = np.nan if study.config.cohort.matrix else values[:, 0]
             yield Block(
                 region.region,
                 region.features[rows].tolist(),
                 region.feature_names[rows],
-                region.per_sample(burden, strand, rows),
+                spread(values, region.sample_haplotype),
+                np.broadcast_to(known, len(values)),
             )
 
 
@@ -72,7 +77,7 @@ def _variant_blocks(study: Study) -> Iterator[Block]:
         names = list(dict.fromkeys(v for row in own["variants"] for v in row))
         if names:
             values = variant_counts(own, names, region.sample_haplotype)
-            yield Block(region.region, names, names, values)
+            yield Block(region.region, names, names, values, np.zeros(len(names), np.float32))
 
 
 def variant_counts(haplotypes: pd.DataFrame, names: list[str], sample_haplotype: np.ndarray) -> np.ndarray:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, NamedTuple
 
 import numpy as np
 import pandas as pd
@@ -30,7 +30,7 @@ def predict(study: Study, name: str) -> pd.DataFrame:
     inputs = read_inputs(study, name)
     sets = list(_baselines(study, name, inputs))
     burdens = [b for b in burden_names(study) if b != VARIANTS]
-    sets += [Predictors(f"features, {b}", _matrix(study, b, inputs)[0]) for b in burdens]
+    sets += [Predictors(f"features, {b}", read_columns(study, b).values) for b in burdens]
     seed = study.config.run.seed
     parts: list[tuple[np.ndarray | None, str]] = []
     if inputs.lineage is not None:
@@ -62,7 +62,7 @@ def _baselines(study: Study, name: str, inputs: Inputs) -> list[Predictors]:
     if inputs.lineages.shape[1]:
         found.append(Predictors("lineage", inputs.lineages.to_numpy(np.float64)))
     if VARIANTS in burden_names(study):
-        values, names = _matrix(study, VARIANTS, inputs)
+        values, names, *_ = read_columns(study, VARIANTS)
         found.append(Predictors("variants", values))
         if study.config.phenotype.catalogue:
             known = read_catalogue(study, name)
@@ -70,22 +70,41 @@ def _baselines(study: Study, name: str, inputs: Inputs) -> list[Predictors]:
     return found
 
 
-def _matrix(study: Study, burden: str, inputs: Inputs) -> tuple[np.ndarray, list[str]]:
-    """Rows that are common enough to be tested, equal ones once: float64 (n_samples, k), and their names.
+class Columns(NamedTuple):
+    """What is predicted from.
+
+    values : float64 (n_samples, k), NaN missing; names, regions : of the columns
+    reference : float64 (k), as of `Block`
+    """
+
+    values: np.ndarray
+    names: list[str]
+    regions: list[str]
+    reference: np.ndarray
+
+
+def read_columns(study: Study, burden: str) -> Columns:
+    """Rows of a burden that are common enough to be tested, equal ones once.
 
     Neither looks at the phenotype's values.
     """
     fewest = study.config.phenotype.fewest
-    columns, names = [], []
+    values: list[np.ndarray] = []
+    reference: list[np.ndarray] = []
+    names: list[str] = []
+    regions: list[str] = []
     for block in read_blocks(study, burden):
         everyone = np.arange(block.values.shape[1])
         first = collapse(block.values, everyone).first
         cases = np.zeros(len(everyone), dtype=bool)
         kept = first[rarity(block.values[first], cases).carriers >= fewest]
-        columns.append(block.values[kept].T)
+        values.append(block.values[kept].T)
+        reference.append(block.reference[kept])
         names += [block.names[i] for i in kept]
-    empty = np.empty((len(inputs.base), 0))
-    return np.concatenate([empty, *columns], axis=1).astype(np.float64), names
+        regions += [block.region] * len(kept)
+    empty = np.empty((len(study.cohort.samples), 0))
+    every = np.concatenate([empty, *values], axis=1).astype(np.float64)
+    return Columns(every, names, regions, np.concatenate([np.empty(0), *reference]).astype(np.float64))
 
 
 def read_catalogue(study: Study, phenotype: str) -> set[str]:
