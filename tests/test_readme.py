@@ -26,15 +26,16 @@ LINES = [
     for line in block.replace("\\\n", " ").splitlines()
     if language in ("", "bash") and line.startswith("workbench ")
 ]
+# Built once, of some fifty commands.
+COMMANDS = typer.main.get_command(app).commands  # type: ignore[attr-defined]
 INLINE = [line for text in TEXTS.values() for line in re.findall(r"`(workbench [a-z][^`]*)`", text)]
 
 
 @pytest.mark.parametrize("line", sorted({*LINES, *INLINE}))
 def test_shown_command_exists_with_its_options(line):
     words = shlex.split(line.replace("$TASK/$TASKS", "0/4"))
-    commands = typer.main.get_command(app).commands  # type: ignore[attr-defined]
-    assert words[1] in commands, f"no command {words[1]}"
-    command = commands[words[1]]
+    assert words[1] in COMMANDS, f"no command {words[1]}"
+    command = COMMANDS[words[1]]
     command = getattr(command, "commands", {}).get(words[2] if len(words) > 2 else "", command)
     known = {name for p in command.params for name in [*p.opts, *p.secondary_opts]}
     for word in words[2:]:

@@ -28,18 +28,6 @@ def tracked() -> list[Path]:
     return [path for name in listing.split("\0") if name and (path := ROOT / name).is_file()]
 
 
-def test_help_imports_nothing_heavy() -> None:
-    script = "import sys; from workbench.cli import main; sys.argv[1:] = ['--help']; main()"
-    run = subprocess.run(
-        [sys.executable, "-X", "importtime", "-c", script], cwd=ROOT, capture_output=True, text=True
-    )
-    assert run.returncode == 0, run.stderr[-2000:]
-    assert "demo" in run.stdout
-    imported = {line.rsplit("|", 1)[1].strip() for line in run.stderr.splitlines() if "|" in line}
-    assert "workbench.cli" in imported
-    assert not imported & {"torch", "sklearn", "scipy.stats", "transformers", "streamlit"}
-
-
 def test_imports_only_point_down() -> None:
     tool = Path(sys.executable).parent / "lint-imports"  # of the extra `test`: never skipped
     run = subprocess.run([tool, "--no-cache"], cwd=ROOT, capture_output=True, text=True)

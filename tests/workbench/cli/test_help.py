@@ -15,6 +15,7 @@ from workbench.tracks import derive
 
 # What takes longer to import than help may take to appear.
 HEAVY = ("torch", "pandas", "numba", "scipy", "sklearn", "Bio.SeqIO", "h5py", "pyarrow", "streamlit")
+HEAVY += ("altair", "transformers")
 
 
 def test_commands_are_listed_in_groups_and_nothing_heavy_is_loaded() -> None:

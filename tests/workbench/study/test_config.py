@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import subprocess
-import sys
 from dataclasses import fields, is_dataclass, replace
 from pathlib import Path
 from typing import Any, get_type_hints
@@ -68,13 +66,6 @@ def test_help_is_what_the_code_says() -> None:
     study: Any = type("Plain", (), {"config": config, "planned": False})()
     without = [name for name, stage in STAGES.items() if not stage.wanted(study)]
     assert set(without) - {"layers"} == set(OF_SAMPLES)
-
-
-def test_help_needs_no_heavy_library() -> None:
-    heavy = {"torch", "altair", "scipy", "sklearn", "numba", "h5py", "streamlit"}
-    program = f"import sys; from workbench.cli import app; print(*sorted({heavy} & set(sys.modules)))"
-    done = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=True)
-    assert done.stdout.split() == []
 
 
 def test_a_key_that_came_later_changes_nothing_while_it_is_not_set() -> None:
