@@ -17,7 +17,7 @@ SIZES = (256, 1024, 4096)
 # Share of a stretch, of both its readings, that has to be read.
 READ = 0.5
 # Times a word has to be read.
-FEWEST_WORDS = 24
+FEWEST_WORDS = 12
 # Families of tests that a model is judged by as a whole.
 FAMILIES = 2
 ALPHA = 0.05
@@ -37,15 +37,35 @@ class Detection(NamedTuple):
 def compare_words(words: Words) -> pd.DataFrame:
     """What each base's probability after each word is with the second model, beside the first and the null.
 
-    Models from the third on are the null. Columns ``word, base, count, a, b`` (mean probabilities), ``null``
-    (mean of the null's), ``change`` (b less the null; less a where there is no null), ``z, p, q``, NaN
-    without two null models. The largest first: by p, then by change.
+    Models from the third on are the null. Tested is how far the change goes beyond that after the word
+    without its first base: a drift that all words with one ending share is no difference of each of them.
+
+    Returns
+    -------
+    DataFrame
+        ``word, base, count, a, b`` (mean probabilities), ``null`` (mean of the null's), ``change``, b less
+        the null, less a where there is none; ``z, p, q``, NaN without two null models. By p, then by change.
     """
     table, means = words.table(FEWEST_WORDS)
+    null = means[2:]
     table["a"], table["b"] = means[0], means[1]
+    table["null"] = null.mean(axis=0) if len(null) else np.nan
+    table["change"] = means[1] - (table["null"] if len(null) else means[0])
+    own = _beyond(table, means)
     spread = means[0] * (1 - means[0])
     size = np.column_stack([np.log(table["count"]), np.log(spread + 1e-4), table["word"].str.len()])
-    return _ranked(_compared(table, means[1], means[0], means[2:], size))
+    return _ranked(_tested(table, own[1], own[2:], size))
+
+
+def _beyond(table: pd.DataFrame, means: np.ndarray) -> np.ndarray:
+    """Each mean less that after the word without its first base; of a single base, less that over all."""
+    rows = {pair: i for i, pair in enumerate(zip(table["word"], table["base"], strict=True))}
+    shorter = np.array([rows.get((word[1:], base), -1) for word, base in rows], np.int64)
+    before = means[:, shorter]
+    single = table[table["word"].str.len() == 1]
+    for _, own in single.groupby("base"):
+        before[:, own.index] = np.average(means[:, own.index], axis=1, weights=own["count"])[:, None]
+    return means - before
 
 
 def compare_stretches(bases: pd.DataFrame, gains: Sequence[str]) -> pd.DataFrame:
@@ -60,8 +80,8 @@ def compare_stretches(bases: pd.DataFrame, gains: Sequence[str]) -> pd.DataFrame
     Returns
     -------
     DataFrame
-        ``chrom, start, end, size, count`` (readings), ``b, null, change, z, p, q`` as `compare_words`; ``a``
-        is 0. The largest first.
+        ``chrom, start, end, size, count`` (readings), and ``b, null, change, z, p, q`` as `compare_words`
+        has them, in bits a base; tested is what goes beyond the median of the stretches.
     """
     found = []
     for size in SIZES:
@@ -72,6 +92,8 @@ def compare_stretches(bases: pd.DataFrame, gains: Sequence[str]) -> pd.DataFrame
         kept = (count >= 2 * READ * size).to_numpy()
         means, count = means[kept], count[kept]
         start = means.index.get_level_values("place").to_numpy() * size
+        values = means.to_numpy().T
+        null = values[1:].mean(axis=0) if len(values) > 1 else np.nan
         table = pd.DataFrame(
             {
                 "chrom": means.index.get_level_values("chrom").astype(str),
@@ -79,22 +101,23 @@ def compare_stretches(bases: pd.DataFrame, gains: Sequence[str]) -> pd.DataFrame
                 "end": start + size,
                 "size": size,
                 "count": count.to_numpy(),
-                "a": 0.0,
-                "b": means[gains[0]].to_numpy(),
+                "b": values[0],
+                "null": null,
+                "change": values[0] - (null if len(values) > 1 else 0),
             }
         )
-        values = means.to_numpy().T
-        found.append(_compared(table, values[0], 0 * values[0], values[1:], np.zeros((len(table), 0))))
+        # What a model gains everywhere is no difference of any stretch.
+        own = values - (np.median(values, axis=1, keepdims=True) if len(table) else 0)
+        found.append(_tested(table, own[0], own[1:], np.zeros((len(table), 0))))
     return _ranked(pd.concat(found, ignore_index=True))
 
 
-def _compared(
-    table: pd.DataFrame, values: np.ndarray, first: np.ndarray, null: np.ndarray, predictors: np.ndarray
+def _tested(
+    table: pd.DataFrame, values: np.ndarray, null: np.ndarray, predictors: np.ndarray
 ) -> pd.DataFrame:
-    table = table.assign(null=null.mean(axis=0) if len(null) else np.nan, z=np.nan, p=np.nan)
-    table["change"] = values - (table["null"] if len(null) else first)
+    table = table.assign(z=np.nan, p=np.nan)
     if len(null) > 1 and len(table) >= FEWEST:
-        table["change"], table["z"], table["p"] = against_null(values, null, predictors)
+        _, table["z"], table["p"] = against_null(values, null, predictors)
     return table
 
 

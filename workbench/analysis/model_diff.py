@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from itertools import islice
 from pathlib import Path
 from typing import NamedTuple
@@ -13,10 +13,11 @@ import pandas as pd
 from feature_mining.association.labels import Column
 from feature_mining.diff.crosscoder import Sides, measure_sides
 from feature_mining.diff.features import FeatureSums
+from feature_mining.diff.matching import sparse
 from feature_mining.diff.predictions import Read, Words, divergence, read_bases, surprisal_bits
 from feature_mining.feature_map import Csr, concatenate, select_rows
 from feature_mining.sae.calibrate import Calibration, calibrate, describe
-from feature_mining.sae.formats import read
+from feature_mining.sae.formats import read as read_format
 from feature_mining.sae.model import SparseAutoencoder
 from feature_mining.sae.training.shuffled_rows import ShuffledRows
 from feature_mining.sae.training.site_source import ShuffledSites, Site, site_rows, site_widths
@@ -63,15 +64,20 @@ class Pair(NamedTuple):
 
 
 def read_outputs(
-    pair: Pair, genome: Sequences, cells: Sequence[Cell], batch: int, progress: Progress
+    pair: Pair,
+    genome: Sequences,
+    cells: Sequence[Cell],
+    batch: int,
+    progress: Progress,
+    read: Callable[[DNAModel, str, Sequence[str]], list[Read]] = read_bases,
 ) -> tuple[pd.DataFrame, Words]:
     """Predictions of both models, and of the null, on both strands of cells.
 
     Returns
     -------
     DataFrame
-        A row a callable base and reading: ``chrom, position`` (0-based), ``strand``; ``kl``, divergence of b's
-        prediction from a's, bits; ``gain``, bits that the base is cheaper with b; ``distance`` of the
+        A row a callable base and reading: ``chrom, position`` (0-based), ``strand``; ``kl``, divergence of
+        b's prediction from a's, bits; ``gain``, bits that the base is cheaper with b; ``distance`` of the
         activations in units of a's length, NaN where widths differ; ``null_kl``, ``null_distance``, means
         over the null; ``gain_0, gain_1, ...`` of each of the null. All float32.
     Words
@@ -82,7 +88,7 @@ def read_outputs(
     while group := list(islice(jobs, batch)):
         parts = [read_sequence(genome, pair.grid, cell, strand) for cell, strand in group]
         texts = [part.sequence for part in parts]
-        reads = [read_bases(site.model, site.layer, texts) for site in pair.sites]
+        reads = [read(site.model, site.layer, texts) for site in pair.sites]
         for i, ((cell, strand), part) in enumerate(zip(group, parts, strict=True)):
             own = [read[i] for read in reads]
             codes = base_codes(part.sequence).astype(np.int64)
@@ -202,11 +208,46 @@ class Marks:
         )
 
 
+class _Peaks:
+    """Where each feature differs most between two sides."""
+
+    def __init__(self, features: int) -> None:
+        self.value = np.zeros(features)
+        self.place = pd.DataFrame({"chrom": [""] * features, "position": -1, "strand": ""})
+
+    def add(self, coded: Coded) -> None:
+        """Take a reading with both sides."""
+        reading = coded.reading
+        a, b = (sparse(select_rows(code, reading.callable)) for code in coded.codes[:2])
+        if not a.shape[0]:
+            return
+        apart = abs(b - a).tocsc()
+        most = apart.max(axis=0).toarray().ravel()
+        better = np.flatnonzero(most > self.value)
+        if not better.size:
+            return
+        rows = np.asarray(apart[:, better].argmax(axis=0)).ravel()
+        self.value[better] = most[better]
+        position = reading.cell.start + np.flatnonzero(reading.callable)[rows]
+        self.place.loc[better, "chrom"] = reading.cell.chrom
+        self.place.loc[better, "position"] = position
+        self.place.loc[better, "strand"] = reading.strand
+
+    def table(self) -> pd.DataFrame:
+        """``chrom, position, strand`` and ``apart``, the difference there, a row a feature; -1 for none."""
+        return self.place.assign(apart=self.value)
+
+
 def one_dictionary(
     study: Study, pair: Pair, bases: int, progress: Progress
-) -> tuple[FeatureSums, list[pd.DataFrame]]:
-    """The study's autoencoder on every side: sums over report, and what features mark with a and with b."""
+) -> tuple[FeatureSums, pd.DataFrame, list[pd.DataFrame]]:
+    """The study's autoencoder on every side.
+
+    Returns sums over the report split, where each feature differs most in it (``chrom, position, strand,
+    apart``), and what features mark with a and with b.
+    """
     sae, marks = study.sae, Marks(study)
+    peaks = _Peaks(sae.config.d_sae)
     sums = FeatureSums(len(pair.sites), sae.config.d_sae)
     for split in ("select", "report"):
         sites = pair.sites if split == "report" else pair.sites[:2]
@@ -215,8 +256,9 @@ def one_dictionary(
             marks.add(split, coded)
             if split == "report":
                 sums.add([select_rows(code, coded.reading.callable) for code in coded.codes])
+                peaks.add(coded)
     edges = study.calibration.bin_edges
-    return sums, [marks.table(side, edges) for side in (0, 1)]
+    return sums, peaks.table(), [marks.table(side, edges) for side in (0, 1)]
 
 
 class Dictionaries(NamedTuple):
@@ -320,7 +362,7 @@ def read_dictionary(
     cells = study.split.cells(grid, study.manifest.contigs, "train")
     windows = StrandWindows(study.genome, grid, cells[:: max(1, len(cells) // HELD_CELLS)])
     try:
-        sae, shape = read(path)
+        sae, shape = read_format(path)
         config, width = sae.config, site.model.d_model(site.layer)
         if config.d_out or sae.W_skip is not None or config.sites:
             raise ValueError(f"{path}: no autoencoder of one layer")
