@@ -71,7 +71,9 @@ def _concepts(opened: Opened) -> Choices:
 
 def _holding(study: Study, name: str) -> dict[str, str]:
     """Experiments that left a file of this name."""
-    found = sorted(path.parent.name for path in study.folder.glob(f"{FOLDER}/*/{name}"))
+    found = sorted(
+        path.relative_to(study.folder).parts[1] for path in study.folder.glob(f"{FOLDER}/*/{name}")
+    )
     return dict(zip(found, found, strict=True))
 
 
@@ -88,6 +90,18 @@ def _paintings(opened: Opened) -> Choices:
     return Choices(_holding(opened.study, "painting.json"), more)
 
 
+def _models(opened: Opened) -> Choices:
+    own = {name: f"{name}, a model of this study" for name in _holding(opened.study, "model/config.json")}
+    return Choices({"mini": "mini"} | own)
+
+
+def _autoencoders(opened: Opened) -> Choices:
+    from workbench.analysis.training_setup import seed_folders  # PyTorch
+
+    names = [folder.name for folder in seed_folders(opened.study)[1:]]
+    return Choices(dict(zip(names, names, strict=True)))
+
+
 def _plans(_: Opened) -> Choices:
     return Choices({}, "JSON, or CONCEPT=STRENGTH")
 
@@ -98,6 +112,8 @@ OFFERED: Mapping[str, Callable[[Opened], Choices]] = {
     "feature": _features,
     "readout": _readouts,
     "layer": _layers,
+    "model": _models,
+    "autoencoder": _autoencoders,
     "concept": _concepts,
     "detector": _detectors,
     "attack": _attacks,

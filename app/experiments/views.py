@@ -7,6 +7,7 @@ from collections.abc import Callable, Mapping
 from app.data.study import Opened
 from app.experiments.attribution import show_attribution
 from app.experiments.detectors import show_attack, show_detector
+from app.experiments.differences import show_diff
 from app.experiments.embedding_map import show_embeddings
 from app.experiments.layer_scan import show_layers
 from app.experiments.painting import show_painting
@@ -22,4 +23,5 @@ VIEWS: Mapping[str, Callable[[Opened, Experiment], None]] = {
     "paint": show_painting,
     "detect": show_detector,
     "attack": show_attack,
+    "diff": show_diff,
 }

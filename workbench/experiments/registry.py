@@ -13,6 +13,7 @@ from workbench.experiments import (
     attribute,
     compile,
     detect,
+    diff,
     embed,
     factors,
     layers,
@@ -54,6 +55,7 @@ KINDS: dict[str, Kind] = {
         detect.KIND,
         attack.KIND,
         prune.KIND,
+        diff.KIND,
     )
 }
 
