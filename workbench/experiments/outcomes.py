@@ -79,7 +79,7 @@ def compare_verdicts(study: Study, untreated: FollowUp, arms: Mapping[str, Follo
         by the change. Controls and q are the study's own: they are not read again.
     """
     columns = study_columns(study)
-    tracks = study.table("tracks").set_index(["track", "mode"])
+    tracks = study.table("tracks").set_index(["track", "mode"], drop=False)
     times = draw_blocks(untreated.count, DRAWS)
     rows = []
     for arm, found in arms.items():

@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import NamedTuple
 
 import numpy as np
+import pandas as pd
 import torch
 
 from feature_mining.edits.apply import Applied
@@ -217,11 +218,24 @@ def _corpus(patient: Patient, genome: Sequences, folder: Path) -> Corpus:
     study, loci = patient.study, patient.symptom.loci
     places = [block.interval for block in study.manifest.blocks("train")]
     if loci is not None:
-        cells = study.split.cells(study.grid, study.manifest.contigs, "train")
-        places = [Interval(c.chrom, c.start, c.end) for c in cells if inside_loci(loci, c).any()]
+        places = [each for block in places for each in _near(study, loci, block)]
         if not places:
             raise InputError("no locus of the symptom lies in the train split: nothing to train on")
     return write_corpus(((str(place), genome.fetch(*place)) for place in places), folder)
+
+
+def _near(study: Study, loci: pd.DataFrame, block: Interval) -> list[Interval]:
+    """Stretches of a block with a window on both sides of the cells that meet a locus."""
+    found: list[Interval] = []
+    for cell in study.grid.cells_between(block.chrom, study.manifest.contigs[block.chrom], *block[1:]):
+        if not inside_loci(loci, cell).any():
+            continue
+        start = max(block.start, cell.start - study.grid.window)
+        end = min(block.end, cell.end + study.grid.window)
+        if found and start <= found[-1].end:
+            start = found.pop().start
+        found.append(Interval(block.chrom, start, end))
+    return found
 
 
 def _trained(patient: Patient, genome: Sequences, name: str) -> Treatment:

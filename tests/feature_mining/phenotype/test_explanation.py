@@ -15,6 +15,7 @@ from feature_mining.phenotype.explanation import (
     NEITHER,
     UNTESTED,
     Cohort,
+    _verdict,
     between_share,
     explain,
     explain_sample,
@@ -27,11 +28,11 @@ from feature_mining.phenotype.explanation import (
 from feature_mining.phenotype.folds import Fold, outer_folds
 from feature_mining.phenotype.models import as_line, fit, pipeline
 
-N, LINEAGES = 240, 6
+N, LINEAGES = 160, 4
 
 
 def cohort(kind: str, seed: int = 0, binary: bool = True) -> Cohort:
-    """Six lineages; locus a arises within each of them, locus b marks two, locus c is noise.
+    """Four lineages; locus a arises within each of them, locus b marks two, locus c is noise.
 
     The trait is caused by locus a (``locus``), by lineage and nothing else (``lineage``), or by nothing.
     """
@@ -43,7 +44,7 @@ def cohort(kind: str, seed: int = 0, binary: bool = True) -> Cohort:
     b2 = 2.0 * (lineage == "L2") + 0.05 * random.normal(size=N)
     values = np.column_stack([a, b, b2, random.normal(size=(N, 2))])
     drive = {"locus": 5 * a - 2.5, "lineage": 4.0 * high - 2, "nothing": np.zeros(N)}[kind]
-    liability = drive + random.logistic(size=N)
+    liability = drive + (1 if binary else 0.3) * random.logistic(size=N)
     y = (liability > 0).astype(float) if binary else liability
     rivals = (lineage[:, None] == np.unique(lineage)).astype(float)
     locus = np.array([0, 1, 1, 2, 2])
@@ -95,7 +96,7 @@ def test_shuffled_losses_are_the_permutation_importances_of_scikit_learn():
     parts = locus_parts(made, made.y, [Fold(train, test, "")], 0, tuned=False)
     model = fit(made.values[train], made.y[train], [], True)
     theirs = permutation_importance(
-        model, made.values[test], made.y[test], scoring="roc_auc", n_repeats=200, random_state=0
+        model, made.values[test], made.y[test], scoring="roc_auc", n_repeats=60, random_state=0
     )
     whole, y = parts.whole[test], made.y[test]
     random = np.random.default_rng(1)
@@ -103,10 +104,10 @@ def test_shuffled_losses_are_the_permutation_importances_of_scikit_learn():
         own = parts.loci[test, at]
         lost = [
             score(y, whole - own + own[shuffled_within(made.lineage[test], random)], True)[0]
-            for _ in range(200)
+            for _ in range(60)
         ]
         drop = score(y, whole, True)[0] - np.mean(lost)
-        assert drop == pytest.approx(theirs.importances_mean[at], abs=0.01)
+        assert drop == pytest.approx(theirs.importances_mean[at], abs=0.02)
     assert theirs.importances_mean[0] > 0.2
 
 
@@ -158,9 +159,18 @@ def test_a_trait_of_lineages_alone_is_the_lineage():
     np.testing.assert_allclose(side.table["lineage"], expected)
 
 
-def test_what_predicts_nothing_and_what_is_not_permuted():
-    assert explain(cohort("nothing", 3), 19).verdict in (NEITHER, LINEAGE)
-    assert explain(cohort("locus"), 0).verdict == UNTESTED
+def test_each_word_has_its_rule():
+    def word(p: float, **lows: float) -> str:
+        rows = [
+            ("loci", "random", lows.get("seen", 0.6)),
+            ("loci", "lineages held out", lows.get("unseen", 0.6)),
+            ("loci within lineage", "random", lows.get("within", 0.6)),
+        ]
+        return _verdict(pd.DataFrame(rows, columns=["predictors", "folds", "low"]), p, True)[0]
+
+    assert word(0.01) == LOCUS and word(0.2) == LINEAGE and word(np.nan) == UNTESTED
+    assert word(0.01, seen=0.5) == NEITHER and word(0.01, unseen=0.45) == BOTH
+    assert word(0.01, unseen=0.45, within=0.4) == LINEAGE
 
 
 def test_a_number_is_explained_too_and_progress_is_told():
@@ -169,12 +179,6 @@ def test_a_number_is_explained_too_and_progress_is_told():
     assert found.verdict == LOCUS and len(told) == fits_of(19, 3)
     scores = found.scores.set_index(["predictors", "folds"])["score"]
     assert 0.3 < scores["loci", "lineages held out"] < 1
-
-
-def test_verdicts_that_a_null_gives_are_rarely_the_locus():
-    """The trait of lineages drawn anew: the locus is named about as often as p allows, at most."""
-    named = [explain(cohort("lineage", seed), 19).verdict for seed in range(10, 16)]
-    assert named.count(LOCUS) <= 1 and set(named) <= {LOCUS, LINEAGE, BOTH}
 
 
 def test_small_things():
