@@ -10,6 +10,7 @@ from torch import Tensor
 
 from feature_mining.edits.apply import Dictionary
 from genomic_models.contract import DNAModel, Forward, ModelError
+from genomic_models.striped_hyena.operators import at_least_fp32
 
 
 class Target(Protocol):
@@ -159,7 +160,7 @@ def _predictions(model: DNAModel, forward: Forward, position: int) -> Tensor:
         raise ValueError(
             f"position {position}: expected {first} to {length - 1}; nothing predicts the first base"
         )
-    return logs[:, position - first].float().log_softmax(-1)
+    return at_least_fp32(logs[:, position - first]).log_softmax(-1)
 
 
 def _token(model: DNAModel, base: str) -> int:

@@ -88,8 +88,8 @@ class Asked(NamedTuple):
         if strange := set(here) - set(BASES):
             raise InputError(f"{self.text}: holds {', '.join(sorted(strange))}; expected A, C, G and T")
         if self.layer:
-            later = _later_dictionary(study, self.layer)
-            return letters, before, Activation(later, self.feature, before, after)
+            own = _dictionary(study, self.layer, True)
+            return letters, before, Activation(own, self.feature, before, after)
         if self.output:
             return letters, before, Output(self.output, before, after)
         if self.alternative:
@@ -107,8 +107,11 @@ class Asked(NamedTuple):
         return letters, before, Likelihood(before, after)
 
 
-def parse_target(study: Study, text: str) -> Asked:
-    """An output from its text, one of `FORMS`. Raises ``InputError`` for any other text."""
+def parse_target(study: Study, text: str, own: bool = False) -> Asked:
+    """An output from its text, one of `FORMS`. Raises ``InputError`` for any other text.
+
+    ``own``: whether it may be a feature of the study's own layer, too.
+    """
     text = text.strip()
     if text.count(":") >= 3:
         variant = parse_variant(text)
@@ -133,7 +136,7 @@ def parse_target(study: Study, text: str) -> Asked:
         return Asked(text, place, output=found["output"])
     if found["layer"] is None:
         return Asked(text, place)
-    width, feature = _later_dictionary(study, found["layer"]).sae.config.d_sae, int(found["feature"])
+    width, feature = _dictionary(study, found["layer"], own).sae.config.d_sae, int(found["feature"])
     if feature >= width:
         raise InputError(f"{text}: {found['layer']} has features 0 to {width - 1}")
     return Asked(text, place, layer=found["layer"], feature=feature)
@@ -148,11 +151,16 @@ def _check_output(study: Study, text: str, name: str) -> None:
         raise InputError(f"{text}: expected one of the model's {outputs.kind}, {', '.join(outputs.names)}")
 
 
-def _later_dictionary(study: Study, layer: str) -> Dictionary:
-    """The autoencoder of a layer after the study's own; ``InputError`` where it has none."""
+def _dictionary(study: Study, layer: str, own: bool) -> Dictionary:
+    """The autoencoder of a layer after the study's own, or of that; ``InputError`` where it has none."""
+    if own and layer == study.layer:
+        return study.dictionary
     order = study.model.layers
     if layer not in order or order.index(layer) <= order.index(study.layer):
-        raise InputError(f"layer {layer!r}: expected one after {study.layer}, the layer of the study")
+        raise InputError(
+            f"layer {layer!r}: expected {'that of the study or ' if own else ''}one after {study.layer}, the"
+            " layer of the study"
+        )
     folder = layer_folder(study, layer)
     if not folder.is_dir():
         raise InputError(

@@ -78,9 +78,9 @@ class SiteScaling(NamedTuple):
         pieces = rows.split(self.widths, dim=1)
         return [part.apply(p) for part, p in zip(self.parts, pieces, strict=True)]
 
-    def of(self, part: int | None) -> SiteScaling:
-        """That of one part; None for all."""
-        return self if part is None else SiteScaling((self.parts[part],))
+    def of(self, parts: tuple[int, ...]) -> SiteScaling:
+        """That of some of the parts."""
+        return SiteScaling(tuple(self.parts[part] for part in parts))
 
 
 def measure_sites(batches: Sequence[Tensor], sites: tuple[int, ...]) -> SiteScaling:

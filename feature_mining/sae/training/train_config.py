@@ -77,8 +77,9 @@ class TrainConfig:
     sites : tuple of int
         Widths of the parts of an input: layers of a crosscoder, input and target of a transcoder; empty for
         an autoencoder of one layer.
-    part : int, optional
-        Which of the ``sites`` an autoencoder of one layer trains on, where the batches hold several.
+    part : int or tuple of int, optional
+        Which of the ``sites`` an autoencoder trains on, where the batches hold more: one of them, or several,
+        as the input and the target of a transcoder.
     precision : str
         ``float32``, or ``bfloat16`` for products on a GPU with weights kept in float32.
     """
@@ -101,7 +102,7 @@ class TrainConfig:
     l1: float = 0.0
     sites: tuple[int, ...] = ()
     precision: str = "float32"
-    part: int | None = None
+    part: int | tuple[int, ...] | None = None
 
     def __post_init__(self) -> None:
         kind_of(self.architecture)
@@ -109,8 +110,15 @@ class TrainConfig:
             raise ValueError(f"{self.steps} steps of {self.batch}: both must be at least 1")
         if self.precision not in PRECISIONS:
             raise ValueError(f"precision {self.precision!r}; expected one of {', '.join(PRECISIONS)}")
-        if self.part is not None and not 0 <= self.part < len(self.sites):
+        if self.part is not None and not set(self.parts) <= set(range(len(self.sites))):
             raise ValueError(f"part {self.part} of {len(self.sites)} sites")
+
+    @property
+    def parts(self) -> tuple[int, ...]:
+        """Numbers of the sites that it trains on; one where there are no sites."""
+        if self.part is None:
+            return tuple(range(max(1, len(self.sites))))
+        return (self.part,) if isinstance(self.part, int) else self.part
 
     def peak_rate(self, d_in: int) -> float:
         """Learning rate after the warm-up, for inputs of this width."""

@@ -45,7 +45,8 @@ class Trainer:
     ----------
     configs : TrainConfig
         One for each autoencoder. They share steps, batch and sites; each reads all sites, or the ``part``
-        that it names, so that autoencoders of several layers train off one pass of the model.
+        that it names, so that autoencoders, or transcoders, of several layers train off one pass of the
+        model.
     ranks : Ranks, optional
         The processes that train together. Each gives its part of every batch, ``batch / count`` rows; the
         result is that of one process with the whole batches. Process 0 writes the checkpoint, which all read.
@@ -148,14 +149,12 @@ class Trainer:
         """Train every autoencoder on its part of a batch."""
         parts = scaling.apply(rows)
         counts = [int(self.ranks.total(clipped)) for _, clipped in parts]
-        whole = parts[0][0]
-        if len(parts) > 1 and any(config.part is None for config in self.configs):
-            whole = torch.cat([x for x, _ in parts], dim=1)
+        whole: dict[tuple[int, ...], Tensor] = {}
+        for own in {run.config.parts for run in runs}:
+            rows = [parts[part][0] for part in own]
+            whole[own] = rows[0] if len(rows) == 1 else torch.cat(rows, dim=1)
         return [
-            run.step(whole, sum(counts))
-            if run.config.part is None
-            else run.step(parts[run.config.part][0], counts[run.config.part])
-            for run in runs
+            run.step(whole[own], sum(counts[i] for i in own)) for run in runs for own in [run.config.parts]
         ]
 
     def _first_batches(self, source: Iterator[Batch]) -> list[Tensor]:

@@ -71,12 +71,13 @@ class RunState:
 class TrainingRun:
     """Training of one autoencoder on scaled inputs.
 
-    ``scaling`` is that of all sites of the stream; where it trains on one of them, that one's is kept.
+    ``scaling`` is that of all sites of the stream; that of those that it trains on is kept.
     """
 
     def __init__(self, config: TrainConfig, scaling: SiteScaling, ranks: Ranks) -> None:
-        self.config, self.scaling, self.ranks = config, scaling.of(config.part), ranks
-        self.sites = config.sites if config.part is None else ()
+        self.config, self.scaling, self.ranks = config, scaling.of(config.parts), ranks
+        own = config.parts if config.sites and not isinstance(config.part, int) else ()
+        self.sites = tuple(config.sites[part] for part in own)
         scaling = self.scaling
         weights = new_form(
             config.architecture,
