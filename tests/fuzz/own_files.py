@@ -30,8 +30,8 @@ from workbench.setup.uploads import check
 from workbench.stages.registry import STAGES
 from workbench.study.config import write_config
 from workbench.study.damage import find_damage
+from workbench.study.feature_layouts import ZOOMS
 from workbench.study.feature_lists import read_lists, write_list
-from workbench.study.feature_store import ZOOMS
 from workbench.study.notes import Note, read_notes, write_note
 from workbench.study.results import FACTS, TABLES
 
@@ -169,7 +169,9 @@ def read_model(folder: Path) -> None:
 TARGETS = {
     "study.toml": Target(_make, read_settings, ("study.toml",)),
     "manifest": Target(_make, read_locked, ("manifest.json",)),
-    "ledger": Target(_make, read_records, ("ledger/**/*.json", "logs/*", "jobs/*.json"), 0.5),
+    "ledger": Target(
+        _make, read_records, ("ledger/**/*.json", "ledger/**/*.lines", "logs/*", "jobs/*.json"), 0.5
+    ),
     "tables": Target(_make, read_results, ("tables/*",)),
     "feature maps": Target(_make, read_features, ("features/*",)),
     "notes and arrays": Target(_make, read_kept, ("notes.json", "lists.json", "x.npz")),

@@ -227,19 +227,20 @@ def _dense(sequences: dict[str, str], rng: np.random.Generator) -> Dense:
         letters = np.frombuffer(sequence.encode(), np.uint8) != ord("N")
         position = np.arange(n)
         for strand in "+-":
-            values = rng.gamma(2.0, 0.5, (n, N_FEATURES)).astype(np.float32)
+            values = rng.gamma(2.0, 0.5, (n, N_FEATURES))
             values[rng.random((n, N_FEATURES)) > 0.03] = 0
             for intervals, feature in ((GENES, 3), (PROMOTERS, 7)):
                 for name, start, end, side in intervals:
                     if (name, side) == (chrom, strand):
-                        burst = 1 + rng.gamma(3.0, 0.5, end - start).astype(np.float32)
+                        burst = 1 + rng.gamma(3.0, 0.5, end - start)
                         burst[rng.random(end - start) < 0.1] = 0
                         values[start:end, feature] = burst
             warm = position >= WARMUP if strand == "+" else position < n - WARMUP
             callable_ = warm & letters
             values[~callable_] = 0
             values[:, DEAD] = 0
-            dense[chrom, strand] = values, callable_
+            # Of so few bits that they are stored exactly.
+            dense[chrom, strand] = values.astype(np.float16).astype(np.float32), callable_
     return dense
 
 

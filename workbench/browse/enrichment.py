@@ -15,7 +15,7 @@ import pandas as pd
 
 from workbench.errors import InputError
 from workbench.genome.interval import Interval
-from workbench.study.feature_store import STRANDS, ZOOMS
+from workbench.study.feature_layouts import ZOOMS
 from workbench.study.locus import check_locus
 
 if TYPE_CHECKING:
@@ -160,10 +160,7 @@ def _profile(study: Study, features: np.ndarray, chrom: str, size: int) -> np.nd
 def _readings(study: Study, chrom: str) -> int:
     found = 0
     for shard, _, _ in study.features.stretches(chrom, 0, study.manifest.contigs[chrom]):
-        with shard.reading():
-            for side in STRANDS.values():
-                mask = np.unpackbits(shard.file[side]["callable"][:], count=shard.end - shard.start)
-                found += int(mask.sum())
+        found += sum(int(shard.callable(strand).sum()) for strand in "+-")
     return found
 
 

@@ -14,7 +14,8 @@ import numpy as np
 import pandas as pd
 
 from workbench.genome.interval import Interval
-from workbench.study.feature_store import STRANDS, ZOOMS, StrandMap
+from workbench.study.feature_layouts import STRANDS, ZOOMS
+from workbench.study.feature_store import StrandMap
 from workbench.study.locus import check_features, check_locus
 
 if TYPE_CHECKING:
@@ -67,16 +68,15 @@ def firing_bins(study: Study, feature: int) -> pd.DataFrame:
     check_features(study, [feature])
     store, parts = study.features, []
     for path, chrom, _, _ in store.shards:
-        with store.open(path) as shard, shard.reading():
-            for strand, side in STRANDS.items():
-                level = shard.file[f"{side}/zoom/{BIN}"]
-                lo, hi = (int(p) for p in level["indptr"][feature : feature + 2])
-                if lo == hi:
+        with store.open(path) as shard:
+            for strand in STRANDS:
+                ((bins, top),) = shard.maxima(strand, BIN, [feature])
+                if not bins.size:
                     continue
-                start = shard.start + level["bins"][lo:hi].astype(np.int64) * BIN
+                start = shard.start + bins.astype(np.int64) * BIN
                 end = np.minimum(start + BIN, shard.end)
                 columns = {"chrom": chrom, "start": start, "end": end, "strand": strand}
-                parts.append(pd.DataFrame(columns | {"max": level["max"][lo:hi]}))
+                parts.append(pd.DataFrame(columns | {"max": top}))
     if not parts:
         empty = {"chrom": str, "start": np.int64, "end": np.int64, "strand": str, "max": np.float32}
         return pd.DataFrame({name: pd.Series(dtype=kind) for name, kind in empty.items()})

@@ -18,7 +18,8 @@ import numpy as np
 from workbench.errors import InputError
 from workbench.genome.interval import Interval
 from workbench.genome.windows import check_strand
-from workbench.study.feature_store import STRANDS, ZOOMS, FeatureShard
+from workbench.study.feature_layouts import ZOOMS
+from workbench.study.feature_store import FeatureShard
 from workbench.study.locus import check_features, check_locus
 
 if TYPE_CHECKING:
@@ -28,8 +29,6 @@ LEVELS = (1, *ZOOMS)
 NOTHING, ZERO, TOP = 0, 1, 255
 KEPT_BYTES = 96 << 20
 OPEN_FILES = 64
-# Levels with fewer entries a shard are read whole: one read costs less than one a feature.
-WHOLE_LEVEL = 100_000
 
 
 class Tile(NamedTuple):
@@ -170,30 +169,14 @@ class TileReader:
         shard = self._file(index)
         if not features:
             return np.zeros((0, 0), np.uint8)
-        with shard.reading():
-            return self._codes(shard, features, strand, level)
-
-    def _codes(self, shard: FeatureShard, features: list[int], strand: str, level: int) -> np.ndarray:
-        length = shard.end - shard.start
-        group = shard.file[STRANDS[strand]]
-        mask = np.unpackbits(group["callable"][:], count=length).astype(bool)
-        known = mask if level == 1 else np.logical_or.reduceat(mask, np.arange(0, length, level))
-        values = np.zeros((len(features), known.size), np.float32)
+        mask = shard.callable(strand)
+        known = mask if level == 1 else np.logical_or.reduceat(mask, np.arange(0, mask.size, level))
         if level == 1:
-            slots = np.full(self.top.size, -1, np.int16)
-            slots[features] = np.arange(len(features))
-            slot = slots[group["indices"][:]]
-            at = np.flatnonzero(slot >= 0)
-            row = np.searchsorted(group["indptr"][:], at, side="right") - 1
-            values[slot[at], row] = group["values"][:][at]
+            values = shard.columns(strand, features)
         else:
-            zoom = group[f"zoom/{level}"]
-            pointers = zoom["indptr"][:]
-            small = zoom["bins"].size < WHOLE_LEVEL
-            bins, top = (zoom[n][:] if small else zoom[n] for n in ("bins", "max"))
-            for row_values, feature in zip(values, features, strict=True):
-                part = slice(int(pointers[feature]), int(pointers[feature + 1]))
-                row_values[bins[part]] = top[part]
+            values = np.zeros((len(features), known.size), np.float32)
+            for row, (bins, top) in zip(values, shard.maxima(strand, level, features), strict=True):
+                row[bins] = top
         values[:, ~known] = np.nan
         return encode(values, self.top[features])
 

@@ -1,14 +1,13 @@
-"""Feature maps on disk: one HDF5 file a shard, sparse rows on coordinates and a zoom pyramid.
+"""Feature maps on disk: one HDF5 file a shard, sparse features on coordinates and a zoom pyramid.
 
-A file ``features/CONTIG.K.h5`` holds a stretch of one contig. Groups ``plus`` and ``minus`` hold the reading
-of that strand: row ``r`` of the CSR arrays is base ``start + r`` on both. ``callable`` says which bases have
-a value (full left context, a letter of ACGT). ``zoom/N`` holds, feature by feature, the maximum and the sum
-in bins of N bases, for browsing. Files are written under a temporary name and renamed when whole.
+A file ``features/CONTIG.K.h5`` holds a stretch of one contig as it was read on both strands, which
+`feature_layouts` lays out. Files are written under a temporary name and renamed when whole.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from bisect import bisect_left, bisect_right
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from functools import cached_property
@@ -18,18 +17,18 @@ from typing import NamedTuple
 import h5py
 import numpy as np
 
-from feature_mining.feature_map import Csr, concatenate, pyramid
+from feature_mining.feature_map import Csr, ZoomLevel, concatenate
 from workbench.errors import InputError
 from workbench.files.atomic import write_atomic
+from workbench.files.packs import Part
 from workbench.genome.windows import check_strand
+from workbench.study.feature_layouts import LAYOUTS, ZOOMS, Maxima, Side, write_sides
 from workbench.tracks.track import Contigs
 
-# Numbers of a piece with a checksum of its own.
-CHUNK = 16_384
 # Bytes of a contig's name in the name of a file, at most: a file system takes 255, temporary names too.
 _NAMED = 150
-ZOOMS = (64, 512, 4096)
-STRANDS = {"+": "plus", "-": "minus"}
+
+Place = tuple[Path | Part, str, int, int]
 
 
 class StrandMap(NamedTuple):
@@ -48,15 +47,6 @@ class Origin:
     sae_hash: str
 
 
-class Zoom(NamedTuple):
-    """Binned features of one strand, by feature: CSC pointers, bins, maxima and sums (float32)."""
-
-    indptr: np.ndarray
-    bins: np.ndarray
-    max: np.ndarray
-    sum: np.ndarray
-
-
 def shard_path(folder: Path, chrom: str, index: int) -> Path:
     """File of a shard; odd characters of a contig's name, and the rest of a long one, are no part of it."""
     safe = "".join(c if c.isalnum() or c in "._-" else "_" for c in chrom).lstrip(".")
@@ -65,51 +55,33 @@ def shard_path(folder: Path, chrom: str, index: int) -> Path:
 
 
 def write_shard(path: Path, chrom: str, start: int, origin: Origin, strands: dict[str, StrandMap]) -> None:
-    """Write one shard, atomically.
-
-    The file is made in memory and written in one piece: HDF5 itself does not survive a full disk.
-    """
-    with h5py.File(path.name, "w", driver="core", backing_store=False) as file:
-        _fill(file, chrom, start, origin, strands)
-        file.flush()
-        image = file.id.get_file_image()
+    """Write one shard, atomically; ``ValueError`` for values that are not finite."""
+    image = shard_image(chrom, start, origin, strands)
     with write_atomic(path) as temporary:
         temporary.write_bytes(image)
 
 
-def _fill(file: h5py.File, chrom: str, start: int, origin: Origin, strands: dict[str, StrandMap]) -> None:
-    file.attrs.update(
-        chrom=chrom,
-        start=start,
-        end=start + len(next(iter(strands.values())).callable),
-        model_hash=origin.model_hash,
-        layer=origin.layer,
-        sae_hash=origin.sae_hash,
-    )
-    for strand, (features, mask) in strands.items():
-        group = file.create_group(STRANDS[strand])
-        file.attrs["n_features"] = features.n_features
-        narrow = np.uint16 if features.n_features <= 1 << 16 else np.int32
-        _put(group, "indptr", features.indptr)
-        _put(group, "indices", features.indices.astype(narrow))
-        _put(group, "values", features.values)
-        _put(group, "callable", np.packbits(mask))
-        for size, zoom in pyramid(features, ZOOMS).items():
-            level = group.create_group(f"zoom/{size}")
-            for name, array in zip(Zoom._fields, zoom, strict=True):
-                _put(level, name, array)
-
-
-def _put(group: h5py.Group, name: str, array: np.ndarray) -> None:
-    """Store an array in pieces, each with a checksum that is compared whenever it is read."""
-    pieces = {"chunks": (min(CHUNK, array.size),), "fletcher32": True} if array.size else {}
-    group.create_dataset(name, data=array, **pieces)
-    # HDF5 gives pieces their places when it writes them: at once, so that equal arrays make equal files.
-    group.file.flush()
+def shard_image(chrom: str, start: int, origin: Origin, strands: dict[str, StrandMap]) -> bytes:
+    """The bytes of a shard's file, made in memory: HDF5 itself does not survive a full disk."""
+    # From 1.10 on HDF5 has checksums of names, attributes and pieces' places too.
+    with h5py.File("shard.h5", "w", libver=("v110", "v110"), driver="core", backing_store=False) as file:
+        first = next(iter(strands.values()))
+        file.attrs.update(
+            chrom=chrom,
+            start=start,
+            end=start + len(first.callable),
+            n_features=first.features.n_features,
+            model_hash=origin.model_hash,
+            layer=origin.layer,
+            sae_hash=origin.sae_hash,
+        )
+        write_sides(file, dict(strands))
+        file.flush()
+        return file.id.get_file_image()
 
 
 @contextmanager
-def _reading(path: Path) -> Iterator[None]:
+def _reading(path: Path | Part) -> Iterator[None]:
     """Raise ``InputError`` for a file that HDF5 cannot read, whose checksums do not fit, or lacks a part."""
     try:
         yield
@@ -128,19 +100,31 @@ class FeatureShard:
     chrom, start, end : str, int, int
         The stretch, 0-based half-open.
     n_features : int
+    layout : int
+        Which of `feature_layouts`.
+    relative_error : float
+        No value differs from the one that was written by more than this share of it.
     """
 
-    def __init__(self, path: Path) -> None:
+    def __init__(self, path: Path | Part) -> None:
         self.path = path
         with _reading(path):
-            self.file = h5py.File(path, "r")
+            self.file = h5py.File(path.open() if isinstance(path, Part) else path, "r")
         with self.reading():
             attrs = self.file.attrs
             self.chrom = str(attrs["chrom"])
             self.start, self.end = int(attrs["start"]), int(attrs["end"])
             self.n_features = int(attrs["n_features"])
             self.origin = Origin(str(attrs["model_hash"]), str(attrs["layer"]), str(attrs["sae_hash"]))
-        self._sides: dict[str, dict[str, h5py.Dataset]] = {}
+            self.layout = int(attrs.get("layout", 1))
+            self.relative_error = float(attrs.get("relative_error", 0.0))
+        if self.layout not in LAYOUTS:
+            self.file.close()
+            raise InputError(
+                f"{path}: layout {self.layout} of feature files; this version reads up to {max(LAYOUTS)}:"
+                " install the version that wrote it"
+            )
+        self._sides: dict[str, Side] = {}
 
     def __enter__(self) -> FeatureShard:
         return self
@@ -164,42 +148,48 @@ class FeatureShard:
     def rows(self, strand: str, start: int, end: int) -> StrandMap:
         """Reading of ``[start, end)``; ``InputError`` for a strand or a stretch that is not in the shard."""
         if not self.start <= start <= end <= self.end:
-            raise InputError(
-                f"{self.file.filename}: {start}-{end}: expected a stretch within {self.start}-{self.end}"
-            )
+            raise InputError(f"{self.path}: {start}-{end}: expected a stretch within {self.start}-{self.end}")
         check_strand(strand)
         lo, hi = start - self.start, end - self.start
         with self.reading():
             side = self._side(strand)
-            indptr = side["indptr"][lo : hi + 1]
-            first, last = int(indptr[0]), int(indptr[-1])
-            features = Csr(
-                indptr - first,
-                side["indices"][first:last].astype(np.int32),
-                side["values"][first:last],
-                self.n_features,
-            )
-            packed = side["callable"][lo // 8 : (hi + 7) // 8]
-        mask = np.unpackbits(packed)[lo % 8 :][: hi - lo].astype(bool)
-        return StrandMap(features, mask)
+            return StrandMap(side.rows(lo, hi), side.callable(lo, hi))
 
-    def _side(self, strand: str) -> dict[str, h5py.Dataset]:
-        """Arrays of one strand's reading; h5py takes longer to find one than to read a few of its rows."""
+    def callable(self, strand: str) -> np.ndarray:
+        """Which bases of the shard have a value, bool; ``InputError`` for another strand."""
         check_strand(strand)
+        with self.reading():
+            return self._side(strand).callable(0, self.end - self.start)
+
+    def columns(self, strand: str, features: Sequence[int]) -> np.ndarray:
+        """Values of features of the study at every base of the shard, float32 (features, bases)."""
+        check_strand(strand)
+        with self.reading():
+            return self._side(strand).columns(features)
+
+    def zoom(self, strand: str, size: int) -> ZoomLevel:
+        """A whole level of the pyramid, one of ``ZOOMS``; bin 0 begins at ``start``."""
+        _check_level(strand, size)
+        with self.reading():
+            return self._side(strand).zoom(size)
+
+    def maxima(self, strand: str, size: int, features: Sequence[int]) -> list[Maxima]:
+        """Of each feature the bins of a level in which it fires, int32, and its maxima there, float32."""
+        _check_level(strand, size)
+        with self.reading():
+            return self._side(strand).maxima(size, features)
+
+    def _side(self, strand: str) -> Side:
         if strand not in self._sides:
-            group = self.file[STRANDS[strand]]
-            names = ("indptr", "indices", "values", "callable")
-            self._sides[strand] = {name: group[name] for name in names}
+            kind = LAYOUTS[self.layout]
+            self._sides[strand] = kind(self.file, strand, self.end - self.start, self.n_features)
         return self._sides[strand]
 
-    def zoom(self, strand: str, size: int) -> Zoom:
-        """A whole level of the pyramid, one of ``ZOOMS``; bin 0 begins at ``start``."""
-        check_strand(strand)
-        if size not in ZOOMS:
-            raise InputError(f"bins of {size}: expected one of {', '.join(map(str, ZOOMS))}")
-        with self.reading():
-            level = self.file[f"{STRANDS[strand]}/zoom/{size}"]
-            return Zoom(*(level[name][:] for name in Zoom._fields))
+
+def _check_level(strand: str, size: int) -> None:
+    check_strand(strand)
+    if size not in ZOOMS:
+        raise InputError(f"bins of {size}: expected one of {', '.join(map(str, ZOOMS))}")
 
 
 class FeatureStore:
@@ -207,15 +197,15 @@ class FeatureStore:
 
     Parameters
     ----------
-    shards : list of (Path, chrom, start, end)
-        Files in genome order and what they cover.
+    shards : list of (Path or Part, chrom, start, end)
+        Files, or parts of packs, in genome order, and what they cover.
     origin : Origin
         What the maps must have been made with; another raises ``InputError`` with both hashes.
     contigs : Contigs
         What places must lie on.
     """
 
-    def __init__(self, shards: list[tuple[Path, str, int, int]], origin: Origin, contigs: Contigs) -> None:
+    def __init__(self, shards: list[Place], origin: Origin, contigs: Contigs) -> None:
         self.shards = shards
         self.origin = origin
         self.contigs = contigs
@@ -225,7 +215,7 @@ class FeatureStore:
         contigs = len({chrom for _, chrom, _, _ in self.shards})
         return f"FeatureStore({bases:,} bases of {contigs:,} contigs in {len(self.shards):,} shards)"
 
-    def open(self, path: Path) -> FeatureShard:
+    def open(self, path: Path | Part) -> FeatureShard:
         """Open a shard file and check its provenance."""
         shard = FeatureShard(path)
         if shard.origin != self.origin:
@@ -241,10 +231,25 @@ class FeatureStore:
         Raises ``InputError`` for a place that is not on the genome.
         """
         chrom, start, end = self.contigs.stretch(chrom, start, end)
-        for path, name, lo, hi in self.shards:
-            if name == chrom and lo < end and hi > start:
-                with self.open(path) as shard:
-                    yield shard, max(lo, start), min(hi, end)
+        for index in self.within(chrom, start, end):
+            path, _, lo, hi = self.shards[index]
+            with self.open(path) as shard:
+                yield shard, max(lo, start), min(hi, end)
+
+    def within(self, chrom: str, start: int, end: int) -> range:
+        """Places in ``shards`` of those that meet a stretch of a contig."""
+        ends, starts, first = self._ends.get(chrom, ([], [], 0))
+        return range(first + bisect_right(ends, start), first + bisect_left(starts, end))
+
+    @cached_property
+    def _ends(self) -> dict[str, tuple[list[int], list[int], int]]:
+        """By contig ends and starts of its shards, ascending, and the place of the first."""
+        found: dict[str, tuple[list[int], list[int], int]] = {}
+        for index, (_, chrom, start, end) in enumerate(self.shards):
+            ends, starts, _ = found.setdefault(chrom, ([], [], index))
+            ends.append(end)
+            starts.append(start)
+        return found
 
     @cached_property
     def _width(self) -> int:

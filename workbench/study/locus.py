@@ -15,7 +15,8 @@ from feature_mining.feature_map import column
 from workbench.errors import InputError
 from workbench.genome.interval import Interval, parse_place
 from workbench.genome.windows import check_strand
-from workbench.study.feature_store import STRANDS, ZOOMS, FeatureShard, FeatureStore
+from workbench.study.feature_layouts import ZOOMS
+from workbench.study.feature_store import FeatureShard, FeatureStore
 
 if TYPE_CHECKING:
     from workbench.study.study import Study
@@ -172,8 +173,7 @@ def _zoomed(store: FeatureStore, features: Sequence[int], locus: Interval, stran
             values.append(np.full((len(features), edges[-1].size), np.nan, np.float32))
         first, last = (lo - shard.start) // size, -(-(hi - shard.start) // size)
         edges.append(shard.start + np.arange(first, last) * size)
-        with shard.reading():
-            values.append(_shard_bins(shard, features, strand, size)[:, first:last])
+        values.append(_shard_bins(shard, features, strand, size)[:, first:last])
         at = min(shard.start + last * size, shard.end)
     if at < locus.end:
         edges.append(np.arange(at, locus.end, size))
@@ -184,15 +184,11 @@ def _zoomed(store: FeatureStore, features: Sequence[int], locus: Interval, stran
 
 def _shard_bins(shard: FeatureShard, features: Sequence[int], strand: str, size: int) -> np.ndarray:
     """Maxima of a whole shard, float32 (F, bins); only the rows of the asked features are read."""
-    length = shard.end - shard.start
-    group = shard.file[STRANDS[strand]]
-    mask = np.unpackbits(group["callable"][:], count=length).astype(bool)
-    known = np.logical_or.reduceat(mask, np.arange(0, length, size))
+    mask = shard.callable(strand)
+    known = np.logical_or.reduceat(mask, np.arange(0, mask.size, size))
     out = np.zeros((len(features), known.size), np.float32)
-    level = group[f"zoom/{size}"]
-    for row, feature in zip(out, features, strict=True):
-        lo, hi = (int(p) for p in level["indptr"][feature : feature + 2])
-        row[level["bins"][lo:hi]] = level["max"][lo:hi]
+    for row, (bins, top) in zip(out, shard.maxima(strand, size, features), strict=True):
+        row[bins] = top
     out[:, ~known] = np.nan
     return out
 
