@@ -102,6 +102,31 @@ def _autoencoders(opened: Opened) -> Choices:
     return Choices(dict(zip(names, names, strict=True)))
 
 
+def _transcoders(opened: Opened) -> Choices:
+    return Choices(_holding(opened.study, "transcoders"))
+
+
+def _symptoms(opened: Opened) -> Choices:
+    from workbench.experiments.follow_up import COUNTED  # PyTorch
+
+    flags = [f"flag:{name}" for name in COUNTED]
+    detectors = [f"detector:{name}" for name in _holding(opened.study, "detector.json")]
+    every = [*flags, *detectors, *(f"loci:{name}" for name in _tracks(opened).offered)]
+    return Choices(dict(zip(every, every, strict=True)))
+
+
+def _phenotypes(opened: Opened) -> Choices:
+    study = opened.study
+    found = [p.name for p in study.cohort.phenotypes] if study.config.has_phenotypes else []
+    return Choices(dict(zip(found, found, strict=True)))
+
+
+def _samples(opened: Opened) -> Choices:
+    study = opened.study
+    found = study.cohort.samples["sample"].tolist() if study.config.has_phenotypes else []
+    return Choices(dict(zip(found, found, strict=True)))
+
+
 def _plans(_: Opened) -> Choices:
     return Choices({}, "JSON, or CONCEPT=STRENGTH")
 
@@ -114,10 +139,14 @@ OFFERED: Mapping[str, Callable[[Opened], Choices]] = {
     "layer": _layers,
     "model": _models,
     "autoencoder": _autoencoders,
+    "symptom": _symptoms,
+    "phenotype": _phenotypes,
+    "sample": _samples,
     "concept": _concepts,
     "detector": _detectors,
     "attack": _attacks,
     "painting": _paintings,
+    "transcoders": _transcoders,
     "plan": _plans,
 }
 
