@@ -18,7 +18,7 @@ from typing import Any
 from app import links
 from app.canvas.kept import Kept
 from app.canvas.message import View
-from app.canvas.paint_work import Asked, painted_samples, preview, read_ask
+from app.canvas.paint_work import Asked, painted_samples, preview, read_ask, read_sample
 from app.canvas.painted_picture import MOST_SAMPLES
 from app.canvas.ready_model import ready_model
 from app.canvas.requests import Answer, Asking
@@ -323,4 +323,4 @@ REQUESTS: dict[str, Callable[[Asking], Answer | None]] = {
     "paint_run": run,
     "paint_standing": standing,
 }
-WORKS = {"paint_preview": preview}
+WORKS = {"paint_preview": preview, "paint_sample": read_sample}

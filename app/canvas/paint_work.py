@@ -1,4 +1,7 @@
-"""What the mode Paint has computed: what is written under a node, its experiment, two nodes compared."""
+"""What the mode Paint has computed: what is written under a node, its experiment, two nodes compared.
+
+What the study reads of one of the samples is asked for afterwards.
+"""
 
 from __future__ import annotations
 
@@ -8,7 +11,7 @@ from typing import Any, NamedTuple
 import pandas as pd
 
 from app.canvas.kept import Kept
-from app.canvas.painted_picture import picture, reading, surroundings
+from app.canvas.painted_picture import MOST_SAMPLES, Surroundings, picture, reading, surroundings
 from app.canvas.ready_model import ready_model
 from app.canvas.requests import Answer, Asking
 from app.canvas.work import Job
@@ -50,7 +53,7 @@ def read_ask(text: str) -> Asked:
 def preview(asking: Asking) -> Job:
     """What the model writes under a node, read without edits; kept with the node."""
     opened, study = asking.opened, asking.opened.study
-    asked, sample = read_ask(asking.text("ask")), asking.number("sample")
+    asked = read_ask(asking.text("ask"))
     kept = read_history(study)
     node = kept.node(asked.node)
     painting, given = brush.painting_of(study, node), brush.settings_of(study, node)
@@ -63,7 +66,7 @@ def preview(asking: Asking) -> Job:
     def job() -> Answer:
         ready_model(study, command)
         if asked.experiment:
-            return _result(opened, node, painting, sample, around)
+            return _result(opened, node, painting, around)
         own = read_history(study).node(node.number)
         if not own.written:
             written = write_preview(study, painting, given)
@@ -71,10 +74,29 @@ def preview(asking: Asking) -> Job:
         key = (key_of(opened), node.painting, str(node.asked))
         found = _EVIDENCE.get(key, lambda: read_written(study, painting, given, own.written))
         drawn = picture(around, own, painting, found, given.readouts)
-        answer = _with_sample(opened, own, painting, drawn, sample, around)
-        return answer | {"left_out": left_out(painting, given), **_compared(study, own, other)}
+        said = left_out(painting, given)
+        return {"picture": drawn, "left_out": said, **_compared(study, own, other)}
 
     return job
+
+
+def read_sample(asking: Asking) -> Job:
+    """One sample of what is written as the study's windows read it; ``InputError`` where there is none."""
+    opened, study = asking.opened, asking.opened.study
+    asked, sample = read_ask(asking.text("ask")), asking.number("sample")
+    node = read_history(study).node(asked.node)
+    texts = painted_samples(study, node, asked.experiment)[:MOST_SAMPLES]
+    if not texts:
+        raise InputError(f"nothing was written under node {node.number} yet")
+    letters, painting = texts[min(max(sample, 0), len(texts) - 1)], brush.painting_of(study, node)
+    around, command = surroundings(opened, node.place), " && ".join(commands_of(study, node))
+
+    def compute() -> dict[str, Any]:
+        ready_model(study, command)
+        return reading(around, node, painting, letters)
+
+    key = (key_of(opened), node.painting, letters)
+    return lambda: {"sample": _READ.get(key, compute), "letters": letters}
 
 
 def _tables(study: Study, node: Node) -> tuple[PaintSettings, dict[str, pd.DataFrame]]:
@@ -102,23 +124,13 @@ def painted_samples(study: Study, node: Node, experiment: bool) -> list[str]:
     return own
 
 
-def _result(opened: Opened, node: Node, painting: Painting, sample: int, around: Any) -> Answer:
+def _result(opened: Opened, node: Node, painting: Painting, around: Surroundings) -> Answer:
     """The tables of a node's experiment, drawn as a preview is."""
     given, tables = _tables(opened.study, node)
     found = read_tables(opened.study, painting, given, tables)
     drawn = picture(around, node, painting, found, given.readouts)
     said = f"The experiment {node.experiment}: all arms, {given.copies} samples, the whole canvas."
-    return _with_sample(opened, node, painting, drawn, sample, around) | {"left_out": [said]}
-
-
-def _with_sample(
-    opened: Opened, node: Node, painting: Painting, drawn: dict[str, Any], sample: int, around: Any
-) -> Answer:
-    texts = drawn["arms"][PAINTED]
-    letters = texts[min(max(sample, 0), len(texts) - 1)]
-    key = (key_of(opened), node.painting, letters)
-    own = _READ.get(key, lambda: reading(around, node, painting, letters))
-    return {"picture": drawn | {"sample": own, "letters": letters}}
+    return {"picture": drawn, "left_out": [said]}
 
 
 def _compared(study: Study, node: Node, other: Node | None) -> Answer:

@@ -1,14 +1,15 @@
 """What modes of the canvas have the model compute: beside the page, one computation at a time.
 
 A canvas sends ``worked`` with ``run``, a name of its own for what it asks, and ``kind``, again and again
-until it is told the answer: what got lost on the way is begun anew. A newer run of the same canvas takes the
-place of an older one that still waits.
+until it is told the answer: what got lost on the way is begun anew. Each look waits for the answer a moment,
+in which the computation has the machine. A newer run of the same canvas takes the place of an older one that
+still waits.
 """
 
 from __future__ import annotations
 
 from collections.abc import Callable
-from concurrent.futures import Future, ThreadPoolExecutor
+from concurrent.futures import Future, ThreadPoolExecutor, wait
 from typing import Any, NamedTuple
 
 import streamlit as st
@@ -24,15 +25,18 @@ from workbench import InputError
 Job = Callable[[], Answer]
 # Checks what is asked, at once, and gives what is then computed by another thread.
 Work = Callable[[Asking], Job]
+# Seconds that a look waits for the answer; a move that needs the server waits behind it.
+PATIENCE = 0.5
 # One: the models of all sessions share the machine.
 _BENCH = ThreadPoolExecutor(1, "model")
 
 
 class Task(NamedTuple):
-    """What a canvas has computed; ``run`` is the canvas' name for it."""
+    """What a canvas has computed; ``run`` is the canvas' name for it, ``looks`` how often it asked."""
 
     run: str
     future: Future[Answer]
+    looks: int = 1
 
 
 def submit(job: Job) -> Future[Answer]:
@@ -45,25 +49,32 @@ def on_worked(opened: Opened, pane: Pane, find: Callable[[str], Work | None]) ->
     event, state, key = last_event(pane.key, "worked"), st.session_state, pane.of("task")
     work, run = find(str(event.get("kind"))), str(event.get("run"))[:80]
     held: Task | None = state.get(key)
-    if work is None or (held is not None and held.run == run):
+    if work is None:
         return
-    if held is not None:
-        held.future.cancel()
-    try:
-        future = submit(work(Asking(opened, pane, seen_view(opened, pane), event)))
-    except (InputError, ValueError) as error:
-        future = Future()
-        future.set_exception(error)
-    state[key] = Task(run, future)
+    if held is not None and held.run == run:
+        state[key] = held._replace(looks=held.looks + 1)
+    else:
+        if held is not None:
+            held.future.cancel()
+        try:
+            future = submit(work(Asking(opened, pane, seen_view(opened, pane), event)))
+        except (InputError, ValueError) as error:
+            future = Future()
+            future.set_exception(error)
+        state[key] = Task(run, future)
+    wait([state[key].future], PATIENCE)
 
 
 def progress(pane: Pane) -> dict[str, Any] | None:
-    """What the canvas is told of its task: that it waits, or what came out, once. None where it has none."""
+    """What the canvas is told of its task: that it waits, or what came out, once. None where it has none.
+
+    No two are equal: what equals the message before it would not be sent.
+    """
     task: Task | None = st.session_state.get(pane.of("task"))
     if task is None:
         return None
     if not task.future.done():
-        return {"run": task.run, "waits": not task.future.running()}
+        return {"run": task.run, "look": task.looks, "waits": not task.future.running()}
     pane.take("task")
     try:
         return {"run": task.run, "done": True, "answer": task.future.result()}

@@ -35,8 +35,11 @@ from app.verdict_text import plain
 from workbench import InputError
 
 # The canvas takes all of the page: its first line is beside Streamlit's button that unfolds the sidebar. What
-# lies below is scrolled to.
+# lies below is scrolled to. The canvas says itself that it waits; Streamlit would fade it and show a moving
+# picture, for which the whole page is drawn again and again.
 STYLE = """
+[data-testid=stStatusWidget] {display: none}
+[data-stale=true] {opacity: 1 !important; transition: none !important}
 [data-testid=stMainBlockContainer] {padding: 0.55rem 0.75rem 2rem; max-width: none}
 [data-testid=stHeader] {background: transparent; height: 2.8rem; min-height: 2.8rem}
 [data-testid=stHeader], [data-testid=stHeader] * {pointer-events: none}

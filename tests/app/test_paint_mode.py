@@ -76,7 +76,9 @@ def ask(opened: Opened, kind: str, **event: Any) -> dict[str, Any]:
 
 
 def preview(opened: Opened, text: str, sample: int = 0) -> dict[str, Any]:
-    return WORKS["paint_preview"](asking(opened, ask=text, sample=sample))()
+    drawn: dict[str, Any] = WORKS["paint_preview"](asking(opened, ask=text))()
+    drawn["picture"] |= WORKS["paint_sample"](asking(opened, ask=text, sample=sample))()
+    return drawn
 
 
 @pytest.fixture
@@ -92,7 +94,8 @@ READ = {
     "paint_stroke": ("node", "concept", "start", "end", "strand", "strength"),
     "paint_act": ("node", "act", "sheet", "stroke", "by", "strand"), "paint_settings": ("node", "changes"),
     "paint_note": ("node", "name", "note"), "paint_save": ("node", "format"),
-    "paint_preview": ("ask", "sample"),
+    "paint_preview": ("ask",),
+    "paint_sample": ("ask", "sample"),
 }  # fmt: skip
 
 
@@ -109,7 +112,7 @@ def test_strange_values_are_refused_in_a_sentence_and_leave_the_history_whole(
         for value in STRANGE:
             event = right | {name: value}
             try:
-                if kind == "paint_preview":
+                if kind in WORKS:
                     WORKS[kind](asking(opened, **event))
                 else:
                     ask(opened, kind, **event)

@@ -43,6 +43,8 @@ def app(
     command += ["--server.corsAllowedOrigins", f"http://127.0.0.1:{port}"]
     command += ["--server.enableStaticServing", "false", "--server.enableAgentApi", "false"]
     command += ["--server.runOnSave", "false", "--global.developmentMode", "false"]
+    # It would search all objects, PyTorch's too, for garbage after every run of a page: half a second each.
+    command += ["--runner.postScriptGC", "false"]
     # One colour each: a single one would make every page light, whatever the reader's system says.
     command += ["--theme.light.primaryColor", "#2f6fad", "--theme.dark.primaryColor", "#5b9bd5"]
     if folder is not None:

@@ -71,14 +71,25 @@ MODES.paint = class {
   go(number) { this.browser.modes.tell(number ? String(number) : ""); }
   back() { if (this.node) this.go(this.node.parent); }
   forth() { const next = this.tree.filter((row) => row[1] === (this.node?.number || 0)).pop(); if (next) this.go(next[0]); }
-  preview(sample = this.sample) {
-    this.sample = sample;
+  // What the model writes under the node, then what is read of the sample that is shown.
+  preview() {
     if (!this.node || !this.node.sheets.some((sheet) => sheet.strokes.length)) { this.found = null; this.browser.modes.stop(); return this.draw(); }
     const asked = this.asked;
-    this.browser.modes.work("paint_preview", { ask: asked, sample }, (answer) => {
+    this.browser.modes.work("paint_preview", { ask: asked }, (answer) => {
       if (this.asked !== asked) return;
       this.found = answer;
       this.node.written = true;
+      this.read(this.sample);
+    });
+    this.draw();
+  }
+  read(sample) {
+    const { asked, found } = this;
+    this.sample = sample;
+    Object.assign(found.picture, { sample: null, letters: found.picture.arms.painted[sample] });
+    this.browser.modes.work("paint_sample", { ask: asked, sample }, (answer) => {
+      if (this.found !== found || this.sample !== sample) return;
+      Object.assign(found.picture, answer);
       this.draw();
     });
     this.draw();

@@ -16,9 +16,9 @@
 const MODES = {};
 // As `workbench.wording` has it.
 const NOT_VALIDATED = "model output, not validated";
-// POLL: ms from an answer to the next look whether the model is done; the last is kept to.
+// POLL: ms from an answer to the next look whether the model is done, which waits for it itself (`app.canvas.work`).
 // LOST_AFTER: ms without an answer after which a look counts as lost, twice as long each time.
-const POLL = [60, 120, 250, 400], TICK = 50, LOST_AFTER = 2000;
+const POLL = 60, TICK = 100, LOST_AFTER = 3000;
 
 class Modes {
   constructor(browser) {
@@ -91,8 +91,8 @@ class Modes {
   // Have the server compute something; `done(answer)`. A newer one takes the place of an older one.
   work(kind, more, done) {
     const began = performance.now();
-    this.run = { id: `${performance.timeOrigin}-${began}`, asked: { kind, ...more }, done, began, looks: 0, lost: 0, next: 0 };
-    this.said("");
+    this.run = { id: `${performance.timeOrigin}-${began}`, asked: { kind, ...more }, done, began, lost: 0, next: 0 };
+    this.side.dataset.working = "1";
     clearInterval(this.ticking);
     this.ticking = setInterval(() => this.tick(), TICK);
     this.tick();
@@ -106,15 +106,15 @@ class Modes {
       run.next = now + LOST_AFTER * 2 ** run.lost++;
       this.browser.send("worked", { run: run.id, ...run.asked });
     }
-    const seconds = ((now - run.began) / 1000).toFixed(1);
-    this.status.textContent = `${run.waits ? "waiting for another reading" : "reading"}… ${seconds} s`;
-    this.side.dataset.working = "1";
+    // Whole seconds: each other text has the page drawn anew.
+    const words = `${run.waits ? "waiting for another reading" : "reading"}… ${Math.floor((now - run.began) / 1000)} s`;
+    if (this.status.textContent !== words) this.said(words);
   }
   worked(found) {
     if (!this.run || found?.run !== this.run.id) return;
     this.run.waits = found.waits;
     this.run.lost = 0;
-    this.run.next = performance.now() + POLL[Math.min(this.run.looks++, POLL.length - 1)];
+    this.run.next = performance.now() + POLL;
     if (!found.done) return;
     const { done, began } = this.run;
     this.stop();

@@ -81,10 +81,12 @@ class PaintPanel {
     if (picture?.sample) {
       const [before, after] = picture.sample.bits;
       parts.push(el("p", { class: "changed" }, `${picture.sample.changed} letters changed in sample ${mode.sample + 1}; ${before.toFixed(2)} bits a base before, ${after.toFixed(2)} after, about the stroke. `, el("b", {}, `${NOT_VALIDATED}.`)));
+    } else if (picture) parts.push(el("p", {}, el("b", {}, `${NOT_VALIDATED}.`)));
+    if (picture && !this.mode.browser.head.alone) {
       parts.push(el("div", { class: "line" },
         this.choice("Shown", "arm", Object.keys(picture.arms).map((arm) => [arm, arm]), mode.arm, (arm) => { mode.arm = arm; mode.draw(); }),
-        this.choice("Sample", "sample", picture.arms.painted.map((_, i) => [i, String(i + 1)]), mode.sample, (sample) => mode.preview(Number(sample)))));
-    } else if (picture) parts.push(el("p", {}, el("b", {}, `${NOT_VALIDATED}.`)));
+        this.choice("Sample", "sample", picture.arms.painted.map((_, i) => [i, String(i + 1)]), mode.sample, (sample) => mode.read(Number(sample)))));
+    }
     return el("div", {}, ...parts);
   }
   evidence() {
