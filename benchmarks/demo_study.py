@@ -27,6 +27,7 @@ from workbench.setup.demo import COHORT, GENOME, demo_config, samples_folder  # 
 from workbench.setup.demo_archive import ARCHIVE  # noqa: E402
 from workbench.setup.uploads import is_study  # noqa: E402
 from workbench.study.config import SAEConfig, write_config  # noqa: E402
+from workbench.study.shard_records import SUFFIX, ShardRecords, line_of  # noqa: E402
 from workbench.study.study import CONFIG, MANIFEST  # noqa: E402
 
 # What of a study is packed: nothing that is only needed to run it again.
@@ -70,18 +71,33 @@ def pack(study: Study, archive: Path) -> int:
         (copy / "sae" / "training.safetensors").unlink(missing_ok=True)
         for other_seed in (copy / "sae").glob("seed-*"):
             shutil.rmtree(other_seed)
-        for path in (copy / "ledger").rglob("*.json"):
-            record = json.loads(path.read_text()) | {"host": ""}
-            if outputs := record.get("outputs"):
-                packed_too = (name for name in outputs if (copy / name).exists())
-                record["outputs"] = {name: outputs[name] for name in packed_too}
-            path.write_text(json.dumps(record))
+        _shorten(copy)
         with (
             lzma.open(archive, "wb", filters=FILTERS) as packed,
             tarfile.open(fileobj=packed, mode="w") as tar,
         ):
             tar.add(copy, arcname=".", filter=_plain)
     return archive.stat().st_size
+
+
+def _shorten(copy: Path) -> None:
+    """Have the ledger tell of no host, and of no file that is not there."""
+
+    def shorter(text: str | bytes) -> str:
+        record = json.loads(text) | {"host": ""}
+        if outputs := record.get("outputs"):
+            packed_too = (name for name in outputs if (copy / name).exists())
+            record["outputs"] = {name: outputs[name] for name in packed_too}
+        return json.dumps(record)
+
+    for folder in [path for path in (copy / "ledger").rglob("*") if path.is_dir()]:
+        records = ShardRecords(folder)
+        lines = [line_of(1, shard, "done", shorter(text)) for shard, text in records.all("done")]
+        if lines:
+            records.clear()
+            (folder / f"demo{SUFFIX}").write_bytes(b"\n".join(lines) + b"\n")
+    for path in (copy / "ledger").rglob("*.json"):
+        path.write_text(shorter(path.read_text()))
 
 
 def _plain(entry: tarfile.TarInfo) -> tarfile.TarInfo:

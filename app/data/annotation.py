@@ -13,12 +13,13 @@ from app.data.study import Opened, key_of
 from workbench import InputError
 from workbench.browse.codons import Codon, codons
 from workbench.browse.places import name_index
-from workbench.browse.track_cache import TrackIndex, interval_tracks
+from workbench.browse.track_cache import interval_tracks
 from workbench.browse.variant_tracks import COHORT, carried_variants, driving_variants
 from workbench.files.text import suffix_of
 from workbench.genome.interval import Interval
 from workbench.study.locus import annotation
 from workbench.tracks import READERS, read_tracks
+from workbench.tracks.near import TrackIndex
 from workbench.tracks.signal import read_signal
 from workbench.tracks.track import Track
 

@@ -28,9 +28,9 @@ from workbench.study.config import (
 from workbench.study.study import Study
 
 
-def write_model(folder: Path, seed: int = 0) -> Path:
+def write_model(folder: Path, seed: int = 0, context: int = 256) -> Path:
     """A random network of 4 blocks and 16 channels, as a model folder."""
-    config = StripedHyenaConfig("evo2", "SDH*", 16, 2, 32, groups=4, context=256)
+    config = StripedHyenaConfig("evo2", "SDH*", 16, 2, 32, groups=4, context=context)
     network = initialise(StripedHyena(config), seed)
     folder.mkdir(parents=True)
     (folder / "config.json").write_text(json.dumps(config.to_dict()))

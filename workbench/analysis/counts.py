@@ -12,8 +12,9 @@ from feature_mining.association.sparse import Csc
 from workbench.files.arrays import Arrays, read_arrays
 from workbench.study.study import Study
 
-# Strongest bases kept a feature and shard.
+# Strongest bases kept a feature and shard, and of sums over several.
 STRONGEST = 64
+KEPT = 2 * STRONGEST
 
 
 class Summary(NamedTuple):
@@ -63,7 +64,7 @@ def merge_strongest(parts: list[Summary], count: int) -> dict[str, np.ndarray]:
     return {n: np.take_along_axis(a, order, axis=1) for n, a in joined.items()}
 
 
-def add(a: Summary, b: Summary, count: int = 2 * STRONGEST) -> Summary:
+def add(a: Summary, b: Summary, count: int = KEPT) -> Summary:
     """Sum of two summaries."""
     return Summary(
         a.select + b.select,

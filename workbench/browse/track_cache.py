@@ -4,18 +4,15 @@ from __future__ import annotations
 
 import hashlib
 from contextlib import suppress
-from dataclasses import asdict, replace
+from dataclasses import asdict
 from typing import TYPE_CHECKING
 
-import numpy as np
 import pandas as pd
 
 from workbench.errors import InputError
 from workbench.files.parquet import read_parquet, write_parquet
 from workbench.files.settings import stated
-from workbench.genome.interval import Interval
 from workbench.tracks.track import COLUMNS, Track
-from workbench.wording import listed
 
 if TYPE_CHECKING:
     from workbench.study.study import Study
@@ -38,32 +35,6 @@ def interval_tracks(study: Study) -> list[Track]:
     with suppress(InputError, OSError):
         write_parquet(path, _table(tracks))
     return tracks
-
-
-class TrackIndex:
-    """Tracks cut by contig and ordered, so that a stretch is found without looking at every interval."""
-
-    def __init__(self, tracks: list[Track]) -> None:
-        self._parts: dict[tuple[str, str], tuple[np.ndarray, np.ndarray, pd.DataFrame]] = {}
-        self._tracks = {track.name: track for track in tracks}
-        for track in tracks:
-            for chrom, rows in track.intervals.groupby("chrom", sort=False):
-                rows = rows.sort_values("start", kind="stable")
-                reach = np.maximum.accumulate(rows["end"].to_numpy())
-                self._parts[track.name, str(chrom)] = rows["start"].to_numpy(), reach, rows
-
-    def near(self, name: str, locus: Interval) -> Track:
-        """The track with all its intervals that meet a stretch, and few others; ``InputError`` for none."""
-        if name not in self._tracks:
-            raise InputError(f"no track {name!r}; expected one of {listed(list(self._tracks), 8)}")
-        track = self._tracks[name]
-        part = self._parts.get((name, locus.chrom))
-        if part is None:
-            return replace(track, intervals=track.intervals.iloc[:0])
-        starts, reach, rows = part
-        first = int(np.searchsorted(reach, locus.start, side="right"))
-        last = int(np.searchsorted(starts, locus.end, side="left"))
-        return replace(track, intervals=rows.iloc[first : max(first, last)])
 
 
 def _table(tracks: list[Track]) -> pd.DataFrame:

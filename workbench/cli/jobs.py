@@ -14,6 +14,7 @@ from rich.console import Console
 from rich.text import Text
 
 from genomic_models.errors import ModelError
+from workbench.cli.estimate import on_paper, probed
 from workbench.cli.remote_code import RemoteCode, announce_code
 from workbench.cli.tables import show
 from workbench.errors import InputError
@@ -67,7 +68,10 @@ def submit(
     ] = False,
     estimate: Annotated[
         bool,
-        typer.Option("--estimate", help="Measure a probe here; print hours, memory, disk; queue nothing."),
+        typer.Option(
+            "--estimate",
+            help="Print hours, merges, files, disk, by a probe here; on paper for an Evo that cannot run.",
+        ),
     ] = False,
 ) -> None:
     """Queue a study on a cluster: an array of jobs for each stage, and a job that merges it.
@@ -105,11 +109,13 @@ def submit(
     refuse_untrusted(study.folder, risky_jobs(replace(own, **typed)))
     settings = replace(own, **{k: v for k, v in given.items() if v is not None})
     replace(study.config, jobs=settings).check()
+    if estimate and on_paper(study, settings):
+        return
     if not study.planned:
         with showing() as progress:
             run(_on_a_login_node(folder, progress), until="plan", progress=progress)
     if estimate:
-        _estimate(study, settings.tasks, settings.gpus)
+        probed(study, settings)
         return
     if dry_run:
         _dry_run(study, submission.render(study, settings, until, experiment))
@@ -147,33 +153,6 @@ def _dry_run(study: Study, found: list[Rendered]) -> None:
 
 def _nothing(study: Study) -> str:
     return f"nothing left to do; report: {study.folder / 'report.html'}"
-
-
-def _estimate(study: Study, tasks: int, gpus: int) -> None:
-    """Print what the whole study would cost, from a probe on this machine."""
-    from workbench.engines.estimate import estimate  # PyTorch
-
-    with showing() as progress:
-        cost = estimate(study, progress)
-    show(
-        ("stage", "units", "units/s, one worker", "hours, one worker"),
-        [
-            (
-                s.stage,
-                f"{s.units:,} {s.unit}" if s.units else "",
-                f"{s.rate:,.0f}" if s.rate else "",
-                f"{s.seconds / 3600:,.3f}",
-            )
-            for s in cost.stages
-        ],
-    )
-    print(f"one worker: {cost.seconds / 3600:,.2f} h; {tasks} tasks: {cost.hours(tasks):,.2f} h, queue apart")
-    if gpus:
-        busy = sum(s.seconds for s in cost.stages if s.model) / 3600
-        print(f"GPU hours: {busy * gpus:,.2f}")
-    memory = f"memory of a worker {cost.memory / 1e9:.1f} GB"
-    memory += f", of its GPU {cost.gpu_memory / 1e9:.1f} GB" if cost.gpu_memory else ""
-    print(f"{memory}; disk {cost.disk / 1e9:.2f} GB (measured by a probe of {cost.probe_seconds:.0f} s here)")
 
 
 def doctor(

@@ -1,4 +1,4 @@
-"""What a study costs on this machine: a probe over a few cells with the real code, scaled up.
+"""What a study costs: a probe over a few cells with the real code, scaled up.
 
 The probe is a study of its own in a temporary folder: same inputs, model and settings, a few cells of each
 split. Its stages' rates, memory and disk are measured, and multiplied by the size of the whole.
@@ -13,28 +13,42 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from pathlib import Path
+from typing import Protocol
 
 import torch
 
 from workbench.analysis.throughput import bases_per_second
 from workbench.engines.local import run
+from workbench.engines.shards import fingerprint
 from workbench.engines.survey import survey
 from workbench.errors import InputError
+from workbench.files.arrays import read_arrays
 from workbench.progress import Progress, Silent
+from workbench.stages.encode import MOST_FILES
 from workbench.stages.registry import STAGES
+from workbench.stages.stage import Stage
+from workbench.stages.tree import group_shards, has_groups
+from workbench.study.ledger import Ledger
 from workbench.study.study import Study
 
 # What the probe's encoding should take, about.
 SECONDS = 20.0
 # Training steps of the probe.
 STEPS = 40
+# Bases of a probe at most that does not run the model itself.
+MOST = 250_000
+# Shards of a stage that run the model, the first ones, where not all of them do.
+SAMPLED = {"audit": 1}
+# Records that reading a ledger is timed on.
+RECORDS = 200
 
 
 @dataclass(frozen=True)
 class StageCost:
     """One stage: units of the whole study, units a second here, shards, and whether the model runs in it.
 
-    A stage that works on tables has no rate (0); its ``seconds`` are the probe's, as they are.
+    A stage that works on tables has no rate (0); its ``seconds`` are the probe's, as they are. ``merge`` is
+    the seconds of the job after its shards, ``files`` and ``disk`` what it leaves in the study's folder.
     """
 
     stage: str
@@ -44,16 +58,18 @@ class StageCost:
     seconds: float
     shards: int
     model: bool
+    merge: float
+    files: int
+    disk: int
 
 
 @dataclass(frozen=True)
 class Estimate:
-    """Cost of a study: by stage; peak memory of a worker and disk of the features, bytes."""
+    """Cost of a study: by stage; peak memory of a worker, bytes; seconds that the probe took."""
 
     stages: list[StageCost]
     memory: int
     gpu_memory: int
-    disk: int
     probe_seconds: float
 
     @property
@@ -61,51 +77,125 @@ class Estimate:
         """Work of one worker."""
         return sum(s.seconds for s in self.stages)
 
+    @property
+    def disk(self) -> int:
+        """Bytes of the study's folder."""
+        return sum(s.disk for s in self.stages)
+
+    @property
+    def files(self) -> int:
+        """Files of the study's folder."""
+        return sum(s.files for s in self.stages)
+
     def hours(self, tasks: int) -> float:
         """Hours with ``tasks`` workers where a stage has several shards, with no waiting in the queue."""
-        spread = sum(s.seconds / min(tasks, s.shards) for s in self.stages)
+        spread = sum(s.seconds / min(tasks, max(1, s.shards)) + s.merge for s in self.stages)
         return spread / 3600
 
 
-def estimate(study: Study, progress: Progress | None = None) -> Estimate:
-    """Measure a probe of a planned study, and scale it up.
+class Device(Progress, Protocol):
+    """Another device than that of the probe: told what the probe does, it says how long it would take."""
 
-    Raises ``InputError`` for what would stop the study itself.
+    def seconds(self, stage: str) -> float:
+        """Seconds for what a stage of the probe had the model do."""
+
+
+def estimate(
+    study: Study, tasks: int, progress: Progress | None = None, device: Device | None = None
+) -> Estimate:
+    """Measure a probe of a planned study, and scale it up to the whole, run as ``tasks`` tasks a stage.
+
+    Stages that run the model are measured here, or take what ``device`` says. Raises ``InputError`` for what
+    would stop the study itself.
     """
     progress = progress or Silent()
     began = time.monotonic()
-    rate = bases_per_second(study, study.layer)
-    with _probe(study, round(rate * SECONDS)) as probe:
+    bases = round(bases_per_second(study, study.layer) * SECONDS)
+    with _probe(study, min(bases, MOST) if device else bases) as probe:
         progress.begin("probing", 1, "probe")
-        run(probe, progress=Silent())
+        run(probe, progress=device or Silent())
         progress.end()
         standings = {s.stage: s for s in survey(probe)}
-        encoded = sum(s.size for s in probe.manifest.shards)
-        features = sum(p.stat().st_size for p in (probe.folder / "features").rglob("*.h5"))
-    stages = []
-    for name, standing in standings.items():
-        if name == "plan":
-            continue
-        stage = STAGES[name]
-        units, shards = _units(study, name)
-        seconds = units / standing.rate if standing.rate and units else standing.seconds
-        stages.append(StageCost(name, units, stage.unit, standing.rate, seconds, shards, stage.model))
-    whole = sum(s.size for s in study.manifest.shards)
-
+        record = _record_seconds()
+        stages = []
+        for name, standing in standings.items():
+            if name == "plan":
+                continue
+            stage = STAGES[name]
+            units, shards = _units(study, name)
+            seconds = units / standing.rate if standing.rate and units else standing.seconds
+            if device and stage.model:
+                part = slice(SAMPLED.get(name))
+                seconds = device.seconds(name) * _size(study, name, part) / max(1, _size(probe, name, part))
+            files, disk = _left(study, probe, stage, tasks)
+            merge = record * shards + _merging(study, probe, stage)
+            shards = 1 if stage.ordered else shards
+            cost = StageCost(
+                name, units, stage.unit, standing.rate, seconds, shards, stage.model, merge, files, disk
+            )
+            stages.append(cost)
     gpu = torch.cuda.max_memory_allocated() if torch.cuda.is_available() else 0
     peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * 1024
-    return Estimate(stages, peak, gpu, features * whole // encoded, time.monotonic() - began)
+    return Estimate(stages, peak, gpu, time.monotonic() - began)
 
 
 def _units(study: Study, name: str) -> tuple[int, int]:
-    """Units of a stage, and how many shards can run side by side."""
-    stage = STAGES[name]
+    """Units and shards of a stage; 0 and 1 where they are known only once the stage before it is done."""
     try:
-        shards = stage.shards(study)
-        return sum(s.size for s in shards), 1 if stage.ordered else len(shards)
+        return _size(study, name, slice(None)), len(STAGES[name].shards(study))
     except InputError:
-        # The number of shards is known only once the stage before it is done.
         return 0, 1
+
+
+def _size(study: Study, name: str, part: slice) -> int:
+    return sum(shard.size for shard in STAGES[name].shards(study)[part])
+
+
+def _left(study: Study, probe: Study, stage: Stage, tasks: int) -> tuple[int, int]:
+    """Files and bytes that a stage leaves, from what it left of the probe: by shard, or as they are."""
+    shards, few = _units(study, stage.name)[1], _units(probe, stage.name)[1]
+    outputs = {}
+    for _, record in probe.ledger.finished(stage.name, fingerprint(probe, stage)):
+        outputs |= {name: int(entry[0]) for name, entry in record.outputs.items()}
+    disk, written = sum(outputs.values()), len(outputs)
+    if few > 1:
+        disk, written = round(disk * shards / few), round(written * shards / few)
+    if stage.name == "encode":
+        bases, read = (_units(each, stage.name)[0] for each in (study, probe))
+        disk = round(sum(outputs.values()) * bases / read)
+        written = written if shards <= MOST_FILES else min(tasks, shards)
+    whole = probe.ledger.done(stage.name, None, fingerprint(probe, stage))
+    merged = whole.outputs if whole else {}
+    groups = len(group_shards(shards)) if has_groups(stage, shards) else 0
+    # Each task writes its records into a file, and so does the merge.
+    return written + len(merged) + groups + min(tasks, shards) + 1, disk + sum(
+        int(e[0]) for e in merged.values()
+    )
+
+
+def _merging(study: Study, probe: Study, stage: Stage) -> float:
+    """Seconds of the merge of a stage: of its last step, where its sums are added up in a tree."""
+    whole = probe.ledger.done(stage.name, None, fingerprint(probe, stage))
+    shards, few = _units(study, stage.name)[1], _units(probe, stage.name)[1]
+    own = whole.cpu if whole else 0.0
+    if stage.sums is None:
+        return own * shards / few if stage.name == "audit" else own
+    path = stage.sums.path(probe, 0)
+    began = time.monotonic()
+    stage.sums.add(read_arrays(path), read_arrays(path))
+    each = (time.monotonic() - began) / 2
+    return each * (len(group_shards(shards)) if has_groups(stage, shards) else shards) + own
+
+
+def _record_seconds() -> float:
+    """Seconds to read one record of a ledger."""
+    with tempfile.TemporaryDirectory(prefix="workbench-probe-") as name:
+        ledger = Ledger(Path(name) / "ledger")
+        for shard in range(RECORDS):
+            ledger.mark("encode", shard, "", 1.0)
+        began = time.monotonic()
+        assert sum(1 for _ in Ledger(ledger.folder).finished("encode", "")) == RECORDS
+        return (time.monotonic() - began) / RECORDS
 
 
 @contextmanager
@@ -130,5 +220,6 @@ def _probe(study: Study, bases: int) -> Iterator[Study]:
         probe = Study.create(
             Path(name) / "study", replace(config, input=given, sae=replace(config.sae, tokens=tokens))
         )
-        probe.__dict__["model"] = study.model
+        # Read once: a genome of 3 Gb takes minutes.
+        probe.__dict__ |= {name: getattr(study, name) for name in ("model", "genome", "annotation")}
         yield probe

@@ -6,8 +6,9 @@ import multiprocessing
 import os
 import threading
 import time
+from collections import deque
 from collections.abc import Callable
-from concurrent.futures import FIRST_COMPLETED, ProcessPoolExecutor, wait
+from concurrent.futures import FIRST_COMPLETED, Future, ProcessPoolExecutor, wait
 from concurrent.futures.process import BrokenProcessPool
 from pathlib import Path
 
@@ -81,10 +82,12 @@ def here(study: Study, work: Work, progress: Progress) -> Outcome:
 def processes(workers: int, threads: int = 0) -> Executor:
     """Shards of one run in worker processes of ``threads`` threads each; 0 shares the cores out.
 
+    Then a shard that is most of what is left, such as a training beside a sample, has as much of the cores.
+
     They are started once, and end with the executor. A pool that breaks (a worker was killed) is made anew,
     for what is left.
     """
-    threads = threads or max(1, (os.cpu_count() or 1) // workers)
+    cores = os.cpu_count() or 1
     context = multiprocessing.get_context("spawn")
     stop = context.Event()
     pool: ProcessPoolExecutor | None = None
@@ -100,20 +103,23 @@ def processes(workers: int, threads: int = 0) -> Executor:
             # It starts a process where none is idle, and no more than it has work for.
             pool = pool or ProcessPoolExecutor(workers, context, initializer=obey, initargs=(stop,))
             try:
-                size = {
-                    pool.submit(work_on, study.folder, "", name, work.mark, shard, threads): shard.size
-                    for shard in shards
-                }
-                waiting = set(size)
-                while waiting:
+                left, waiting = deque(shards), dict[Future[Outcome], int]()
+                size = max(1, sum(shard.size for shard in shards))
+                while left or waiting:
+                    # No more at a time than keeps them busy: to wait for all of 100,000 costs each of them.
+                    while left and len(waiting) < 2 * workers:
+                        shard = left.popleft()
+                        share = threads or max(1, cores // workers, round(cores * shard.size / size))
+                        task = (study.folder, "", name, work.mark, shard, share)
+                        waiting[pool.submit(work_on, *task)] = shard.size
                     if requested():
                         stop.set()
-                    finished, waiting = wait(waiting, POLL, FIRST_COMPLETED)
-                    for future in finished:
+                        left.clear()
+                    for future in wait(waiting, POLL, FIRST_COMPLETED).done:
                         outcome = future.result()
                         made += outcome.made
                         failed |= outcome.failed
-                        progress.advance(size[future] * outcome.made)
+                        progress.advance(waiting.pop(future) * outcome.made)
             except BrokenProcessPool:
                 # Those that are left heed no signal but this one, and may wait for a lock of the dead one's.
                 for process in set(multiprocessing.active_children()) - others:
@@ -131,8 +137,8 @@ def processes(workers: int, threads: int = 0) -> Executor:
                     pool.shutdown()
                 return Outcome(made, failed, True)
             shards = [s for s in pending(study, work).shards if s.index not in failed]
-        left = {s.index: "its worker process died again and again" for s in shards}
-        return Outcome(made, failed | left, False)
+        lost = {s.index: "its worker process died again and again" for s in shards}
+        return Outcome(made, failed | lost, False)
 
     return execute
 

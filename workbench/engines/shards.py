@@ -6,6 +6,7 @@ import hashlib
 import json
 import time
 import traceback
+from collections import deque
 from collections.abc import Callable
 from typing import NamedTuple
 
@@ -81,7 +82,7 @@ def run_shard(study: Study, stage: Stage, mark: str, shard: Shard, progress: Pro
     if study.ledger.done(stage.name, index, mark):
         return
     study.ledger.begin(stage.name, index)
-    began = time.monotonic()
+    began, used = time.monotonic(), time.process_time()
     attempt = Interruptible(progress)
     while True:
         try:
@@ -106,7 +107,8 @@ def run_shard(study: Study, stage: Stage, mark: str, shard: Shard, progress: Pro
             if full:
                 raise InputError(full) from error
             raise
-    if study.ledger.mark(stage.name, index, mark, time.monotonic() - began, bases, written):
+    seconds, cpu = time.monotonic() - began, time.process_time() - used
+    if study.ledger.mark(stage.name, index, mark, seconds, bases, written, cpu):
         forget_after(study, stage)
 
 
@@ -145,11 +147,11 @@ def run_shards(
 
     Errors of the input are not retried: the next try would end alike.
     """
-    waiting = [(shard, 1) for shard in work.shards]
+    waiting = deque((shard, 1) for shard in work.shards)
     failed: dict[int, str] = {}
     made = 0
     while waiting:
-        shard, attempt = waiting.pop(0)
+        shard, attempt = waiting.popleft()
         if requested():
             return Outcome(made, failed, True)
         if attempt > 1:
@@ -239,7 +241,8 @@ def add_groups(
 
 
 def finish(study: Study, stage: Stage, mark: str, began: float) -> None:
-    """Merge the shards of a stage, and record the stage as done."""
+    """Merge the shards of a stage, and record the stage as done, with the seconds since it ``began``."""
+    used = time.process_time()
     try:
         with recording() as written:
             stage.finish(study)
@@ -247,7 +250,8 @@ def finish(study: Study, stage: Stage, mark: str, began: float) -> None:
         trace = traceback.format_exc()
         study.ledger.fail(stage.name, None, mark, kind_of(error), str(error), trace)
         raise InputError(f"{study.folder}: stage {stage.name}: {error}") from error
-    if study.ledger.mark(stage.name, None, mark, time.monotonic() - began, 0, written):
+    seconds, cpu = time.monotonic() - began, time.process_time() - used
+    if study.ledger.mark(stage.name, None, mark, seconds, 0, written, cpu):
         forget_after(study, stage)
 
 

@@ -11,7 +11,7 @@ from workbench.experiments.registry import find_step
 from workbench.stages.registry import STAGES
 from workbench.stages.stage import Stage
 from workbench.study.damage import find_damage
-from workbench.study.ledger import Begun
+from workbench.study.records import Begun
 from workbench.study.study import Study
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import errno
 import os
+import secrets
 from collections.abc import Iterator
 from contextlib import contextmanager
 from contextvars import ContextVar
@@ -11,8 +12,9 @@ from pathlib import Path
 from stat import S_ISDIR, S_ISREG
 from typing import IO, Any
 
-from genomic_models.files import write_whole
+from genomic_models.files import owner, write_whole
 from workbench.errors import InputError
+from workbench.files.packs import Part
 
 # Folders of a study that runs and experiments write to.
 WRITTEN = (
@@ -36,13 +38,13 @@ def refusal(error: OSError) -> str:
     return f"{where}cannot be written: {cause}, then run again" if cause else ""
 
 
-_written: ContextVar[list[Path] | None] = ContextVar("_written", default=None)
+_written: ContextVar[list[Path | Part] | None] = ContextVar("_written", default=None)
 
 
 @contextmanager
-def recording() -> Iterator[list[Path]]:
+def recording() -> Iterator[list[Path | Part]]:
     """Collect the paths that ``write_atomic`` (or ``note_written``) finishes inside the block."""
-    paths: list[Path] = []
+    paths: list[Path | Part] = []
     token = _written.set(paths)
     try:
         yield paths
@@ -50,7 +52,18 @@ def recording() -> Iterator[list[Path]]:
         _written.reset(token)
 
 
-def note_written(path: Path) -> None:
+_own = (0, "")
+
+
+def own_name() -> str:
+    """Host, process and a random part: names a file that this process alone writes; another after a fork."""
+    global _own
+    if _own[0] != os.getpid():
+        _own = os.getpid(), f"{owner()}-{secrets.token_hex(4)}"
+    return _own[1]
+
+
+def note_written(path: Path | Part) -> None:
     """Tell ``recording`` of a file that was written whole by other means."""
     paths = _written.get()
     if paths is not None:
@@ -99,13 +112,46 @@ def refuse_links(study: Path) -> None:
 
 
 @contextmanager
-def write_atomic(path: Path) -> Iterator[Path]:
-    """`write_whole`, noted for ``recording``; a full disk or a read-only folder raises ``InputError``."""
+def _refusing(path: Path) -> Iterator[None]:
+    """Raise ``InputError`` where the disk is full or the folder read-only."""
     try:
-        with write_whole(path) as temporary:
-            yield temporary
+        yield
     except OSError as error:
+        error.filename = error.filename or str(path)
         if sentence := refusal(error):
             raise InputError(sentence) from error
         raise
+
+
+@contextmanager
+def write_atomic(path: Path) -> Iterator[Path]:
+    """`write_whole`, noted for ``recording``; a full disk or a read-only folder raises ``InputError``."""
+    with _refusing(path), write_whole(path) as temporary:
+        yield temporary
     note_written(path)
+
+
+def append_line(path: Path, line: bytes, lasting: bool = True) -> None:
+    """Append a line to a file that this process alone writes; where ``lasting`` it is on the disk then.
+
+    A line that was torn, by a full disk, is ended first. Raises ``InputError`` as `write_atomic` does.
+    """
+    with _refusing(path), open_own(path, "ab") as handle:
+        handle.write(b"\n" + line + b"\n")
+        handle.flush()
+        if lasting:
+            os.fsync(handle.fileno())
+
+
+def append_part(pack: Path, data: bytes) -> Part:
+    """Append to a pack that this process alone writes: on the disk then, and noted for ``recording``.
+
+    A kill leaves bytes behind that no part is of. Raises ``InputError`` as `write_atomic` does.
+    """
+    with _refusing(pack), open_own(pack, "ab") as handle:
+        part = Part(pack, handle.seek(0, os.SEEK_END), len(data))
+        handle.write(data)
+        handle.flush()
+        os.fsync(handle.fileno())
+    note_written(part)
+    return part

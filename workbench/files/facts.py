@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 from collections.abc import Callable, Mapping
 from dataclasses import is_dataclass
+from functools import cache
 from pathlib import Path
 from types import UnionType
 from typing import Any, TypeVar, Union, cast, get_args, get_origin, get_type_hints
@@ -53,6 +54,11 @@ def fits(value: object, kind: Any) -> bool:
     return isinstance(value, kind)
 
 
+@cache
+def _hints(kind: Callable[..., Any]) -> dict[str, Any]:
+    return get_type_hints(kind)
+
+
 def make_record(kind: Callable[..., T], values: object) -> T | None:
     """A NamedTuple or a dataclass of an object of JSON; None where a value is missing or does not fit.
 
@@ -60,7 +66,7 @@ def make_record(kind: Callable[..., T], values: object) -> T | None:
     """
     if not isinstance(values, dict):
         return None
-    hints = get_type_hints(kind)
+    hints = _hints(kind)
     known = {name: value for name, value in values.items() if name in hints}
     if not all(fits(value, hints[name]) for name, value in known.items()):
         return None

@@ -6,6 +6,7 @@ import hashlib
 from collections.abc import Sequence
 from pathlib import Path
 
+from workbench.files.packs import Part
 from workbench.interruption import heed
 
 _PIECE = 1 << 20
@@ -32,10 +33,10 @@ def is_noted(path: Path, noted: Sequence[object], thorough: bool = False) -> boo
         return False
 
 
-def sha256_of(path: Path) -> str:
+def sha256_of(path: Path | Part) -> str:
     """SHA-256 of a file's bytes, streamed. Raises ``OSError``, and ``Stopped`` after a request to stop."""
     digest = hashlib.sha256()
-    with path.open("rb", buffering=0) as handle:
+    with path.open() if isinstance(path, Part) else path.open("rb", buffering=0) as handle:
         while piece := handle.read(_PIECE):
             digest.update(piece)
             heed()

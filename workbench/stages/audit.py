@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -13,17 +14,17 @@ from feature_mining.association.histogram import Histogram, add_sparse
 from feature_mining.association.sparse import Csc, bin_values, by_feature
 from workbench.analysis.audit.flags import FLAGS, flag_features
 from workbench.analysis.audit.near_copies import read_copies
-from workbench.analysis.audit.position_bias import MapCounts, count_maps, map_table
+from workbench.analysis.audit.position_bias import PARTS, MapCounts, count_maps, map_table
 from workbench.analysis.audit.sequence_bias import Explained, explained_shares
 from workbench.analysis.audit.training_overlap import corpus_overlap
 from workbench.analysis.audit.window_edges import CELLS, WindowEffects, measure_windows
 from workbench.analysis.controls import headline_features
 from workbench.analysis.labels import labels_of, study_columns
 from workbench.analysis.overlaps import stretches
-from workbench.files.arrays import read_arrays, write_arrays
+from workbench.files.arrays import Arrays, add_arrays, read_arrays, write_arrays
 from workbench.genome.splits import REPORT
 from workbench.progress import Progress
-from workbench.stages.stage import Shard, Stage, map_shards
+from workbench.stages.stage import Shard, Stage, map_runs, run_inputs
 from workbench.study.input_files import file_hash
 from workbench.study.study import Study
 
@@ -95,18 +96,19 @@ def _homology(study: Study, progress: Progress) -> None:
     write_arrays(_path(study, "homology"), {"report_fired": fired[0], "copied": fired[1]})
 
 
-_PARTS = (_windows, _explained, _homology)
+_SINGLE = (_windows, _explained, _homology)
 
 
 def run(study: Study, shard: Shard, progress: Progress) -> int:
-    """Windows (0), explained shares (1), near copies (2), then one stretch of the maps each."""
-    if shard.index < len(_PARTS):
+    """Windows (0), explained shares (1), near copies (2), then a run of stretches of the maps each."""
+    if shard.index < len(_SINGLE):
         shard.task(study, progress)
         return 0
-    chrom, start, end = shard.task
-    arrays = count_maps(study, chrom, start, end)._asdict()
-    write_arrays(_path(study, f"map{shard.index - len(_PARTS):05d}"), arrays)
-    progress.advance(end - start)
+    total: Arrays = {}
+    for chrom, start, end in shard.task:
+        total = add_arrays(total, count_maps(study, chrom, start, end)._asdict())
+        progress.advance(end - start)
+    write_arrays(_path(study, f"map{shard.index - len(_SINGLE):05d}"), total)
     return shard.size
 
 
@@ -115,8 +117,16 @@ def finish(study: Study) -> None:
     windows = WindowEffects(**read_arrays(_path(study, "windows")))
     explained = Explained(**read_arrays(_path(study, "explained")))
     homology = read_arrays(_path(study, "homology"))
-    maps = [MapCounts(**read_arrays(_path(study, f"map{i:05d}"))) for i in range(len(study.manifest.shards))]
-    table = map_table(maps)
+    place, bases = np.zeros(PARTS, np.int64), np.zeros(PARTS, np.int64)
+
+    def maps() -> Iterator[MapCounts]:
+        nonlocal place, bases
+        for i in range(len(map_runs(study))):
+            counts = MapCounts(**read_arrays(_path(study, f"map{i:05d}")))
+            place, bases = place + counts.place.sum(axis=0), bases + counts.place_bases
+            yield counts
+
+    table = map_table(maps())
     table.insert(0, "feature", np.arange(len(table)))
     table["early_fired"] = windows.early
     table["early_rate"] = windows.early / max(1, int(windows.early_bases))
@@ -134,8 +144,6 @@ def finish(study: Study) -> None:
     study.write_table("audit", table)
     words = [word for row in table["flags"] for word in row.split(",")]
     flagged = {name: words.count(name) for name in FLAGS}
-    place = np.sum([m.place.sum(axis=0) for m in maps], axis=0)
-    bases = np.sum([m.place_bases for m in maps], axis=0)
     study.write_facts(
         "audit",
         {
@@ -157,14 +165,13 @@ def finish(study: Study) -> None:
 def _shards(study: Study) -> list[Shard]:
     report = sum(stretch.size for stretch in stretches(study))
     sizes = (round(2.5 * CELLS * study.grid.window), 0, report)
-    parts = [Shard(i, sizes[i], part) for i, part in enumerate(_PARTS)]
-    maps = map_shards(study)
-    return parts + [m._replace(index=m.index + len(_PARTS)) for m in maps]
+    parts = [Shard(i, sizes[i], part) for i, part in enumerate(_SINGLE)]
+    return parts + [m._replace(index=m.index + len(_SINGLE)) for m in map_runs(study)]
 
 
-def corpus_files(study: Study) -> dict[str, str]:
-    """Hashes of the sequence files that the model was trained on, as far as given."""
-    return {path: file_hash(study.resolve(path)) for path in study.config.audit.corpus}
+def _inputs(study: Study) -> dict[str, str]:
+    """Hashes of the sequence files that the model was trained on, as far as given; how pieces are dealt."""
+    return {path: file_hash(study.resolve(path)) for path in study.config.audit.corpus} | run_inputs(study)
 
 
 STAGE = Stage(
@@ -175,6 +182,6 @@ STAGE = Stage(
     run=run,
     shards=_shards,
     finish=finish,
-    inputs=corpus_files,
+    inputs=_inputs,
     model=True,
 )

@@ -19,7 +19,7 @@ from feature_mining.association.probe import SIZES, Sample, fit_probes, score_pr
 from feature_mining.association.union import join_siblings, score_union
 from feature_mining.feature_map import Csr, concatenate
 from workbench.analysis.audit.near_copies import read_copies
-from workbench.analysis.labels import intervals_by_track, labels_of, study_columns
+from workbench.analysis.labels import labels_of, study_columns
 from workbench.analysis.readings import STRANDS
 from workbench.analysis.sample import Drawn, report_sample, select_sample
 from workbench.analysis.verdict_rules import PRESENT, RULES, answer
@@ -27,6 +27,7 @@ from workbench.genome.windows import read_sequence
 from workbench.progress import Progress
 from workbench.stages.stage import Shard, Stage
 from workbench.study.study import Study
+from workbench.tracks.near import TrackIndex
 
 # Expected bases that probes are fitted on; more are drawn from where labels are rare.
 SELECT_BASES = 100_000
@@ -115,7 +116,7 @@ def _active(features: Csr, candidates: pd.DataFrame) -> np.ndarray:
     return out
 
 
-def _interval_recall(rows: Rows, on: np.ndarray, intervals: pd.DataFrame, mode: str) -> tuple[float, int]:
+def _interval_recall(rows: Rows, on: np.ndarray, tracks: TrackIndex, column: Column) -> tuple[float, int]:
     """Share of the intervals met by the sample with at least half of those bases called, and how many."""
     found, first = [], 0
     for (d, strand), kept in zip(rows.readings, rows.kept, strict=True):
@@ -127,11 +128,10 @@ def _interval_recall(rows: Rows, on: np.ndarray, intervals: pd.DataFrame, mode: 
         usable[1:][kept] = 1
         first += kept.size
         called, usable = np.cumsum(called), np.cumsum(usable)
-        near = intervals[
-            (intervals["chrom"] == c.chrom) & (intervals["start"] < c.end) & (intervals["end"] > c.start)
-        ]
+        intervals = tracks.near(column[0], c[:3]).intervals
+        near = intervals[(intervals["start"] < c.end) & (intervals["end"] > c.start)]
         if len(near):
-            lo, hi = clip(near, mode, strand, c.start, c.end)
+            lo, hi = clip(near, column[1], strand, c.start, c.end)
             bases = usable[hi] - usable[lo]
             found.append(2 * (called[hi] - called[lo])[bases > 0] >= bases[bases > 0])
     hits = np.concatenate(found) if found else np.zeros(0, bool)
@@ -159,7 +159,6 @@ def run(study: Study, shard: Shard, progress: Progress) -> int:
     copied = read_copies(study).masks
     report = sample_rows(study, report_sample(study), columns, keep, None, copied)
     scored = score_probes(fitted, report.sample).set_index(["column", "size"])
-    intervals = intervals_by_track(study)
     rows = []
     for c, column in enumerate(columns):
         row: dict[str, Any] = {"track": column[0], "mode": column[1]}
@@ -170,7 +169,7 @@ def run(study: Study, shard: Shard, progress: Progress) -> int:
         row["base_rate"] = float(scored.at[(c, SIZES[-1]), "base_rate"]) if has else np.nan
         row["auroc_20"] = float(scored.at[(c, SIZES[-1]), "auroc"]) if has else np.nan
         row["features"] = scored.at[(c, SIZES[-1]), "features"] if has else []
-        row |= _union(select, report, candidates[column], intervals[column[0]], c, column[1])
+        row |= _union(select, report, candidates[column], study.track_index, c, column)
         for name in ("layer_ap_lift", "composition_ap_lift"):
             row[name] = float(tracks[name].get(column, np.nan)) if name in tracks else np.nan
         layer = row["layer_ap_lift"]
@@ -193,7 +192,7 @@ def _candidates(associations: pd.DataFrame, column: Column) -> pd.DataFrame:
 
 
 def _union(
-    select: Rows, report: Rows, candidates: pd.DataFrame, intervals: pd.DataFrame, c: int, mode: str
+    select: Rows, report: Rows, candidates: pd.DataFrame, tracks: TrackIndex, c: int, column: Column
 ) -> dict[str, Any]:
     names = ("single_f1", "union_f1", "union_precision", "union_recall", "union_interval_recall")
     empty: dict[str, Any] = dict.fromkeys(names, float("nan"))
@@ -209,7 +208,7 @@ def _union(
     weight = report.sample.weight
     called: np.ndarray = np.logical_or.reduce(on, axis=1)
     scores = score_union(called, held, weight)
-    recall, count = _interval_recall(report, called, intervals, mode)
+    recall, count = _interval_recall(report, called, tracks, column)
     return {
         "union": members["feature"].tolist(),
         "single_f1": score_union(on[:, 0], held, weight).f1,

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from pathlib import Path
@@ -12,6 +13,9 @@ from workbench.progress import Progress
 
 if TYPE_CHECKING:
     from workbench.study.study import Study
+
+# Shards at most of a stage that adds up what all pieces of the genome hold: each leaves a file.
+MOST_RUNS = 512
 
 
 class Shard(NamedTuple):
@@ -30,6 +34,23 @@ class Shard(NamedTuple):
 def map_shards(study: Study) -> list[Shard]:
     """A shard for each piece that the genome was cut into, in bases."""
     return shards_of(study.manifest.shards, lambda stretch: stretch.size)
+
+
+def map_runs(study: Study) -> list[Shard]:
+    """Shards of a stage that adds up what the pieces of the genome hold: at most ``MOST_RUNS``.
+
+    The task of each is a list of neighbouring pieces: of one, unless there are more pieces than that.
+    """
+    pieces = study.manifest.shards
+    runs = min(len(pieces), MOST_RUNS)
+    cuts = [i * len(pieces) // runs for i in range(runs + 1)]
+    tasks = [pieces[a:b] for a, b in itertools.pairwise(cuts)]
+    return shards_of(tasks, lambda task: sum(stretch.size for stretch in task))
+
+
+def run_inputs(study: Study) -> dict[str, str]:
+    """How pieces are dealt to the shards of `map_runs`, where that is not one to each."""
+    return {"runs": str(MOST_RUNS)} if len(study.manifest.shards) > MOST_RUNS else {}
 
 
 def shards_of(tasks: Iterable[Any], size: Callable[[Any], int] = lambda task: 1) -> list[Shard]:

@@ -1,8 +1,9 @@
-"""What is done: one small JSON file a shard, written after the shard's outputs are whole.
+"""What is done: a record a shard, written after the shard's outputs are whole.
 
-Finished work is known by these files alone, never by a log or a scheduler. Each carries the fingerprint of
+Finished work is known by these records alone, never by a log or a scheduler. Each carries the fingerprint of
 everything that the shard was made from, so that a changed setting makes it stale, and the size and SHA-256
-of the files that it wrote, so that a damaged one is made again.
+of the files that it wrote, so that a damaged one is made again. Those of shards are lines (`shard_records`),
+that of a whole stage is a small JSON file.
 """
 
 from __future__ import annotations
@@ -14,22 +15,21 @@ import re
 import time
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager, suppress
-from dataclasses import asdict, dataclass, field, replace
+from dataclasses import asdict
 from pathlib import Path
-from stat import S_ISREG
 from typing import Any, NamedTuple, TypeVar
 
 from workbench.errors import InputError
 from workbench.files.atomic import open_own, refuse_links, write_atomic
 from workbench.files.facts import make_record
 from workbench.files.hashing import sha256_of
+from workbench.files.packs import Part
 from workbench.files.text import check_file, read_text
-from workbench.study.failures import InvalidShard
+from workbench.study.records import Begun, Done, Entry, Failure
+from workbench.study.shard_records import ENDS, ShardRecords
 
 T = TypeVar("T")
 LOG = "run.jsonl"
-# Folder of a study that holds what is made anew wherever it is missing.
-CACHE = "cache/"
 
 # Where schedulers put the number of the job and the index in its array, and what the first index is.
 JOB_VARIABLES = (
@@ -42,137 +42,80 @@ JOB_VARIABLES = (
 )
 
 
-@dataclass(frozen=True)
-class Done:
-    """Record of a finished shard.
-
-    ``outputs`` maps a path in the study to its bytes, SHA-256 and time of change in nanoseconds.
-    """
-
-    fingerprint: str
-    seconds: float
-    bases: int
-    attempts: int = 1
-    host: str = ""
-    outputs: dict[str, list[int | str]] = field(default_factory=dict)
-
-    def verify(self, folder: Path, thorough: bool = False) -> Done:
-        """Compare every output with what was written; raises ``InvalidShard`` for one that differs.
-
-        A file of the same size and time of change is taken for the one that was written unless ``thorough``;
-        others are read. What lies in the cache is made anew at any time and not looked at. Returns the record
-        with the times as they are now.
-        """
-        outputs: dict[str, list[int | str]] = {}
-        for name, entry in self.outputs.items():
-            if name.startswith(CACHE):
-                continue
-            if len(entry) < 2:
-                raise InvalidShard(f"{name} has a damaged record")
-            size, digest, *changed = entry
-            try:
-                stat = (folder / name).stat()
-            except (OSError, ValueError):
-                raise InvalidShard(f"{name} is missing") from None
-            if stat.st_size != size:
-                raise InvalidShard(f"{name} has {stat.st_size:,} bytes, {size:,} were written")
-            if not S_ISREG(stat.st_mode):
-                raise InvalidShard(f"{name} is no file")
-            known = changed == [stat.st_mtime_ns] and not thorough
-            if not known and sha256_of(folder / name) != digest:
-                raise InvalidShard(f"{name} is not the file that was written")
-            outputs[name] = [size, digest, stat.st_mtime_ns]
-        return replace(self, outputs=outputs)
-
-    def remove_damaged(self, folder: Path) -> None:
-        """Remove files that are not those that were written, so that nothing goes on from them."""
-        for name, entry in self.outputs.items():
-            path = folder / name
-            with suppress(OSError, ValueError, IndexError):
-                regular = S_ISREG(path.lstat().st_mode)
-                if not regular or path.stat().st_size != entry[0] or sha256_of(path) != entry[1]:
-                    path.unlink()
-
-
-class Begun(NamedTuple):
-    """Record of a shard in work: how often it was begun, where, when (this host's clock), by which job."""
-
-    attempts: int
-    host: str
-    pid: int
-    job: str
-    time: float
-
-
-class Failure(NamedTuple):
-    """Why a shard failed: a kind of ``failures.KINDS``, one line, the traceback, where, made from what."""
-
-    kind: str
-    cause: str
-    trace: str
-    host: str = ""
-    fingerprint: str = ""
-
-
 class Ledger:
     """Records of begun, done and failed shards of all stages of a study, under ``folder``."""
 
     def __init__(self, folder: Path) -> None:
         self.folder = folder
+        self._shards: dict[str, ShardRecords] = {}
+        self._parts: dict[str, tuple[int, dict[int, Part]]] = {}
 
-    def _path(self, stage: str, shard: int | None, kind: str) -> Path:
-        name = stage if shard is None else f"{shard:05d}"
-        parent = self.folder if shard is None else self.folder / stage
-        return parent / f"{name}.{kind}.json"
+    def _of(self, stage: str) -> ShardRecords:
+        return self._shards.setdefault(stage, ShardRecords(self.folder / stage))
 
-    def _names(self, stage: str, kind: str) -> Iterator[tuple[int, Path]]:
-        folder = self.folder / stage
-        ending = f".{kind}.json"
+    def _path(self, stage: str, kind: str) -> Path:
+        """File of what is said of a whole stage."""
+        return self.folder / f"{stage}.{kind}.json"
+
+    def _text(self, stage: str, shard: int | None, kind: str, fresh: bool = True) -> bytes | str | None:
+        if shard is not None:
+            return self._of(stage).get(shard, kind, fresh)
         try:
-            entries = os.scandir(folder)
-        except FileNotFoundError:
+            return read_text(self._path(stage, kind))
+        except InputError:  # it is not there, or cannot be read (an old network view)
+            return None
+
+    def _put(self, stage: str, shard: int | None, kind: str, values: dict[str, Any]) -> None:
+        """Write a record, an end to those of other kinds that ``ENDS`` names."""
+        text = json.dumps(values)
+        if shard is not None:
+            self._of(stage).put(shard, kind, text, lasting=kind != "run")
             return
-        with entries:
-            for entry in entries:
-                number = entry.name.removesuffix(ending)
-                if number != entry.name and number.isascii() and number.isdecimal():
-                    yield int(number), Path(entry.path)
+        path = self._path(stage, kind)
+        path.parent.mkdir(parents=True, exist_ok=True)
+        with write_atomic(path) as temporary:
+            temporary.write_text(text)
+        for other in ENDS[kind]:
+            self._path(stage, other).unlink(missing_ok=True)
 
     def done(self, stage: str, shard: int | None, fingerprint: str) -> Done | None:
         """The record of a shard (None: of the whole stage) if it is done and not stale."""
-        record = _read(self._path(stage, shard, "done"), Done)
+        record = _read(self._text(stage, shard, "done"), Done)
         return record if record is not None and record.fingerprint == fingerprint else None
 
-    def finished(self, stage: str, fingerprint: str) -> Iterator[tuple[int, Done]]:
-        """Finished shards that are not stale, one after another, in no order."""
-        for shard, path in self._names(stage, "done"):
-            record = _read(path, Done)
-            if record is not None and record.fingerprint == fingerprint:
+    def finished(self, stage: str, fingerprint: str | None) -> Iterator[tuple[int, Done]]:
+        """Finished shards that are not stale (None: stale or not), ascending."""
+        for shard, text in self._of(stage).all("done"):
+            record = _read(text, Done)
+            if record is not None and fingerprint in (None, record.fingerprint):
                 yield shard, record
 
     def reduced(self) -> Iterator[tuple[str, str]]:
         """Stages that were finished, each with the fingerprint of its reduction, stale or not."""
         for path in sorted(self.folder.glob("*.done.json")):
-            record = _read(path, Done)
+            stage = path.name.removesuffix(".done.json")
+            record = _read(self._text(stage, None, "done"), Done)
             if record is not None:
-                yield path.name.removesuffix(".done.json"), record.fingerprint
+                yield stage, record.fingerprint
 
     def begun(self, stage: str) -> dict[int, Begun]:
         """Shards that were begun and have not ended, by shard: in work, or lost."""
         found = {}
-        for shard, path in self._names(stage, "run"):
-            record = _read(path, Begun)
+        for shard, text in self._of(stage).all("run"):
+            record = _read(text, Begun)
             if record is not None:
                 found[shard] = record
         return found
 
+    def _tries(self, stage: str, shard: int | None) -> int:
+        """How often a shard was begun since it was last done."""
+        kinds = (self._text(stage, shard, kind, fresh=False) for kind in ("run", "err"))
+        return next((tried.attempts for text in kinds if (tried := _read(text, _Tried))), 0)
+
     def begin(self, stage: str, shard: int) -> None:
         """Note that a shard is in work here, and how often it was begun."""
-        path = self._path(stage, shard, "run")
-        before = _read(path, Begun) or _read(self._path(stage, shard, "err"), _Tried)
-        attempts = (before.attempts if before else 0) + 1
-        record = Begun(attempts, platform.node(), os.getpid(), _job(), time.time())
-        _write(path, record._asdict())
+        record = Begun(self._tries(stage, shard) + 1, platform.node(), os.getpid(), _job(), time.time())
+        self._put(stage, shard, "run", record._asdict())
 
     def mark(
         self,
@@ -181,66 +124,57 @@ class Ledger:
         fingerprint: str,
         seconds: float,
         bases: int = 0,
-        outputs: Iterable[Path] = (),
+        outputs: Iterable[Path | Part] = (),
+        cpu: float = 0.0,
     ) -> bool:
         """Record a shard as done, with the hashes of its ``outputs``, which must be in place already.
 
         Returns whether they differ from those of the record that was dropped before.
         """
-        path = self._path(stage, shard, "done")
-        root = self.folder.parent
-        begun = _read(self._path(stage, shard, "run"), Begun)
+        before = _read(self._text(stage, shard, "was", fresh=False), Done)
         record: dict[str, Any] = {
             "fingerprint": fingerprint,
             "seconds": round(seconds, 3),
+            "cpu": round(cpu, 3),
             "bases": bases,
-            "attempts": begun.attempts if begun else 1,
+            "attempts": self._tries(stage, shard) or 1,
             "host": platform.node(),
-            "outputs": {
-                str(p.relative_to(root)): [p.stat().st_size, sha256_of(p), p.stat().st_mtime_ns]
-                for p in sorted(set(outputs))
-                if p.is_relative_to(root) and p.exists()
-            },
+            "outputs": dict(entries(self.folder.parent, outputs)),
         }
-        _write(path, record)
-        before = _read(self._path(stage, shard, "was"), Done)
-        for kind in ("err", "run", "was"):
-            self._path(stage, shard, kind).unlink(missing_ok=True)
+        self._put(stage, shard, "done", record)
         rate = {"per_second": round(bases / seconds, 1)} if bases and seconds > 0 else {}
         self.event("done", stage, shard, seconds=record["seconds"], bases=bases, **rate)
         return before is not None and _digests(before.outputs) != _digests(record["outputs"])
 
     def renew(self, stage: str, shard: int | None, record: Done) -> None:
         """Write a finished shard's record again, with other times of its files."""
-        _write(self._path(stage, shard, "done"), asdict(record))
+        self._put(stage, shard, "done", asdict(record))
 
     def fail(
         self, stage: str, shard: int | None, fingerprint: str, kind: str, cause: str, trace: str = ""
     ) -> None:
         """Record why a shard failed."""
-        path = self._path(stage, shard, "err")
-        begun = _read(self._path(stage, shard, "run"), Begun)
         record = {
             "fingerprint": fingerprint,
             "kind": kind,
             "cause": cause,
             "trace": trace,
             "host": platform.node(),
-            "attempts": begun.attempts if begun else 1,
+            "attempts": self._tries(stage, shard) or 1,
         }
         # The disk may be what failed: the error itself must come through, with or without its record.
         with suppress(OSError, InputError):
             self.event("failed", stage, shard, kind=kind, cause=cause, trace=trace)
-            _write(path, record)
-            self._path(stage, shard, "run").unlink(missing_ok=True)
+            self._put(stage, shard, "err", record)
 
     def failures(self, stage: str, fingerprint: str) -> dict[int | None, Failure]:
         """Failed shards (None: the reduction), by shard; not stale ones, nor what was done since."""
         found: dict[int | None, Failure] = {}
         if self.done(stage, None, fingerprint):
             return found
-        for shard, path in [*sorted(self._names(stage, "err")), (None, self._path(stage, None, "err"))]:
-            failure = _read(path, Failure)
+        whole = self._text(stage, None, "err")
+        for shard, text in [*self._of(stage).all("err"), *([(None, whole)] if whole else [])]:
+            failure = _read(text, Failure)
             if failure is None or failure.fingerprint != fingerprint:
                 continue
             if not self.done(stage, shard, fingerprint):
@@ -252,16 +186,37 @@ class Ledger:
 
         The records stay beside, so that ``mark`` can tell whether other bytes came out.
         """
-        for each in dict.fromkeys((shard, None)):
-            with suppress(FileNotFoundError):
-                self._path(stage, each, "done").replace(self._path(stage, each, "was"))
-        for kind in ("err", "run"):
-            self._path(stage, shard, kind).unlink(missing_ok=True)
+        if shard is not None:
+            before = self._of(stage).get(shard, "done") or b"null"
+            self._of(stage).put(shard, "was", before.decode("utf-8", "replace"))
+        with suppress(FileNotFoundError):
+            self._path(stage, "done").replace(self._path(stage, "was"))
+        if shard is None:
+            for kind in ("err", "run"):
+                self._path(stage, kind).unlink(missing_ok=True)
 
     def forget(self, stage: str) -> None:
         """Drop the records of a stage, so that it runs again."""
-        for path in [*(self.folder / stage).glob("*.json"), *self.folder.glob(f"{stage}.*.json")]:
+        self._of(stage).clear()
+        for path in self.folder.glob(f"{stage}.*.json"):
             path.unlink(missing_ok=True)
+
+    def parts(self, stage: str) -> dict[int, Part]:
+        """Parts of packs that shards of a stage left, one each, by shard; of those that left files, none.
+
+        The same dict until the stage is finished anew, or, while it is not, another record is there.
+        """
+        try:
+            known = self._path(stage, "done").stat().st_mtime_ns
+        except FileNotFoundError:
+            known = self._of(stage).look()
+        if self._parts.get(stage, (-1, {}))[0] != known:
+            found = {}
+            for shard, record in self.finished(stage, None):
+                for part in record.parts(self.folder.parent).values():
+                    found[shard] = part
+            self._parts[stage] = known, found
+        return self._parts[stage][1]
 
     def event(self, event: str, stage: str = "", shard: int | None = None, **detail: Any) -> None:
         """Append a line of JSON, with time, host, process and job, to the study's log."""
@@ -328,7 +283,7 @@ def _job() -> str:
     return ""
 
 
-def _parsed(text: str) -> Any:
+def _parsed(text: str | bytes) -> Any:
     """A value in JSON; None for a text that is none."""
     try:
         return json.loads(text)
@@ -336,23 +291,27 @@ def _parsed(text: str) -> Any:
         return None
 
 
-def _write(path: Path, values: dict[str, Any]) -> None:
-    path.parent.mkdir(parents=True, exist_ok=True)
-    with write_atomic(path) as temporary:
-        temporary.write_text(json.dumps(values))
+def _read(text: bytes | str | None, kind: Callable[..., T]) -> T | None:
+    """A record; None if there is none or it cannot be read."""
+    return make_record(kind, _parsed(text)) if text else None
 
 
-def _read(path: Path, kind: Callable[..., T]) -> T | None:
-    """A record; None if it is not there or cannot be read (an old network view)."""
-    try:
-        return make_record(kind, _parsed(read_text(path)))
-    except InputError:
-        return None
+def entries(root: Path, outputs: Iterable[Path | Part]) -> Iterator[tuple[str, Entry]]:
+    """What a record says of the files of a shard."""
+    for each in sorted(set(outputs), key=str):
+        path = each.path if isinstance(each, Part) else each
+        if not path.is_relative_to(root) or not path.exists():
+            continue
+        stat, name, digest = path.stat(), str(path.relative_to(root)), sha256_of(each)
+        if isinstance(each, Part):
+            yield f"{name}@{each.offset}", [each.size, digest, stat.st_mtime_ns, each.offset]
+        else:
+            yield name, [stat.st_size, digest, stat.st_mtime_ns]
 
 
-def _digests(outputs: dict[str, list[Any]]) -> dict[str, list[Any]]:
-    """Bytes and SHA-256 of a record's files."""
-    return {name: values[:2] for name, values in outputs.items()}
+def _digests(outputs: dict[str, list[Any]]) -> set[tuple[Any, ...]]:
+    """Bytes and SHA-256 of a record's files; where in a pack they lie is no difference."""
+    return {("" if len(values) == 4 else name, *values[:2]) for name, values in outputs.items()}
 
 
 @contextmanager

@@ -35,6 +35,7 @@ if TYPE_CHECKING:
     from genomic_models import DNAModel
     from workbench.cohort.samples import Cohort
     from workbench.cohort.store import BurdenStore
+    from workbench.files.packs import Part
     from workbench.genome.reference import Genome
     from workbench.genome.replichores import Replichores
     from workbench.genome.splits import Split
@@ -44,6 +45,7 @@ if TYPE_CHECKING:
     from workbench.study.feature_store import FeatureStore
     from workbench.study.inputs import Annotation
     from workbench.tracks import Track
+    from workbench.tracks.near import TrackIndex
     from workbench.tracks.track import Contigs
 
 CONFIG = "study.toml"
@@ -78,6 +80,8 @@ class Study:
         self.ledger = Ledger(folder / "ledger")
         self.device = config.model.device
         self._batch = config.windows.batch
+        # Of which manifest and which parts of packs: the feature maps.
+        self._features: tuple[Manifest, dict[int, Part], FeatureStore] | None = None
 
     def __repr__(self) -> str:
         model, genome = self.config.model, Path(self.config.input.genome).name
@@ -230,6 +234,13 @@ class Study:
         """Annotation, names mapped to the genome's, derived tracks included."""
         return self.annotation.tracks
 
+    @cached_property
+    def track_index(self) -> TrackIndex:
+        """Interval tracks, to be asked for what lies near a place."""
+        from workbench.tracks.near import TrackIndex  # pandas
+
+        return TrackIndex([track for track in self.tracks if track.kind == "interval"])
+
     @property
     def left_out(self) -> list[str]:
         """What of the annotation is not tested, and why; files by their names, without folders."""
@@ -368,10 +379,16 @@ class Study:
         """Feature maps on genome coordinates."""
         from workbench.study.feature_store import FeatureStore, Origin, shard_path  # h5py
 
-        folder = self.folder / "features"
-        shards = [(shard_path(folder, s.chrom, i), *s) for i, s in enumerate(self.manifest.shards)]
-        origin = Origin(self.manifest.model.weights_hash, self.layer, self.sae_hash)
-        return FeatureStore(shards, origin, self.contigs)
+        parts = self.ledger.parts("encode")
+        # To name 100,000 shards takes longer than to read one.
+        known = self._features
+        if known is None or known[0] is not self.manifest or known[1] is not parts:
+            folder = self.folder / "features"
+            places = enumerate(self.manifest.shards)
+            shards = [(parts.get(i) or shard_path(folder, s.chrom, i), *s) for i, s in places]
+            origin = Origin(self.manifest.model.weights_hash, self.layer, self.sae_hash)
+            known = self._features = self.manifest, parts, FeatureStore(shards, origin, self.contigs)
+        return known[2]
 
     @property
     def burdens(self) -> BurdenStore:

@@ -11,16 +11,20 @@ from dataclasses import replace
 from pathlib import Path
 
 import pytest
+import torch
 
+from genomic_models.released import RELEASED
 from tests.conftest import ROOT
-from tests.workbench.small_study import small_config, write_model
+from tests.workbench.small_study import finished_study, small_config, write_model
 from workbench import Study
+from workbench.engines import estimate, paper
 from workbench.engines.shards import fingerprint
 from workbench.engines.submission import submissions, submit
 from workbench.engines.workers import check_workers
 from workbench.stages.registry import STAGES
-from workbench.study.config import JobConfig
+from workbench.study.config import JobConfig, ModelConfig
 from workbench.study.failures import kind_of, worth_retrying
+from workbench.study.shard_records import ShardRecords
 
 SBATCH = """#!/bin/bash
 if [ "$1" = --test-only ]; then
@@ -288,12 +292,10 @@ def test_a_reduction_before_its_shards_is_refused(refused, folder):
 
 def test_lost_shards_are_told_from_living_ones(cli, folder, slurm, tmp_path):
     assert cli("submit", folder, "--until", "encode")[0] == 0
-    study = Study.open(folder)
-    begun = study.folder / "ledger" / "encode"
-    begun.mkdir(parents=True, exist_ok=True)
+    records = ShardRecords(folder / "ledger" / "encode")
     for shard, job in ((0, "103_0"), (1, "103_1")):
         record = {"attempts": 1, "host": "elsewhere", "pid": 1, "job": job, "time": 0.0}
-        (begun / f"{shard:05d}.run.json").write_text(json.dumps(record))
+        records.put(shard, "run", json.dumps(record))
     (tmp_path / "queue").write_text("103|1|RUNNING|None\n")
     code, out, _ = cli("status", folder, "--json")
     values = json.loads(out)
@@ -370,13 +372,62 @@ def test_doctor_names_what_is_wrong(cli, tmp_path):
     assert code == 1 and "no weights found" in out.replace("\n", " ")
 
 
-def test_estimate_measures_a_probe_and_leaves_the_study_alone(cli, folder):
+def test_estimate_measures_a_probe_and_leaves_the_study_alone(cli, folder, tmp_path_factory, monkeypatch):
     before = sorted(p.name for p in folder.rglob("*"))
-    code, out, err = cli("submit", folder, "--estimate", "--tasks", 4)
+    made, real = [], estimate.estimate
+    monkeypatch.setattr(estimate, "estimate", lambda *given: made.append(real(*given)) or made[0])
+    code, out, err = cli("submit", folder, "--estimate", "--tasks", 1)
     assert code == 0, err
-    assert re.search(r"one worker: [\d.]+ h; 4 tasks: [\d.]+ h", out)
-    assert re.search(r"disk [\d.]+ GB \(measured by a probe of \d+ s here\)", out)
+    assert re.search(r"one worker: [\d.]+ h; 1 tasks: [\d.]+ h", out)
+    assert re.search(r"memory of a worker [\d.]+ GB \(measured by a probe of \d+ s here\)", out)
+    assert f"shared disk: {made[0].disk / 1e9:.2f} GB in {made[0].files} files" in out
     assert sorted(p.name for p in folder.rglob("*")) == before
+    # Against the same study, run to its end.
+    done = Study.open(finished_study(tmp_path_factory))
+    costs = {cost.stage: cost for cost in made[0].stages}
+    shards = len(done.manifest.shards)
+    assert costs["encode"].shards == costs["annotate"].shards == shards
+    # A file a shard, and of records the task's and the merge's.
+    assert costs["encode"].files == shards + 2
+    stages = ("features", "sae", "work", "tables", "report.html", "audit.html")
+    written = [p for name in stages for p in [done.folder / name, *(done.folder / name).rglob("*")]]
+    written = [p for p in written if p.is_file()]
+    assert made[0].disk == pytest.approx(sum(p.stat().st_size for p in written), rel=0.25)
+    records = len([*(done.folder / "ledger").rglob("*")])
+    assert made[0].files == pytest.approx(len(written) + records, rel=0.25)
+    assert 0 < sum(cost.merge for cost in made[0].stages) < 60
+
+
+def test_what_an_evo_costs_that_cannot_run_here(cli, samples, tmp_path, monkeypatch):
+    """On paper where it runs: the letters that it reads, counted by hand, over a rate by hand."""
+    monkeypatch.setenv("HF_HUB_CACHE", str(tmp_path / "empty"))
+    config = small_config(samples, tmp_path)
+    model = ModelConfig(name="evo2_7b", layer="blocks.26", device="cuda", dtype="bfloat16")
+    study = Study.create(tmp_path / "study", replace(config, model=model))
+    monkeypatch.setattr("workbench.engines.estimate.SECONDS", 0.1)
+    made, real = [], paper.estimate_on_paper
+    monkeypatch.setattr(paper, "estimate_on_paper", lambda *given: made.append(real(*given)) or made[0])
+    code, out, err = cli("submit", study.folder, "--estimate", "--tasks", 2, "--gpus", 1)
+    assert code == 0, err
+    assert not study.planned and {p.name for p in study.folder.iterdir()} == {"study.toml", "cache"}
+    (rate,) = re.findall(r"([\d,]+) letters a second to the layer", out.replace("\n", " "))
+    by_hand = 989e12 * 0.35 / (2 * RELEASED["evo2_7b"].parameters * 27 / 32)
+    assert float(rate.replace(",", "")) == pytest.approx(by_hand, rel=0.02)
+    assert "13.2 GB of weights" in out.replace("\n", " ")
+    # Windows of 128 letters for 96 bases, on both strands.
+    letters = 2 * sum(study.genome.lengths.values()) * 128 / 96
+    seconds = {stage.stage: stage.seconds for stage in made[0].estimate.stages}
+    assert seconds["encode"] == pytest.approx(letters / by_hand, rel=0.05)
+    # Five products with the dictionary, of 4,096 by 64, a base that is trained on, beside the pass.
+    trained = config.sae.tokens * 128 / 96 / by_hand * (1 + 5 * 2 * 4096 * 64 * by_hand / (989e12 * 0.35))
+    assert seconds["sae"] == pytest.approx(trained, rel=0.3)
+
+
+def test_a_model_whose_shape_is_not_known_is_no_matter_of_paper(refused, samples, tmp_path):
+    config = small_config(samples, write_model(tmp_path / "tiny"))
+    study = Study.create(tmp_path / "s", replace(config, model=replace(config.model, device="cuda")))
+    if not torch.cuda.is_available():
+        assert "cuda" in refused("submit", study.folder, "--estimate")
 
 
 def test_kinds_of_errors():

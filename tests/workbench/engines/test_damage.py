@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import os
 import shutil
+from dataclasses import asdict
 from pathlib import Path
 
 import pandas as pd
@@ -15,10 +16,10 @@ from tests.workbench.small_study import finished_study, run_apart
 from workbench import InputError, Study
 from workbench.cli import app
 from workbench.engines.shards import check_outputs, fingerprint
-from workbench.files.facts import read_facts
 from workbench.stages.registry import STAGES
 from workbench.study.damage import find_damage, refuse_damage
 from workbench.study.ledger import read_events
+from workbench.study.shard_records import ShardRecords
 
 # What a user writes, what only says who runs, records, and what is made anew at any time.
 NOT_MADE = ("study.toml", "run.lock", "ledger", "logs", "cache")
@@ -122,10 +123,10 @@ def logged(folder: Path, before: int, event: str) -> list[str]:
 
 
 def test_what_was_made_from_other_bytes_is_made_again(copy: Path) -> None:
-    record = next((copy / "ledger/sae").glob("*.done.json"))
-    values = json.loads(record.read_text())
-    values["outputs"]["sae/sae.safetensors"][1] = "0" * 64  # as if another autoencoder had been here
-    record.write_text(json.dumps(values))
+    ledger = Study.open(copy).ledger
+    ((shard, record),) = ledger.finished("sae", None)
+    record.outputs["sae/sae.safetensors"][1] = "0" * 64  # as if another autoencoder had been here
+    ledger.renew("sae", shard, record)
     flip(copy / "sae/sae.safetensors", 0.9)
     before = len(read_events(copy))
     Study.open(copy).run()
@@ -206,11 +207,13 @@ def test_what_reads_a_damaged_file_says_so(copy: Path) -> None:
 
 
 def test_records_of_an_older_version_are_read(copy: Path) -> None:
-    """They lack the time of change: the file is read once, then its time is noted."""
+    """A file a record, without times of change: what was written is read once, then its time is noted."""
     study, stage = Study.open(copy), STAGES["encode"]
-    record = copy / "ledger/encode/00000.done.json"
-    values = read_facts(record)
-    values["outputs"] = {k: v[:2] for k, v in values["outputs"].items()}
-    record.write_text(json.dumps(values))
-    assert check_outputs(study, stage, fingerprint(study, stage)) == []
-    assert all(len(v) == 3 for v in read_facts(record)["outputs"].values())
+    mark, folder = fingerprint(study, stage), copy / "ledger/encode"
+    records = dict(study.ledger.finished("encode", mark))
+    ShardRecords(folder).clear()
+    for shard, record in records.items():
+        outputs = {name: entry[:2] for name, entry in record.outputs.items()}
+        (folder / f"{shard:05d}.done.json").write_text(json.dumps(asdict(record) | {"outputs": outputs}))
+    assert check_outputs(study, stage, mark) == []
+    assert dict(study.ledger.finished("encode", mark)) == records

@@ -32,8 +32,9 @@ def test_a_packed_study_opens_elsewhere(tmp_path: Path, monkeypatch: pytest.Monk
     folder = made.study.folder
     (folder / "ledger" / "plan").mkdir(parents=True)
     outputs = {"manifest.json": [1, "a"], "work/big.npy": [9999, "b"]}
-    record = {"host": "node7", "fingerprint": "x", "outputs": outputs}
+    record = {"host": "node7", "fingerprint": "x", "seconds": 1.0, "bases": 0, "outputs": outputs}
     (folder / "ledger" / "plan" / "00000.done.json").write_text(json.dumps(record))
+    (folder / "ledger" / "plan.done.json").write_text(json.dumps(record))
     (folder / "work").mkdir()
     (folder / "work" / "big.npy").write_bytes(b"0" * 9999)
     archive = tmp_path / demo_archive.ARCHIVE
@@ -41,12 +42,14 @@ def test_a_packed_study_opens_elsewhere(tmp_path: Path, monkeypatch: pytest.Monk
     assert size == archive.stat().st_size
     with tarfile.open(archive) as tar:
         entries = {e.name.removeprefix("./"): e for e in tar.getmembers()}
-        text = tar.extractfile(entries["ledger/plan/00000.done.json"]).read()  # type: ignore[union-attr]
+        text = tar.extractfile(entries["ledger/plan.done.json"]).read()  # type: ignore[union-attr]
     assert "work/big.npy" not in entries and json.loads(text)["host"] == ""
     assert json.loads(text)["outputs"] == {"manifest.json": [1, "a"]}
     assert {(e.mtime, e.uid, e.uname) for e in entries.values()} == {(0, 0, "")}
     monkeypatch.setattr(demo_archive, "samples_folder", lambda: tmp_path)
     study = demo_archive.unpack(tmp_path / "there" / "demo")
+    ((shard, done),) = study.ledger.finished("plan", "x")
+    assert (shard, done.host, done.outputs) == (0, "", {"manifest.json": [1, "a"]})
     values, _ = made.dense["chrA", "+"]
     row = study.features.rows("chrA", 200, 260, "+")
     assert row.features.values.sum() == pytest.approx(values[200:260].sum(), rel=1e-5)

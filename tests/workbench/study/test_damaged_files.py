@@ -23,10 +23,12 @@ from workbench.files.tables import read_table
 from workbench.stages.registry import STAGES
 from workbench.study.config import read_config
 from workbench.study.feature_lists import read_lists
-from workbench.study.ledger import Done, Ledger, read_events
+from workbench.study.ledger import Ledger, read_events
 from workbench.study.locus import find_locus
 from workbench.study.manifest import Manifest, hash_file
 from workbench.study.notes import read_notes
+from workbench.study.records import Done
+from workbench.study.shard_records import ShardRecords
 from workbench.study.study import Study
 
 # Values that stand for any other.
@@ -74,10 +76,8 @@ def test_damaged_lines_of_the_log_are_left_out(cli, folder):
     assert read_events(folder)[-1].cause == CAUSE
 
 
-SMALL = (
-    *("manifest.json", "jobs/submissions.json", "ledger/encode/00000.done.json"),
-    *("ledger/encode/00001.run.json", "ledger/encode/00002.err.json"),
-)
+# Shards of the study that have a record of each kind.
+SHARDS = {"done": 0, "run": 1, "err": 2}
 
 
 def variants(values: object, draw: random.Random) -> object:
@@ -96,19 +96,37 @@ def variants(values: object, draw: random.Random) -> object:
     return copy
 
 
-@pytest.mark.parametrize("name", SMALL)
-def test_records_with_other_values(cli, folder, name):
-    draw = random.Random(name)
+def damaged_texts(values: object, name: str, count: int = 40) -> list[bytes]:
+    draw, content = random.Random(name), json.dumps(values).encode()
+    texts = [json.dumps(variants(values, draw)).encode() for _ in range(count)]
+    return [*texts, b"", content[:-5], b"\xff" + content, b"[" * 100_000, b"[]", b"{}", b"null"]
+
+
+@pytest.mark.parametrize("name", ["manifest.json", "jobs/submissions.json"])
+def test_files_with_other_values(cli, folder, name):
     path = folder / name
-    content = path.read_bytes()
-    values = json.loads(content)
-    texts = [json.dumps(variants(values, draw)).encode() for _ in range(40)]
-    texts += [b"", content[:-5], b"\xff" + content, b"[" * 100_000, b"[]", b"{}", b"null"]
-    for text in texts:
+    for text in damaged_texts(json.loads(path.read_bytes()), name):
         path.write_bytes(text)
         status, _, err = cli("status", folder)
         assert (status == 0 and not err) or (status == 2 and err.count("\n") == 1), (text, err)
         assert status == 0 or str(path) in err or "does not belong to this study" in err, err
+
+
+@pytest.mark.parametrize(
+    ("kind", "old"), [("done", False), ("run", False), ("err", False), ("done", True)]
+)  # the last a file of an older version
+def test_records_with_other_values(cli, folder, kind, old):
+    """Whatever they hold, with a checksum that fits: left out where it is no record."""
+    records, shard = ShardRecords(folder / "ledger" / "encode"), SHARDS[kind]
+    for text in damaged_texts(json.loads(records.get(shard, kind) or b""), kind, 20):
+        if old:
+            records.clear()
+            (records.folder / f"{shard:05d}.{kind}.json").write_bytes(text)
+        else:
+            body = b"900 %d %s %s" % (shard, kind.encode(), text)
+            (records.folder / "other.lines").write_bytes(b"%08x %s\n" % (zlib.crc32(body), body))
+        status, _, err = cli("status", folder)
+        assert status == 0 and not err, (text, err)
 
 
 NO_FILES = ["folder", "pipe", "device", "bytes", "zeros"]

@@ -17,7 +17,6 @@ from workbench.browse.feature_profile import company, firing_bins, profiles
 from workbench.browse.metagene import metagene_profile
 from workbench.browse.pasted_sequence import mutate
 from workbench.browse.tiles import TileReader
-from workbench.browse.track_cache import TrackIndex
 from workbench.errors import InputError
 from workbench.files.atomic import write_atomic
 from workbench.genome.interval import Interval
@@ -26,6 +25,7 @@ from workbench.study.feature_store import shard_path
 from workbench.study.locus import find_locus, strip
 from workbench.study.results import FACTS, TABLES
 from workbench.study.study import Study
+from workbench.tracks.near import TrackIndex
 
 
 @pytest.mark.parametrize("name", ["c" * 300, "é" * 200, "../" * 100, "c" * 100])

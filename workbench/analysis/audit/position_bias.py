@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from typing import TYPE_CHECKING, NamedTuple
 
 import numpy as np
@@ -80,8 +81,8 @@ class Difference:
         return np.divide(mean, error, out=out, where=error > 0)
 
 
-def map_table(stretches: list[MapCounts]) -> pd.DataFrame:
-    """Rates and their differences by feature, from the counts of all stretches.
+def map_table(stretches: Iterable[MapCounts]) -> pd.DataFrame:
+    """Rates and their differences by feature, from the counts of all stretches, one at least.
 
     Returns
     -------
@@ -90,13 +91,15 @@ def map_table(stretches: list[MapCounts]) -> pd.DataFrame:
         ``plus_rate, minus_rate, strand_z``, ``strand_overlap`` (bases where both readings fire over bases
         where either does), ``fired``.
     """
-    width = len(stretches[0].both)
-    position, strand = Difference(width), Difference(width)
+    total: MapCounts | None = None
     for s in stretches:
+        if total is None:
+            position, strand = Difference(len(s.both)), Difference(len(s.both))
         first, rest = s.place[:, 0], s.place[:, 1:].sum(axis=1)
         position.add(first, int(s.place_bases[0]), rest, int(s.place_bases[1:].sum()))
         strand.add(s.active[0], int(s.bases[0]), s.active[1], int(s.bases[1]))
-    total = MapCounts(*(np.sum(parts, axis=0) for parts in zip(*stretches, strict=True)))
+        total = s if total is None else MapCounts(*(a + b for a, b in zip(total, s, strict=True)))
+    assert total is not None
     fired = total.active.sum(axis=0)
     either = np.maximum(fired - total.both, 1)
     bases = np.maximum(total.place_bases, 1)
