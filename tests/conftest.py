@@ -16,6 +16,9 @@ os.environ.setdefault("PYTHONFAULTHANDLER", "1")
 # Threads that wait for others sleep: with as many tests at once as cores, those that spin keep others away.
 os.environ.setdefault("OMP_WAIT_POLICY", "passive")
 os.environ.setdefault("OPENBLAS_THREAD_TIMEOUT", "4")
+if "PYTEST_XDIST_WORKER" in os.environ:
+    # Sums of what is as small as in tests take longer by two threads than by one.
+    os.environ.setdefault("OMP_NUM_THREADS", "1")
 
 
 @pytest.fixture(scope="session")

@@ -5,13 +5,19 @@ from __future__ import annotations
 import sys
 
 import pytest
+import typer.main
 
+import workbench.cli
 from workbench.cli import main
+
+# Built anew in every call otherwise, of some fifty commands.
+COMMAND = typer.main.get_command(workbench.cli.app)
 
 
 @pytest.fixture
 def cli(monkeypatch, capsys):
     """Run a command; gives exit status, standard output and standard error."""
+    monkeypatch.setattr(workbench.cli, "app", COMMAND)
     # A line every 5 s in the first minute would come or not, by the load of the machine.
     monkeypatch.setattr("workbench.progress.MINUTE", 0.0)
 

@@ -49,7 +49,7 @@ def study(tmp_path_factory: pytest.TempPathFactory, tmp_path: Path) -> Study:
 def test_workers_stop_with_the_process_that_started_them(study: Study) -> None:
     with listening():
         signal.raise_signal(signal.SIGINT)
-        outcome = processes(2)(study, plan_work(study, STAGES["encode"]), Silent())
+        outcome = processes(1)(study, plan_work(study, STAGES["encode"]), Silent())
     assert outcome == Outcome(0, {}, True)
     assert not list((study.folder / "features").glob("*"))
 
@@ -86,7 +86,7 @@ def test_a_worker_that_is_killed_has_another_in_its_place(study: Study) -> None:
 
     killer = threading.Thread(target=kill)
     killer.start()
-    run_stage(study, STAGES["encode"], processes(2), heard)
+    run_stage(study, STAGES["encode"], processes(1), heard)
     killer.join()
     assert heard.said == ["encode: a worker process died; going on with what is left"]
     assert len(list((study.folder / "features").glob("*.h5"))) == len(study.manifest.shards)

@@ -15,7 +15,7 @@ from genomic_models.activations import read_activations
 from tests.conftest import ROOT
 from tests.workbench.small_study import small_config
 from workbench.analysis.quality_table import gather_quality, quality_lines
-from workbench.engines.local import processes
+from workbench.engines.local import processes, run
 from workbench.engines.shards import plan_work
 from workbench.errors import InputError
 from workbench.experiments.registry import as_stage
@@ -55,11 +55,11 @@ def made(folder: Path, model: ModelConfig) -> Study:
 
 @pytest.fixture(scope="module")
 def own(tmp_path_factory: pytest.TempPathFactory) -> Study:
-    """A study of a network from a file, run by worker processes as far as its quality and features."""
+    """A study of a network from a file, run by a worker process as far as its quality and features."""
     folder = tmp_path_factory.mktemp("own")
     (folder / "net.py").write_text(CODE)
     study = made(folder, ModelConfig(name=f"file:{folder / 'net.py'}", trust_remote_code=True))
-    study.run(workers=2, until="encode")
+    run(study, processes(1), until="encode")
     return Study.open(study.folder)
 
 
