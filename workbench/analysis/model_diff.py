@@ -9,6 +9,7 @@ from typing import NamedTuple
 
 import numpy as np
 import pandas as pd
+from torch import Tensor
 
 from feature_mining.association.labels import Column
 from feature_mining.diff.crosscoder import Sides, measure_sides
@@ -352,30 +353,39 @@ def held_out_sides(
     return found
 
 
-def read_dictionary(
-    path: Path, study: Study, site: Site, grid: Grid
-) -> tuple[SparseAutoencoder, Calibration]:
-    """An autoencoder of b from a file, its values measured on cells of the train split.
+def open_dictionary(path: Path, site: Site) -> tuple[SparseAutoencoder, Tensor | None]:
+    """An autoencoder of b from a file, and the proportions of its thresholds where they are to be set.
 
     Raises ``InputError`` for what cannot be read, is of another width, or says that it is of another model.
     """
-    cells = study.split.cells(grid, study.manifest.contigs, "train")
-    windows = StrandWindows(study.genome, grid, cells[:: max(1, len(cells) // HELD_CELLS)])
     try:
         sae, shape = read_format(path)
-        config, width = sae.config, site.model.d_model(site.layer)
-        if config.d_out or sae.W_skip is not None or config.sites:
-            raise ValueError(f"{path}: no autoencoder of one layer")
-        if config.d_in != width:
-            raise ValueError(
-                f"{path}: reads activations of width {config.d_in}; {site.layer} of b has {width}: name its"
-                " layer with --layer"
-            )
-        if config.weights_hash and config.weights_hash != site.model.weights_hash:
-            raise ValueError(
-                f"{path}: was trained on weights {config.weights_hash}; b has {site.model.weights_hash}"
-            )
-        rows = site_rows([site], windows, study.batch)
-        return describe(sae, rows) if shape is None else calibrate(sae, rows, shape)
     except ValueError as error:
         raise InputError(str(error)) from None
+    config, width = sae.config, site.model.d_model(site.layer)
+    if config.d_out or sae.W_skip is not None or config.sites:
+        raise InputError(f"{path}: no autoencoder of one layer")
+    if config.d_in != width:
+        raise InputError(
+            f"{path}: reads activations of width {config.d_in}; {site.layer} of b has {width}: name its layer"
+            " with --layer"
+        )
+    if config.weights_hash and config.weights_hash != site.model.weights_hash:
+        raise InputError(
+            f"{path}: was trained on weights {config.weights_hash}; b has {site.model.weights_hash}"
+        )
+    return sae, shape
+
+
+def read_dictionary(
+    path: Path, study: Study, site: Site, grid: Grid
+) -> tuple[SparseAutoencoder, Calibration]:
+    """An autoencoder of b, its values measured on cells of the train split; raises as `open_dictionary`."""
+    sae, shape = open_dictionary(path, site)
+    cells = study.split.cells(grid, study.manifest.contigs, "train")
+    windows = StrandWindows(study.genome, grid, cells[:: max(1, len(cells) // HELD_CELLS)])
+    rows = site_rows([site], windows, study.batch)
+    try:
+        return describe(sae, rows) if shape is None else calibrate(sae, rows, shape)
+    except ValueError as error:
+        raise InputError(f"{path}: {error}") from None

@@ -29,6 +29,7 @@ from workbench.analysis.model_diff import (
     draw,
     held_out_sides,
     one_dictionary,
+    open_dictionary,
     read_dictionary,
     read_outputs,
     train_sites,
@@ -151,6 +152,9 @@ def _shards(experiment: Experiment) -> list[Shard]:
         size = 2 * sum(cell.end - cell.start for cell in cells) * len(pair.sites)
         parts = max(1, min(8, len(cells) // 24))
         tasks += [(size // parts, (OUTPUTS, i, parts)) for i in range(parts)]
+    path, _ = _given_dictionary(experiment)
+    if path:
+        open_dictionary(path, pair.b)
     draw(study, pair.grid, "report", given.bases)
     if pair.alike:
         tasks.append((given.bases * (2 + len(pair.sites)), (FEATURES, 0, 1)))
@@ -242,15 +246,22 @@ def _crosscoder(experiment: Experiment, pair: Pair, shard: Shard, progress: Prog
     }
 
 
+def _given_dictionary(experiment: Experiment) -> tuple[Path | None, Study | None]:
+    """Where the autoencoder of b lies that was asked for, and the study of b that it is of; None for none."""
+    given = experiment.settings.sae
+    if not given:
+        return None, None
+    own = experiment.study.folder / "sae" / given
+    path = own if "/" not in given and own.is_dir() else Path(given)
+    if (path / STUDY).is_file():
+        return path / "sae", Study.open(path)
+    return path, None
+
+
 def _pairs(experiment: Experiment, pair: Pair, shard: Shard, progress: Progress) -> dict[str, Any]:
     study, given = experiment.study, experiment.settings
-    other: Study | None = None
-    if given.sae:
-        own = study.folder / "sae" / given.sae
-        path = own if "/" not in given.sae and own.is_dir() else Path(given.sae)
-        if (path / STUDY).is_file():
-            other = Study.open(path)
-            path = path / "sae"
+    path, other = _given_dictionary(experiment)
+    if path:
         sae, values = read_dictionary(path, study, pair.b, pair.grid)
     else:
         folder = experiment.folder / "sae"

@@ -218,6 +218,7 @@ def test_a_network_of_another_kind_is_compared_by_what_its_features_do(world, cl
         (("--model", "nowhere"), "unknown model 'nowhere'"),
         (("--layer", "blocks.1", "--sae", "WIDE"), "reads activations of width"),
         (("--model", "OTHER", "--sae", "OWN"), "was trained on weights"),
+        (("--sae", "/nowhere"), "/nowhere"),
         (("--model", "OTHER", "--bases", "0"), "bases 0 must be at least 1"),
     ],
 )
@@ -232,6 +233,7 @@ def test_what_does_not_go_together_is_one_sentence(world, refused, given, said):
     places |= {"OWN": study.folder / "sae"}
     words = [str(places.get(word, word)) for word in given]
     assert said in refused("diff", study.folder, "--name", "wrong", *words)
+    assert not (study.folder / "experiments" / "wrong").exists()
 
 
 def replaced(study):
