@@ -5,8 +5,8 @@
 Without ``--study``, a study of the *E. coli* sample is made first (`mini`, 2,048 features, 16 active;
 minutes), to the end of its encoding. Its feature files are then written anew in the old layout, by the writer
 kept here, and both folders are read by the product's own readers, in turn, files in the system's cache, each
-view and each feature by a reader that has read nothing before. Sizes are those of whole files: pyramid,
-checksums, everything.
+view and each feature by a reader that has read nothing before. Times are of the processor, so that they hold
+on a machine that is busy. Sizes are those of whole files: pyramid, checksums, everything.
 """
 
 from __future__ import annotations
@@ -87,14 +87,14 @@ def create(folder: Path) -> Study:
 
 
 def in_turn(readers: dict[str, Callable[[int], object]], rounds: int) -> dict[str, float]:
-    """Median milliseconds of each reader over the same rounds; the first round is not counted."""
+    """Median milliseconds of processor time of each reader over the same rounds, the first not counted."""
     times: dict[str, list[float]] = {name: [] for name in readers}
     for turn in range(rounds + 1):
         for name, read in readers.items():
-            began = time.perf_counter()
+            began = time.process_time()
             read(turn)
             if turn:
-                times[name].append(1000 * (time.perf_counter() - began))
+                times[name].append(1000 * (time.process_time() - began))
     return {name: round(statistics.median(spent), 2) for name, spent in times.items()}
 
 

@@ -3,10 +3,11 @@
 Nothing else knows a dataset of such a file. In both, ``callable`` says which bases have a value (full left
 context, a letter of ACGT), a bit each, and ``zoom/N`` holds maximum and sum in bins of N bases, by feature.
 
-* Layout 2, written: ``feature_mining.packing``. ``scale/low`` and ``scale/shift`` say how the file's 16-bit
-  values are read; a group a strand holds ``counts``, ``starts``, ``gaps``, ``values`` of blocks.
-* Layout 1, read: CSR arrays ``indptr``, ``indices``, ``values`` (float32), row 0 being the first base, and
-  CSC arrays of zoom levels.
+* Layout 2, written: `feature_mining.packing`. ``scale`` (low, shift) says how the file's 16-bit values are
+  read, ``starts`` (plus, minus) where blocks begin in ``gaps`` and ``values`` of the group of their strand,
+  which ``counts`` divides by block and feature.
+* Layout 1, read: a group a strand of CSR arrays ``indptr``, ``indices``, ``values`` (float32), row 0 the
+  first base, and CSC arrays of zoom levels.
 """
 
 from __future__ import annotations
@@ -36,58 +37,58 @@ from feature_mining.packing import (
 ZOOMS = (64, 512, 4096)
 STRANDS = {"+": "plus", "-": "minus"}
 # Numbers of a piece with a checksum of its own.
-CHUNK = 16_384
-# Pieces of what is read a feature at a time, and packed tight.
-SMALL = 4096
+CHUNK = 4096
 # Levels with fewer entries a shard are read whole: one read costs less than one a feature.
 WHOLE_LEVEL = 100_000
 
 Maxima = tuple[np.ndarray, np.ndarray]
 
 
-class Side(Protocol):
-    """One strand's reading of an open file, ``n_rows`` bases; rows count from its first base."""
+class Arrays(Protocol):
+    """What an open file holds of ``n_rows`` bases; rows count from the first."""
 
-    def __init__(self, file: h5py.File, strand: str, n_rows: int, n_features: int) -> None: ...
+    def __init__(self, file: h5py.File, n_rows: int, n_features: int) -> None: ...
 
-    def callable(self, start: int, stop: int) -> np.ndarray:
+    def callable(self, strand: str, start: int, stop: int) -> np.ndarray:
         """Which rows have a value, bool."""
 
-    def rows(self, start: int, stop: int) -> Csr:
+    def rows(self, strand: str, start: int, stop: int) -> Csr:
         """Features of rows."""
 
-    def columns(self, features: Sequence[int]) -> np.ndarray:
+    def columns(self, strand: str, features: Sequence[int]) -> np.ndarray:
         """Values of features at all rows, float32 (features, n_rows)."""
 
-    def maxima(self, size: int, features: Sequence[int]) -> list[Maxima]:
+    def maxima(self, strand: str, size: int, features: Sequence[int]) -> list[Maxima]:
         """Bins int32 of a zoom level in which each feature fires, and its maximum there, float32."""
 
-    def zoom(self, size: int) -> ZoomLevel:
+    def zoom(self, strand: str, size: int) -> ZoomLevel:
         """A whole zoom level."""
 
 
-def write_sides(file: h5py.File, strands: dict[str, tuple[Csr, np.ndarray]]) -> None:
-    """Write rows and callable bases of every strand in layout 2; ``ValueError`` for values not finite."""
+def write_arrays(file: h5py.File, strands: dict[str, tuple[Csr, np.ndarray]]) -> None:
+    """Write rows and callable bases of both strands in layout 2; ``ValueError`` for values not finite."""
     scale = scale_of([features for features, _ in strands.values()])
     file.attrs.update(layout=2, relative_error=scale.relative_error)
-    for name, array in scale._asdict().items():
-        _put(file, f"scale/{name}", array, SMALL)
+    _put(file, "scale", np.stack([part.astype(np.uint16) for part in scale]))
+    starts = []
     for strand, (features, mask) in strands.items():
         side = STRANDS[strand]
-        counts, starts, gaps, codes = pack(features, scale)
-        _put(file, f"{side}/starts", starts, SMALL)
-        _put(file, f"{side}/counts", counts.ravel(), SMALL)
-        _put(file, f"{side}/gaps", gaps, SMALL)
-        _put(file, f"{side}/values", codes, CHUNK, deflate=False)
-        _put(file, f"{side}/callable", np.packbits(mask), CHUNK)
+        packed = pack(features, scale)
+        starts.append(packed.starts)
+        _put(file, f"{side}/counts", packed.counts)
+        _put(file, f"{side}/gaps", packed.gaps)
+        _put(file, f"{side}/values", packed.codes, deflate=False)
+        _put(file, f"{side}/callable", np.packbits(mask))
         for size, level in pyramid(rounded(features, scale), ZOOMS).items():
             for name, array in pack_level(level, scale, size)._asdict().items():
-                _put(file, f"{side}/zoom/{size}/{name}", array, SMALL, deflate=name != "max")
+                _put(file, f"{side}/zoom/{size}/{name}", array, deflate=name != "max")
+    _put(file, "starts", np.stack(starts))
 
 
-def _put(file: h5py.File, name: str, array: np.ndarray, chunk: int, deflate: bool = True) -> None:
+def _put(file: h5py.File, name: str, array: np.ndarray, deflate: bool = True) -> None:
     """Store an array in pieces, each with a checksum that is compared whenever it is read."""
-    pieces = {"chunks": (min(chunk, array.size),), "fletcher32": True} if array.size else {}
+    *rows, width = array.shape
+    pieces = {"chunks": (*(1 for _ in rows), min(CHUNK, width)), "fletcher32": True} if array.size else {}
     # What is as good as random would only be slower.
     tight = {"compression": "gzip", "compression_opts": 4, "shuffle": True} if array.size and deflate else {}
     file.create_dataset(name, data=array, **pieces, **tight)
@@ -95,98 +96,116 @@ def _put(file: h5py.File, name: str, array: np.ndarray, chunk: int, deflate: boo
     file.flush()
 
 
-class PackedSide:
+class PackedArrays:
     """Layout 2."""
 
-    def __init__(self, file: h5py.File, strand: str, n_rows: int, n_features: int) -> None:
-        self.n_rows, self.n_features = n_rows, n_features
-        low, shift = (file[f"scale/{name}"][:] for name in Scale._fields)
+    def __init__(self, file: h5py.File, n_rows: int, n_features: int) -> None:
+        self.file, self.n_rows, self.n_features = file, n_rows, n_features
+        self.data: dict[str, h5py.Dataset] = {}
+        low, shift = self._get("scale")[:]
         self.scale = Scale(low.astype(np.uint16), shift.astype(np.uint8))
-        self.group = file[STRANDS[strand]]
-        self.starts = self.group["starts"][:]
-        self.data = {name: self.group[name] for name in ("counts", "gaps", "values", "callable")}
 
-    def callable(self, start: int, stop: int) -> np.ndarray:
-        return _unpacked_bits(self.data["callable"], start, stop)
+    def _get(self, name: str) -> h5py.Dataset:
+        if name not in self.data:
+            # Looking it up as a member of its group takes several times longer.
+            self.data[name] = h5py.Dataset(h5py.h5d.open(self.file.id, name.encode()))
+        return self.data[name]
 
-    def _blocks(self, first: int, stop: int) -> Packed:
-        at = slice(int(self.starts[first]), int(self.starts[stop]))
-        own = slice(first * self.n_features, stop * self.n_features)
-        parts = (("counts", own), ("gaps", at), ("values", at))
-        counts, gaps, codes = (self.data[name][part].astype(np.uint16, copy=False) for name, part in parts)
-        counts = counts.reshape(stop - first, self.n_features)
-        return Packed(counts, self.starts[first : stop + 1], gaps, codes)
+    def callable(self, strand: str, start: int, stop: int) -> np.ndarray:
+        return _unpacked_bits(self._get(f"{STRANDS[strand]}/callable"), start, stop)
 
-    def rows(self, start: int, stop: int) -> Csr:
+    def _blocks(self, strand: str, first: int, stop: int) -> Packed:
+        side = STRANDS[strand]
+        starts = self._get("starts")[list(STRANDS).index(strand), first : stop + 1]
+        at = slice(int(starts[0]), int(starts[-1]))
+        parts = (("counts", slice(first, stop)), ("gaps", at), ("values", at))
+        counts, gaps, codes = (
+            self._get(f"{side}/{name}")[part].astype(np.uint16, copy=False) for name, part in parts
+        )
+        return Packed(counts, starts, gaps, codes)
+
+    def rows(self, strand: str, start: int, stop: int) -> Csr:
         first = start // BLOCK
-        packed = self._blocks(first, max(first, -(-stop // BLOCK)))
+        packed = self._blocks(strand, first, max(first, -(-stop // BLOCK)))
         return unpack(packed, self.scale, first * BLOCK, start, stop)
 
-    def columns(self, features: Sequence[int]) -> np.ndarray:
-        packed = self._blocks(0, self.starts.size - 1)
+    def columns(self, strand: str, features: Sequence[int]) -> np.ndarray:
+        packed = self._blocks(strand, 0, -(-self.n_rows // BLOCK))
         return unpack_features(packed, self.scale, features, self.n_rows)
 
-    def maxima(self, size: int, features: Sequence[int]) -> list[Maxima]:
-        level = self.group[f"zoom/{size}"]
-        ends = np.cumsum(level["counts"][:], dtype=np.int64)
-        parts = _slices(level, ("gaps", "max"), np.concatenate([[0], ends]), features)
+    def _level(self, strand: str, size: int, name: str) -> h5py.Dataset:
+        return self._get(f"{STRANDS[strand]}/zoom/{size}/{name}")
+
+    def maxima(self, strand: str, size: int, features: Sequence[int]) -> list[Maxima]:
+        counts, gaps, top = (self._level(strand, size, name) for name in ("counts", "gaps", "max"))
+        indptr = np.concatenate([[0], np.cumsum(counts[:], dtype=np.int64)])
         return [
-            (np.cumsum(gaps, dtype=np.int32), from_codes(codes, np.full(codes.size, feature), self.scale))
-            for (gaps, codes), feature in zip(parts, features, strict=True)
+            (np.cumsum(own, dtype=np.int32), from_codes(codes, np.full(codes.size, feature), self.scale))
+            for (own, codes), feature in zip(_slices(gaps, top, indptr, features), features, strict=True)
         ]
 
-    def zoom(self, size: int) -> ZoomLevel:
-        level = self.group[f"zoom/{size}"]
-        packed = PackedLevel(*(level[name][:] for name in PackedLevel._fields))
-        return unpack_level(packed, self.scale, size)
+    def zoom(self, strand: str, size: int) -> ZoomLevel:
+        level = PackedLevel(*(self._level(strand, size, name)[:] for name in PackedLevel._fields))
+        return unpack_level(level, self.scale, size)
 
 
-class PlainSide:
+class PlainArrays:
     """Layout 1."""
 
-    def __init__(self, file: h5py.File, strand: str, n_rows: int, n_features: int) -> None:
-        self.n_rows, self.n_features = n_rows, n_features
-        self.group = file[STRANDS[strand]]
-        # h5py takes longer to find an array than to read a few of its rows.
-        self.data = {name: self.group[name] for name in ("indptr", "indices", "values", "callable")}
+    def __init__(self, file: h5py.File, n_rows: int, n_features: int) -> None:
+        self.file, self.n_rows, self.n_features = file, n_rows, n_features
+        self.sides: dict[str, dict[str, h5py.Dataset]] = {}
 
-    def callable(self, start: int, stop: int) -> np.ndarray:
-        return _unpacked_bits(self.data["callable"], start, stop)
+    def _side(self, strand: str) -> dict[str, h5py.Dataset]:
+        """Arrays of one strand; h5py takes longer to find one than to read a few of its rows."""
+        if strand not in self.sides:
+            group = self.file[STRANDS[strand]]
+            names = ("indptr", "indices", "values", "callable")
+            self.sides[strand] = {name: group[name] for name in names}
+        return self.sides[strand]
 
-    def rows(self, start: int, stop: int) -> Csr:
-        indptr = self.data["indptr"][start : stop + 1]
+    def callable(self, strand: str, start: int, stop: int) -> np.ndarray:
+        return _unpacked_bits(self._side(strand)["callable"], start, stop)
+
+    def rows(self, strand: str, start: int, stop: int) -> Csr:
+        side = self._side(strand)
+        indptr = side["indptr"][start : stop + 1]
         at = slice(int(indptr[0]), int(indptr[-1]))
-        indices = self.data["indices"][at].astype(np.int32)
-        return Csr(indptr - at.start, indices, self.data["values"][at], self.n_features)
+        return Csr(
+            indptr - at.start, side["indices"][at].astype(np.int32), side["values"][at], self.n_features
+        )
 
-    def columns(self, features: Sequence[int]) -> np.ndarray:
+    def columns(self, strand: str, features: Sequence[int]) -> np.ndarray:
+        side = self._side(strand)
         out = np.zeros((len(features), self.n_rows), np.float32)
         slots = np.full(self.n_features, -1, np.int32)
         slots[list(features)] = np.arange(len(features))
-        slot = slots[self.data["indices"][:]]
+        slot = slots[side["indices"][:]]
         at = np.flatnonzero(slot >= 0)
-        row = np.searchsorted(self.data["indptr"][:], at, side="right") - 1
-        out[slot[at], row] = self.data["values"][:][at]
+        row = np.searchsorted(side["indptr"][:], at, side="right") - 1
+        out[slot[at], row] = side["values"][:][at]
         return out[slots[list(features)]]
 
-    def maxima(self, size: int, features: Sequence[int]) -> list[Maxima]:
-        level = self.group[f"zoom/{size}"]
-        return _slices(level, ("bins", "max"), level["indptr"][:], features)
+    def _level(self, strand: str, size: int) -> h5py.Group:
+        return self.file[f"{STRANDS[strand]}/zoom/{size}"]
 
-    def zoom(self, size: int) -> ZoomLevel:
-        level = self.group[f"zoom/{size}"]
+    def maxima(self, strand: str, size: int, features: Sequence[int]) -> list[Maxima]:
+        level = self._level(strand, size)
+        return _slices(level["bins"], level["max"], level["indptr"][:], features)
+
+    def zoom(self, strand: str, size: int) -> ZoomLevel:
+        level = self._level(strand, size)
         return ZoomLevel(*(level[name][:] for name in ZoomLevel._fields))
 
 
-LAYOUTS: dict[int, type[Side]] = {1: PlainSide, 2: PackedSide}
+LAYOUTS: dict[int, type[Arrays]] = {1: PlainArrays, 2: PackedArrays}
 NEWEST = max(LAYOUTS)
 
 
 def _slices(
-    level: h5py.Group, names: tuple[str, str], indptr: np.ndarray, features: Sequence[int]
+    first: h5py.Dataset, second: h5py.Dataset, indptr: np.ndarray, features: Sequence[int]
 ) -> list[Maxima]:
     """Parts of two arrays of a level that belong to each feature."""
-    first, second = (level[name] for name in names)
     if len(features) > 1 and first.size < WHOLE_LEVEL:
         first, second = first[:], second[:]
     parts = [slice(int(indptr[feature]), int(indptr[feature + 1])) for feature in features]

@@ -22,7 +22,7 @@ from workbench.errors import InputError
 from workbench.files.atomic import write_atomic
 from workbench.files.packs import Part
 from workbench.genome.windows import check_strand
-from workbench.study.feature_layouts import LAYOUTS, ZOOMS, Maxima, Side, write_sides
+from workbench.study.feature_layouts import LAYOUTS, ZOOMS, Arrays, Maxima, write_arrays
 from workbench.tracks.track import Contigs
 
 # Bytes of a contig's name in the name of a file, at most: a file system takes 255, temporary names too.
@@ -75,7 +75,7 @@ def shard_image(chrom: str, start: int, origin: Origin, strands: dict[str, Stran
             layer=origin.layer,
             sae_hash=origin.sae_hash,
         )
-        write_sides(file, dict(strands))
+        write_arrays(file, dict(strands))
         file.flush()
         return file.id.get_file_image()
 
@@ -124,7 +124,6 @@ class FeatureShard:
                 f"{path}: layout {self.layout} of feature files; this version reads up to {max(LAYOUTS)}:"
                 " install the version that wrote it"
             )
-        self._sides: dict[str, Side] = {}
 
     def __enter__(self) -> FeatureShard:
         return self
@@ -152,38 +151,35 @@ class FeatureShard:
         check_strand(strand)
         lo, hi = start - self.start, end - self.start
         with self.reading():
-            side = self._side(strand)
-            return StrandMap(side.rows(lo, hi), side.callable(lo, hi))
+            return StrandMap(self._arrays.rows(strand, lo, hi), self._arrays.callable(strand, lo, hi))
 
     def callable(self, strand: str) -> np.ndarray:
         """Which bases of the shard have a value, bool; ``InputError`` for another strand."""
         check_strand(strand)
         with self.reading():
-            return self._side(strand).callable(0, self.end - self.start)
+            return self._arrays.callable(strand, 0, self.end - self.start)
 
     def columns(self, strand: str, features: Sequence[int]) -> np.ndarray:
         """Values of features of the study at every base of the shard, float32 (features, bases)."""
         check_strand(strand)
         with self.reading():
-            return self._side(strand).columns(features)
+            return self._arrays.columns(strand, features)
 
     def zoom(self, strand: str, size: int) -> ZoomLevel:
         """A whole level of the pyramid, one of ``ZOOMS``; bin 0 begins at ``start``."""
         _check_level(strand, size)
         with self.reading():
-            return self._side(strand).zoom(size)
+            return self._arrays.zoom(strand, size)
 
     def maxima(self, strand: str, size: int, features: Sequence[int]) -> list[Maxima]:
         """Of each feature the bins of a level in which it fires, int32, and its maxima there, float32."""
         _check_level(strand, size)
         with self.reading():
-            return self._side(strand).maxima(size, features)
+            return self._arrays.maxima(strand, size, features)
 
-    def _side(self, strand: str) -> Side:
-        if strand not in self._sides:
-            kind = LAYOUTS[self.layout]
-            self._sides[strand] = kind(self.file, strand, self.end - self.start, self.n_features)
-        return self._sides[strand]
+    @cached_property
+    def _arrays(self) -> Arrays:
+        return LAYOUTS[self.layout](self.file, self.end - self.start, self.n_features)
 
 
 def _check_level(strand: str, size: int) -> None:
