@@ -88,12 +88,12 @@ def _free_name(opened: Opened, kind: str) -> str:
 
 
 def _say_size(opened: Opened, kind: str, name: str, settings: Any) -> None:
-    from workbench.experiments.registry import propose  # PyTorch
+    from workbench.experiments.registry import KINDS, propose  # PyTorch
 
     with st.spinner("Checking it against the study"):
         _, shards = propose(opened.study, name, kind, settings)
     size = sum(shard.size for shard in shards)
-    st.success(f"It can be asked: {plural(len(shards), 'piece')} of work, about {size:,} bases to read.")
+    st.success(f"It can be asked: {plural(len(shards), 'piece')} of work, about {size:,} {KINDS[kind].unit}.")
 
 
 def _start(opened: Opened, kind: str, name: str, settings: Any) -> None:

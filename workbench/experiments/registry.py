@@ -11,16 +11,20 @@ from workbench.errors import InputError
 from workbench.experiments import (
     attack,
     attribute,
+    circuit,
     compile,
     detect,
     diff,
     embed,
+    explain,
     factors,
     layers,
     paint,
     passport,
     prune,
     steer,
+    transcode,
+    treat,
 )
 from workbench.experiments.kind import Experiment, Kind
 from workbench.experiments.question import (
@@ -45,6 +49,8 @@ KINDS: dict[str, Kind] = {
     kind.name: kind
     for kind in (
         attribute.KIND,
+        transcode.KIND,
+        circuit.KIND,
         steer.KIND,
         passport.KIND,
         embed.KIND,
@@ -55,6 +61,8 @@ KINDS: dict[str, Kind] = {
         detect.KIND,
         attack.KIND,
         prune.KIND,
+        treat.KIND,
+        explain.KIND,
         diff.KIND,
     )
 }
@@ -135,6 +143,7 @@ def as_stage(study: Study, name: str) -> Stage:
         finish=lambda study: kind.finish(again(study)),
         inputs=lambda study: {"question": hashlib.sha256(text.encode()).hexdigest()},
         model=True,
+        unit=kind.unit,
     )
 
 

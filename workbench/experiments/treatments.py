@@ -175,9 +175,14 @@ def _pruned(patient: Patient, items: list[int]) -> Treatment:
     kept[items] = False
     network = cut_network(own_network(study.model, "treated"), parts, kept)
     made = StripedHyenaModel(network, patient.experiment.name)
-    named = [f"{KINDS[parts.kind[i]]} {parts.index[i]} of block {parts.block[i]}" for i in items[:4]]
+    named = [_named(parts, i) for i in items[:4]]
     what = ", ".join(named) + (f" and {len(items) - 4} more" if len(items) > 4 else "") + " taken out"
     return Treatment("prune", what, items, without_parts(study, parts, items), made)
+
+
+def _named(parts: Parts, part: int) -> str:
+    kind, block = KINDS[parts.kind[part]], int(parts.block[part])
+    return f"block {block}" if kind == "block" else f"{kind} {parts.index[part]} of block {block}"
 
 
 def _of_parts(patient: Patient) -> list[Treatment]:
@@ -187,12 +192,22 @@ def _of_parts(patient: Patient) -> list[Treatment]:
     carriers: list[int] = []
     left = {run.start: run.stop - run.start for runs in (parts.mixers, parts.inners) for run in runs.values()}
     for part in table.loc[table["carries"], "part"].tolist():
-        # Blocks stay, and so do the last filter or head and the last channel of each.
+        # The last filter or head and the last channel of a block go with it alone.
         run = max((start for start in left if start <= part), default=-1)
         if run >= 0 and left[run] > 1:
             left[run] -= 1
             carriers.append(int(part))
-    return [_pruned(patient, carriers[:size]) for size in _sizes(patient, len(carriers))]
+    blocks = [part for part in _blocks(patient, parts) if table["carries"][table["part"] == part].all()]
+    leading = [part for part in table["part"].tolist() if part in blocks][:1]
+    sets = [leading, *(carriers[:size] for size in _sizes(patient, len(carriers)))]
+    return [_pruned(patient, items) for items in sets if items]
+
+
+def _blocks(patient: Patient, parts: Parts) -> list[int]:
+    """Blocks that may go: not the one whose output the study reads."""
+    own = f"{patient.study.layer}.".split(".")[:2]
+    names = [["blocks", str(i)] for i in parts.present]
+    return [place for place, name in enumerate(names) if name != own]
 
 
 def _parts_sham(patient: Patient, of: Treatment) -> Treatment:
@@ -202,6 +217,8 @@ def _parts_sham(patient: Patient, of: Treatment) -> Treatment:
     chosen: list[int] = []
     for part in of.items:
         alike = (parts.kind == parts.kind[part]) & (parts.block == parts.block[part])
+        if parts.kind[part] == KINDS.index("block"):
+            alike = np.isin(np.arange(parts.count), _blocks(patient, parts))
         free = [i for i in np.flatnonzero(alike).tolist() if i not in of.items and i not in chosen]
         if free:
             chosen.append(int(random.choice(free)))
