@@ -245,8 +245,9 @@ def write_tables(study: Study) -> None:
     every = np.arange(FEATURES)
     scores = {name: 0.0 for name in ("ap_select", "base_rate", "q", "ap_lift", "auroc", "f1")}
     table = pd.DataFrame({"feature": every, "track": "genes", "mode": "any", "average_precision": 0.0})
-    study.write_table("associations", table.assign(**scores))
-    study.write_table("tracks", table.head(1).assign(verdict="not tested"))
+    table = table.assign(**scores)
+    study.write_table("associations", table)
+    study.write_table("tracks", table.head(1).assign(verdict="not tested", rule=""))
     study.write_table("audit", pd.DataFrame({"feature": every, "flags": ""}))
     study.write_table("quality_features", pd.DataFrame({"feature": every, "density": 0.0}))
     study.write_table("quality_units", pd.DataFrame({"kind": "feature", "unit": every, "tracks": 0}))

@@ -96,8 +96,8 @@ class Estimate:
 class Device(Progress, Protocol):
     """Another device than that of the probe: told what the probe does, it says how long it would take."""
 
-    def seconds(self, stage: str) -> float:
-        """Seconds for what a stage of the probe had the model do."""
+    def seconds(self, stage: str, bases: int, scale: float) -> float:
+        """Seconds of a stage: of so many bases that it trains on, or of what it read of the probe, scaled."""
 
 
 def estimate(
@@ -126,7 +126,8 @@ def estimate(
             seconds = units / standing.rate if standing.rate and units else standing.seconds
             if device and stage.model:
                 part = slice(SAMPLED.get(name))
-                seconds = device.seconds(name) * _size(study, name, part) / max(1, _size(probe, name, part))
+                size = _size(study, name, part)
+                seconds = device.seconds(name, size, size / max(1, _size(probe, name, part)))
             files, disk = _left(study, probe, stage, tasks)
             merge = record * shards + _merging(study, probe, stage)
             shards = 1 if stage.ordered else shards
@@ -154,7 +155,7 @@ def _size(study: Study, name: str, part: slice) -> int:
 def _left(study: Study, probe: Study, stage: Stage, tasks: int) -> tuple[int, int]:
     """Files and bytes that a stage leaves, from what it left of the probe: by shard, or as they are."""
     shards, few = _units(study, stage.name)[1], _units(probe, stage.name)[1]
-    outputs = {}
+    outputs: dict[str, int] = {}
     for _, record in probe.ledger.finished(stage.name, fingerprint(probe, stage)):
         outputs |= {name: int(entry[0]) for name, entry in record.outputs.items()}
     disk, written = sum(outputs.values()), len(outputs)

@@ -29,6 +29,7 @@ from workbench.engines.estimate import Estimate, estimate
 from workbench.engines.local import here, run
 from workbench.progress import Progress, Silent
 from workbench.stages.registry import STAGES
+from workbench.study.config import WindowConfig
 from workbench.study.study import Study
 
 # Operations a second of the card (dense, bfloat16), and the share of them that the products of a pass are
@@ -37,8 +38,6 @@ CARD, PEAK, SHARE = "H100", 989e12, 0.35
 # Products with a matrix of an autoencoder's size: of a base that is encoded, and of one that is trained on.
 ENCODED, TRAINED = 1, 5
 TRAINING = ("sae", "layers", "baselines")
-# Channels of the stand-in.
-FEW = {"width": 16, "heads": 2, "inner": 32, "groups": 4}
 
 
 class Paper(NamedTuple):
@@ -70,7 +69,8 @@ def estimate_on_paper(study: Study, tasks: int, progress: Progress | None = None
     config, released = study.config, RELEASED[study.config.model.name]
     stand_in = _stand_in(released.name)
     width = config.sae.width or 8 * released.config.width
-    card = Card(released.name, stand_in.resolve(config.model.layer or stand_in.default_layer), width)
+    layer = stand_in.resolve(config.model.layer or stand_in.default_layer)
+    card = Card(released.name, layer, width, config.windows)
     bases = sum(study.genome.lengths.values())
     size = config.run.shard_bases or max(1, round(min(bases / (2 * tasks), TARGET * card.rate / 2)))
     with tempfile.TemporaryDirectory(prefix="workbench-paper-") as name:
@@ -103,8 +103,9 @@ class Card(Silent):
         Letters that it reads a second, one strand, to the layer.
     """
 
-    def __init__(self, model: str, layer: str, width: int) -> None:
+    def __init__(self, model: str, layer: str, width: int, windows: WindowConfig) -> None:
         config = RELEASED[model].config
+        self._overlap = windows.window / (windows.window - windows.warmup)
         blocks = range(1 + int(layer.split(".")[1]))
         self._letter = 2 * sum(block_parameters(config, block) for block in blocks)
         self._matrix = 2 * config.width * width
@@ -129,14 +130,16 @@ class Card(Silent):
         finally:
             handle.remove()
 
-    def seconds(self, stage: str) -> float:
-        """Of one card, for what the stage read of the probe."""
-        products = TRAINED if stage in TRAINING else ENCODED
-        operations = self._letter + products * self._matrix
-        return self._letters[STAGES[stage].title] * operations / (PEAK * SHARE)
+    def seconds(self, stage: str, bases: int, scale: float) -> float:
+        """Of one card: bases that are trained on are read once each, those of the probe as they were."""
+        training = stage in TRAINING
+        # So few as a probe has are read once, however often they are trained on.
+        letters = bases * self._overlap if training else self._letters[STAGES[stage].title] * scale
+        products = TRAINED if training else ENCODED
+        return letters * (self._letter + products * self._matrix) / (PEAK * SHARE)
 
 
 def _stand_in(name: str) -> StripedHyenaModel:
     """A random network with the blocks of a released one, and few channels."""
-    config = replace(RELEASED[name].config, fp8_projections=False, **FEW)
+    config = replace(RELEASED[name].config, width=16, heads=2, inner=32, groups=4, fp8_projections=False)
     return StripedHyenaModel(initialise(StripedHyena(config), 0), name)

@@ -70,8 +70,8 @@ class Done:
                 raise InvalidShard(f"{name} has {stat.st_size:,} bytes, {size:,} were written")
             if not S_ISREG(stat.st_mode):
                 raise InvalidShard(f"{name} is no file")
-            last = (packs or {}).get(part.path) if part else (changed or [None])[0]
-            if last == stat.st_mtime_ns and not thorough:
+            times = [(packs or {}).get(part.path)] if part else changed[:1]
+            if times == [stat.st_mtime_ns] and not thorough:
                 outputs[name] = entry
                 continue
             if sha256_of(part or folder / name) != digest:
