@@ -82,15 +82,16 @@ def serving(study: Path | None, variables: dict[str, str] | None = None) -> Iter
 
 @contextmanager
 def faultless(context: Any, seconds: float) -> Iterator[tuple[Any, list[str]]]:
-    """A page of a browser context, which is closed on leaving, and what failed in it: nothing may have.
+    """A page of a browser context, closed on leaving, and what failed in it: nothing may have.
 
-    ``seconds`` is what the page is waited for.
+    ``seconds`` is what the page is waited for. The app's scripts are compiled once a page: tests that need
+    no page of their own share one.
     """
     page, faults = context.new_page(), list[str]()
     page.set_default_timeout(1000 * seconds)
     page.on("pageerror", lambda error: faults.append(str(error)))
     yield page, faults
-    context.close()
+    page.close()
     assert faults == []
 
 

@@ -74,13 +74,19 @@ def server(home: Path) -> Iterator[tuple[str, int]]:
         yield found
 
 
-@pytest.fixture
-def page(chromium: Any) -> Iterator[Any]:
-    context = chromium.new_context()
-    page = context.new_page()
+@pytest.fixture(scope="module")
+def tab(chromium: Any, server: tuple[str, int]) -> Iterator[Any]:
+    page = chromium.new_page()
     page.set_default_timeout(40_000)
     yield page
-    context.close()
+    page.close()
+
+
+@pytest.fixture
+def page(tab: Any) -> Any:
+    """A page that shows nothing."""
+    tab.goto("about:blank")
+    return tab
 
 
 def status(request: urllib.request.Request) -> int:
