@@ -49,7 +49,7 @@ def scores_drawn(scores: pd.DataFrame, measure: str) -> Spec:
 
 
 def parts_drawn(parts: pd.DataFrame, binary: bool) -> Spec:
-    """What each locus adds to a sample's prediction: its lineage's part and its own, side by side."""
+    """How far each locus moves a prediction from the cohort's mean: by lineage, and by itself."""
     kept = parts.reindex(parts["part"].abs().sort_values(ascending=False).index).head(MOST)
     words = {"lineage": "all of its lineage", "own": "its own"}
     long = kept.melt(id_vars="locus", value_vars=list(words), var_name="of", value_name="adds")
@@ -60,7 +60,7 @@ def parts_drawn(parts: pd.DataFrame, binary: bool) -> Spec:
         .mark_bar()
         .encode(
             y=alt.Y("locus:N", sort=list(kept["locus"]), title=None),
-            x=alt.X("adds:Q", title=f"adds to the prediction, {unit}"),
+            x=alt.X("adds:Q", title=f"beyond the cohort's mean, {unit}"),
             color=alt.Color("of:N", title=None, scale=alt.Scale(domain=list(words.values()), range=ARMS)),
         )
         .properties(width=WIDTH - 260, height=alt.Step(18))

@@ -8,7 +8,7 @@ import altair as alt
 import pandas as pd
 
 from workbench.experiments.kind import Experiment
-from workbench.experiments.outcomes import BITS, SYMPTOM
+from workbench.experiments.outcomes import BETTER, BITS, SYMPTOM, UNTESTED, WORSE
 from workbench.experiments.page import ARMS, write_experiment
 from workbench.experiments.treatments import MODEL, PLAN
 from workbench.files.pages import figure
@@ -44,7 +44,8 @@ def write_treated(experiment: Experiment, tables: Mapping[str, pd.DataFrame]) ->
         caption = "Bits a base more on report bases, by class of region, with 95 % intervals over blocks"
         picture = figure(bits_drawn(changes), "bits", caption)
     carriers = {name: int(tables[name]["carries"].sum()) for name in ("features", "parts")}
-    moved = verdicts[verdicts["verdict_before"] != verdicts["verdict_after"]]
+    said = verdicts["word"].isin((WORSE, BETTER))
+    other = verdicts["verdict_before"] != verdicts["verdict_after"]
     write_experiment(
         experiment,
         "treated.html.j2",
@@ -54,9 +55,10 @@ def write_treated(experiment: Experiment, tables: Mapping[str, pd.DataFrame]) ->
         rest=changes[changes["what"] != SYMPTOM].to_dict("records"),
         picture=picture,
         flags=flags[flags["before"] + flags["after"] > 0].to_dict("records"),
-        verdicts=verdicts[verdicts["word"] != "no change shown"].to_dict("records"),
-        tested=len(verdicts),
-        moved=len(moved),
+        verdicts=verdicts[said | other].to_dict("records"),
+        rows=len(verdicts),
+        untested=int((verdicts["word"] == UNTESTED).sum()),
+        moved=int(other.sum()),
         candidates=candidates.to_dict("records"),
         features=tables["features"].head(MOST).to_dict("records"),
         parts=tables["parts"].head(MOST).to_dict("records"),
