@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import csv
 import gzip
+import os
 import resource
 import subprocess
 import sys
@@ -18,7 +19,7 @@ import time
 from pathlib import Path
 
 from workbench.engines.survey import survey
-from workbench.study.study import Study
+from workbench.study.study import CONFIG, Study
 
 ROOT = Path(__file__).resolve().parents[1]
 sys.path.insert(0, str(ROOT))
@@ -27,6 +28,7 @@ from benchmarks.command_line import DATA, absent, finish, parser, skip  # noqa: 
 
 SHARED = DATA / "ecoli"
 CHROM = "NC_000913.3"
+ENVIRONMENT = os.environ | {"PYTHONPATH": str(ROOT)}
 HALF = 20
 
 
@@ -57,6 +59,24 @@ def prepare(folder: Path, bases: int | None) -> list[Path]:
     return [genome, genes, *beds]
 
 
+def workbench(*words: str) -> None:
+    """Run a command as a user does."""
+    subprocess.run([sys.executable, "-P", "-m", "workbench", *words], check=True, env=ENVIRONMENT)
+
+
+def create(out: Path, bases: int | None, tokens: int, seeds: int = 1) -> None:
+    """A study of the first ``bases`` bases, or of the whole chromosome, unless it is there."""
+    if (out / CONFIG).exists():
+        return
+    inputs = out.parent / f"{out.name}-inputs"
+    inputs.mkdir(parents=True, exist_ok=True)
+    genome, *tracks = prepare(inputs, bases)
+    words = ["new", str(out), "--genome", str(genome), "--tokens", str(tokens), "--seeds", str(seeds)]
+    for track in tracks:
+        words += ["--tracks", str(track)]
+    workbench(*words, *([] if bases else ["--circular", CHROM]))
+
+
 def main() -> None:
     options = parser(__doc__, "60 kb, a small autoencoder")
     options.add_argument("--bases", type=int, help="only the first N bases")
@@ -69,20 +89,12 @@ def main() -> None:
         return skip(args, gone)
     bases = 60_000 if args.quick else args.bases
     tokens = 100_000 if args.quick else args.tokens
-    workbench = [sys.executable, "-c", "from workbench.cli import main; main()"]
     with tempfile.TemporaryDirectory() as name:
         out = args.out or Path(name) / "study"
-        inputs = out.parent / f"{out.name}-inputs"
-        inputs.mkdir(parents=True, exist_ok=True)
-        genome, *tracks = prepare(inputs, bases)
-        command = [*workbench, "new", str(out), "--genome", str(genome), "--tokens", str(tokens)]
-        command += ["--seeds", str(args.seeds)]
-        for track in tracks:
-            command += ["--tracks", str(track)]
-        subprocess.run([*command, "--circular", CHROM] if not bases else command, check=True)
+        create(out, bases, tokens, args.seeds)
         until = ["--until", args.until] if args.until else []
         began = time.monotonic()
-        subprocess.run([*workbench, "run", str(out), *until], check=True)
+        workbench("run", str(out), *until)
         seconds = time.monotonic() - began
         peak = resource.getrusage(resource.RUSAGE_CHILDREN).ru_maxrss / 1024
         study = Study.open(out)

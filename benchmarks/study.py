@@ -11,7 +11,6 @@ Annotation: the RefSeq GFF3, and the promoters (40 bases around +1) and terminat
 
 from __future__ import annotations
 
-import subprocess
 import sys
 import tempfile
 import time
@@ -22,35 +21,17 @@ import torch
 from workbench.engines.shards import fingerprint
 from workbench.genome.windows import read_sequence
 from workbench.stages.registry import STAGES
-from workbench.study.study import CONFIG, Study
+from workbench.study.study import Study
 
 ROOT = Path(__file__).resolve().parents[1]
 sys.path.insert(0, str(ROOT))
 
 from benchmarks.command_line import absent, finish, parser, skip  # noqa: E402
-from benchmarks.ecoli import CHROM, prepare  # noqa: E402
+from benchmarks.ecoli import create, workbench  # noqa: E402
 
 # Windows that the bare passes are timed on, and that run together.
 WINDOWS = 16
 COLUMNS = ("stage", "clock s", "processor s", "processor s/Mb")
-
-
-def create(out: Path, bases: int | None, tokens: int) -> None:
-    """A study of the first ``bases`` bases, or of the whole chromosome, unless it is there."""
-    if (out / CONFIG).exists():
-        return
-    inputs = out.parent / f"{out.name}-inputs"
-    inputs.mkdir(parents=True, exist_ok=True)
-    genome, *tracks = prepare(inputs, bases)
-    words = ["new", str(out), "--genome", str(genome), "--tokens", str(tokens)]
-    for track in tracks:
-        words += ["--tracks", str(track)]
-    workbench(*words, *([] if bases else ["--circular", CHROM]))
-
-
-def workbench(*words: str) -> None:
-    """Run a command as a user does."""
-    subprocess.run([sys.executable, "-P", "-m", "workbench", *words], check=True)
 
 
 def costs(study: Study) -> dict[str, tuple[float, float]]:
