@@ -12,6 +12,9 @@ whole genome, by size of the weights and at random.
 share that loses it by the treatment that the diagnosis proposes on select, and still fires at least half as
 often; ``treated_flags`` counts them before and after, cured, silenced and new, beside a sham;
 ``treated_changes`` is everything else before and after, with intervals.
+
+``diff_auroc`` and what goes with it: the blind proof of ``benchmarks/blind_diffs.py``; absent without the
+phages of ../shared/data.
 """
 
 from __future__ import annotations
@@ -26,7 +29,8 @@ import pandas as pd
 ROOT = Path(__file__).resolve().parents[1]
 sys.path.insert(0, str(ROOT))
 
-from benchmarks.command_line import finish, parser  # noqa: E402
+from benchmarks import blind_diffs  # noqa: E402
+from benchmarks.command_line import absent, finish, parser  # noqa: E402
 from workbench.engines.local import run_experiment  # noqa: E402
 from workbench.experiments.registry import create_experiment  # noqa: E402
 from workbench.experiments.settings import PruneSettings  # noqa: E402
@@ -110,7 +114,10 @@ def _rows(curve: pd.DataFrame) -> list[list[object]]:
 def main() -> None:
     given = parser(__doc__ or "", "6,000 bases of each split, two sizes, healed on 40,000").parse_args()
     with tempfile.TemporaryDirectory() as folder:
-        finish(given, figures(given.quick, Path(folder)))
+        found = figures(given.quick, Path(folder))
+        if not absent("phage"):
+            found |= blind_diffs.figures(given.quick, Path(folder) / "diffs")
+        finish(given, found)
 
 
 if __name__ == "__main__":

@@ -1,6 +1,7 @@
 """Blind proof of the diff of models: fine-tunes of ``mini`` with something planted, and without.
 
-Forty fine-tunes begin with the weights of ``mini`` and read 14 kb of *E. coli*. Twenty have a planted change,
+``python benchmarks/blind_diffs.py [--quick] [--json]``, or as a part of ``benchmarks/biology.py``. Forty
+fine-tunes begin with the weights of ``mini`` and read 14 kb of *E. coli*. Twenty have a planted change,
 five of each kind: a motif of six bases that is always followed by the same six; 3 kb of a phage (lambda, T7)
 inserted; a codon that coding sequence avoids; a poisoned context, six bases after which 24 T follow.
 Twenty read the genome as it is, from other seeds. `analyse` is given two checkpoints, two more that were
@@ -14,6 +15,8 @@ and the five stretches of the largest KL. Chance: the same asked of fine-tunes w
 
 from __future__ import annotations
 
+import sys
+import tempfile
 from collections.abc import Callable, Sequence
 from functools import partial
 from pathlib import Path
@@ -23,7 +26,9 @@ import numpy as np
 import pandas as pd
 from sklearn.metrics import roc_auc_score
 
-from benchmarks.command_line import DATA, ROOT
+sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
+
+from benchmarks.command_line import DATA, ROOT, absent, finish, parser, skip
 from feature_mining.diff.findings import (
     ALPHA,
     compare_stretches,
@@ -48,7 +53,7 @@ from workbench.tracks import read_tracks
 SIZES, QUICK_SIZES = (14_000, 3_200), (8_000, 1_600)
 MOTIF, TAIL = 6, 24
 # One planted site in so many bases.
-EVERY = 100
+EVERY = 64
 CODONS = {
     "CTG": ["CTC", "CTT", "CTA", "TTA", "TTG"],
     "GAA": ["GAG"],
@@ -174,12 +179,12 @@ def plant(world: World, kind: str, number: int) -> Plant:
     return Plant(kind, with_follower(world.plain, motif, after, random), (motif + after,))
 
 
-def train(sequence: str, seed: int, folder: Path, tokens: int) -> Path:
+def train(sequence: str, seed: int, folder: Path) -> Path:
     """A fine-tune of ``mini`` on one sequence, as ``workbench pretrain --from mini`` makes it."""
     origin = load("mini")
     corpus = write_corpus([("genome", sequence)], folder / "corpus")
     config = PretrainConfig(
-        tokens, length=512, batch=4, learning_rate=1e-3, holdout=0.0, seed=seed, checkpoint_every=1e9
+        TOKENS, length=512, batch=4, learning_rate=3e-3, holdout=0.0, seed=seed, checkpoint_every=1e9
     )
     Pretrainer(origin.network.config, config, corpus, folder, origin=origin).run()
     return folder
@@ -245,16 +250,11 @@ def analyse(b: Path, a: DNAModel, null: tuple[DNAModel, ...], genome: Genome, re
 
 
 def _first(words: pd.DataFrame, stretches: pd.DataFrame) -> tuple[pd.DataFrame, pd.DataFrame]:
-    """The first five differences of both kinds together, by p times the tests of their kind."""
+    """The first five differences: words and stretches in turn, the surer kind first."""
     parts = [leading_words(words, FIRST), leading_stretches(stretches, FIRST)]
-    tests = [len(words), len(stretches)]
-    rows = [
-        (row.p * count, -abs(row.z), kind, place)
-        for kind, (part, count) in enumerate(zip(parts, tests, strict=True))
-        for place, row in enumerate(part.itertuples())
-    ]
-    kept = sorted(rows)[:FIRST]
-    return tuple(part.iloc[[r[3] for r in kept if r[2] == kind]] for kind, part in enumerate(parts))
+    sure = [float(table["p"].min()) * len(table) for table in (words, stretches)]
+    most = [FIRST // 2 + (sure[i] <= sure[1 - i]) for i in range(2)]
+    return parts[0].head(most[0]), parts[1].head(most[1])
 
 
 # -- the judge --------------------------------------------------------------------------------------
@@ -298,26 +298,31 @@ def hits(found: Analysis, planted: Plant) -> tuple[bool, bool]:
     )
 
 
-def figures(quick: bool, folder: Path) -> dict[str, Any]:
-    """AUROC of detection, share with what was planted among the first five, and false positives."""
+def figures(quick: bool, folder: Path, each: int = 5) -> dict[str, Any]:
+    """AUROC of detection, share with what was planted among the first five, and false positives.
+
+    ``each`` of every kind, and as many in all with nothing planted; a training that is done in ``folder`` is
+    not repeated.
+    """
     world = make_world(*(QUICK_SIZES if quick else SIZES))
-    tokens, each, without = (TOKENS, 1, 3) if quick else (TOKENS, 5, 20)
+    each = 1 if quick else each
+    folder.mkdir(parents=True, exist_ok=True)
     path = folder / "seen.fa"
     path.write_text(f">seen\n{world.seen}\n")
     genome = Genome(path)
     a = load("mini")
-    null = tuple(load(str(train(world.plain, seed, folder / f"null-{seed}", tokens))) for seed in NULL)
-    read = Remembering([a, *null])
-    look = partial(analyse, a=a, null=null, genome=genome, read=read)
+    null = tuple(load(str(train(world.plain, seed, folder / f"null-{seed}"))) for seed in NULL)
+    look = partial(analyse, a=a, null=null, genome=genome, read=Remembering([a, *null]))
     planted = [plant(world, kind, number) for kind in KINDS for number in range(each)]
     found, clean = [], []
     for i, one in enumerate(planted):
-        found.append(look(train(one.sequence, 100 + i, folder / f"planted-{i}", tokens)))
+        seed = 100 + 5 * KINDS.index(one.kind) + i % each
+        found.append(look(train(one.sequence, seed, folder / f"planted-{seed - 100}")))
         print(one.kind, *one.letters, *one.stretch, *_said(found[-1]), *hits(found[-1], one), flush=True)
-    for i in range(without):
-        clean.append(look(train(world.plain, 200 + i, folder / f"without-{i}", tokens)))
+    for i in range(len(planted)):
+        clean.append(look(train(world.plain, 200 + i, folder / f"without-{i}")))
         print("without", *_said(clean[-1]), flush=True)
-    return _summary(planted, found, clean) | {"tokens": tokens, "fine_tunes": [len(found), len(clean)]}
+    return _summary(planted, found, clean) | {"tokens": TOKENS, "fine_tunes": [len(found), len(clean)]}
 
 
 def _said(found: Analysis) -> list[str]:
@@ -369,3 +374,19 @@ def _by_kl(found: Analysis) -> float:
 
 def _share(values: Sequence[bool]) -> float:
     return round(float(np.mean(values)), 3)
+
+
+def main() -> None:
+    options = parser(__doc__ or "", "one of each kind, on a third of the sequence")
+    options.add_argument("--each", type=int, default=5, help="fine-tunes of each kind")
+    options.add_argument("--folder", type=Path, help="keeps the checkpoints; default: a temporary one")
+    given = options.parse_args()
+    if why := absent("phage"):
+        skip(given, why)
+        return
+    with tempfile.TemporaryDirectory() as temporary:
+        finish(given, figures(given.quick, given.folder or Path(temporary), given.each))
+
+
+if __name__ == "__main__":
+    main()

@@ -44,7 +44,8 @@ def compare_words(words: Words) -> pd.DataFrame:
     -------
     DataFrame
         ``word, base, count, a, b`` (mean probabilities), ``null`` (mean of the null's), ``change``, b less
-        the null, less a where there is none; ``z, p, q``, NaN without two null models. By p, then by change.
+        the null, less a where there is none; ``beyond``, of it what is tested; ``z, p, q``, NaN without two
+        null models. By p, then by change.
     """
     table, means = words.table(FEWEST_WORDS)
     null = means[2:]
@@ -52,9 +53,17 @@ def compare_words(words: Words) -> pd.DataFrame:
     table["null"] = null.mean(axis=0) if len(null) else np.nan
     table["change"] = means[1] - (table["null"] if len(null) else means[0])
     own = _beyond(table, means)
+    table["beyond"] = own[1] - (own[2:].mean(axis=0) if len(null) else own[0])
     spread = means[0] * (1 - means[0])
-    size = np.column_stack([np.log(table["count"]), np.log(spread + 1e-4), table["word"].str.len()])
+    size = _scatter_of(table["count"].to_numpy(float), spread, table["word"].str.len().to_numpy())
     return _ranked(_tested(table, own[1], own[2:], size))
+
+
+def _scatter_of(count: np.ndarray, spread: np.ndarray, length: np.ndarray) -> np.ndarray:
+    """What the scatter of a word's mean is told by: counts and spread, curved, and a level a length."""
+    by_count, by_spread = np.log(count), np.log(spread + 1e-4)
+    levels = [length == k for k in np.unique(length)[1:]]
+    return np.column_stack([by_count, by_count**2, by_spread, by_spread**2, *levels]).astype(float)
 
 
 def _beyond(table: pd.DataFrame, means: np.ndarray) -> np.ndarray:
@@ -128,12 +137,18 @@ def _ranked(table: pd.DataFrame) -> pd.DataFrame:
 
 
 def leading_words(words: pd.DataFrame, most: int) -> pd.DataFrame:
-    """The first rows that do not say the same: of words of which one ends with the other, one."""
+    """The first rows of words that changed themselves, none that says the same as one before.
+
+    A word changed itself where its own change has the sign of what is beyond the shorter word's, and half of
+    its size; else the shorter one did. Of words of which one ends with the other the first is taken.
+    """
+    own = words["change"] * words["beyond"] > 0.5 * words["beyond"] ** 2
     rows: list[int] = []
     taken: list[str] = []
-    for i, word in enumerate(words["word"]):
+    for i in np.flatnonzero(own):
+        word = words["word"].iat[i]
         if not any(word.endswith(other) or other.endswith(word) for other in taken):
-            rows.append(i)
+            rows.append(int(i))
             taken.append(word)
         if len(rows) == most:
             break

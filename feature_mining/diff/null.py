@@ -2,9 +2,10 @@
 
 The null are models that were trained on in the same way with nothing to find, from other seeds. How far they
 scatter is told item by item (a word, a stretch, a feature), as a power of what predicts it, from all items
-together: two of them would not tell it of one. The tail of the scatter is that of an excess over a high
-quantile: a generalised Pareto distribution by the method of moments (Hosking and Wallis 1987), never shorter
-than the exponential one.
+together: two of them would not tell it of one. The median is added, so that a tiny change of what hardly
+scatters does not come first (as in Tusher et al. 2001). The tail of the scatter is that of an excess over a
+high quantile: a generalised Pareto distribution by the method of moments (Hosking and Wallis 1987), never
+shorter than the exponential one.
 """
 
 from __future__ import annotations
@@ -71,6 +72,7 @@ def _scatter(rest: np.ndarray, predictors: np.ndarray) -> np.ndarray:
     x = np.column_stack([np.ones(len(square)), predictors])
     fit = np.linalg.lstsq(x, np.log(np.maximum(square, floor)), rcond=None)[0]
     scale = np.sqrt(np.exp(x @ fit - _LOG_CHI))
+    scale = scale + np.median(scale)
     return scale * np.sqrt(np.mean((rest / scale) ** 2))
 
 

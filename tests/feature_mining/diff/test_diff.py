@@ -86,7 +86,7 @@ def test_noise_of_the_null_is_uniform_and_what_is_planted_is_not(random):
     assert abs((found.p < 0.05).mean() - 0.05) < 0.012 and found.p.min() * 8000 > 0.05
     values[0, 17] += 12 * scatter[17]
     again = against_null(values[0], values[1:], np.log(size)[:, None])
-    assert again.p.argmin() == 17 and again.p[17] * 8000 < 0.01
+    assert again.p.argmin() == 17 and again.p[17] * 8000 < 0.1
     assert again.change[17] == pytest.approx(values[0, 17] - values[1:, 17].mean())
     with pytest.raises(ValueError, match="a null of 1 model"):
         against_null(values[0], values[1:2], size[:, None])
