@@ -184,11 +184,11 @@ def explain(
         told()
     seen, unseen = parts["loci", "random"], parts["loci", "lineages held out"]
     # By the same recipe as the null.
-    own = _permuted(cohort, folds["random"], np.arange(len(y)), seed)
+    as_it_is = _permuted(cohort, folds["random"], np.arange(len(y)), seed)
     told()
-    p = (1 + float((null >= own).sum())) / (1 + permutations) if permutations else float("nan")
-    loci = _loci(cohort, seen, folds["random"], weights, own, seed, told)
-    return Explained(scores, own, null, p, loci, seen, unseen, *_verdict(scores, p, binary))
+    p = (1 + float((null >= as_it_is).sum())) / (1 + permutations) if permutations else float("nan")
+    loci = _loci(cohort, seen, folds["random"], weights, as_it_is, seed, told)
+    return Explained(scores, as_it_is, null, p, loci, seen, unseen, *_verdict(scores, p, binary))
 
 
 def _permuted(cohort: Cohort, folds: Sequence[Fold], order: np.ndarray, seed: int) -> float:

@@ -114,7 +114,7 @@ class FollowUp(NamedTuple):
         return pd.DataFrame(held).assign(fired=table["fired"])
 
     @property
-    def count(self) -> int:
+    def size(self) -> int:
         """Blocks."""
         return len(self.bits)
 

@@ -22,12 +22,13 @@ CHANGES = ["what", "name", "arm", "before", "after", "change", "low", "high", "w
 
 
 def changed(
-    what: str, name: str, arm: str, before: np.ndarray, after: np.ndarray, held: int, more_is_better: bool
+    what: str, name: str, arm: str, pair: tuple[np.ndarray, np.ndarray], held: int, more_is_better: bool
 ) -> tuple[object, ...]:
-    """A row of ``CHANGES``: two figures as they are and on the same draws, and the word on the difference.
+    """A row of ``CHANGES``: a figure before and after, as it is and on the same draws, and the word on the difference.
 
     Fewer than ``FEWEST`` blocks that hold something of it give no interval, and so no word.
     """
+    before, after = pair
     apart = after - before
     found = estimate(float(apart[0]), apart[1:], held if held >= FEWEST else 0)
     return (what, name, arm, before[0], after[0], *found, _word(found.low, found.high, more_is_better))
@@ -47,25 +48,27 @@ def compare_arms(
     """Symptom, bits by class of region, and detectors, a row an arm: ``CHANGES``."""
     rows = []
     for arm, found in arms.items():
-        strengths = (symptom.strength(each, untreated) for each in (untreated, found))
-        rows.append(changed(SYMPTOM, symptom.unit, arm, *strengths, symptom.held(untreated), False))
+        strengths = symptom.strength(untreated, untreated), symptom.strength(found, untreated)
+        rows.append(changed(SYMPTOM, symptom.unit, arm, strengths, symptom.held(untreated), False))
         rows += _bits(untreated, found, arm)
         for name, detector in detectors.items():
             before, after = (call_scores(detector, each.detectors[name]) for each in (untreated, found))
             for figure in ("precision", "recall"):
                 pair = getattr(before, figure), getattr(after, figure)
-                rows.append(changed(DETECTOR, f"{name}: {figure}", arm, *pair, before.held, True))
+                rows.append(changed(DETECTOR, f"{name}: {figure}", arm, pair, before.held, True))
     return pd.DataFrame(rows, columns=CHANGES)
 
 
 def _bits(untreated: FollowUp, found: FollowUp, arm: str) -> Iterator[tuple[object, ...]]:
-    times = draws_of(untreated.count)
+    times = draws_of(untreated.size)
     for at, name in enumerate(untreated.classes):
         letters = untreated.letters[:, at]
         if letters.any():
             with np.errstate(invalid="ignore", divide="ignore"):
-                pair = [(times @ each.bits[:, at]) / (times @ letters) for each in (untreated, found)]
-            yield changed(BITS, name, arm, *pair, int((letters > 0).sum()), False)
+                before, after = (
+                    (times @ each.bits[:, at]) / (times @ letters) for each in (untreated, found)
+                )
+            yield changed(BITS, name, arm, (before, after), int((letters > 0).sum()), False)
 
 
 def compare_verdicts(study: Study, untreated: FollowUp, arms: Mapping[str, FollowUp]) -> pd.DataFrame:
@@ -80,7 +83,7 @@ def compare_verdicts(study: Study, untreated: FollowUp, arms: Mapping[str, Follo
     """
     columns = study_columns(study)
     tracks = study.table("tracks").set_index(["track", "mode"], drop=False)
-    times = draw_blocks(untreated.count, DRAWS)
+    times = draw_blocks(untreated.size, DRAWS)
     rows = []
     for arm, found in arms.items():
         for c, column in enumerate(columns):

@@ -102,7 +102,7 @@ class FlagSymptom:
 
     def strength(self, arm: FollowUp, untreated: FollowUp) -> np.ndarray:
         """A feature that fires less than half as often as untreated counts as it was: silence is no cure."""
-        times = draws_of(arm.count)
+        times = draws_of(arm.size)
         fired, before = (each.active.sum(axis=(0, 1))[self.features] for each in (arm, untreated))
         uneven, was = (np.abs(np.log2(np.divide(*self._rates(each, times)))) for each in (arm, untreated))
         uneven = np.where(fired < KEEPS * before, np.maximum(uneven, was), uneven)
@@ -113,7 +113,7 @@ class FlagSymptom:
         return found
 
     def held(self, arm: FollowUp) -> int:
-        return arm.count
+        return arm.size
 
     def focus(self, study: Study, untreated: FollowUp) -> Focus:
         one, other = self._rates(untreated, np.ones((1, len(untreated.bits))))
@@ -188,7 +188,7 @@ class LociSymptom:
     unit: str = "bits a base at the loci"
 
     def strength(self, arm: FollowUp, untreated: FollowUp) -> np.ndarray:
-        at, times = arm.classes.index(LOCI), draws_of(arm.count)
+        at, times = arm.classes.index(LOCI), draws_of(arm.size)
         with np.errstate(invalid="ignore"):
             found: np.ndarray = (times @ arm.bits[:, at]) / (times @ arm.letters[:, at])
         return found

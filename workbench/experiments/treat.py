@@ -139,15 +139,12 @@ def _try(visit: _Visit, before: FollowUp, tried: list[Treatment]) -> pd.DataFram
     symptom, rows = visit.symptom, []
     for treatment in tried:
         after = visit.read("select", treatment)
-        strengths = (symptom.strength(each, before) for each in (before, after))
-        row = changed("", "", "", *strengths, symptom.held(before), False)
-        was, now, low, high = row[3], row[4], row[6], row[7]
+        strengths = symptom.strength(before, before), symptom.strength(after, before)
+        was, now = (float(each[0]) for each in strengths)
+        *_, low, high, _ = changed("", "", "", strengths, symptom.held(before), False)
         bits = [each.bits[:, 0].sum() / each.letters[:, 0].sum() for each in (before, after)]
-        relief = (float(was) - float(now)) / max(float(was), 1e-12)  # type: ignore[arg-type]
-        size = len(treatment.items)
-        rows.append(
-            (treatment.kind, treatment.what, size, was, now, relief, low, high, float(bits[1] - bits[0]))
-        )
+        row = (treatment.kind, treatment.what, len(treatment.items), was, now)
+        rows.append((*row, (was - now) / max(was, 1e-12), low, high, float(bits[1] - bits[0])))
     names = ["treatment", "what", "items", "before", "after", "relief", "low", "high", "more"]
     return pd.DataFrame(rows, columns=names)
 

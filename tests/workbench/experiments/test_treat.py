@@ -152,11 +152,11 @@ def test_words_of_a_change_follow_its_interval():
     random = np.random.default_rng(0)
     before = np.concatenate([[1.0], 1 + 0.1 * random.normal(size=400)])
     for shift, less, word in ((0.5, False, WORSE), (0.5, True, BETTER), (-0.5, False, BETTER)):
-        row = changed("bits", "all", "arm", before, before + shift, 20, less)
+        row = changed("bits", "all", "arm", (before, before + shift), 20, less)
         assert row[-1] == word and row[5] == pytest.approx(shift)
     noise = np.concatenate([[0.01], random.normal(size=400)])
-    assert changed("", "", "", before, before + noise, 20, False)[-1] == SAME
-    assert changed("", "", "", before, before + 0.5, 3, False)[-1] == UNTESTED
+    assert changed("", "", "", (before, before + noise), 20, False)[-1] == SAME
+    assert changed("", "", "", (before, before + 0.5), 3, False)[-1] == UNTESTED
 
 
 def test_a_feature_that_falls_silent_is_not_cured(study):
