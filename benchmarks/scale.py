@@ -267,9 +267,9 @@ def tiles(study: Study, costs: Costs) -> None:
     """Views of the last contig around the planted base, each read anew, then one again."""
     contig, position = planted(study.manifest.contigs)
     length = study.manifest.contigs[contig]
-    views = {"tile_contig": length, "tile_1mb": 1_000_000, "tile_10kb": 10_000}
+    views = {"tile_contig": length, "tile_contig_again": length, "tile_1mb": 1_000_000, "tile_10kb": 10_000}
     reader = TileReader(study, np.full(FEATURES, VALUE))
-    for name, bases in {**views, "tile_contig_again": length}.items():
+    for name, bases in views.items():
         start = max(0, position - bases // 2)
         locus = Interval(contig, start, min(length, start + bases))
         if not name.endswith("again"):
