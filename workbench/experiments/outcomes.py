@@ -24,7 +24,7 @@ CHANGES = ["what", "name", "arm", "before", "after", "change", "low", "high", "w
 def changed(
     what: str, name: str, arm: str, pair: tuple[np.ndarray, np.ndarray], held: int, more_is_better: bool
 ) -> tuple[object, ...]:
-    """A row of ``CHANGES``: a figure before and after, as it is and on the same draws, and the word on the difference.
+    """A row of ``CHANGES``: a figure before and after, each as it is and on the same draws, and the word.
 
     Fewer than ``FEWEST`` blocks that hold something of it give no interval, and so no word.
     """
