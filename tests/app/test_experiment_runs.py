@@ -19,18 +19,22 @@ from tests.app.chromium import QUIET, serving
 from tests.app.test_tasks import Reader
 from tests.conftest import ROOT, made_once
 from tests.workbench.scans.test_detectors import make
-from tests.workbench.small_study import run_apart, small_config, write_model
+from tests.workbench.small_study import small_config, write_model
 from workbench import Study
 from workbench.engines import background
 from workbench.engines.local import run_experiment
+from workbench.experiments.circuit_settings import CircuitSettings, TranscodeSettings
 from workbench.experiments.detector_settings import DetectSettings
 from workbench.experiments.registry import create_experiment
-from workbench.experiments.settings import EmbedSettings
+from workbench.experiments.settings import EmbedSettings, PruneSettings
+from workbench.experiments.treat_settings import TreatSettings
+from workbench.files.facts import read_facts
 from workbench.files.parquet import read_parquet
 from workbench.setup.demo_archive import shipped, unpack
 
 # Within this many seconds a run is finished, on a machine with much else to do.
 PATIENCE = 500
+CONTIG = "NC_005816.1"
 QUICK = {"strengths": "1, 3", "prompts": "2", "prompt": "60", "length": "30", "copies": "1"}
 HOSTILE = """<!DOCTYPE html><html><head><title>x</title>
 <script>parent.document.title = "taken"; fetch("/stolen"); top.location = "/stolen"</script>
@@ -61,7 +65,7 @@ def home(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
     def three_seeds(folder: Path) -> None:
         config = small_config(ROOT / "data_samples", write_model(folder / "tiny"))
-        run_apart(Study.create(folder / "done", replace(config, sae=replace(config.sae, seeds=3))))
+        Study.create(folder / "done", replace(config, sae=replace(config.sae, seeds=3))).run()
 
     home = tmp_path_factory.mktemp("home")
     shutil.copytree(made_once(tmp_path_factory, "three-seeds", three_seeds) / "done", home / "small")
@@ -76,12 +80,25 @@ def server(home: Path) -> Iterator[str]:
         yield where
 
 
+@pytest.fixture(scope="module")
+def context(server: str, chromium: Any) -> Any:
+    found = chromium.new_context(base_url=server, viewport={"width": 1440, "height": 900})
+    found.set_default_timeout(PATIENCE * 1000)
+    return found
+
+
+@pytest.fixture(scope="module")
+def sitting(context: Any) -> Iterator[Reader]:
+    reader = Reader(context.new_page())
+    yield reader
+    reader.page.close()
+
+
 @pytest.fixture
-def reader(server: str, chromium: Any) -> Iterator[Reader]:
-    page = chromium.new_page(base_url=server, viewport={"width": 1440, "height": 900})
-    page.set_default_timeout(PATIENCE * 1000)
-    yield Reader(page)
-    page.close()
+def reader(sitting: Reader) -> Reader:
+    """Somebody who has clicked nothing yet."""
+    sitting.clicks = 0
+    return sitting
 
 
 def link(reader: Reader, name: str) -> None:
@@ -102,7 +119,7 @@ def type_in(reader: Reader, label: str, text: str) -> None:
 
 
 def test_a_passport_made_from_a_feature_page_with_the_browser_closed_meanwhile(
-    reader: Reader, server: str, chromium: Any, home: Path
+    reader: Reader, context: Any, home: Path
 ) -> None:
     study = Study.open(home / "small")
     feature = int(study.dictionary.unit.argmax())
@@ -130,8 +147,7 @@ def test_a_passport_made_from_a_feature_page_with_the_browser_closed_meanwhile(
     while not page.exists() and time.monotonic() < end:
         time.sleep(0.5)
     found = read_parquet(page.with_name("passports.parquet"))
-    reader.page = chromium.new_page(base_url=server, viewport={"width": 1440, "height": 900})
-    reader.page.set_default_timeout(PATIENCE * 1000)
+    reader.page = context.new_page()
     reader.page.goto(f"/feature?study=small&feature={feature}")
     said = reader.page.get_by_text("Causal test:")
     said.wait_for()
@@ -204,6 +220,93 @@ def test_a_region_of_the_map_opens_in_the_browser(reader: Reader, home: Path) ->
     canvas.wait_for()
     assert reader.clicks == 2
     assert int(canvas.get_attribute("data-start")) <= row["start"] < int(canvas.get_attribute("data-end"))
+
+
+def test_a_circuit_is_looked_around_in(reader: Reader, home: Path) -> None:
+    study = Study.open(home / "small")
+    asked = CircuitSettings([f"{CONTIG}:901"], context=40, features=16, interventions=30)
+    for name, kind, settings in (
+        ("transcoders", "transcode", TranscodeSettings(2, 4, 4_096, 256)), ("why", "circuit", asked),
+    ):  # fmt: skip
+        create_experiment(study, name, kind, settings)
+        run_experiment(study, name)
+    folder = study.folder / "experiments" / "why"
+    nodes, targets = (read_parquet(folder / f"{name}.parquet") for name in ("nodes", "targets"))
+    reader.page.goto("/experiments?study=small&experiment=why")
+    graph = reader.page.locator(".frame svg.circuit")
+    graph.wait_for()
+    at_rest(reader)
+    text = reader.page.get_by_test_id("stMain").inner_text()
+    assert ("Do not trust this graph" in text) == (targets["r2"][0] < 0.8)
+    assert graph.locator("g[data-node]").count() == nodes["group"].nunique()
+
+    def shown() -> list[float]:
+        return [float(number) for number in str(graph.get_attribute("viewBox")).split()]
+
+    whole = shown()
+    reader.button("Zoom in")
+    near = shown()
+    assert near[2] < whole[2] and near[3] < whole[3]
+    box = reader.page.locator(".frame").bounding_box()
+    x, y = box["x"] + box["width"] / 2, box["y"] + box["height"] / 2
+    reader.page.mouse.move(x, y)
+    reader.page.mouse.down()
+    reader.page.mouse.move(x - 60, y, steps=3)
+    reader.page.mouse.up()
+    assert shown()[0] > near[0] and shown()[2] == near[2]
+    reader.button("Whole")
+    assert shown() == whole
+    graph.locator("g[data-node]").filter(has_text="output").first.click()
+    said = reader.page.locator(".said div")
+    assert said.first.inner_text().startswith("the output") and said.count() > 1
+    assert re.search(r"(blocks\.\d, lag \d+|in place) [+-]", said.nth(1).inner_text())
+    reader.page.get_by_text("Places of a feature as one").click()
+    graph.locator("g[data-node]").nth(len(nodes) - 1).wait_for(state="attached")
+    assert graph.locator("g[data-node]").count() == len(nodes)
+
+
+def test_a_model_pruned_and_treated_before_and_after(reader: Reader, home: Path) -> None:
+    study = Study.open(home / "small")
+    asked = {
+        "smaller": ("prune", PruneSettings(size=0.8, sizes=[0.8], bases=600, exact=0)),
+        "cure": ("treat", TreatSettings("loci:CDS", "scale", 4, bases=800)),
+    }
+    for name, (kind, settings) in asked.items():
+        create_experiment(study, name, kind, settings)
+        run_experiment(study, name)
+    reader.page.goto("/experiments?study=small&experiment=smaller")
+    reader.page.get_by_role("heading", name="Size against bits").first.wait_for()
+    at_rest(reader)
+    curve = reader.page.locator("[data-testid=stVegaLiteChart] .mark-symbol.role-mark path")
+    table = read_parquet(study.folder / "experiments" / "smaller" / "curve.parquet")
+    # The whole model stands at the beginning of each order.
+    assert curve.count() == table[table["bases"] == "kept"]["order"].nunique() * 2
+    reader.page.goto("/experiments?study=small&experiment=cure")
+    reader.page.get_by_role("heading", name="Before and after").wait_for()
+    at_rest(reader)
+    text = reader.page.get_by_test_id("stMain").inner_text()
+    folder = study.folder / "experiments" / "cure"
+    chosen = read_parquet(folder / "candidates.parquet").query("chosen")["what"].iloc[0]
+    assert f"Treatment: {chosen}." in text and "bits a base at the loci" in text
+    assert "verdicts are another" in text and "Everything else" in text
+    marks = reader.page.locator("[data-testid=stVegaLiteChart] .mark-symbol.role-mark path")
+    changes = read_parquet(folder / "changes.parquet")
+    assert marks.count() == (changes["what"] == "bits a base").sum()
+
+
+@pytest.mark.skipif(shipped() is None, reason="this copy ships no ready demo study")
+def test_what_a_predictor_rests_on_is_asked_in_a_form(reader: Reader, home: Path) -> None:
+    asked = "phenotype=resistance&samples=SIM001&permutations=19&burden=variants"
+    reader.page.goto(f"/experiments?study=demo&new=explain&{asked}")
+    reader.page.get_by_role("heading", name="New: what a phenotype's predictor rests on").wait_for()
+    at_rest(reader)
+    reader.button("Check and start")
+    reader.page.get_by_role("heading", name="Loci or lineage", exact=True).wait_for()
+    at_rest(reader)
+    facts = read_facts(home / "demo" / "experiments" / "explain" / "facts.json")
+    text = reader.page.get_by_test_id("stMain").inner_text()
+    assert f"Verdict: {facts['verdict']}" in text and "Not for diagnosis" in text
+    assert "Sample SIM001" in text and "SIMULATED samples" in text and reader.clicks == 1
 
 
 def test_no_script_of_a_page_reaches_the_app(reader: Reader, home: Path) -> None:
