@@ -27,12 +27,12 @@ from feature_mining.association.verdict import FEWEST, MAX_Q, MIN_LIFT, Control,
 from feature_mining.sae.formats.registry import FORMATS, WRITABLE
 from tests.conftest import ROOT, made_once
 from tests.workbench.analysis.biomarkers.conftest import make_study
+from tests.workbench.conftest import cli as cli
 from tests.workbench.small_study import finished_study
 from workbench.analysis import overlaps
 from workbench.analysis.audit.flags import FLAGS
 from workbench.analysis.biomarkers.tiers import RULES as TIERS
 from workbench.analysis.overlaps import SHORTLIST
-from workbench.cli import main
 from workbench.export import WRITERS
 from workbench.judges.registry import JUDGES
 from workbench.stages.associate import DRAWS, SHIFT_SHARDS, SHIFTS
@@ -98,8 +98,8 @@ def test_blocks_that_are_not_run_are_counted_by_reason():
 class Desk:
     """A folder with small files under the names that guides use, and what runs a block in it."""
 
-    def __init__(self, folder: Path, factory: pytest.TempPathFactory, capsys: Any) -> None:
-        self.folder, self.factory, self.capsys = folder, factory, capsys
+    def __init__(self, folder: Path, factory: pytest.TempPathFactory, cli: Any, capsys: Any) -> None:
+        self.folder, self.factory, self.cli, self.capsys = folder, factory, cli, capsys
         self.finished = finished_study(factory)
         self.names: dict[str, Any] = {"__name__": "__main__"}
         for name in ("fa", "gff3"):
@@ -130,16 +130,7 @@ class Desk:
 
     def workbench(self, words: list[str], where: str) -> None:
         """One command; a study that it makes of the plasmid alone is found run already, in small."""
-        before = sys.argv
-        sys.argv = words
-        try:
-            main()
-            code: Any = 0
-        except SystemExit as stop:
-            code = stop.code or 0
-        finally:
-            sys.argv = before
-        out, err = self.capsys.readouterr()
+        code, out, err = self.cli(*words[1:])
         assert code == 0, f"{where}: {shlex.join(words)}\n{out[-3000:]}{err[-3000:]}"
         if words[1] == "new" and words[2] == "study":
             shutil.rmtree("study")
@@ -177,9 +168,11 @@ RUN = [page for page in PAGES if run_of(page)]
 
 
 @pytest.mark.parametrize("page", RUN, ids=lambda page: page.relative_to(ROOT).as_posix())
-def test_a_page_runs_from_its_first_block_to_its_last(page, tmp_path, tmp_path_factory, monkeypatch, capsys):
+def test_a_page_runs_from_its_first_block_to_its_last(
+    page, tmp_path, tmp_path_factory, monkeypatch, cli, capsys
+):
     monkeypatch.chdir(tmp_path)
-    desk = Desk(tmp_path, tmp_path_factory, capsys)
+    desk = Desk(tmp_path, tmp_path_factory, cli, capsys)
     name = page.relative_to(ROOT).as_posix()
     prepare(desk, page)
     for snippet in run_of(page):

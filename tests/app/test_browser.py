@@ -26,10 +26,9 @@ def address(made: Synthetic) -> Iterator[str]:
         yield where
 
 
-@pytest.fixture
-def page(chromium: Any) -> Iterator[Any]:
-    context = chromium.new_context(viewport={"width": 1300, "height": 1100})
-    with faultless(context, 30) as (found, _):
+@pytest.fixture(scope="module")
+def page(chromium: Any, address: str) -> Iterator[Any]:
+    with faultless(chromium.new_context(viewport={"width": 1300, "height": 1100}), 30) as (found, _):
         yield found
 
 

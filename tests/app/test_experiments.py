@@ -172,22 +172,6 @@ def test_the_command_of_a_form_asks_the_same(
     assert found == [("asked", kind, settings, 1, False)]
 
 
-@pytest.fixture
-def cli(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> Any:
-    from workbench.cli import main
-
-    def run(*words: str) -> tuple[int, str, str]:
-        monkeypatch.setattr("sys.argv", ["workbench", *words])
-        try:
-            main()
-            code = 0
-        except SystemExit as stop:
-            code = int(stop.code or 0)
-        return code, *capsys.readouterr()
-
-    return run
-
-
 def test_what_lies_nowhere_has_no_command_but_that_of_its_question(opened: Opened) -> None:
     plan = READ["plan"](opened.study, f"{active(opened.study)}=2", {"bases": 20})
     settings = KINDS["compile"].settings(plan=plan, track="gene")

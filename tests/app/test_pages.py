@@ -11,16 +11,15 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-import typer
 from streamlit.testing.v1 import AppTest
 
 import app
 from app.data.study import Opened
+from app.experiments.command import find_command
 from app.exports import commands
 from app.exports.export_buttons import FAILED, FileFormat, pack
 from tests.app.chromium import QUIET, serving
 from tests.workbench.study_factory import Synthetic, make_study
-from workbench.cli import app as command_line
 from workbench.report.context import gather
 
 MAIN = Path(app.__file__).with_name("main.py")
@@ -124,9 +123,7 @@ COMMANDS = [
 @pytest.mark.parametrize("words", COMMANDS, ids=[w[1] for w in COMMANDS])
 def test_commands_are_ones_that_the_command_line_takes(words: list[str]) -> None:
     assert words[0] == "workbench" and shlex.split(shlex.join(words)) == words
-    group = typer.main.get_command(command_line)
     name = words[1]
-    found = group.commands[name]  # type: ignore[attr-defined]
     # parsed as the shell would, without being run
-    context = found.make_context(name, list(words[2:]))
+    context = find_command(name).make_context(name, list(words[2:]))
     assert context.info_name == name

@@ -64,9 +64,9 @@ def address(study: Study) -> Iterator[str]:
         yield where
 
 
-@pytest.fixture
+@pytest.fixture(scope="module")
 def page(chromium: Any, address: str) -> Iterator[Any]:
-    """A fresh profile; whatever fails in its scripts fails the test."""
+    """Whatever fails in its scripts fails the last test."""
     context = chromium.new_context(base_url=address, viewport={"width": 1440, "height": 900})
     context.grant_permissions(["clipboard-read", "clipboard-write"])
     with faultless(context, 90) as (found, faults):

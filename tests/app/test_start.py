@@ -29,16 +29,21 @@ def address(studies: Path) -> Iterator[str]:
         yield where
 
 
-@pytest.fixture
-def page(chromium: Any, address: str) -> Iterator[Any]:
-    context = chromium.new_context(viewport={"width": 1300, "height": 1100})
-    page = context.new_page()
+@pytest.fixture(scope="module")
+def tab(chromium: Any, address: str) -> Iterator[Any]:
+    page = chromium.new_page(viewport={"width": 1300, "height": 1100})
     page.set_default_timeout(60_000)
-    page.goto(address)
-    page.get_by_role("heading", name="A study of your own").wait_for()
-    page.wait_for_selector(QUIET)
     yield page
-    context.close()
+    page.close()
+
+
+@pytest.fixture
+def page(tab: Any, address: str) -> Any:
+    """The start page, where nothing was chosen yet."""
+    tab.goto(address)
+    tab.get_by_role("heading", name="A study of your own").wait_for()
+    tab.wait_for_selector(QUIET)
+    return tab
 
 
 def drop(page: Any, box: str, *files: Any) -> None:
@@ -112,7 +117,7 @@ def test_from_files_to_features(page: Any, studies: Path, samples: Path) -> None
     page.get_by_text("Short for this training: 4,000,000 training bases").wait_for()
     page.get_by_text("read the 5,824 readings of the train split 687 times over").wait_for()
     page.get_by_text("Set Training bases to 23,000 or so").wait_for()
-    setting(page, "Training bases", 58_000)
+    setting(page, "Training bases", 23_000)
     playwright.expect(page.get_by_text("Short for this training")).to_have_count(0, timeout=60_000)
     # What is above the buttons is gone: while they are drawn in their new place, the old ones are there too.
     page.wait_for_selector(QUIET)

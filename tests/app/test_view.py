@@ -14,7 +14,6 @@ from app.exports import standalone
 from app.view import write_view
 from tests.workbench.study_factory import Synthetic, make_study
 from workbench import InputError
-from workbench.cli import main
 
 
 @pytest.fixture(scope="module")
@@ -22,21 +21,10 @@ def made(tmp_path_factory: pytest.TempPathFactory) -> Synthetic:
     return make_study(tmp_path_factory.mktemp("view"))
 
 
-def run(monkeypatch: pytest.MonkeyPatch, *words: object) -> int:
-    monkeypatch.setattr("sys.argv", ["workbench", "view", *map(str, words)])
-    try:
-        main()
-    except SystemExit as stop:
-        return int(stop.code or 0)
-    return 0
-
-
-def test_a_view_as_a_page(
-    made: Synthetic, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: Any
-) -> None:
+def test_a_view_as_a_page(made: Synthetic, tmp_path: Path, cli: Any) -> None:
     out = tmp_path / "view.html"
-    words = (made.study.folder, "--at", "chrA:201-800", "--features", "3,7", "--tracks", "CDS", "--out", out)
-    assert run(monkeypatch, *words) == 0 and capsys.readouterr().out == f"{out}\n"
+    words = ["--at", "chrA:201-800", "--features", "3,7", "--tracks", "CDS"]
+    assert cli("view", made.study.folder, *words, "--out", out)[:2] == (0, f"{out}\n")
     text = out.read_text()
     assert "chrA:201-800" in text and made.study.manifest.hash in text and len(text) < 10_000_000
     assert "workbench view study --at chrA:201-800 --features 3,7 --tracks CDS --out view.html" in text
@@ -48,7 +36,7 @@ def test_a_view_as_a_page(
     # The same view by its address: the same page.
     again = tmp_path / "again.html"
     address = "browse?at=chrA:200-800&features=3,7&tracks=CDS"
-    assert run(monkeypatch, made.study.folder, "--address", address, "--out", again) == 0
+    assert cli("view", made.study.folder, "--address", address, "--out", again)[0] == 0
     assert again.read_text() == text
 
 
@@ -61,15 +49,13 @@ def test_a_view_as_a_page(
         "&rows=feature/3:90:a0b1c2",
     ],
 )
-def test_the_command_of_a_page_makes_it_again(
-    made: Synthetic, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, query: str
-) -> None:
+def test_the_command_of_a_page_makes_it_again(made: Synthetic, tmp_path: Path, cli: Any, query: str) -> None:
     first, again = tmp_path / "first.html", tmp_path / "again.html"
     write_view(str(made.study.folder), "", query, first)
     said = re.search(r"workbench view study .* --out view\.html", html.unescape(first.read_text()))
     assert said is not None
     words = shlex.split(said[0])[3:-2]
-    assert run(monkeypatch, made.study.folder, *words, "--out", again) == 0
+    assert cli("view", made.study.folder, *words, "--out", again)[0] == 0
     assert again.read_text() == first.read_text()
 
 
@@ -82,20 +68,17 @@ def test_the_command_of_a_page_makes_it_again(
     ],
 )
 def test_what_is_not_there_is_refused_in_a_sentence(
-    made: Synthetic, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: Any, more: list[str], said: str
+    made: Synthetic, tmp_path: Path, cli: Any, more: list[str], said: str
 ) -> None:
     out = tmp_path / "view.html"
-    assert run(monkeypatch, made.study.folder, *more, "--out", out) == 2
-    error = capsys.readouterr().err
-    assert said in error and "Traceback" not in error and not out.exists()
+    code, _, error = cli("view", made.study.folder, *more, "--out", out)
+    assert code == 2 and said in error and "Traceback" not in error and not out.exists()
 
 
-def test_a_file_that_cannot_be_written_is_one_sentence(
-    made: Synthetic, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: Any
-) -> None:
+def test_a_file_that_cannot_be_written_is_one_sentence(made: Synthetic, tmp_path: Path, cli: Any) -> None:
     out = tmp_path / "nowhere" / "view.html"
-    assert run(monkeypatch, made.study.folder, "--out", out) == 2
-    assert capsys.readouterr().err == f"workbench: {out}: No such file or directory\n"
+    code, _, error = cli("view", made.study.folder, "--out", out)
+    assert code == 2 and error == f"workbench: {out}: No such file or directory\n"
 
 
 def test_a_page_of_more_than_10_mb_is_refused(

@@ -9,34 +9,33 @@ import sys
 import pytest
 import torch
 
-from benchmarks.gpu import random_model, sizes
+from benchmarks.gpu import main, random_model, sizes
 from genomic_models.released import EVO2_7B_BASE, parameter_count
 from tests.conftest import ROOT
 
 
-def run(*options: str) -> dict[str, object]:
-    script = [sys.executable, str(ROOT / "benchmarks" / "gpu.py"), "--json", *options]
-    done = subprocess.run(script, capture_output=True, text=True, check=True, cwd=ROOT)
-    return json.loads(done.stdout.splitlines()[-1])
-
-
 def test_every_figure_is_measured():
-    found = run("--tiny", "--device", "cpu")
+    script = [sys.executable, str(ROOT / "benchmarks" / "gpu.py"), "--json", "--tiny", "--device", "cpu"]
+    done = subprocess.run(script, capture_output=True, text=True, check=True, cwd=ROOT)
+    found = json.loads(done.stdout.splitlines()[-1])
     for name in ("compute_fraction", "extraction_fraction", "training_over_bound", "writing_fraction"):
         assert 0 < found[name] < 10, name
     for name in ("forward_bases_per_s", "writing_bases_per_s", "attribution_passes", "card_gb_per_s"):
         assert found[name] > 0, name
 
 
-def test_the_whole_network_is_not_for_a_cpu():
-    with pytest.raises(subprocess.CalledProcessError) as refusal:
-        run("--device", "cpu")
-    assert refusal.value.returncode == 2
+def test_the_whole_network_is_not_for_a_cpu(monkeypatch, capsys):
+    monkeypatch.setattr(sys, "argv", ["gpu.py", "--device", "cpu"])
+    with pytest.raises(SystemExit) as refusal:
+        main()
+    assert refusal.value.code == 2 and "give --tiny as well" in capsys.readouterr().err
 
 
 @pytest.mark.skipif(torch.cuda.is_available(), reason="there is a GPU, and it would be measured")
-def test_without_a_card_nothing_is_said():
-    assert "no GPU" in run("--quick")["skipped"]
+def test_without_a_card_nothing_is_said(monkeypatch, capsys):
+    monkeypatch.setattr(sys, "argv", ["gpu.py", "--quick", "--json"])
+    main()
+    assert "no GPU" in json.loads(capsys.readouterr().out.splitlines()[-1])["skipped"]
 
 
 def test_the_network_has_the_published_shape():
