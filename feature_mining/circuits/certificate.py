@@ -49,12 +49,12 @@ class Agreement(NamedTuple):
 
     r2 : 1 less the squared error over the variance of what was measured; NaN where that is 0
     slope : of the measured on the predicted
-    count : interventions
+    tried : interventions
     """
 
     r2: float
     slope: float
-    count: int
+    tried: int
 
 
 def agreement(measured: np.ndarray, predicted: np.ndarray) -> Agreement:
@@ -94,8 +94,8 @@ def certify(
         A row an intervention: ``nodes`` that were changed; ``measured``, the change of the output, the model
         run with the edits; ``predicted`` by the edges of the graph; and by what could do as well: ``direct``
         (the edges to the output alone), ``gradient`` (the model's own, nothing held: no linear account can do
-        better for small changes) and ``shuffled`` (the graph, its weights dealt to its edges at random). No
-        row where the graph has no such node.
+        better for small changes) and ``shuffled`` (the graph, its weights dealt anew among the edges to each
+        node). No row where the graph has no such node.
     """
     kinds = graph.nodes["kind"].to_numpy()[:-1]
     open_to = np.flatnonzero(kinds != BASE)
@@ -116,7 +116,7 @@ def certify(
             "predicted": predict(graph, weights, changes),
             "direct": changes @ _direct(graph),
             "gradient": changes @ _gradient(replaced, target, graph, directions),
-            "shuffled": predict(graph, random.permutation(weights), changes),
+            "shuffled": predict(graph, _dealt(graph, random), changes),
         }
     )
 
@@ -149,6 +149,16 @@ def predict(graph: Graph, weights: np.ndarray, changes: np.ndarray) -> np.ndarra
             moved[:, node] += moved @ table[node] / values[node]
     predicted: np.ndarray = moved @ table[-1]
     return predicted
+
+
+def _dealt(graph: Graph, random: np.random.Generator) -> np.ndarray:
+    """Weights of the edges, dealt anew among those that lead to the same node."""
+    weights = graph.edges["weight"].to_numpy(copy=True)
+    targets = graph.edges["target"].to_numpy()
+    for target in np.unique(targets):
+        own = np.flatnonzero(targets == target)
+        weights[own] = weights[random.permutation(own)]
+    return weights
 
 
 def _direct(graph: Graph) -> np.ndarray:

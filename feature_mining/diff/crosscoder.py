@@ -34,7 +34,10 @@ class Sides(NamedTuple):
 
     def plus(self, other: Sides) -> Sides:
         """Both together."""
-        return Sides(*(a + b for a, b in zip(self, other, strict=True)))
+        return Sides(
+            self.bases + other.bases, self.active + other.active, self.mean + other.mean,
+            self.square + other.square, self.lost + other.lost,
+        )  # fmt: skip
 
 
 def measure_sides(crosscoder: SparseAutoencoder, rows: Tensor) -> Sides:

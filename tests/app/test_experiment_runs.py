@@ -279,6 +279,7 @@ def test_a_model_pruned_and_treated_before_and_after(reader: Reader, home: Path)
     at_rest(reader)
     curve = reader.page.locator("[data-testid=stVegaLiteChart] .mark-symbol.role-mark path")
     table = read_parquet(study.folder / "experiments" / "smaller" / "curve.parquet")
+    curve.first.wait_for()
     # The whole model stands at the beginning of each order.
     assert curve.count() == table[table["bases"] == "kept"]["order"].nunique() * 2
     reader.page.goto("/experiments?study=small&experiment=cure")
@@ -290,6 +291,7 @@ def test_a_model_pruned_and_treated_before_and_after(reader: Reader, home: Path)
     assert f"Treatment: {chosen}." in text and "bits a base at the loci" in text
     assert "verdicts are another" in text and "Everything else" in text
     marks = reader.page.locator("[data-testid=stVegaLiteChart] .mark-symbol.role-mark path")
+    marks.first.wait_for()
     changes = read_parquet(folder / "changes.parquet")
     assert marks.count() == (changes["what"] == "bits a base").sum()
 

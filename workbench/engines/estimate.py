@@ -24,10 +24,10 @@ from workbench.engines.survey import survey
 from workbench.errors import InputError
 from workbench.files.arrays import read_arrays
 from workbench.progress import Progress, Silent
-from workbench.stages.encode import MOST_FILES
 from workbench.stages.registry import STAGES
 from workbench.stages.stage import Stage
 from workbench.stages.tree import group_shards, has_groups
+from workbench.study.feature_store import MOST_FILES
 from workbench.study.ledger import Ledger
 from workbench.study.study import Study
 

@@ -74,14 +74,14 @@ def estimate_on_paper(study: Study, tasks: int, progress: Progress | None = None
     bases = sum(study.genome.lengths.values())
     size = config.run.shard_bases or max(1, round(min(bases / (2 * tasks), TARGET * card.rate / 2)))
     with tempfile.TemporaryDirectory(prefix="workbench-paper-") as name:
-        given = {"genome": str(study.resolve(config.input.genome))}
-        given |= {"regions": str(study.resolve(config.input.regions))} if config.input.regions else {}
+        genome = str(study.resolve(config.input.genome))
         tracks = [str(study.resolve(track)) for track in config.input.tracks]
+        regions = str(study.resolve(config.input.regions)) if config.input.regions else config.input.regions
         whole = Study.create(
             Path(name) / "study",
             replace(
                 config,
-                input=replace(config.input, tracks=tracks, **given),
+                input=replace(config.input, genome=genome, regions=regions, tracks=tracks),
                 model=replace(config.model, device="cpu"),
                 sae=replace(config.sae, width=width),
                 run=replace(config.run, shard_bases=size),

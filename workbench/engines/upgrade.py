@@ -20,7 +20,7 @@ from workbench.files.atomic import write_atomic
 from workbench.files.packs import Part
 from workbench.interruption import heed, listening
 from workbench.progress import Progress, Silent
-from workbench.stages import encode
+from workbench.stages.registry import STAGES
 from workbench.study.failures import InvalidShard
 from workbench.study.feature_layouts import NEWEST, STRANDS
 from workbench.study.feature_store import FeatureShard, shard_image, shard_path
@@ -30,6 +30,7 @@ from workbench.study.study import Study
 
 # Ends the name of what is written beside an old file.
 BESIDE = ".upgrade.pack"
+ENCODE = STAGES["encode"]
 
 
 class Upgraded(NamedTuple):
@@ -73,13 +74,13 @@ def upgrade(study: Study, progress: Progress | None = None) -> Upgraded:
                 error = max(error, shard.relative_error)
             after += path.stat().st_size
             progress.advance(each.size)
-        encode.finish(study)
+        ENCODE.finish(study)
         progress.end()
     return Upgraded(len(old), sum(each.size for each in old), after, error)
 
 
 def _find(study: Study) -> Iterator[_Old]:
-    records = dict(study.ledger.finished(encode.STAGE.name, fingerprint(study, encode.STAGE)))
+    records = dict(study.ledger.finished(ENCODE.name, fingerprint(study, ENCODE)))
     for i, (place, *_) in enumerate(study.features.shards):
         path = place.path if isinstance(place, Part) else place
         if not path.exists():
@@ -125,6 +126,6 @@ def _put(study: Study, old: _Old, image: bytes) -> Path:
             temporary.write_bytes(image)
         if old.record is not None:
             outputs = dict(entries(study.folder, [written]))
-            study.ledger.renew(encode.STAGE.name, old.shard, replace(old.record, outputs=outputs))
+            study.ledger.renew(ENCODE.name, old.shard, replace(old.record, outputs=outputs))
     beside.unlink()
     return path

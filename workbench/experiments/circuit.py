@@ -102,7 +102,7 @@ def _run(experiment: Experiment, shard: Shard, progress: Progress) -> int:
         "value": graph.value,
         "r2": fits.r2,
         "slope": fits.slope,
-        "interventions": fits.count,
+        "interventions": fits.tried,
         "replacement": graph.scores.replacement,
         "completeness": graph.scores.completeness,
         "active": graph.active,

@@ -12,11 +12,8 @@ from workbench.analysis.readings import STRANDS, read_cells
 from workbench.files.atomic import append_part, own_name
 from workbench.progress import Progress
 from workbench.stages.stage import Shard, Stage, map_shards
-from workbench.study.feature_store import Origin, StrandMap, shard_image, shard_path, write_shard
+from workbench.study.feature_store import MOST_FILES, Origin, StrandMap, shard_image, shard_path, write_shard
 from workbench.study.study import Study
-
-# Files of feature maps at most, where each holds one shard.
-MOST_FILES = 1000
 
 
 def run(study: Study, shard: Shard, progress: Progress) -> int:

@@ -27,6 +27,8 @@ from workbench.tracks.track import Contigs
 
 # Bytes of a contig's name in the name of a file, at most: a file system takes 255, temporary names too.
 _NAMED = 150
+# Files of feature maps at most, where each holds one shard.
+MOST_FILES = 1000
 
 Place = tuple[Path | Part, str, int, int]
 

@@ -151,8 +151,8 @@ class Trainer:
         counts = [int(self.ranks.total(clipped)) for _, clipped in parts]
         whole: dict[tuple[int, ...], Tensor] = {}
         for own in {run.config.parts for run in runs}:
-            rows = [parts[part][0] for part in own]
-            whole[own] = rows[0] if len(rows) == 1 else torch.cat(rows, dim=1)
+            pieces = [parts[part][0] for part in own]
+            whole[own] = pieces[0] if len(pieces) == 1 else torch.cat(pieces, dim=1)
         return [
             run.step(whole[own], sum(counts[i] for i in own)) for run in runs for own in [run.config.parts]
         ]

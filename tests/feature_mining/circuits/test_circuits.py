@@ -401,7 +401,7 @@ def test_predictions_follow_all_paths(graph: Graph) -> None:
 def test_small_changes_are_what_the_gradient_says(replaced: Replaced, graph: Graph) -> None:
     found = certify(replaced, TARGET, graph, CertificatePlan(60, 1e-4, 1))
     fits = agreement(found["measured"].to_numpy(), found["gradient"].to_numpy())
-    assert fits.r2 > 0.9999 and fits.slope == pytest.approx(1, abs=1e-3) and fits.count == 60
+    assert fits.r2 > 0.9999 and fits.slope == pytest.approx(1, abs=1e-3) and fits.tried == 60
     assert found["shuffled"].std() > 0 and not np.allclose(found["shuffled"], found["predicted"])
 
 
