@@ -13,6 +13,8 @@ share that loses it by the treatment that the diagnosis proposes on select, and 
 often; ``treated_flags`` counts them before and after, cured, silenced and new, beside a sham;
 ``treated_changes`` is everything else before and after, with intervals.
 
+``certificate_r2_median`` and what goes with it: circuits and interventions, of ``benchmarks/circuits.py``.
+
 ``diff_auroc`` and what goes with it: the blind proof of ``benchmarks/blind_diffs.py``; absent without the
 phages of ../shared/data.
 """
@@ -29,7 +31,7 @@ import pandas as pd
 ROOT = Path(__file__).resolve().parents[1]
 sys.path.insert(0, str(ROOT))
 
-from benchmarks import blind_diffs  # noqa: E402
+from benchmarks import blind_diffs, circuits  # noqa: E402
 from benchmarks.command_line import absent, finish, parser  # noqa: E402
 from workbench.engines.local import run_experiment  # noqa: E402
 from workbench.experiments.registry import create_experiment  # noqa: E402
@@ -56,7 +58,7 @@ def run_asked(
 
 
 def figures(quick: bool, folder: Path) -> dict[str, object]:
-    """Bits at half the parameters, the curve, and what a treatment does."""
+    """Bits at half the parameters, the curve, what a treatment does, and whether circuits hold."""
     study = unpack(folder / "demo")
     given = {"bases": BASES, "heal": HEAL, "exact": 16, "sizes": SIZES} | (QUICK if quick else {})
     asked = PruneSettings(track="CDS", size=0.5, **given)
@@ -74,6 +76,7 @@ def figures(quick: bool, folder: Path) -> dict[str, object]:
         "bases": given["bases"],
         "heal": given["heal"],
         **treated(study, quick),
+        **circuits.figures(study, quick),
     }
 
 
