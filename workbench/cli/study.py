@@ -275,7 +275,7 @@ def verify(folder: Folder) -> None:
 
 
 def upgrade(folder: Folder) -> None:
-    """Rewrite feature files of an older version in the layout of this one, which takes half the space.
+    """Rewrite feature files of an older version in the layout of this one, which takes less space.
 
     One file at a time: after a stop, run it again. Values are kept in 16 bits; by how much they may differ is
     said. Nothing else of the study changes, and no stage runs again.

@@ -132,3 +132,29 @@ def test_values_that_are_not_finite_are_not_written(tmp_path: Path) -> None:
     with pytest.raises(ValueError, match="must be finite numbers"):
         write_shard(tmp_path / "x.h5", "c", 0, ORIGIN, {"+": StrandMap(broken, np.ones(BASES, bool))})
     assert not list(tmp_path.iterdir())
+
+
+def test_a_file_decodes_as_the_page_on_formats_says(
+    files: dict[int, Path], written: dict[str, tuple[Csr, np.ndarray]]
+) -> None:
+    """By numpy alone, from the table of ``docs/formats.md``."""
+    with h5py.File(files[2]) as file:
+        low, shift = (part.astype(np.uint32) for part in file["scale"][:])
+        for row, (strand, side) in enumerate((("+", "plus"), ("-", "minus"))):
+            counts, gaps, codes = (file[f"{side}/{name}"][:] for name in ("counts", "gaps", "values"))
+            values = np.zeros((BASES, WIDTH), np.float32)
+            for block, at in enumerate(file["starts"][row][:-1]):
+                for feature in range(WIDTH):
+                    own = slice(int(at), int(at) + int(counts[block, feature]))
+                    bits = (low[feature] << 16) + (codes[own].astype(np.uint32) << shift[feature])
+                    places = 4096 * block + np.cumsum(gaps[own], dtype=np.int64)
+                    values[places, feature] = bits.astype(np.uint32).view(np.float32)
+                    at = own.stop
+            expected, mask = written[strand]
+            dense = np.zeros((BASES, WIDTH), np.float32)
+            rows = np.repeat(np.arange(BASES), np.diff(expected.indptr))
+            dense[rows, expected.indices] = expected.values
+            np.testing.assert_allclose(values, dense, rtol=float(file.attrs["relative_error"]))
+            np.testing.assert_array_equal(values > 0, dense > 0)
+            bits_on = np.unpackbits(file[f"{side}/callable"][:], count=BASES).astype(bool)
+            np.testing.assert_array_equal(bits_on, mask)
