@@ -263,8 +263,8 @@ def test_an_address_fills_a_form_in(browser: AppTest) -> None:
         ({"experiment": "why/../why"}, "expected a name of letters"),
         ({"experiment": "<script>"}, "expected a name of letters"),
         ({"experiment": "nothing"}, "no experiment of this name"),
-        ({"new": "nonsense"}, "expected one of attribute, steer"),
-        ({"new": "<img src=x>"}, "expected one of attribute, steer"),
+        ({"new": "nonsense"}, f"expected one of {', '.join(KINDS)}"),
+        ({"new": "<img src=x>"}, f"expected one of {', '.join(KINDS)}"),
     ],
 )
 def test_hostile_addresses_end_in_a_sentence(browser: AppTest, query: dict[str, str], told: str) -> None:

@@ -92,8 +92,12 @@ def test_a_file_is_read_as_the_study_was(cli, folder, path, samples, tmp_path) -
     assert code == 0, err
     inside = [[row for row in lines(out) if int(row[1]) >= 200 and int(row[2]) <= 9609 - 200] for out in outs]
     assert len(inside[0]) > 50 and all(row[3] == "CDS" and 0 <= int(row[4]) <= 1000 for row in inside[0])
-    # The study's plasmid is a ring: what lies before its first bases is another.
-    assert inside[0] == inside[1]
+    # The study's plasmid is a ring: what lies before its first bases is another. Its maps keep values in 16
+    # bits, by which a score may be one in 1,000 another, and a call that lies on the threshold be none.
+    maps, file = ({(*row[:4], row[5]): int(row[4]) for row in rows} for rows in inside)
+    assert all(abs(maps[call] - file[call]) <= 1 for call in maps.keys() & file.keys())
+    assert all((maps | file)[call] == 500 for call in maps.keys() ^ file.keys())
+    assert len(maps.keys() ^ file.keys()) < 0.01 * len(maps)
 
 
 def test_other_sequence_is_left_out_and_said_so(cli, folder, path, tmp_path) -> None:
