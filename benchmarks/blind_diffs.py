@@ -261,9 +261,9 @@ def _first(words: pd.DataFrame, stretches: pd.DataFrame) -> tuple[pd.DataFrame, 
 
 
 def _names_letters(word: str, letters: str) -> bool:
-    """Whether a word's last five bases are followed by something within what was planted."""
+    """Whether a word's last four bases are followed by something within what was planted."""
     both = (letters, reverse_complement(letters))
-    return len(word) >= 5 and any(word[-5:] in text[:-1] for text in both)
+    return len(word) >= 4 and any(word[-4:] in text[:-1] for text in both)
 
 
 def _names_codon(word: str, base: str, change: float, codon: str) -> bool:
