@@ -7,14 +7,21 @@ import os
 import shutil
 import subprocess
 import sys
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 
+import h5py
+import numpy as np
 import pytest
 from safetensors.torch import save_file
 
+from feature_mining.packing import Scale, rounded
 from genomic_models.striped_hyena.config import StripedHyenaConfig
 from genomic_models.striped_hyena.network import StripedHyena, initialise
 from tests.conftest import ROOT, made_once
+from workbench.analysis.readings import STRANDS
+from workbench.genome.windows import Cell
+from workbench.scans.source import FileSource, Piece
 from workbench.study.config import (
     ControlConfig,
     InputConfig,
@@ -80,3 +87,20 @@ def trained_study(factory: pytest.TempPathFactory, folder: Path) -> Study:
         Study.create(folder / "study", config).run(until="sae")
 
     return Study.open(Path(shutil.copytree(made_once(factory, "trained", make) / "study", folder)))
+
+
+def keep_readings(monkeypatch: pytest.MonkeyPatch, study: Study) -> None:
+    """Have files read anew come back as the study's maps keep them, 16 bits a value, and else as they are."""
+    anew = FileSource.read
+
+    def kept(source: FileSource, cells: Sequence[Cell], strands: Sequence[str] = STRANDS) -> Iterator[Piece]:
+        for piece in anew(source, cells, strands):
+            for path, chrom, start, end in study.features.shards:
+                if chrom == piece.cell.chrom and start <= piece.cell.start < end:
+                    with h5py.File(path) as file:
+                        low, shift = file["scale"][:]
+                    scale = Scale(low.astype(np.uint16), shift.astype(np.uint8))
+                    piece = piece._replace(features=rounded(piece.features, scale))
+            yield piece
+
+    monkeypatch.setattr(FileSource, "read", kept)

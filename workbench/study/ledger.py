@@ -107,9 +107,9 @@ class Ledger:
                 found[shard] = record
         return found
 
-    def _tries(self, stage: str, shard: int | None) -> int:
-        """How often a shard was begun since it was last done."""
-        kinds = (self._text(stage, shard, kind, fresh=False) for kind in ("run", "err"))
+    def _tries(self, stage: str, shard: int | None, fresh: bool = False) -> int:
+        """How often a shard was begun since it was last done; unless ``fresh``, as of the last look."""
+        kinds = (self._text(stage, shard, kind, fresh) for kind in ("run", "err"))
         return next((tried.attempts for text in kinds if (tried := _read(text, _Tried))), 0)
 
     def begin(self, stage: str, shard: int) -> None:
@@ -131,13 +131,15 @@ class Ledger:
 
         Returns whether they differ from those of the record that was dropped before.
         """
+        # Another process may have been at the shard, too, and be done with it.
+        attempts = self._tries(stage, shard, fresh=True) or 1
         before = _read(self._text(stage, shard, "was", fresh=False), Done)
         record: dict[str, Any] = {
             "fingerprint": fingerprint,
             "seconds": round(seconds, 3),
             "cpu": round(cpu, 3),
             "bases": bases,
-            "attempts": self._tries(stage, shard) or 1,
+            "attempts": attempts,
             "host": platform.node(),
             "outputs": dict(entries(self.folder.parent, outputs)),
         }

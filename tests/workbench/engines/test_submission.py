@@ -22,10 +22,8 @@ from workbench.engines.submission import live, submit
 from workbench.files.settings import read_section
 from workbench.study.config import JobConfig
 
-# Starts beyond the first that a fault may cost, where it is more than one. The two tasks that a killed driver
-# had queued run beside the two of the next one: each begins one shard that another is at. (Until each process
-# had its own records the later of two erased the count of the earlier.)
-REPEATED = {"hopeless_shard": 4, "full_disk": 15, "warned_task": 3, "preempted_task": 3, "killed_driver": 2}
+# Starts beyond the first that a fault may cost, where it is more than one.
+REPEATED = {"hopeless_shard": 4, "full_disk": 15, "warned_task": 3, "preempted_task": 3}
 
 
 def digests(folder: Path) -> dict[str, str]:
