@@ -32,11 +32,10 @@ _BENCH = ThreadPoolExecutor(1, "model")
 
 
 class Task(NamedTuple):
-    """What a canvas has computed; ``run`` is the canvas' name for it, ``looks`` how often it asked."""
+    """What a canvas has computed; ``run`` is the canvas' name for it."""
 
     run: str
     future: Future[Answer]
-    looks: int = 1
 
 
 def submit(job: Job) -> Future[Answer]:
@@ -51,9 +50,7 @@ def on_worked(opened: Opened, pane: Pane, find: Callable[[str], Work | None]) ->
     held: Task | None = state.get(key)
     if work is None:
         return
-    if held is not None and held.run == run:
-        state[key] = held._replace(looks=held.looks + 1)
-    else:
+    if held is None or held.run != run:
         if held is not None:
             held.future.cancel()
         try:
@@ -66,15 +63,12 @@ def on_worked(opened: Opened, pane: Pane, find: Callable[[str], Work | None]) ->
 
 
 def progress(pane: Pane) -> dict[str, Any] | None:
-    """What the canvas is told of its task: that it waits, or what came out, once. None where it has none.
-
-    No two are equal: what equals the message before it would not be sent.
-    """
+    """What the canvas is told of its task: that it waits, or what came out, once. None where it has none."""
     task: Task | None = st.session_state.get(pane.of("task"))
     if task is None:
         return None
     if not task.future.done():
-        return {"run": task.run, "look": task.looks, "waits": not task.future.running()}
+        return {"run": task.run, "waits": not task.future.running()}
     pane.take("task")
     try:
         return {"run": task.run, "done": True, "answer": task.future.result()}

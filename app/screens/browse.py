@@ -102,8 +102,14 @@ def draw(opened: Opened, pane: Pane) -> None:
 
 
 def more(pane: Pane, error: str) -> dict[str, Any]:
-    """What the canvas is told besides its view: the answer to its request, an error, studies to compare."""
+    """What the canvas is told besides its view: the answer to its request, an error, studies to compare.
+
+    Messages are numbered: one that equals the one before would not be sent, and the canvas take it for lost.
+    """
+    numbered = pane.of("messages")
+    st.session_state[numbered] = st.session_state.get(numbered, 0) + 1
     return {
+        "message": st.session_state[numbered],
         "answer": pane.take("answer"),
         "work": progress(pane),
         "error": error,

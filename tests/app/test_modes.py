@@ -155,10 +155,8 @@ def test_a_newer_run_takes_the_place_of_one_that_waits(
 
     blocker = work.submit(lambda: {"gate": gate.wait(20)})
     ask("1", name="first")
-    assert work.progress(FIRST) == {"run": "1", "look": 1, "waits": True}
+    assert work.progress(FIRST) == {"run": "1", "waits": True}
     ask("1", name="first")
-    # A message that equals the one before it is not sent, and the canvas would take it for lost.
-    assert work.progress(FIRST) == {"run": "1", "look": 2, "waits": True}
     ask("2", name="second")
     gate.set()
     blocker.result(20)

@@ -23,7 +23,8 @@ Object.assign(Browser.prototype, {
     }
     if (this.queue.length) this.pumping = setTimeout(() => this.pump(), ANSWER_WITHIN);
   },
-  busy() { return Boolean(this.outstanding) && performance.now() - this.outstanding.at < ANSWER_WITHIN; },
+  // Whether an answer is on its way. What is asked behind a move would still name the address before it, and take it back.
+  busy() { return [this.asked, this.outstanding?.at].some((at) => at && performance.now() - at < ANSWER_WITHIN); },
   answer(head) {
     const found = head.answer, fresh = found && found.number !== this.answered;
     if (fresh) {
