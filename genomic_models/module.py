@@ -26,7 +26,7 @@ from genomic_models.dna import BASES, UNKNOWN, base_codes, check_letters
 from genomic_models.files import expanded
 from genomic_models.hashing import hash_weights
 from genomic_models.model import Model
-from genomic_models.taps import Probe, after, hooked
+from genomic_models.taps import Probe, after, hooked, require_gradient
 
 # Bases, at least, on which a network is tried when it is wrapped.
 PROBE_BASES = 64
@@ -267,6 +267,8 @@ class ModuleModel(Model):
             if name in probe.watched
         ]
         logits = hooked(handles, gradients, lambda: self._said(self.network(given), length))
+        if gradients and edits:
+            require_gradient(self.name, logits)
         return Forward(tokens, logits, probe.read())
 
     def _said(self, output: Any, length: int) -> Tensor:

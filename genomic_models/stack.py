@@ -21,7 +21,7 @@ from genomic_models.hashing import hash_weights
 from genomic_models.kmers import KmerTokenizer
 from genomic_models.model import Model
 from genomic_models.native.network import Network
-from genomic_models.taps import Probe, after, hooked
+from genomic_models.taps import Probe, after, hooked, require_gradient
 
 EMBEDDING = "embedding"
 # Some DNA with every base in it, to see how a tokenizer and a network behave.
@@ -188,7 +188,10 @@ class StackModel(Model):
             output = self.network(input_ids=ids, **self._mask(tokens, ids))
             return getattr(output, "logits", None)
 
-        return Forward(tokens, hooked(handles, gradients, say), probe.read())
+        logits = hooked(handles, gradients, say)
+        if gradients and edits:
+            require_gradient(self.name, logits)
+        return Forward(tokens, logits, probe.read())
 
     def _mask(self, tokens: Tokens, ids: Tensor) -> dict[str, Tensor]:
         """The padding mask, for networks that take one."""

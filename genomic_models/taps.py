@@ -84,6 +84,15 @@ def hooked(
             handle.remove()
 
 
+def require_gradient(model: str, logits: Tensor | None) -> None:
+    """Raise ``ModelError`` where what a network says carries no gradient of what edits put into it."""
+    if logits is not None and not logits.requires_grad:
+        raise ModelError(
+            f"model {model} cannot be differentiated: its network switches gradients off; expected one whose"
+            " output carries them"
+        )
+
+
 def after(visit: Callable[[str, Tensor], Tensor], name: str) -> Any:
     """Hook on a module's output: a tensor, or a tuple that begins with it."""
 

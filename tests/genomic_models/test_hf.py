@@ -136,6 +136,10 @@ def test_edits_are_seen_by_what_follows(kind: str, request: pytest.FixtureReques
     again = model.forward(SEQUENCES)  # no hook is left behind
     torch.testing.assert_close(again.logits, plain.logits)
     assert not any(block._forward_hooks or block._forward_pre_hooks for block in model.blocks)
+    leaf = plain.taps["blocks.0"].clone().requires_grad_(True)
+    model.network.forward = torch.no_grad()(model.network.forward)
+    with pytest.raises(ModelError, match="cannot be differentiated: its network switches gradients off"):
+        model.forward(SEQUENCES, edits={"blocks.0": lambda x, c: leaf}, gradients=True)
 
 
 def test_early_exit(gpt2: Path) -> None:

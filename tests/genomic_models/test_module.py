@@ -167,6 +167,16 @@ def test_early_exit_and_gradients() -> None:
         model.forward(SEQUENCES, gradients=True, frozen=True)
 
 
+@pytest.mark.parametrize("off", [torch.no_grad, torch.inference_mode])
+def test_a_network_that_switches_gradients_off_cannot_be_differentiated(off: type) -> None:
+    model = trunk()
+    leaf = model.forward(SEQUENCES, taps=["first"], until="first").taps["first"].clone().requires_grad_(True)
+    model.network.forward = off()(model.network.forward)
+    with pytest.raises(ModelError, match="cannot be differentiated: its network switches gradients off"):
+        model.forward(SEQUENCES, edits={"first": lambda x, c: leaf}, gradients=True)
+    assert model.forward(SEQUENCES, gradients=True).logits is not None  # nothing is put in
+
+
 def test_a_causal_network_scores_base_after_base() -> None:
     network = trained(Following)
     model = ModuleModel(

@@ -59,9 +59,19 @@ def write_experiment(experiment: Experiment, template: str, **content: Any) -> N
 
 
 def _brief(value: object) -> object:
-    """A setting as the page shows it: a file within the question is cut short."""
-    long = isinstance(value, str) and len(value) > LONGEST
-    return f"{str(value)[:LONGEST]} ... (whole in the question)" if long else value
+    """A setting as the page shows it: a file within the question is cut short, one elsewhere by its name."""
+    if isinstance(value, list):
+        return [_brief(each) for each in value]
+    if not isinstance(value, str):
+        return value
+    value = shown_place(value)
+    return f"{value[:LONGEST]} ... (whole in the question)" if len(value) > LONGEST else value
+
+
+def shown_place(text: str) -> str:
+    """A setting without where a file lies on this machine: ``loci:/data/wrong.bed`` is ``loci:wrong.bed``."""
+    kind, sign, place = text.rpartition(":")
+    return f"{kind}{sign}{PurePath(place).name}" if PurePath(place).is_absolute() else text
 
 
 def _own_name(name: str) -> str:

@@ -5,8 +5,11 @@ from __future__ import annotations
 import hashlib
 import json
 import shutil
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import asdict
 
+from genomic_models.contract import ModelError
 from workbench.errors import InputError
 from workbench.experiments import (
     attack,
@@ -68,6 +71,15 @@ KINDS: dict[str, Kind] = {
 }
 
 
+@contextmanager
+def _refusing() -> Iterator[None]:
+    """A model that cannot do what is asked is a mistake in the question, wherever it shows."""
+    try:
+        yield
+    except ModelError as error:
+        raise InputError(str(error)) from error
+
+
 def open_experiment(study: Study, name: str) -> Experiment:
     """An experiment of a study; ``InputError`` where there is none, or its question does not fit."""
     folder = folder_of(study, name)
@@ -88,7 +100,8 @@ def propose(study: Study, name: str, kind: str, settings: object) -> tuple[Exper
     if path.exists() and open_experiment(study, name).question != question:
         raise InputError(f"{path}: asks something else; give another --name, or remove the folder")
     check_section(settings, kind)
-    return experiment, KINDS[kind].shards(experiment)
+    with _refusing():
+        return experiment, KINDS[kind].shards(experiment)
 
 
 def create_experiment(study: Study, name: str, kind: str, settings: object) -> Experiment:
@@ -130,8 +143,17 @@ def as_stage(study: Study, name: str) -> Stage:
     def again(study: Study) -> Experiment:
         return asked._replace(study=study)
 
+    def shards(study: Study) -> list[Shard]:
+        with _refusing():
+            return kind.shards(again(study))
+
     def run(study: Study, shard: Shard, progress: Progress) -> int:
-        return kind.run(again(study), shard, progress)
+        with _refusing():
+            return kind.run(again(study), shard, progress)
+
+    def finish(study: Study) -> None:
+        with _refusing():
+            kind.finish(again(study))
 
     return Stage(
         name=f"{FOLDER}/{name}",
@@ -139,8 +161,8 @@ def as_stage(study: Study, name: str) -> Stage:
         needs=kind.needs,
         sections=(),
         run=run,
-        shards=lambda study: kind.shards(again(study)),
-        finish=lambda study: kind.finish(again(study)),
+        shards=shards,
+        finish=finish,
         inputs=lambda study: {"question": hashlib.sha256(text.encode()).hexdigest()},
         model=True,
         unit=kind.unit,

@@ -22,7 +22,7 @@ from workbench.engines.local import run_experiment
 from workbench.errors import InputError
 from workbench.experiments import diff
 from workbench.experiments.diff_settings import DiffSettings
-from workbench.experiments.registry import create_experiment
+from workbench.experiments.registry import create_experiment, remove_experiment
 from workbench.files.facts import read_facts
 from workbench.files.parquet import read_parquet
 from workbench.genome.windows import read_sequence
@@ -139,7 +139,9 @@ def test_what_is_more_than_the_null_is_said_and_placed(world, tuned):
     assert study.genome.fetch(CONTIG, *before, strand) == word and first["beside"]
     page = (tuned.folder / "page.html").read_text()
     assert page.count("<svg") == 3 and "null 2" in page and "Universality" in page
-    assert f"{CONTIG}:{start + 1:,}" in page and str(study.folder) not in page
+    assert f"{CONTIG}:{start + 1:,}" in page
+    # Neither where the study lies nor where the models do.
+    assert str(study.folder.parent) not in page and "<td>one, two</td>" in page
 
 
 def test_features_with_both_models_are_found_again(world, tuned):
@@ -234,6 +236,19 @@ def test_what_does_not_go_together_is_one_sentence(world, refused, given, said):
     words = [str(places.get(word, word)) for word in given]
     assert said in refused("diff", study.folder, "--name", "wrong", *words)
     assert not (study.folder / "experiments" / "wrong").exists()
+
+
+def test_a_model_that_has_gone_leaves_the_list_and_is_a_sentence(world, cli, refused):
+    study, folder = world
+    shutil.copytree(folder / "b", folder / "gone")
+    ask = ("diff", study.folder, "--model", folder / "gone", "--name", "late", "--later")
+    assert cli(*ask)[0] == 0
+    shutil.rmtree(folder / "gone")
+    diff._load.cache_clear()
+    code, listed, _ = cli("experiments", study.folder)
+    assert code == 0 and "late" in listed
+    assert "gone" in refused("experiments", study.folder, "--run", "late")
+    remove_experiment(study, "late")
 
 
 def replaced(study):
