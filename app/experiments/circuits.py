@@ -88,7 +88,7 @@ _mount = st.components.v2.component("workbench_circuit", html=_HTML, css=_CSS, j
 
 def show_circuit(opened: Opened, experiment: Experiment) -> None:
     """Draw one output's graph and certificate."""
-    from feature_mining.circuits.certificate import TRUSTED  # PyTorch
+    from feature_mining.circuits.certificate import trusted  # PyTorch
     from workbench.experiments.circuit import PARTS  # PyTorch
     from workbench.experiments.circuit_page import PREDICTORS, interventions_drawn, verdict  # PyTorch
     from workbench.experiments.circuit_picture import circuit_svg, own_tables  # PyTorch
@@ -100,8 +100,8 @@ def show_circuit(opened: Opened, experiment: Experiment) -> None:
     number = st.selectbox("Output", range(len(titles)), format_func=titles.__getitem__, key="circuit_output")
     row = targets.iloc[number]
     own = own_tables(tables, row["target"], row["strand"])
-    said = plain(verdict(row["r2"]))
-    (st.success if row["r2"] >= TRUSTED else st.error)(said)
+    tried = row["r2"], row["interventions"]
+    (st.success if trusted(*tried) else st.error)(plain(verdict(*tried)))
     grouped = st.toggle("Places of a feature as one", True, key="circuit_grouped")
     _mount(
         data={

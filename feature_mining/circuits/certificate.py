@@ -21,8 +21,8 @@ from feature_mining.circuits.graph import BASE, FEATURE, Graph, written
 from feature_mining.circuits.replaced import Replaced
 from genomic_models.contract import Edit, TapContext
 
-# R² from which a graph is to be trusted.
-TRUSTED = 0.8
+# R² from which a graph is to be trusted, and the interventions that it takes to say so.
+TRUSTED, FEWEST = 0.8, 1000
 # What predicts, beside the graph: see `certify`.
 PREDICTORS = ("predicted", "direct", "gradient", "shuffled")
 
@@ -66,9 +66,9 @@ def agreement(measured: np.ndarray, predicted: np.ndarray) -> Agreement:
     return Agreement(float(r2), float(shared / own) if own else math.nan, len(measured))
 
 
-def trusted(found: Agreement) -> bool:
-    """Whether interventions bear a graph out."""
-    return found.r2 >= TRUSTED
+def trusted(r2: float, interventions: int) -> bool:
+    """Whether so many interventions bear a graph out."""
+    return r2 >= TRUSTED and interventions >= FEWEST
 
 
 def certify(

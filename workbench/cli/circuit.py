@@ -65,8 +65,9 @@ def circuit(
     miss. Edges are exact with gates, attention patterns and sizes of norms held, and split by the mixer that
     carried them last and the distance. The certificate: random sets of nodes are changed by random amounts in
     the running model; R² is of what the graph predicts with what the model does, beside its gradient, the
-    edges to the output alone, and the graph with its weights shuffled. Below 0.8 the page says not to trust
-    it. Tables, a JSON file a graph, and page.html, in the study's experiments/NAME.
+    edges to the output alone, and the graph with its weights shuffled. Below 0.8, or with fewer than 1,000
+    interventions, the page says not to trust it. Tables, a JSON file a graph, and page.html, in the study's
+    experiments/NAME.
     """
     settings = CircuitSettings(
         target, transcoders, strand or ASKED.strands, context, features, held, nodes, edges, interventions,

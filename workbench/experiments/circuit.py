@@ -8,6 +8,7 @@ weights dealt at random does.
 from __future__ import annotations
 
 import json
+import math
 from pathlib import Path
 from typing import Any
 
@@ -26,7 +27,7 @@ from workbench.experiments.circuit_settings import CircuitSettings
 from workbench.experiments.kind import Experiment, Kind
 from workbench.experiments.question import folder_of
 from workbench.experiments.targets import Asked, parse_target
-from workbench.experiments.transcode import WORDS, study_transcoders
+from workbench.experiments.transcode import WORDS, hash_of, study_transcoders
 from workbench.files.atomic import write_atomic
 from workbench.files.parquet import read_parquet, write_parquet
 from workbench.progress import Progress
@@ -46,6 +47,8 @@ def _asked(experiment: Experiment) -> list[tuple[Asked, str]]:
         raise InputError(f"circuit: strands are {given.strands}; expected '+', '-' or both")
     if not 0 < given.nodes <= 1 or not 0 < given.edges <= 1:
         raise InputError(f"circuit: nodes {given.nodes}, edges {given.edges}: expected shares up to 1")
+    if not 0 < given.strength < math.inf:
+        raise InputError(f"circuit: strength {given.strength}: expected a finite number above 0")
     found = []
     for text in dict.fromkeys(given.targets):
         asked = parse_target(experiment.study, text, own=True)
@@ -71,10 +74,9 @@ def _run(experiment: Experiment, shard: Shard, progress: Progress) -> int:
     asked, strand = shard.task
     reading = Reading.of(study, asked, strand, given.context)
     position = reading.before - (0 if asked.layer else 1)
+    transcoders = study_transcoders(study, given.transcoders)
     try:
-        replaced = Replaced(
-            study.model, reading.letters, study_transcoders(study, given.transcoders), study.batch, given.held
-        )
+        replaced = Replaced(study.model, reading.letters, transcoders, study.batch, given.held)
         graph = trace(replaced, reading.target, position, GraphPlan(given.features, given.nodes, given.edges))
         progress.advance(2 * given.features * len(reading.letters))
         lags = split_by_lag(replaced, reading.target, graph)
@@ -109,6 +111,7 @@ def _run(experiment: Experiment, shard: Shard, progress: Progress) -> int:
         "traced": len(graph.sums) - 1,
         "nodes": len(nodes) - 1,
         "edges": len(graph.edges),
+        "transcoders": hash_of(transcoders),
     }
     tables = {"targets": pd.DataFrame([row]), "nodes": nodes, "edges": graph.edges, "lags": lags}
     for name, table in (tables | {"interventions": tried}).items():
@@ -157,6 +160,11 @@ def _finish(experiment: Experiment) -> None:
     for name in PARTS:
         parts = [read_parquet(_part(experiment, name, index)) for index in shards]
         tables[name] = pd.concat(parts, ignore_index=True)
+    if tables["targets"]["transcoders"].nunique() > 1:
+        raise InputError(
+            f"{experiment.folder}: parts were traced through different transcoders; remove the folder parts"
+            " and run again"
+        )
     tables["certificates"] = certificates(tables["interventions"])
     for name, table in tables.items():
         write_parquet(experiment.folder / f"{name}.parquet", table)

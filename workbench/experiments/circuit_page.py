@@ -5,13 +5,13 @@ from __future__ import annotations
 import altair as alt
 import pandas as pd
 
-from feature_mining.circuits.certificate import TRUSTED
+from feature_mining.circuits.certificate import FEWEST, TRUSTED, trusted
 from workbench.experiments.circuit_picture import circuit_svg, own_tables
 from workbench.experiments.kind import Experiment
 from workbench.experiments.page import MOST_DRAWN, write_experiment
 from workbench.files.pages import Figure, figure
 from workbench.report.charts import WIDTH, Spec, styled
-from workbench.wording import fixed
+from workbench.wording import fixed, plural
 
 PREDICTORS = {
     "predicted": "the graph",
@@ -23,12 +23,15 @@ PREDICTORS = {
 MOST_LISTED = 12
 
 
-def verdict(r2: float) -> str:
+def verdict(r2: float, interventions: int) -> str:
     """Whether a graph is to be trusted, in a sentence."""
     if r2 != r2:
         return "Not tested: interventions on its nodes change nothing. Do not trust it."
-    if r2 >= TRUSTED:
+    if trusted(r2, interventions):
         return f"It predicts interventions on the model (R² {fixed(r2, 2)})."
+    if r2 >= TRUSTED:
+        few = f"{plural(interventions, 'intervention')} are too few to say so, expected {FEWEST:,} or more"
+        return f"Do not trust this graph yet: R² is {fixed(r2, 2)}, but {few}."
     return f"Do not trust this graph: it does not predict interventions on the model (R² {fixed(r2, 2)})."
 
 
@@ -72,8 +75,8 @@ def write_circuits(experiment: Experiment, tables: dict[str, pd.DataFrame]) -> N
             row
             | {
                 "pictures": pictures,
-                "verdict": verdict(row["r2"]),
-                "trusted": row["r2"] >= TRUSTED,
+                "verdict": verdict(row["r2"], row["interventions"]),
+                "trusted": trusted(row["r2"], row["interventions"]),
                 "all": listed[listed["least"] == 0].to_dict("records"),
                 "sizes": listed[sized].to_dict("records"),
                 "file": f"circuit.{number + 1}.json",

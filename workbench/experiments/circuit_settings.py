@@ -43,7 +43,11 @@ class CircuitSettings:
     )
     nodes: float = setting(0.8, "Share of the influence whose nodes are kept.")
     edges: float = setting(0.98, "Share of the influence of the edges among them that is kept.")
-    interventions: int = setting(1000, "Random interventions that a graph is put to the test with.", least=2)
+    interventions: int = setting(
+        1000,
+        "Random interventions that a graph is put to the test with; with fewer than 1000 it is not trusted.",
+        least=2,
+    )
     strength: float = setting(
         1.0, "Largest change of a node, as a share of what it writes: 1 is from nothing to twice as much."
     )

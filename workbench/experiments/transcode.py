@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import hashlib
 import shutil
+from collections.abc import Mapping
 from pathlib import Path
 
 import pandas as pd
@@ -56,12 +58,15 @@ def study_transcoders(study: Study, name: str) -> dict[str, SparseAutoencoder]:
     return found
 
 
+def hash_of(transcoders: Mapping[str, SparseAutoencoder]) -> str:
+    """SHA-256 of transcoders of all blocks: what a graph was traced through."""
+    hashes = "".join(transcoders[block].hash for block in sorted(transcoders))
+    return hashlib.sha256(hashes.encode()).hexdigest()
+
+
 def _shards(experiment: Experiment) -> list[Shard]:
     study, given = experiment.study, experiment.settings
-    try:
-        blocks = mlp_blocks(study.model)
-    except ModelError as error:
-        raise InputError(str(error)) from error
+    blocks = mlp_blocks(study.model)
     least = min(given.width * study.model.d_model(f"{block}.post_norm") for block in blocks)
     if given.k > least:
         raise InputError(f"k {given.k}: a transcoder has {least} features; ask for fewer, or a larger width")

@@ -410,8 +410,12 @@ def test_agreement_is_of_predictions_as_they_are() -> None:
     assert agreement(measured, measured) == (1.0, 1.0, 4)
     half = agreement(measured, measured / 2)
     assert half.slope == pytest.approx(2) and half.r2 == pytest.approx(1 - 7.5 / 5)
-    assert not trusted(half) and trusted(agreement(measured, measured + 0.1))
-    assert np.isnan(agreement(np.ones(3), np.ones(3)).r2) and not trusted(agreement(np.ones(3), np.ones(3)))
+    assert np.isnan(agreement(np.ones(3), np.ones(3)).r2)
+
+
+def test_a_graph_is_trusted_by_a_thousand_interventions_and_no_fewer() -> None:
+    assert trusted(0.8, 1000) and not trusted(0.79, 1000) and not trusted(1.0, 999)
+    assert not trusted(np.nan, 1000)
 
 
 # -- transcoders -----------------------------------------------------------------------------------------

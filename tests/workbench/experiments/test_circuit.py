@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import json
 import re
 import shutil
@@ -19,7 +20,7 @@ from genomic_models import ModelError, ModuleModel
 from tests.workbench.small_study import finished_study
 from workbench.engines.local import run_experiment
 from workbench.errors import InputError
-from workbench.experiments import transcode
+from workbench.experiments import circuit, transcode
 from workbench.experiments.circuit import certificates
 from workbench.experiments.circuit_page import verdict
 from workbench.experiments.circuit_picture import circuit_svg, drawn, own_tables
@@ -27,7 +28,7 @@ from workbench.experiments.circuit_settings import CircuitSettings, TranscodeSet
 from workbench.experiments.registry import create_experiment, propose
 from workbench.experiments.targets import parse_target
 from workbench.experiments.transcode import study_transcoders
-from workbench.files.parquet import read_parquet
+from workbench.files.parquet import read_parquet, write_parquet
 from workbench.interruption import Stopped
 from workbench.study.study import Study
 
@@ -130,9 +131,25 @@ def test_the_page_says_whether_a_graph_is_to_be_trusted(traced):
     assert page.count('class="circuit"') == 2
     doubted = tables(traced)["targets"]["r2"] < 0.8
     assert page.count("<strong>Do not trust this graph") == doubted.sum()
-    assert verdict(0.8) == "It predicts interventions on the model (R² 0.80)."
-    assert "Do not trust this graph" in verdict(0.79) and "Do not trust it" in verdict(float("nan"))
+    assert verdict(0.8, 1000) == "It predicts interventions on the model (R² 0.80)."
+    assert "Do not trust this graph" in verdict(0.79, 1000) and "Do not trust it" in verdict(np.nan, 1000)
+    few = "R² is 0.95, but 60 interventions are too few to say so, expected 1,000 or more"
+    assert verdict(0.95, 60) == f"Do not trust this graph yet: {few}."
+    assert page.count("<td>do not trust</td>") == 2  # of 60 interventions, whatever their R²
     assert "the graph, weights shuffled" in page and str(traced.study.folder) not in page
+
+
+def test_parts_of_different_transcoders_are_not_put_together(study, traced):
+    names = [study_transcoders(study, "transcoders")[f"blocks.{i}"].hash for i in range(4)]
+    own = hashlib.sha256("".join(names).encode()).hexdigest()
+    assert set(tables(traced)["targets"]["transcoders"]) == {own}
+    assert own[:16] in (traced.folder / "page.html").read_text()
+    part = circuit._part(traced, "targets", 1)
+    kept = part.read_bytes()
+    write_parquet(part, read_parquet(part).assign(transcoders="0" * 64))
+    with pytest.raises(InputError, match="traced through different transcoders"):
+        circuit._finish(traced)
+    part.write_bytes(kept)
 
 
 def test_a_graph_as_json_is_its_tables(traced):
@@ -210,6 +227,8 @@ def test_the_commands_refuse_in_a_sentence(cli, refused, study, transcoded, monk
     assert "a circuit is of one base" in refused(*ask, f"{CONTIG}:5-9")
     assert "that of the study or one after" in refused(*ask, f"{PLACE}@blocks.0#3")
     assert "expected shares up to 1" in refused(*ask, PLACE, "--nodes", "1.5")
+    assert "expected a finite number above 0" in refused(*ask, PLACE, "--strength", "inf")
+    assert "strength 0" in refused(*ask, PLACE, "--strength", "0")
     assert "nothing lies before it" in refused(*ask, f"{CONTIG}:1")
     assert "a transcoder has 16 features" in refused(
         "transcode", study.folder, "--name", "n", "--width", 1, "--k", 99
