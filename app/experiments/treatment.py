@@ -18,7 +18,7 @@ SHOWN = ["name", "arm", "before", "after", "change", "low", "high", "word"]
 
 def show_treatment(_: Opened, experiment: Experiment) -> None:
     """Draw the symptom and everything else, before and after, beside the sham."""
-    from workbench.experiments.outcomes import DETECTOR, SYMPTOM  # PyTorch
+    from workbench.experiments.outcomes import DETECTOR, SHAM, SYMPTOM  # PyTorch
     from workbench.experiments.treat_page import bits_drawn  # PyTorch
 
     folder = experiment.folder
@@ -38,7 +38,9 @@ def show_treatment(_: Opened, experiment: Experiment) -> None:
     )
     st.dataframe(flags[flags["before"] + flags["after"] > 0], hide_index=True, column_config=COLUMNS)
     st.markdown("**Everything else**")
-    st.caption("Bits a base more, by class of region. The sham shows what any treatment of this size does.")
+    sham = "The sham shows what any treatment of this size does."
+    none = "There is no sham: too few others of its kind do not carry the symptom."
+    st.caption(f"Bits a base more, by class of region. {sham if (changes['arm'] == SHAM).any() else none}")
     picture(themed(bits_drawn(changes)), "treated_bits", NOT_VALIDATED, width="content")
     detectors = changes[changes["what"] == DETECTOR]
     if len(detectors):

@@ -101,11 +101,11 @@ def other_of_density(study: Study, feature: int) -> int:
     return others_of_density(study, [feature])[0]
 
 
-def others_of_density(study: Study, features: Sequence[int]) -> list[int]:
-    """For each feature the active one of the nearest density; none of the features, and none twice."""
+def others_of_density(study: Study, features: Sequence[int], without: Sequence[int] = ()) -> list[int]:
+    """For each feature the active one of the nearest density; none of these or those, and none twice."""
     units = study.dictionary.unit.numpy()
     density = study.table("catalog").set_index("feature")["density"]
-    others = density.drop(list(features))
+    others = density.drop([*{*features, *without}])
     others = np.log(others[(others > 0) & (units[others.index] > 0)])
     if len(others) < len(features):
         raise InputError(

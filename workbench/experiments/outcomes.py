@@ -17,6 +17,7 @@ from workbench.experiments.symptoms import KEEPS, Symptom, call_scores
 from workbench.study.study import Study
 
 WORSE, BETTER, SAME, UNTESTED = "worse", "better", "no change shown", "not tested"
+TREATED, SHAM, RANDOM = "treated", "sham", "random direction"
 SYMPTOM, BITS, DETECTOR = "symptom", "bits a base", "detector"
 CHANGES = ["what", "name", "arm", "before", "after", "change", "low", "high", "word"]
 

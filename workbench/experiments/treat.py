@@ -21,7 +21,16 @@ from workbench.experiments.diagnosis import GRADIENT, Diagnosis, diagnose, parts
 from workbench.experiments.follow_up import FollowUp, follow_up
 from workbench.experiments.healing import save_model
 from workbench.experiments.kind import Experiment, Kind
-from workbench.experiments.outcomes import changed, compare_arms, compare_flags, compare_verdicts
+from workbench.experiments.outcomes import (
+    RANDOM,
+    SHAM,
+    TREATED,
+    changed,
+    compare_arms,
+    compare_flags,
+    compare_verdicts,
+)
+from workbench.experiments.page import shown_place
 from workbench.experiments.symptoms import Symptom, detectors_of, find_symptom
 from workbench.experiments.treat_settings import PROPOSE, TreatSettings
 from workbench.experiments.treatments import (
@@ -40,7 +49,6 @@ from workbench.progress import Progress
 from workbench.stages.stage import Shard
 from workbench.study.study import Study
 
-TREATED, SHAM, RANDOM = "treated", "sham", "random direction"
 TABLES = ("features", "parts", "candidates", "changes", "verdicts", "flags")
 # Passes over the report split, and treatments that are tried on select, about.
 _ARMS, _TRIED = 4, 8
@@ -117,7 +125,8 @@ def _run(experiment: Experiment, shard: Shard, progress: Progress) -> int:
     if chosen is not None:
         treatment = tried[chosen]
         arms[TREATED] = visit.read("report", treatment)
-        arms[SHAM] = visit.read("report", TREATMENTS[treatment.kind].sham(patient, treatment))
+        if sham := TREATMENTS[treatment.kind].sham(patient, treatment):
+            arms[SHAM] = visit.read("report", sham)
         if isinstance(treatment.made, EditPlan):
             passes = along_random(visit.study, treatment.made, given.seed)
             arms[RANDOM] = visit.read("report", treatment._replace(passes=passes))
@@ -168,7 +177,7 @@ def _keep(experiment: Experiment, treatment: Treatment) -> None:
     lock = study.manifest.model
     card = (
         f"# {study.folder.name} {experiment.name}\n\n`{lock.shown_name}` (weights hash"
-        f" `{lock.weights_hash}`) treated for {experiment.settings.symptom}: {treatment.what}.\n"
+        f" `{lock.weights_hash}`) treated for {shown_place(experiment.settings.symptom)}: {treatment.what}.\n"
     )
     save_model(experiment.folder / MODEL, treatment.made, card)
 

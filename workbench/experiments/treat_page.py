@@ -8,7 +8,7 @@ import altair as alt
 import pandas as pd
 
 from workbench.experiments.kind import Experiment
-from workbench.experiments.outcomes import BETTER, BITS, SYMPTOM, UNTESTED, WORSE
+from workbench.experiments.outcomes import BETTER, BITS, SHAM, SYMPTOM, UNTESTED, WORSE
 from workbench.experiments.page import ARMS, write_experiment
 from workbench.experiments.treatments import MODEL, PLAN
 from workbench.files.pages import figure
@@ -54,6 +54,7 @@ def write_treated(experiment: Experiment, tables: Mapping[str, pd.DataFrame]) ->
         symptom=changes[changes["what"] == SYMPTOM].to_dict("records"),
         rest=changes[changes["what"] != SYMPTOM].to_dict("records"),
         picture=picture,
+        sham=bool((changes["arm"] == SHAM).any()),
         flags=flags[flags["before"] + flags["after"] > 0].to_dict("records"),
         verdicts=verdicts[said | other].to_dict("records"),
         rows=len(verdicts),

@@ -135,8 +135,7 @@ def _edited(patient: Patient, kind: str, features: list[int]) -> Treatment:
 
 def _of_features(kind: str) -> Callable[[Patient], list[Treatment]]:
     def made(patient: Patient) -> list[Treatment]:
-        table = patient.diagnosis.features
-        carriers = table.loc[table["carries"], "feature"].tolist()
+        carriers = _carriers(patient.diagnosis.features, "feature")
         return [_edited(patient, kind, carriers[:size]) for size in _sizes(patient, len(carriers))]
 
     return made
@@ -148,8 +147,19 @@ def _sizes(patient: Patient, there: int) -> list[int]:
     return sorted({max(1, most // 4), most}) if most else []
 
 
-def _features_sham(patient: Patient, of: Treatment) -> Treatment:
-    return _edited(patient, of.kind, others_of_density(patient.study, of.items))
+def _features_sham(patient: Patient, of: Treatment) -> Treatment | None:
+    """As many others of the same density that do not carry the symptom; None where there are not so many."""
+    try:
+        others = others_of_density(patient.study, of.items, _carriers(patient.diagnosis.features, "feature"))
+    except InputError:
+        return None
+    return _edited(patient, of.kind, others)
+
+
+def _carriers(table: pd.DataFrame, column: str) -> list[int]:
+    """What carries the symptom, by the diagnosis, that leads first."""
+    found: list[int] = table.loc[table["carries"], column].tolist()
+    return found
 
 
 # -- of parts -----------------------------------------------------------------------------------------
@@ -191,7 +201,7 @@ def _of_parts(patient: Patient) -> list[Treatment]:
         return []
     carriers: list[int] = []
     left = {run.start: run.stop - run.start for runs in (parts.mixers, parts.inners) for run in runs.values()}
-    for part in table.loc[table["carries"], "part"].tolist():
+    for part in _carriers(table, "part"):
         # The last filter or head and the last channel of a block go with it alone.
         run = max((start for start in left if start <= part), default=-1)
         if run >= 0 and left[run] > 1:
@@ -210,18 +220,21 @@ def _blocks(patient: Patient, parts: Parts) -> list[int]:
     return [place for place, name in enumerate(names) if name != own]
 
 
-def _parts_sham(patient: Patient, of: Treatment) -> Treatment:
+def _parts_sham(patient: Patient, of: Treatment) -> Treatment | None:
+    """As many others of the same kind and block that do not carry it; None where there are not so many."""
     parts = patient.parts
     assert parts is not None
+    carry = {*of.items, *_carriers(patient.diagnosis.parts, "part")}
     random = np.random.default_rng([patient.experiment.settings.seed, 17])
     chosen: list[int] = []
     for part in of.items:
         alike = (parts.kind == parts.kind[part]) & (parts.block == parts.block[part])
         if parts.kind[part] == KINDS.index("block"):
             alike = np.isin(np.arange(parts.count), _blocks(patient, parts))
-        free = [i for i in np.flatnonzero(alike).tolist() if i not in of.items and i not in chosen]
-        if free:
-            chosen.append(int(random.choice(free)))
+        free = [i for i in np.flatnonzero(alike).tolist() if i not in carry and i not in chosen]
+        if not free:
+            return None
+        chosen.append(int(random.choice(free)))
     return _pruned(patient, chosen)
 
 
@@ -273,16 +286,16 @@ def _of_training(patient: Patient) -> list[Treatment]:
     return [_trained(patient, patient.study.genome, "treated")]
 
 
-def _training_sham(patient: Patient, of: Treatment) -> Treatment:
+def _training_sham(patient: Patient, of: Treatment) -> Treatment | None:
     shuffled = ShuffledGenome(patient.study.genome, patient.experiment.settings.seed)
     return _trained(patient, shuffled, "sham")
 
 
 class _Way(NamedTuple):
-    """How treatments of a kind are made from a diagnosis, and the sham of one."""
+    """How treatments of a kind are made from a diagnosis, and the sham of one, if one can be made."""
 
     make: Callable[[Patient], list[Treatment]]
-    sham: Callable[[Patient, Treatment], Treatment]
+    sham: Callable[[Patient, Treatment], Treatment | None]
 
 
 TREATMENTS: dict[str, _Way] = {
