@@ -166,7 +166,7 @@ def _samples(
     """
     rows, parts = [], []
     carried = _carried(experiment.study, experiment.settings.samples)
-    for sample in experiment.settings.samples:
+    for sample in dict.fromkeys(experiment.settings.samples):
         at = names.index(sample)
         same = (cohort.lineage == cohort.lineage[at]) & (np.arange(len(names)) != at)
         relatives = float(cohort.y[same].mean()) if same.any() else np.nan

@@ -123,7 +123,7 @@ class PruneSettings:
     loss: float = setting(
         0.0,
         "Bits a base that may be lost on those bases of the select split, before healing: the smallest model"
-        " within it is written, whatever --size says. 0: none.",
+        " within it, down to the least of --sizes, is written, whatever --size says. 0: none.",
     )
     sizes: list[float] = setting([0.9, 0.75, 0.6, 0.5, 0.4], "Shares of the parameters on the curve.")
     heal: int = setting(
