@@ -14,8 +14,8 @@ from feature_mining.association.probe import Sample
 from feature_mining.association.sparse import bin_values, by_feature
 from feature_mining.feature_map import Csr, concatenate, select_rows
 from workbench.analysis.detectors import N_BINS, WeightedCounts
+from workbench.analysis.kept_readings import read_kept
 from workbench.analysis.labels import labels_of
-from workbench.analysis.readings import read_cells
 from workbench.analysis.sample import sample
 
 if TYPE_CHECKING:
@@ -60,9 +60,8 @@ def read_labelled(
     room = MOST_NUMBERS // (2 * study.manifest.model.d_model)
     drawn = sample(study, split, min(bases, max(room, study.grid.stride)))
     weight = {d.cell: d.weight for d in drawn}
-    stream = read_cells(study.model, study.layer, study.genome, study.grid, list(weight), study.batch)
     found = []
-    for reading in stream:
+    for reading in read_kept(study, weight, keep=weight):
         cell = reading.cell
         values = np.ascontiguousarray(reading.activations)
         labels = labels_of(study, columns, cell.chrom, cell.start, cell.end, reading.strand)

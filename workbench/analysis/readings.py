@@ -71,9 +71,23 @@ def read_cell_layers(
     Passes end at the last of the layers; ``batch`` windows run together. ``phases`` readings are averaged.
     Raises ``ModelError`` for an unknown layer.
     """
+    jobs = ((cell, strand) for cell in cells for strand in strands)
+    return read_jobs(model, layers, genome, grid, jobs, batch, phases)
+
+
+def read_jobs(
+    model: DNAModel,
+    layers: Sequence[str],
+    genome: Sequences,
+    grid: Grid,
+    jobs: Iterable[tuple[Cell, str]],
+    batch: int,
+    phases: int = 1,
+) -> Iterator[LayersReading]:
+    """As ``read_cell_layers``, of single strands of cells."""
     for layer in layers:
         model.resolve(layer)
-    jobs = ((cell, strand) for cell in cells for strand in strands)
+    jobs = iter(jobs)
     while group := list(islice(jobs, batch)):
         parts = [read_sequence(genome, grid, cell, strand) for cell, strand in group]
         values = read_phases(model, layers, [p.sequence for p in parts], phases)

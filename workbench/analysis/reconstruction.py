@@ -15,7 +15,8 @@ from feature_mining.sae.measures.splice import SpliceBits, merged, splice_by_cla
 from feature_mining.sae.measures.strands import StrandSums, strand_sums
 from feature_mining.sae.model import SparseAutoencoder
 from workbench.analysis.activations import StrandWindows
-from workbench.analysis.readings import read_cells, read_shifted
+from workbench.analysis.kept_readings import read_kept
+from workbench.analysis.readings import read_shifted
 from workbench.analysis.training_setup import seed_folders, train_cells
 from workbench.errors import InputError
 from workbench.genome.region_classes import CLASSES, cells_by_class, region_classes
@@ -42,8 +43,8 @@ def spread(cells: Sequence[Cell], count: int) -> list[Cell]:
 def mean_activation(study: Study) -> torch.Tensor:
     """Mean activation over calibration cells (not the report split)."""
     _, held_out = train_cells(study)
-    stream = read_cells(study.model, study.layer, study.genome, study.grid, spread(held_out, 8), study.batch)
-    rows = np.concatenate([r.activations[r.callable] for r in stream])
+    cells = spread(held_out, 8)
+    rows = np.concatenate([r.activations[r.callable] for r in read_kept(study, cells, keep=cells)])
     return torch.from_numpy(rows.mean(axis=0))
 
 
@@ -51,8 +52,7 @@ def reconstruction(study: Study, cells: list[Cell], progress: Progress) -> tuple
     """Figures of the reconstruction, and each feature's density, over both strands of the cells."""
 
     def rows() -> Iterator[np.ndarray]:
-        stream = read_cells(study.model, study.layer, study.genome, study.grid, cells, study.batch)
-        for reading in stream:
+        for reading in read_kept(study, cells, keep=cells):
             progress.advance(len(reading.callable) / 2)
             yield reading.activations[reading.callable]
 
@@ -146,9 +146,8 @@ def strand_consistency(study: Study, cells: list[Cell]) -> tuple[np.ndarray, np.
     """Correlation of each feature between strands, base by base and in bins; NaN where it never fires."""
     base: StrandSums | None = None
     binned: StrandSums | None = None
-    stream = read_cells(study.model, study.layer, study.genome, study.grid, cells, study.batch)
     plus: tuple[Csr, np.ndarray] | None = None
-    for reading in stream:
+    for reading in read_kept(study, cells):
         features = study.sae.encode_sparse(np.ascontiguousarray(reading.activations))
         if reading.strand == "+":
             plus = features, reading.callable

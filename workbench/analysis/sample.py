@@ -12,6 +12,7 @@ from __future__ import annotations
 import itertools
 from collections.abc import Sequence
 from typing import NamedTuple
+from weakref import WeakKeyDictionary
 
 import numpy as np
 import pandas as pd
@@ -23,6 +24,8 @@ from workbench.analysis.detectors import HALO
 from workbench.analysis.labels import intervals_by_track
 from workbench.genome.windows import Cell, Grid
 from workbench.study.study import Study
+
+_SAMPLED: WeakKeyDictionary[Study, frozenset[Cell]] = WeakKeyDictionary()
 
 # Bases of a bootstrap block: the longest that cuts the sample into twice as many as a verdict needs.
 #
@@ -168,6 +171,15 @@ def select_sample(study: Study) -> list[Drawn]:
     if not drawn:
         raise ValueError("the select split holds no whole cell: use a smaller window or more sequence")
     return drawn
+
+
+def sampled_cells(study: Study) -> frozenset[Cell]:
+    """Cells that controls will be picked and compared on; none without annotation. Found once a study."""
+    if study not in _SAMPLED:
+        bases = study.config.controls.bases if study.config.has_annotation else 0
+        drawn = [sample(study, split, bases) for split in ("select", "report") if bases]
+        _SAMPLED[study] = frozenset(d.cell for part in drawn for d in part)
+    return _SAMPLED[study]
 
 
 def report_sample(study: Study) -> list[Drawn]:

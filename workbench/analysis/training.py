@@ -18,7 +18,8 @@ from genomic_models import DNAModel
 from workbench.analysis.activations import StrandWindows, training_stream
 from workbench.analysis.imported_sae import import_for
 from workbench.analysis.joint_training import train_together
-from workbench.analysis.training_setup import calibration_windows, train_cells, train_config
+from workbench.analysis.kept_readings import KeptReadings, KeptTraining
+from workbench.analysis.training_setup import calibration_windows, control_cells, train_cells, train_config
 from workbench.errors import InputError
 from workbench.files.atomic import note_written
 from workbench.interruption import requested
@@ -33,25 +34,31 @@ CHECKPOINTS = {"sae": "sae", "layers": "layers", "baselines": "work/controls"}
 def train_sae(study: Study, model: DNAModel, folder: Path, progress: Progress) -> int:
     """Train and calibrate an autoencoder of ``model`` into ``folder``; goes on from a checkpoint.
 
-    The study's own is trained together with those of further seeds; the one of a control is not. A request
-    to stop is met after a checkpoint.
+    The study's own is trained together with those of further seeds; the one of a control is not, and on a
+    sample (`control_cells`). What either reads is kept. A request to stop is met after a checkpoint.
     """
-    layer, together = study.layer, study.batch
+    layer, together, control = study.layer, study.batch, folder.name != "sae"
     sample = calibration_windows(study)
-    if study.config.sae.source and folder.name == "sae":
+    if study.config.sae.source and not control:
         return _take_over(study, model, folder, sample)
-    config = train_config(study, model)
-    windows = StrandWindows(study.genome, study.grid, train_cells(study)[0])
-    source = training_stream(study, model, [layer], windows, config.batch, config.seed, progress)
+    config, kept = train_config(study, model), KeptReadings(study, model)
+    cells = control_cells(study) if control else train_cells(study)[0]
+    windows = StrandWindows(study.genome, study.grid, cells)
+    source: ShuffledRows
+    if study.config.activations.cache and not control:
+        source = training_stream(study, model, [layer], windows, config.batch, config.seed, progress)
+    else:
+        source = KeptTraining(kept, model, windows, config.batch, config.seed)
     report = telling(progress, config.batch)
     folder.mkdir(parents=True, exist_ok=True)
-    seeds = study.config.sae.seeds if folder.name == "sae" else 1
+    seeds = 1 if control else study.config.sae.seeds
     configs = [replace(config, seed=config.seed + i) for i in range(seeds)]
     checkpoint = folder / CHECKPOINT
-    if study.config.run.trainers > 1 and folder.name == "sae":
+    if study.config.run.trainers > 1 and not control:
         train_together(study, configs, checkpoint, report, requested)
         progress.advance(0)
     results = fit(study, configs, source, checkpoint, report, progress)
+    kept.flush()
     facts = []
     for i, result in enumerate(results):
         own = folder / f"seed-{i}" if i else folder
@@ -60,7 +67,7 @@ def train_sae(study: Study, model: DNAModel, folder: Path, progress: Progress) -
         facts.append(facts_of(result) | _measured(calibration))
     note_files(folder)
     named = facts[0] | {"seeds": facts[1:]}
-    study.write_facts("training" if folder.name == "sae" else "training_random", named)
+    study.write_facts("training_random" if control else "training", named)
     return results[0].tokens
 
 

@@ -44,6 +44,16 @@ def refuse_short(study: Study, cells: list[Cell]) -> None:
         )
 
 
+def control_cells(study: Study) -> list[Cell]:
+    """Cells that the control of random weights is trained on, again and again: at most about a sample's.
+
+    Those of the study's own autoencoder, thinned evenly to ``[controls] bases``, and no fewer than a batch.
+    """
+    cells = train_cells(study)[0]
+    bases = sum(cell.end - cell.start for cell in cells)
+    return cells[:: max(1, bases // max(study.config.controls.bases, study.config.sae.batch))]
+
+
 def training_readings(cells: list[Cell]) -> int:
     """Bases of the train split's cells that are trained on, each counted once a strand."""
     return 2 * sum(cell.end - cell.start for cell in _dealt(cells)[0])

@@ -218,6 +218,8 @@ def _probe(study: Study, bases: int) -> Iterator[Study]:
             tracks=[str(study.resolve(t)) for t in config.input.tracks],
             regions=str(regions),
         )
+        # A probe is so small that training reads all of it: what is kept would spare it what it times.
+        config = replace(config, activations=replace(config.activations, kept=0))
         probe = Study.create(
             Path(name) / "study", replace(config, input=given, sae=replace(config.sae, tokens=tokens))
         )

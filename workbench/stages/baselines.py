@@ -1,7 +1,8 @@
 """What the controls need before they read labels: random weights trained by the same recipe, directions.
 
-Shard 0 trains the autoencoder of the random-weights model; shard 1 draws activations of the train split
-for the bin edges of neurons and for the principal directions. Neither knows of the tracks.
+Shard 0 trains the autoencoder of the random-weights model, as long as the study's own, on a sample of what
+that one is trained on (`control_cells`); shard 1 draws activations of the train split for the bin edges of
+neurons and for the principal directions. Neither knows of the tracks.
 """
 
 from __future__ import annotations
@@ -11,7 +12,7 @@ import numpy as np
 from workbench.analysis.controls import folder, random_model
 from workbench.analysis.detectors import Directions
 from workbench.analysis.imported_sae import source_files
-from workbench.analysis.readings import read_cells
+from workbench.analysis.kept_readings import read_kept
 from workbench.analysis.sample import sample
 from workbench.analysis.training import train_sae
 from workbench.analysis.training_setup import train_config
@@ -27,9 +28,8 @@ CELLS = 16
 def _directions(study: Study, progress: Progress) -> int:
     drawn = sample(study, "train", CELLS * study.grid.stride)
     cells = [d.cell for d in drawn][:CELLS]
-    stream = read_cells(study.model, study.layer, study.genome, study.grid, cells, study.batch)
     parts = []
-    for reading in stream:
+    for reading in read_kept(study, cells):
         parts.append(reading.activations[reading.callable])
         progress.advance(len(reading.callable) / 2)
     values = np.concatenate(parts) if parts else np.zeros((0, 0), np.float32)

@@ -33,6 +33,7 @@ from workbench.analysis.controls import (
     sampled_path,
 )
 from workbench.analysis.detectors import Source, composition_scores
+from workbench.analysis.kept_readings import forget_kept, read_kept
 from workbench.analysis.labels import intervals_by_track, labels_of, study_columns
 from workbench.analysis.readings import CellReading, read_cells
 from workbench.analysis.sample import Drawn, blocks, deal, report_sample, sampled_intervals, sequence_codes
@@ -64,13 +65,13 @@ def _readings(study: Study, drawn: list[Drawn], columns: list[Column]) -> Iterat
     cells = [d.cell for d in drawn]
     weight = {(d.cell.chrom, d.cell.start): d.weight for d in drawn}
     shuffled = ShuffledGenome(study.genome, study.config.run.seed)
-    sources: list[tuple[DNAModel, Sequences]] = [(study.model, study.genome), (study.model, shuffled)]
+    sources: list[tuple[DNAModel, Sequences]] = [(study.model, shuffled)]
     if study.config.controls.random_weights:
         sources.append((random_model(study), study.genome))
     streams = [
         read_cells(model, study.layer, genome, study.grid, cells, study.batch) for model, genome in sources
     ]
-    for plain, turned, *rest in zip(*streams, strict=True):
+    for plain, turned, *rest in zip(read_kept(study, cells), *streams, strict=True):
         cell = plain.cell
         labels = labels_of(study, columns, cell.chrom, cell.start, cell.end, plain.strand)
         own = weight[cell.chrom, cell.start]
@@ -121,6 +122,8 @@ def run(study: Study, shard: Shard, progress: Progress) -> int:
 
 def finish(study: Study) -> None:
     """Write the table of tracks: best feature, controls, margins, verdict."""
+    # No stage after this one reads what is kept.
+    forget_kept(study)
     if not study.config.has_annotation:
         names = [*study.table("associations"), "sample_ap_lift", "margin", "verdict", "rule"]
         study.write_table("tracks", pd.DataFrame(columns=names))

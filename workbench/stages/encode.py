@@ -8,7 +8,9 @@ from __future__ import annotations
 import numpy as np
 
 from feature_mining.feature_map import Csr, concatenate, keep_rows
-from workbench.analysis.readings import STRANDS, read_cells
+from workbench.analysis.kept_readings import read_kept
+from workbench.analysis.readings import STRANDS
+from workbench.analysis.sample import sampled_cells
 from workbench.files.atomic import append_part, own_name
 from workbench.progress import Progress
 from workbench.stages.stage import Shard, Stage, map_shards
@@ -21,15 +23,8 @@ def run(study: Study, shard: Shard, progress: Progress) -> int:
     chrom, start, end = shard.task
     parts: dict[str, list[Csr]] = {strand: [] for strand in STRANDS}
     masks: dict[str, list[np.ndarray]] = {strand: [] for strand in STRANDS}
-    stream = read_cells(
-        study.model,
-        study.layer,
-        study.genome,
-        study.grid,
-        study.grid.cells_between(chrom, study.manifest.contigs[chrom], start, end),
-        study.batch,
-    )
-    for reading in stream:
+    cells = study.grid.cells_between(chrom, study.manifest.contigs[chrom], start, end)
+    for reading in read_kept(study, cells, keep=sampled_cells(study)):
         features = study.sae.encode_sparse(np.ascontiguousarray(reading.activations))
         parts[reading.strand].append(keep_rows(features, reading.callable))
         masks[reading.strand].append(reading.callable)

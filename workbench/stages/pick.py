@@ -13,6 +13,7 @@ from feature_mining.association.labels import Column
 from feature_mining.association.sparse import bin_values, by_feature
 from workbench.analysis.controls import DENSE, directions, folder, random_model, random_source
 from workbench.analysis.detectors import N_BINS, Moments, WeightedCounts, composition_reading, precisions
+from workbench.analysis.kept_readings import read_kept
 from workbench.analysis.labels import labels_of, study_columns
 from workbench.analysis.readings import STRANDS, read_cells
 from workbench.analysis.sample import deal, select_sample, sequence_codes
@@ -42,8 +43,7 @@ def run(study: Study, shard: Shard, progress: Progress) -> int:
     for weight, group in groupby(own, key=lambda d: d.weight):
         cells = [d.cell for d in group]
         fresh = {n: Histogram.empty(len(c.all), N_BINS, len(columns)) for n, c in counts.items()}
-        stream = read_cells(study.model, study.layer, study.genome, study.grid, cells, study.batch)
-        for reading in stream:
+        for reading in read_kept(study, cells):
             cell = reading.cell
             labels = labels_of(study, columns, cell.chrom, cell.start, cell.end, reading.strand)
             use = reading.callable

@@ -120,6 +120,11 @@ class ActivationConfig:
     cache: bool = setting(
         False, "Keep the activations to train on (4 bytes a number), for trainings after this one."
     )
+    kept: int = setting(
+        4096,
+        "MiB of activations kept under cache/ until the controls are done: what several stages read.",
+        later=True,
+    )
 
 
 @dataclass(frozen=True)

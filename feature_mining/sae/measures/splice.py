@@ -20,7 +20,8 @@ from torch import Tensor
 from feature_mining.sae.model import SparseAutoencoder
 from feature_mining.sae.training.source import Window
 from genomic_models.bases import columns_of_bases, divergence, said, shares_of_columns
-from genomic_models.contract import DNAModel, Edit, Forward, TapContext
+from genomic_models.contract import DNAModel, Forward
+from genomic_models.taps import Put
 
 
 @dataclass(frozen=True)
@@ -160,24 +161,13 @@ def _group_bits(
     sequences, skip = [w.sequence for w in group], group[0].skip
     spans = model.spans(layer, model.tokenize(sequences))
 
-    def replaced(values: Tensor, context: TapContext, new: Tensor | float) -> Tensor:
+    def replaced(values: Tensor, new: Tensor | float) -> Put:
         if spans is None:
-            within = torch.arange(values.shape[1]) + context.offset >= skip
+            within = torch.arange(values.shape[1]) >= skip
         else:
-            own = spans[:, context.offset : context.offset + values.shape[1]]
+            own = spans[:, : values.shape[1]]
             within = (own[..., 0] >= skip) & (own[..., 1] > own[..., 0])
-        return torch.where(within.to(values.device)[..., None], new, values)
-
-    def reconstructed(values: Tensor, context: TapContext) -> Tensor:
-        rows = values.flatten(0, 1)
-        new = sae.reconstruct(rows.float()).to(values).view_as(values)
-        return replaced(values, context, new)
-
-    def at_zero(values: Tensor, context: TapContext) -> Tensor:
-        return replaced(values, context, 0.0)
-
-    def at_mean(values: Tensor, context: TapContext) -> Tensor:
-        return replaced(values, context, mean.to(values))
+        return Put(torch.where(within.to(values.device)[..., None], new, values))
 
     size = len(sequences[0]) - skip - 1
     use = np.stack([np.ones(size, bool) if w.use is None else w.use[1:] for w in group])
@@ -188,22 +178,22 @@ def _group_bits(
         shared = (scores.cpu().double() / shares).gather(1, columns.clamp_min(0))
         return np.bincount(classified[use], shared.numpy()[use], minlength=n_classes)
 
-    edits: dict[str, Edit | None] = {"clean": None, "sae": reconstructed, "zero": at_zero, "mean": at_mean}
-    bits: dict[str, np.ndarray] = {}
-    untouched: Tensor | None = None
-    for name, edit in edits.items():
+    with torch.no_grad():
+        forward = model.forward(sequences, taps=[layer])
+        values = forward.taps[layer]
+        reconstructed = sae.reconstruct(values.flatten(0, 1).float()).to(values).view_as(values)
+    untouched = said(model, forward)
+    columns = columns_of_bases(model, forward)[:, skip + 1 :]
+    use = use & (columns >= 0).numpy()
+    shares = shares_of_columns(model, forward)
+    bits = {"clean": summed(_true_bits(model, forward, untouched))}
+    others: dict[str, Tensor | float] = {"sae": reconstructed, "zero": 0.0, "mean": mean.to(values)}
+    for name, new in others.items():
         with torch.no_grad():
-            forward = model.forward(sequences, edits={layer: edit} if edit else None)
+            forward = model.forward(sequences, edits={layer: replaced(values, new)})
         logs = said(model, forward)
-        if untouched is None:
-            columns = columns_of_bases(model, forward)[:, skip + 1 :]
-            use = use & (columns >= 0).numpy()
-            shares = shares_of_columns(model, forward)
         bits[name] = summed(_true_bits(model, forward, logs))
-        if untouched is None:
-            untouched = logs
-        else:
-            bits[f"kl_{name}"] = summed(divergence(model, untouched, logs))
+        bits[f"kl_{name}"] = summed(divergence(model, untouched, logs))
     counts = np.bincount(classified[use], minlength=n_classes)
     return [
         SpliceBits(bases=int(counts[c]), **{name: float(values[c]) for name, values in bits.items()})
