@@ -14,10 +14,12 @@ import numpy as np
 import pandas as pd
 
 from feature_mining.phenotype.folds import Fold, inner_folds, outer_folds
-from feature_mining.phenotype.metrics import FEW_CLUSTERS, interval, r_squared, ranking, resample_clusters
+from feature_mining.phenotype.metrics import FEW_CLUSTERS, interval, resample_clusters, score, score_within
 from feature_mining.phenotype.models import as_line, fit
 
 LOCUS, LINEAGE, BOTH, NEITHER, UNTESTED = "locus", "lineage", "both", "neither", "not tested"
+# Folds, as tables name them.
+RANDOM, UNSEEN = "random", "lineages held out"
 LEVEL = 0.05
 # Draws of an interval, and of a locus's values shuffled within lineages.
 DRAWS, SHUFFLES = 500, 20
@@ -91,17 +93,6 @@ def _mean(y: np.ndarray, binary: bool) -> float:
     return float(np.log(mean / (1 - mean))) if binary else mean
 
 
-def score(
-    y: np.ndarray, predicted: np.ndarray, binary: bool, weights: np.ndarray | None = None
-) -> np.ndarray:
-    """AUROC of a binary trait, else R², of those with a prediction; a number a weighting."""
-    known = ~np.isnan(predicted)
-    own = None if weights is None else weights[:, known]
-    if binary:
-        return ranking(y[known], predicted[known], own).auroc
-    return r_squared(y[known], predicted[known], own)
-
-
 def within_lineage(values: np.ndarray, lineage: np.ndarray) -> np.ndarray:
     """Columns ``(n, k)`` less their mean in each sample's lineage."""
     found = np.array(values, np.float64)
@@ -125,7 +116,7 @@ class Explained(NamedTuple):
     """A predictor of a phenotype, explained.
 
     scores : DataFrame ``predictors, folds, score, low, high``: loci, lineage alone, loci without what tells
-        lineages apart; with random folds and with lineages held out
+        lineages apart; with random folds, and with lineages held out (`score_within` those)
     own, null : float, float64 (permutations,), score of loci, and where the trait was permuted within
         lineages, both at a fixed penalty
     p : of the score beyond that null, NaN without permutations
@@ -160,34 +151,37 @@ def explain(
     Raises ``ValueError`` as `outer_folds`: too few samples, fewer than two lineages, each class in one.
     """
     y, binary = cohort.y, cohort.binary
-    folds = {
-        "random": outer_folds(y, None, binary, seed),
-        "lineages held out": outer_folds(y, cohort.lineage, binary, seed),
-    }
+    folds = {RANDOM: outer_folds(y, None, binary, seed), UNSEEN: outer_folds(y, cohort.lineage, binary, seed)}
+    groups = np.zeros(len(y), np.int64)
+    for number, fold in enumerate(folds[UNSEEN]):
+        groups[fold.test] = number
     sets = {"loci": cohort, "lineage": _rivals(cohort), "loci within lineage": _within(cohort)}
     many = np.unique(cohort.lineage).size >= FEW_CLUSTERS
     weights = resample_clusters(cohort.lineage if many else np.arange(len(y)), DRAWS, seed)
     rows, parts = [], {}
     for held, pieces in folds.items():
         for name, own in sets.items():
-            found = locus_parts(own, y, pieces, seed, grouped=held != "random")
+            found = locus_parts(own, y, pieces, seed, grouped=held == UNSEEN)
             parts[name, held] = found
             told()
-            ends = interval(score(y, found.whole, binary, weights))
-            rows.append((name, held, float(score(y, found.whole, binary)[0]), *ends))
+            if held == RANDOM:
+                point, drawn = (score(y, found.whole, binary, w) for w in (None, weights))
+            else:
+                point, drawn = (score_within(y, found.whole, binary, groups, w) for w in (None, weights))
+            rows.append((name, held, float(point[0]), *interval(drawn)))
     scores = pd.DataFrame(rows, columns=["predictors", "folds", "score", "low", "high"])
     random = np.random.default_rng([seed, 29])
     orders = [shuffled_within(cohort.lineage, random) for _ in range(permutations)]
     null = np.empty(permutations)
     for at, order in enumerate(orders):
-        null[at] = _permuted(cohort, folds["random"], order, seed)
+        null[at] = _permuted(cohort, folds[RANDOM], order, seed)
         told()
-    seen, unseen = parts["loci", "random"], parts["loci", "lineages held out"]
+    seen, unseen = parts["loci", RANDOM], parts["loci", UNSEEN]
     # By the same recipe as the null.
-    as_it_is = _permuted(cohort, folds["random"], np.arange(len(y)), seed)
+    as_it_is = _permuted(cohort, folds[RANDOM], np.arange(len(y)), seed)
     told()
     p = (1 + float((null >= as_it_is).sum())) / (1 + permutations) if permutations else float("nan")
-    loci = _loci(cohort, seen, folds["random"], weights, as_it_is, seed, told)
+    loci = _loci(cohort, seen, folds[RANDOM], weights, as_it_is, seed, told)
     return Explained(scores, as_it_is, null, p, loci, seen, unseen, *_verdict(scores, p, binary))
 
 
@@ -259,8 +253,8 @@ def between_share(values: np.ndarray, lineage: np.ndarray) -> float:
 def _verdict(scores: pd.DataFrame, p: float, binary: bool) -> tuple[str, str]:
     chance = 0.5 if binary else 0.0
     table = scores.set_index(["predictors", "folds"])
-    seen, unseen = table.loc[("loci", "random")], table.loc[("loci", "lineages held out")]
-    beyond = table.loc[("loci within lineage", "random")]
+    seen, unseen = table.loc[("loci", RANDOM)], table.loc[("loci", UNSEEN)]
+    beyond = table.loc[("loci within lineage", RANDOM)]
     if np.isnan(p):
         return UNTESTED, "nothing was permuted within lineages"
     if not seen["low"] > chance:

@@ -119,3 +119,41 @@ def r_squared(y: np.ndarray, predicted: np.ndarray, weights: np.ndarray | None =
     with np.errstate(invalid="ignore", divide="ignore"):
         found: np.ndarray = 1 - (w @ (y - predicted) ** 2) / spread
     return np.where(spread > 0, found, np.nan)
+
+
+def score(
+    y: np.ndarray, predicted: np.ndarray, binary: bool, weights: np.ndarray | None = None
+) -> np.ndarray:
+    """AUROC of a binary trait, else R², of those with a prediction; a number a weighting."""
+    known = ~np.isnan(predicted)
+    own = None if weights is None else weights[:, known]
+    if binary:
+        return ranking(y[known], predicted[known], own).auroc
+    return r_squared(y[known], predicted[known], own)
+
+
+def score_within(
+    y: np.ndarray, predicted: np.ndarray, binary: bool, held: np.ndarray, weights: np.ndarray | None = None
+) -> np.ndarray:
+    """As `score`, of samples set beside others of the same group ``held`` (n,) alone, one a fold left out.
+
+    AUROC over pairs of one group, or R² less each group's means. Fits without a group expect the mean of the
+    others of it: over pairs of different groups, what knows nothing falls below chance.
+    """
+    known = ~np.isnan(predicted)
+    w = np.ones((1, len(y))) if weights is None else weights
+    top, total = np.zeros((2, len(w)))
+    for name in np.unique(held[known]):
+        rows = known & (held == name)
+        own, apart = w[:, rows], y[rows] - predicted[rows]
+        size = np.maximum(own.sum(axis=1), 1e-300)
+        if binary:
+            # A group that is drawn twice counts twice, not four times.
+            pairs = (own @ y[rows]) * (own @ (1 - y[rows])) / size * rows.sum()
+            top += pairs * np.nan_to_num(ranking(y[rows], predicted[rows], own).auroc)
+            total += pairs
+        else:
+            total += own @ y[rows] ** 2 - (own @ y[rows]) ** 2 / size
+            top -= own @ apart**2 - (own @ apart) ** 2 / size
+    share = np.divide(top, total, out=np.full(len(w), np.nan), where=total > 1e-12)
+    return share if binary else 1 + share

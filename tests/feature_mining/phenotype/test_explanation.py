@@ -21,11 +21,11 @@ from feature_mining.phenotype.explanation import (
     explain_sample,
     fits_of,
     locus_parts,
-    score,
     shuffled_within,
     within_lineage,
 )
 from feature_mining.phenotype.folds import Fold, outer_folds
+from feature_mining.phenotype.metrics import score, score_within
 from feature_mining.phenotype.models import as_line, fit, pipeline
 
 N, LINEAGES = 160, 4
@@ -148,6 +148,12 @@ def test_a_trait_of_lineages_alone_is_the_lineage():
     scores = found.scores.set_index(["predictors", "folds"])
     assert scores.loc[("loci", "random"), "score"] > 0.75  # with random folds it looks like a good predictor
     assert scores.loc[("loci within lineage", "random"), "low"] < 0.5
+    # Held out, a lineage is told the rate of the others, the reverse of its own: over all pairs what knows
+    # nothing would seem to know the opposite.
+    assert scores.loc[("lineage", "lineages held out"), "score"] == pytest.approx(0.5)
+    rivals = made._replace(values=made.rivals, locus=np.zeros(4, int), loci=["all"], reference=np.zeros(4))
+    folds = outer_folds(made.y, made.lineage, True, 0)
+    assert score(made.y, locus_parts(rivals, made.y, folds, 0, grouped=True).whole, True)[0] < 0.35
     table = found.loci.set_index("locus")
     assert table.loc["b", "between"] > 0.9 and table["drop"].abs().max() < 0.03
     of_high = int(np.flatnonzero(made.lineage == "L2")[0])
@@ -157,6 +163,36 @@ def test_a_trait_of_lineages_alone_is_the_lineage():
     same = others & (made.lineage == "L2")
     expected = found.seen.loci[same].mean(axis=0) - found.seen.loci[others].mean(axis=0)
     np.testing.assert_allclose(side.table["lineage"], expected)
+
+
+@pytest.mark.parametrize("binary", [True, False])
+def test_a_score_within_groups_is_of_pairs_within_them(binary: bool):
+    random = np.random.default_rng(8)
+    held = random.integers(0, 3, 60)
+    y = (random.random(60) < 0.2 + 0.25 * held).astype(float) if binary else held + random.normal(size=60)
+    predicted = np.round(random.normal(size=60) + 0.5 * y - held, 1)
+    predicted[held == 2] = 0.3  # of one fold nothing is known but the mean of the others
+    predicted[:3] = np.nan
+    times = random.integers(0, 3, (4, 60)).astype(float)
+    found = score_within(y, predicted, binary, held, times)
+    known = ~np.isnan(predicted)
+    for row, value in zip(times, found, strict=True):
+        top = total = 0.0
+        for group in range(3):
+            rows = np.repeat(
+                np.flatnonzero(known & (held == group)), row[known & (held == group)].astype(int)
+            )
+            if binary:
+                cases, controls = (predicted[rows[y[rows] == side]] for side in (1, 0))
+                apart = cases[:, None] - controls[None, :]
+                share = (known & (held == group)).sum() / max(1, len(rows))
+                top += share * ((apart > 0).sum() + 0.5 * (apart == 0).sum())
+                total += share * apart.size
+            elif len(rows):
+                top += ((y[rows] - predicted[rows] - (y[rows] - predicted[rows]).mean()) ** 2).sum()
+                total += ((y[rows] - y[rows].mean()) ** 2).sum()
+        assert value == pytest.approx(top / total if binary else 1 - top / total)
+    assert score_within(y, np.zeros(60), binary, held)[0] == pytest.approx(0.5 if binary else 0)
 
 
 def test_each_word_has_its_rule():
