@@ -13,6 +13,8 @@ ROOT = Path(__file__).resolve().parents[1]
 
 # A process that a test starts and that is ended by a signal says where it was.
 os.environ.setdefault("PYTHONFAULTHANDLER", "1")
+# What a test names and is not here is not looked for on the hub, again and again where it does not answer.
+os.environ.setdefault("HF_HUB_OFFLINE", "1")
 # Threads that wait for others sleep: with as many tests at once as cores, those that spin keep others away.
 os.environ.setdefault("OMP_WAIT_POLICY", "passive")
 os.environ.setdefault("OPENBLAS_THREAD_TIMEOUT", "4")

@@ -5,16 +5,15 @@ from __future__ import annotations
 import os
 import platform
 import subprocess
+from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
 
 import pytest
-from typer.testing import CliRunner
 
 from genomic_models.files import remove_leftovers, write_whole
 from tests.genomic_models.test_local_code import CODE
 from workbench import InputError, Study
-from workbench.cli import app
 from workbench.engines import background
 from workbench.files.atomic import open_own, write_atomic
 from workbench.files.hashing import sha256_of
@@ -40,12 +39,21 @@ def received(tmp_path: Path) -> Study:
     return Study.create(tmp_path / "study", config)
 
 
-def said(*words: str) -> tuple[int, str]:
-    found = CliRunner().invoke(app, list(words))
-    return found.exit_code, found.output + str(found.exception or "")
+Command = Callable[..., tuple[int, str]]
 
 
-def test_settings_take_effect_once_they_were_accepted(received: Study) -> None:
+@pytest.fixture
+def said(cli: Callable[..., tuple[int, str, str]]) -> Command:
+    """Run a command; gives exit status and what it printed."""
+
+    def run(*words: str) -> tuple[int, str]:
+        status, out, err = cli(*words)
+        return status, out + err
+
+    return run
+
+
+def test_settings_take_effect_once_they_were_accepted(received: Study, said: Command) -> None:
     folder = str(received.folder)
     with pytest.raises(InputError, match=r"\[model\] trust_remote_code.*workbench trust"):
         _ = received.model
@@ -66,7 +74,7 @@ def test_settings_take_effect_once_they_were_accepted(received: Study) -> None:
     assert "workbench trust" in said("submit", folder, "--dry-run")[1]
 
 
-def test_what_is_typed_needs_no_asking(received: Study) -> None:
+def test_what_is_typed_needs_no_asking(received: Study, said: Command) -> None:
     status, text = said("submit", str(received.folder), "--setup", "module load x", "--dry-run")
     # The model's own code is asked about all the same.
     assert "[model] trust_remote_code" in text and "[jobs]" not in text, status
@@ -109,7 +117,9 @@ def test_links_in_a_study_are_not_followed(received: Study, tmp_path: Path) -> N
 @pytest.mark.parametrize(
     "name", ["tables", "ledger", "logs", "features", "sae", "work", "experiments", "logs/jobs"]
 )
-def test_no_folder_of_a_study_leads_elsewhere(received: Study, tmp_path: Path, name: str) -> None:
+def test_no_folder_of_a_study_leads_elsewhere(
+    received: Study, tmp_path: Path, name: str, said: Command
+) -> None:
     folder, elsewhere = received.folder, tmp_path / "other"
     elsewhere.mkdir()
     (folder / name).parent.mkdir(exist_ok=True)
@@ -172,7 +182,9 @@ def test_leftovers_of_killed_processes_are_removed(tmp_path: Path) -> None:
         assert mine.exists() and other.exists() and not deep.exists() and not old.exists()
 
 
-def test_a_study_runs_the_file_that_was_accepted(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_study_runs_the_file_that_was_accepted(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, said: Command
+) -> None:
     """Relative names are written out, for workers elsewhere; a changed file is asked about anew."""
     code = tmp_path / "net.py"
     code.write_text(CODE)
