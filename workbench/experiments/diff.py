@@ -48,6 +48,7 @@ from workbench.genome.windows import Grid
 from workbench.progress import Progress
 from workbench.stages.stage import Shard
 from workbench.study.config import ModelConfig
+from workbench.study.manifest import shown_model
 from workbench.study.study import CONFIG as STUDY
 from workbench.study.study import Study
 from workbench.study.trust import refuse_untrusted, risky_model
@@ -137,9 +138,9 @@ def _without(pair: Pair) -> str:
         return "both sides are one model: its predictions are the same"
     for model in (a, b):
         try:
-            model.require_bases("predictions are not compared")
+            model.require_bases("there are none to set side by side")
         except ModelError as error:
-            return str(error)
+            return str(error).replace(model.name, shown_model(model.name))
     return ""
 
 

@@ -8,13 +8,23 @@ from typing import Any
 import altair as alt
 import pandas as pd
 
+from feature_mining.diff.features import Q
 from workbench.experiments.kind import Experiment
 from workbench.experiments.page import ARMS, write_experiment
 from workbench.files.pages import figure
 from workbench.report.charts import WIDTH, Spec, styled
 from workbench.wording import spoken
 
-CHANGES = ("kept", "more", "less", "rotated", "appeared", "vanished", "silent")
+# What became of a feature, each in a colour of its own; those that are silent are not drawn.
+CHANGES = {
+    "kept": "#b6bec7",
+    "more": ARMS[2],
+    "less": ARMS[3],
+    "rotated": ARMS[1],
+    "appeared": ARMS[0],
+    "vanished": "#c0392b",
+    "silent": "",
+}
 SIDES = {
     "both": "both",
     "turned": "both, in other directions",
@@ -54,15 +64,17 @@ def features_drawn(features: pd.DataFrame) -> Spec:
     shown = features[features["change"] != "silent"]
     shown = shown.assign(a=shown["active_a"] + 0.5, b=shown["active_b"] + 0.5)
     scale = alt.Scale(type="log")
+    present = [change for change in CHANGES if (shown["change"] == change).any()]
+    colours = alt.Scale(domain=present, range=[CHANGES[change] for change in present])
     chart = (
         alt.Chart(shown[["a", "b", "change"]])
         .mark_point(filled=True, opacity=0.7, size=22)
         .encode(
             x=alt.X("a:Q", title="bases active with a", scale=scale),
             y=alt.Y("b:Q", title="bases active with b", scale=scale),
-            color=alt.Color("change:N", title=None, sort=CHANGES, scale=alt.Scale(range=ARMS)),
+            color=alt.Color("change:N", title=None, sort=present, scale=colours),
         )
-        .properties(width=300, height=300)
+        .properties(width=480, height=320)
     )
     return styled(chart)
 
@@ -83,7 +95,7 @@ def pairs_drawn(pairs: pd.DataFrame) -> Spec:
                 scale=alt.Scale(domain=["same bases", "shifted"], range=[ARMS[0], ARMS[-1]]),
             ),
         )
-        .properties(width=420, height=200)
+        .properties(width=560, height=200)
     )
     return styled(chart)
 
@@ -129,7 +141,8 @@ def write_diff(experiment: Experiment, tables: Mapping[str, pd.DataFrame], facts
         crosscoder=facts.get("crosscoder"),
         pairs=[] if pairs is None else _best_pairs(pairs),
         matched=facts.get("pairs"),
-        sure_pairs=0 if pairs is None else int((pairs["q"] < 0.05).sum()),
+        # The smallest p of a pair may be too large for any q.
+        sure_pairs=None if pairs is None or pairs_untested(experiment.settings.shifts) else _sure(pairs),
         count_pairs=0 if pairs is None else len(pairs),
     )
 
@@ -139,6 +152,15 @@ def _first_features(features: pd.DataFrame) -> list[dict[str, Any]]:
     changed = features[~features["change"].isin(["kept", "silent"])]
     keys = changed.assign(unsure=~changed["counts"], bare=changed["verdict"] == "", p_=changed["p"].fillna(1))
     return keys.sort_values(["unsure", "p_", "bare"], kind="stable").head(MOST).to_dict("records")
+
+
+def pairs_untested(shifts: int) -> bool:
+    """Whether no pair could be beyond so few shifts."""
+    return 1 / (1 + shifts) >= Q
+
+
+def _sure(pairs: pd.DataFrame) -> int:
+    return int((pairs["q"] < Q).sum())
 
 
 def _best_pairs(pairs: pd.DataFrame) -> list[dict[str, Any]]:

@@ -41,5 +41,9 @@ class DiffSettings:
         "Activations of the train split that a crosscoder of both, and b's autoencoder, are trained on; 0:"
         " neither.",
     )
-    shifts: int = setting(19, "Circular shifts of the bases that matched pairs are compared with.", least=1)
+    shifts: int = setting(
+        99,
+        "Circular shifts of the bases that matched pairs are compared with; 19 or fewer test no single pair.",
+        least=1,
+    )
     seed: int = setting(0, "Of training, and of shifts.")

@@ -138,6 +138,7 @@ def test_what_is_more_than_the_null_is_said_and_placed(world, tuned):
     before = (start - len(word), start) if strand == "+" else (start + 1, start + 1 + len(word))
     assert study.genome.fetch(CONTIG, *before, strand) == word and first["beside"]
     page = (tuned.folder / "page.html").read_text()
+    assert "single pairs were not tested: 4 shifts are too few" in page
     assert page.count("<svg") == 3 and "null 2" in page and "Universality" in page
     assert f"{CONTIG}:{start + 1:,}" in page
     # Neither where the study lies nor where the models do.
@@ -172,19 +173,20 @@ def test_features_with_both_models_are_found_again(world, tuned):
 
 
 def test_the_same_autoencoder_on_both_sides_matches_itself(world):
-    """A copy of the study's own autoencoder, its features in another order."""
+    """A copy of the study's own autoencoder, its features in another order; as many shifts as by default."""
     study, folder = world
     sae = study.sae
     order = torch.randperm(64, generator=torch.Generator().manual_seed(4))
     own = {"W_enc": sae.W_enc[:, order], "W_dec": sae.W_dec[order], "b_dec": sae.b_dec}
     own |= {"b_enc": sae.b_enc[order], "threshold": sae.threshold[order]}
     SparseAutoencoder(**own, config=sae.config).save(folder / "shuffled")
-    asked = DiffSettings(sae=str(folder / "shuffled"), bases=3000, train=0, shifts=4)
+    asked = DiffSettings(sae=str(folder / "shuffled"), bases=3000, train=0)
     made = create_experiment(study, "same", "diff", asked)
     run_experiment(study, "same")
     pairs, facts = table(made, "pairs"), read_facts(made.folder / "facts.json")
     assert order.numpy()[pairs["partner"]].tolist() == pairs["feature"].tolist()
     assert facts["pairs"]["score"] == pytest.approx(1) and pairs["cosine"].to_numpy() == pytest.approx(1)
+    assert f"of {len(pairs)} q is below 0.05 over the shifts" in (made.folder / "page.html").read_text()
     assert "both sides are one model" in facts["without"]
     assert (table(made, "features")["change"].isin(["kept", "silent"])).all()
     assert not list(made.folder.glob("*.bw"))
@@ -207,7 +209,7 @@ def test_a_network_of_another_kind_is_compared_by_what_its_features_do(world, cl
     pairs, page = read_parquet(made / "pairs.parquet"), (made / "page.html").read_text()
     assert pairs["cosine"].isna().all() and len(pairs) and "the layers differ in width" in page
     assert facts["pairs"]["score"] > np.mean(facts["pairs"]["null"])
-    assert "Predictions are not compared" in page
+    assert "Predictions are not compared" in page and str(folder) not in page
 
 
 @pytest.mark.parametrize(
