@@ -134,13 +134,14 @@ def _part(experiment: Experiment, name: str, index: int) -> Path:
 def certificates(interventions: pd.DataFrame) -> pd.DataFrame:
     """How well each predictor does: ``target, strand, predictor, least, most, r2, slope, count``.
 
-    Over all interventions (``least`` 0), and over those that change from ``least`` to ``most`` nodes.
+    Over all interventions (``least`` 0), and over those that change from ``least`` to ``most`` nodes, NaN for
+    any number.
     """
     rows = []
-    ends = [*(first - 1 for first in SIZES[1:]), np.iinfo(np.int32).max]
+    ends = [*(first - 1 for first in SIZES[1:]), np.nan]
     for key, own in interventions.groupby(["target", "strand"], sort=False):
         for least, most in [(0, ends[-1]), *zip(SIZES, ends, strict=True)]:
-            part = own[own["nodes"].between(least, most)]
+            part = own[(own["nodes"] >= least) & ~(own["nodes"] > most)]
             if len(part) < 2:
                 continue
             measured = part["measured"].to_numpy()

@@ -82,4 +82,4 @@ def write_circuits(experiment: Experiment, tables: dict[str, pd.DataFrame]) -> N
                 "file": f"circuit.{number + 1}.json",
             }
         )
-    write_experiment(experiment, "circuit.html.j2", parts=parts, drawn=MOST_DRAWN, most=1 << 20)
+    write_experiment(experiment, "circuit.html.j2", parts=parts, drawn=MOST_DRAWN)

@@ -59,11 +59,11 @@ def parts_drawn(parts: pd.DataFrame, binary: bool) -> Spec:
         alt.Chart(long)
         .mark_bar()
         .encode(
-            y=alt.Y("locus:N", sort=list(kept["locus"]), title=None),
+            y=alt.Y("locus:N", sort=list(kept["locus"]), title=None, axis=alt.Axis(labelOverlap=False)),
             x=alt.X("adds:Q", title=f"beyond the cohort's mean, {unit}"),
             color=alt.Color("of:N", title=None, scale=alt.Scale(domain=list(words.values()), range=ARMS)),
         )
-        .properties(width=WIDTH - 260, height=alt.Step(18))
+        .properties(width=WIDTH - 260, height=alt.Step(26))
     )
     return styled(chart)
 

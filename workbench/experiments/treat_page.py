@@ -7,6 +7,7 @@ from collections.abc import Mapping
 import altair as alt
 import pandas as pd
 
+from feature_mining.association.verdict import FEWEST
 from workbench.experiments.kind import Experiment
 from workbench.experiments.outcomes import BETTER, BITS, SHAM, SYMPTOM, UNTESTED, WORSE
 from workbench.experiments.page import ARMS, write_experiment
@@ -54,6 +55,7 @@ def write_treated(experiment: Experiment, tables: Mapping[str, pd.DataFrame]) ->
         symptom=changes[changes["what"] == SYMPTOM].to_dict("records"),
         rest=changes[changes["what"] != SYMPTOM].to_dict("records"),
         picture=picture,
+        fewest=FEWEST,
         sham=bool((changes["arm"] == SHAM).any()),
         flags=flags[flags["before"] + flags["after"] > 0].to_dict("records"),
         verdicts=verdicts[said | other].to_dict("records"),
