@@ -18,6 +18,7 @@ from pathlib import Path
 
 import torch
 
+from workbench.engines.memory import keep_freed_memory
 from workbench.engines.shards import fingerprint
 from workbench.genome.windows import read_sequence
 from workbench.stages.registry import STAGES
@@ -84,6 +85,7 @@ def main() -> None:
         study = Study.open(out)
         megabases = sum(study.manifest.contigs.values()) / 1e6
         torch.set_num_threads(1)
+        keep_freed_memory()  # as shards do
         passes = bare_passes(study) * megabases * 1e6
         stages = costs(study)
     clock, used = (sum(cost[i] for cost in stages.values()) for i in (0, 1))

@@ -53,7 +53,7 @@ def short_convolution(x: Tensor, weight: Tensor, past: Tensor | None) -> tuple[T
     wide, w = at_least_fp32(seen), at_least_fp32(weight)[:, :, None]
     y = wide[..., taps - 1 : taps - 1 + length] * w[:, taps - 1]
     for tap in range(taps - 1):
-        y = torch.addcmul(y, wide[..., tap : tap + length], w[:, tap])
+        y.addcmul_(wide[..., tap : tap + length], w[:, tap])
     return y, seen[..., length:]
 
 

@@ -12,6 +12,7 @@ from typing import NamedTuple
 
 from genomic_models.errors import ModelError
 from genomic_models.registry import check_device
+from workbench.engines.memory import keep_freed_memory
 from workbench.errors import InputError
 from workbench.experiments.question import FOLDER
 from workbench.experiments.registry import experiments
@@ -81,6 +82,7 @@ def run_shard(study: Study, stage: Stage, mark: str, shard: Shard, progress: Pro
     index = shard.index
     if study.ledger.done(stage.name, index, mark):
         return
+    keep_freed_memory()
     study.ledger.begin(stage.name, index)
     began, used = time.monotonic(), time.process_time()
     attempt = Interruptible(progress)

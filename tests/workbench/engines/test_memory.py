@@ -1,0 +1,43 @@
+"""Memory kept by a process: where glibc can be told, what is freed is taken again without new pages."""
+
+from __future__ import annotations
+
+import ctypes
+import subprocess
+import sys
+
+import pytest
+
+from workbench.engines.memory import keep_freed_memory
+
+COUNT = """
+import resource, sys
+import numpy as np
+from workbench.engines.memory import keep_freed_memory
+if sys.argv[1] == "kept":
+    assert keep_freed_memory()
+def faults():
+    before = resource.getrusage(resource.RUSAGE_SELF).ru_minflt
+    for _ in range(20):
+        np.ones(8 << 20, np.uint8) + np.ones(8 << 20, np.uint8)
+        np.ones(60 << 20, np.uint8)
+    return resource.getrusage(resource.RUSAGE_SELF).ru_minflt - before
+faults()
+print(faults())
+"""
+
+
+@pytest.mark.skipif(not hasattr(ctypes.CDLL(None), "mallopt"), reason="no glibc")
+def test_what_is_freed_comes_back_without_new_pages() -> None:
+    counts = {
+        how: int(subprocess.run([sys.executable, "-c", COUNT, how], capture_output=True, check=True).stdout)
+        for how in ("kept", "plain")
+    }
+    assert counts["kept"] < counts["plain"] / 10, counts
+
+
+def test_another_library_is_left_alone(monkeypatch: pytest.MonkeyPatch) -> None:
+    keep_freed_memory.cache_clear()
+    monkeypatch.setattr(ctypes, "CDLL", lambda name: object())
+    assert not keep_freed_memory()
+    keep_freed_memory.cache_clear()
