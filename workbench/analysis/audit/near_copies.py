@@ -20,6 +20,7 @@ from genomic_models.dna import base_codes
 from workbench.analysis.audit.training_overlap import PIECE
 from workbench.analysis.labels import intervals_by_track
 from workbench.files.arrays import read_arrays, write_arrays
+from workbench.genome.splits import CODES
 from workbench.study.study import Study
 
 # Bases of a tile.
@@ -53,9 +54,13 @@ class Copies(NamedTuple):
 
 
 class _Contig(NamedTuple):
-    """Running counts int64 (n + 1) of k-mers by first base: those sampled, those in each split."""
+    """Sampled k-mers of the report split: no more than `MOST_KMERS`, however long the genome.
 
-    sampled: np.ndarray
+    at : int64 (m), first bases, ascending
+    train, select : int64 (m + 1), running counts of those in each split
+    """
+
+    at: np.ndarray
     train: np.ndarray
     select: np.ndarray
 
@@ -85,8 +90,7 @@ def find_copies(study: Study) -> Copies:
     k, fraction = long_enough(total), min(1.0, MOST_KMERS / total)
     known = {split: _collection(study, split, k, fraction) for split in ("train", "select")}
     contigs = {name: _count(study, name, known, k, fraction) for name in lengths}
-    masks = {name: np.zeros(length, bool) for name, length in lengths.items()}
-    report = {name: study.split.codes(name, 0, length) == 2 for name, length in lengths.items()}
+    masks = {}
     for name, length in lengths.items():
         lo = np.arange(0, length, TILE)
         shares = _shares(contigs[name], lo, np.minimum(lo + TILE, length), k)
@@ -94,36 +98,38 @@ def find_copies(study: Study) -> Copies:
         masks[name] = np.repeat(copied, TILE)[:length]
     rows = []
     for track, intervals in intervals_by_track(study).items():
-        rows.append(_track(study, track, intervals, contigs, masks, report, (k, fraction)))
-    for name in masks:
-        masks[name] &= report[name]
-    held = sum(int(mask.sum()) for mask in report.values())
+        rows.append(_track(study, track, intervals, contigs, masks, (k, fraction)))
+    held = 0
+    for name, length in lengths.items():
+        report = study.split.codes(name, 0, length) == CODES["report"]
+        masks[name] &= report
+        held += int(report.sum())
     share = sum(int(mask.sum()) for mask in masks.values()) / max(1, held)
     return Copies(k, identity(COPIED, k), masks, pd.DataFrame(rows), share)
 
 
 def _count(study: Study, name: str, known: dict[str, np.ndarray], k: int, fraction: float) -> _Contig:
-    length = study.manifest.contigs[name]
-    marks = np.zeros((3, length + 1), bool)
+    at = [np.zeros(0, np.int64)]
+    shared = {split: [np.zeros(1, bool)] for split in ("train", "select")}
     for chrom, start, end in _blocks(study, "report"):
         if chrom == name:
             hashes = _hashes(study, chrom, start, end, k)
-            use = below(hashes, fraction)
-            at = slice(start + 1, start + 1 + hashes.size)
-            marks[0, at] = use
-            for row, split in ((1, "train"), (2, "select")):
-                marks[row, at] = use & contains(known[split], hashes)
-    return _Contig(*np.cumsum(marks, axis=1, dtype=np.int64))
+            sampled = np.flatnonzero(below(hashes, fraction))
+            at.append(start + sampled)
+            for split, found in shared.items():
+                found.append(contains(known[split], hashes[sampled]))
+    train, select = (np.cumsum(np.concatenate(found), dtype=np.int64) for found in shared.values())
+    return _Contig(np.concatenate(at), train, select)
 
 
 def _shares(contig: _Contig, lo: np.ndarray, hi: np.ndarray, k: int) -> dict[str, np.ndarray]:
     """Share of k-mers within each stretch that a split has, NaN-free: 0 where too few were sampled."""
-    end = np.maximum(lo, hi - k + 1)
-    sampled = contig.sampled[end] - contig.sampled[lo]
+    first, last = (np.searchsorted(contig.at, place) for place in (lo, np.maximum(lo, hi - k + 1)))
+    sampled = last - first
     out = {}
     for split in ("train", "select"):
         counts = getattr(contig, split)
-        shared = (counts[end] - counts[lo]) / np.maximum(sampled, 1)
+        shared = (counts[last] - counts[first]) / np.maximum(sampled, 1)
         out[split] = np.where(sampled >= FEWEST, shared, 0.0)
     return out
 
@@ -134,7 +140,6 @@ def _track(
     intervals: pd.DataFrame,
     contigs: dict[str, _Contig],
     masks: dict[str, np.ndarray],
-    report: dict[str, np.ndarray],
     kmers: tuple[int, float],
 ) -> dict[str, Any]:
     """Counts of one track; its near-copied report intervals are added to ``masks``."""
@@ -150,7 +155,8 @@ def _track(
         lo, hi = max(0, int(start)), min(int(end), study.manifest.contigs[chrom])
         hashes = np.unique(_hashes(study, chrom, lo, hi, k))
         members.append(hashes[below(hashes, fraction)])
-        held[i] = 2 * int(report[chrom][lo:hi].sum()) > hi - lo
+        inside = study.split.codes(chrom, lo, hi) == CODES["report"]
+        held[i] = 2 * int(inside.sum()) > hi - lo
         if held[i]:
             shares = _shares(contigs[chrom], np.array([lo]), np.array([hi]), k)
             for split, found in near.items():
