@@ -7,7 +7,9 @@ tracks are those of the annotation and random shares of its genes, 40 in all, ea
 and the GC content as a signal. Timed, one strand, 2 threads, everything that a table of associations
 without its nulls is made of: turning a stretch round, binning, label states, joint histograms of both
 splits with the signal, frozen thresholds, all scores of all pairs; then on the held-out stretches whole
-intervals and runs, the parent's strata, and the ends of intervals of the ten best features a column.
+intervals and runs, the parent's strata, and the ends of intervals of the ten best features a column. The
+same with counts and scores as they were before counts took two bytes (`association_before`) stands beside
+it, and all numbers of both are compared to the last digit. Memory is that of the process, Linux only.
 The InterPLM method as published (normalise by the maximum, five thresholds, sparse products of activity
 and concepts, bases and domains) is written anew with scipy and timed on a slice of the bases;
 scikit-learn on a slice of pairs.
@@ -15,12 +17,15 @@ scikit-learn on a slice of pairs.
 
 from __future__ import annotations
 
+import ctypes
+import gc
+import hashlib
 import itertools
-import resource
 import sys
 import time
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
+from types import SimpleNamespace
 
 import numpy as np
 import pandas as pd
@@ -33,12 +38,14 @@ from feature_mining.association.curves import areas, choose_threshold, score_at
 from feature_mining.association.histogram import Histogram, add_sparse
 from feature_mining.association.intervals import IntervalCounts, add_intervals, stretch_intervals
 from feature_mining.association.labels import LabelStates, label_states, track_columns
+from feature_mining.association.scores import best_features, feature_blocks
 from feature_mining.association.signals import SignalCounts, add_signal, level_edges
 from feature_mining.association.sparse import bin_values, by_feature, value_edges
 
 ROOT = Path(__file__).resolve().parents[1]
 sys.path.insert(0, str(ROOT))
 
+from benchmarks import association_before  # noqa: E402
 from benchmarks.command_line import DATA, absent, finish, parser, skip  # noqa: E402
 from benchmarks.simulated import mg1655_tracks, top_k  # noqa: E402
 
@@ -49,25 +56,41 @@ THRESHOLDS = (0.0, 0.15, 0.5, 0.6, 0.8)
 WORKERS = 2
 SHORTLIST = 10
 GAP = 3
+NOW = SimpleNamespace(
+    Histogram=Histogram,
+    SignalCounts=SignalCounts,
+    add_sparse=add_sparse,
+    add_signal=add_signal,
+    feature_blocks=feature_blocks,
+    choose_threshold=choose_threshold,
+    score_at=score_at,
+    best_features=best_features,
+)
+METHODS = {"old": association_before, "new": NOW}
+# Arrays that a pass notes together, at most.
+MOST_RESULTS = 8
 
 
 class Pass:
     """The counts of one strand, made by two threads, each with half of the features."""
 
-    def __init__(self, stretches, width, edges, tracks, columns, signal):
-        self.stretches, self.width, self.edges = stretches, width, edges
+    def __init__(self, method, stretches, width, edges, tracks, columns, signal, noted=False):
+        self.method, self.stretches, self.width, self.edges = method, stretches, width, edges
         self.tracks, self.columns, self.signal = tracks, columns, signal
         n_bins = edges.shape[1] + 2
-        bases = sum(len(rows[0]) - 1 for _, rows in stretches)
         self.halves = [(int(h[0]), int(h[-1]) + 1) for h in np.array_split(np.arange(width), WORKERS)]
         self.counts = [
-            [Histogram.empty(hi - lo, n_bins, len(columns), bases) for _ in range(2)]
+            [method.Histogram.empty(hi - lo, n_bins, len(columns)) for _ in range(2)]
             for lo, hi in self.halves
         ]
         self.signals = [
-            [SignalCounts.empty(hi - lo, n_bins, bases) for _ in range(2)] for lo, hi in self.halves
+            [method.SignalCounts.empty(hi - lo, n_bins) for _ in range(2)] for lo, hi in self.halves
         ]
         self.levels = level_edges(signal)
+        # One for each place in the arguments of `note`: blocks of features may be of any size.
+        self.digests = (
+            [[hashlib.sha256() for _ in range(MOST_RESULTS)] for _ in self.halves] if noted else None
+        )
         # Every other stretch is held out.
         self.held_out = {start for start, _ in stretches[1::2]}
         self.joint = np.zeros((len(columns), len(columns)), np.int64)
@@ -103,8 +126,8 @@ class Pass:
                 lo, hi = self.halves[half]
                 own = features.between(lo, hi)
                 bins = bin_values(own, self.edges[lo:hi])
-                add_sparse(self.counts[half][split], own, bins, labels, use)
-                add_signal(self.signals[half][split], own, bins, signal, self.levels, use)
+                self.method.add_sparse(self.counts[half][split], own, bins, labels, use)
+                self.method.add_signal(self.signals[half][split], own, bins, signal, self.levels, use)
 
             list(self.pool.map(part, range(WORKERS)))
 
@@ -112,20 +135,35 @@ class Pass:
         """Thresholds, areas and scores of all pairs; the shortlist of each half."""
 
         def part(half):
-            (select, report), pairs = self.counts[half], []
-            frozen = choose_threshold(select.positive, select.all)
-            precision = areas(select.positive, select.all).average_precision
-            areas(report.positive, report.all)
-            score_at(report.positive, report.all, frozen)
+            select, report = self.counts[half]
+            frozen, precision = (np.empty(select.sum_inside.shape, kind) for kind in (np.int64, np.float64))
+            for rows in self.method.feature_blocks(select):
+                own, held_out = ((split.cells[rows], split.all[rows]) for split in (select, report))
+                frozen[rows] = self.method.choose_threshold(*own)
+                on_select, on_report = areas(*own), areas(*held_out)
+                precision[rows] = on_select.average_precision
+                called = self.method.score_at(*held_out, frozen[rows])
+                self.note(half, *on_select, *on_report, *called)
             for counts in self.signals[half]:
-                counts.pearson()
-                counts.spearman()
-            best = np.argsort(-np.nan_to_num(precision, nan=-1), axis=0)[:SHORTLIST]
-            for column in range(best.shape[1]):
-                pairs += [(f, column, frozen[f, column]) for f in best[: SHORTLIST // WORKERS, column]]
+                self.note(half, counts.pearson(), counts.spearman())
+            self.note(half, frozen, select.sum_inside, report.sum_inside, select.all, report.all)
+            pairs = [
+                (f, column, frozen[f, column])
+                for column, best in enumerate(self.method.best_features(precision, SHORTLIST // WORKERS))
+                for f in best
+            ]
             return frozen, np.array(pairs)
 
-        return list(self.pool.map(part, range(WORKERS)))
+        chosen = list(self.pool.map(part, range(WORKERS)))
+        # What is scored is not needed any more.
+        self.counts = self.signals = None
+        return chosen
+
+    def note(self, half, *results):
+        """Take results into what `results` tells, if that is asked for."""
+        if self.digests is not None:
+            for digest, array in zip(self.digests[half], results, strict=False):
+                digest.update(np.ascontiguousarray(array))
 
     def lay(self, chosen):
         """Intervals, strata and ends on the report stretches."""
@@ -161,9 +199,42 @@ class Pass:
         marks.append(time.perf_counter())
         chosen = self.score()
         marks.append(time.perf_counter())
-        self.lay(chosen)
+        laid = self.lay(chosen)
         marks.append(time.perf_counter())
+        for half, parts in enumerate(laid):
+            for part in parts:
+                self.note(half, *part.arrays().values())
         return np.diff(marks)
+
+    def results(self):
+        """Hashes of all results."""
+        return [digest.hexdigest() for digests in self.digests for digest in digests]
+
+
+def measured(method, *given):
+    """Of two passes seconds of the faster by step, its processor seconds, and the peak memory in MiB."""
+    times = []
+    gc.collect()
+    # What earlier passes have left is no memory of this one.
+    ctypes.CDLL(None).malloc_trim(0)
+    Path("/proc/self/clear_refs").write_text("5")  # the high-water mark begins here
+    for _ in range(2):
+        began = time.process_time()
+        steps = Pass(method, *given).run()
+        times.append((steps.sum(), steps, time.process_time() - began))
+    _, steps, processor = min(times, key=lambda t: t[0])
+    status = Path("/proc/self/status").read_text()
+    return steps, processor, int(status.split("VmHWM:")[1].split()[0]) // 1024
+
+
+def same_results(*given):
+    """Whether both methods give the same numbers, to the last digit."""
+    found = []
+    for method in METHODS.values():
+        one = Pass(method, *given, noted=True)
+        one.run()
+        found.append(one.results())
+    return found[0] == found[1]
 
 
 def interplm(rows, width, label):
@@ -253,7 +324,7 @@ def gc_signal(n):
 
 
 def main() -> None:
-    options = parser(__doc__, "4,096 features with 32 active, over 400 kb")
+    options = parser(__doc__, "32 active features, over 400 kb")
     options.add_argument("--gff", type=Path, help="of MG1655; default: the one in ../shared")
     options.add_argument("--bases", type=int, nargs="+", default=[400_000, 1_600_000, 4_641_652])
     given = options.parse_args()
@@ -262,14 +333,15 @@ def main() -> None:
         return skip(given, gone)
     if given.quick:
         given.bases = [400_000]
-    widths, actives = ((4_096,), (32,)) if given.quick else ((4_096, 32_768), (32, 64))
+    widths, actives = (4_096, 32_768), ((32,) if given.quick else (32, 64))
     tracks, length = mg1655_tracks(given.gff or DATA / name, 40)
     columns = track_columns(tracks)
     signal = gc_signal(length)
     print(f"simulated activations; {len(tracks)} tracks, {len(columns)} columns, {WORKERS} threads")
     warm = [(start, top_k(2_000, 64, 4, 0)) for start in (0, 2_000)]
-    Pass(warm, 64, value_edges(by_feature(*warm[0][1], 64)), tracks, columns, signal).run()
-    errors, rates, speedups = [], [], {"interplm_method": [], "sklearn": []}
+    same = same_results(warm, 64, value_edges(by_feature(*warm[0][1], 64)), tracks, columns, signal)
+    errors, speedups = [], {"interplm_method": [], "sklearn": []}
+    rates, peaks = ({name: [] for name in METHODS} for _ in range(2))
     for width in widths:
         for k in actives:
             stretch = STRETCH_NONZEROS // k
@@ -285,21 +357,23 @@ def main() -> None:
                     cut = rows[0][: end - start + 1]
                     stretches.append((int(start), (cut, rows[1][: cut[-1]], rows[2][: cut[-1]])))
                 nnz = sum(int(r[0][-1]) for _, r in stretches)
-                # Of two, the faster: the first also waits for the machine to hand out its memory.
-                times = min(
-                    (Pass(stretches, width, edges, tracks, columns, signal).run() for _ in range(2)),
-                    key=np.sum,
-                )
-                seconds = times.sum()
-                steps = zip(("count", "scores", "held_out"), times, strict=True)
-                print(
-                    f"F={width} k={k} bases={bases} nnz={nnz} "
-                    + " ".join(f"{step}_s={part:.1f}" for step, part in steps)
-                    + f" nonzeros_per_s={nnz / seconds / 1e6:.1f}M"
-                    f" counting_only={nnz / times[0] / 1e6:.1f}M s_per_mb={1e6 * seconds / bases:.2f}",
-                    flush=True,
-                )
-            rates.append(nnz / seconds)
+                work = (stretches, width, edges, tracks, columns, signal)
+                # First, so that no timed pass waits for the machine to hand out its memory.
+                same = same_results(*work) and same
+                for name, method in METHODS.items():
+                    times, processor, peak = measured(method, *work)
+                    seconds = times.sum()
+                    steps = zip(("count", "scores", "held_out"), times, strict=True)
+                    print(
+                        f"{name} F={width} k={k} bases={bases} nnz={nnz} "
+                        + " ".join(f"{step}_s={part:.2f}" for step, part in steps)
+                        + f" nonzeros_per_s={nnz / seconds / 1e6:.1f}M"
+                        f" counting_only={nnz / times[0] / 1e6:.1f}M s_per_mb={1e6 * seconds / bases:.2f}"
+                        f" cpu_s={processor:.1f} peak_mb={peak}",
+                        flush=True,
+                    )
+                    rates[name].append(nnz / seconds)
+                    peaks[name].append(peak)
             if k == 64:
                 continue
             ours = seconds / bases
@@ -324,16 +398,18 @@ def main() -> None:
                 flush=True,
             )
     auroc_error, precision_error = np.max(errors, axis=0)
-    peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024
-    # Of the rates, the slowest: the longest stretch of each width and activity, everything.
+    # Of the rates the slowest, everything included; of the peaks the highest.
     finish(
         given,
         {
-            "nonzeros_per_s": round(min(rates)),
+            "nonzeros_per_s": round(min(rates["new"])),
+            "nonzeros_per_s_old": round(min(rates["old"])),
             **{f"speedup_over_{peer}": round(min(values)) for peer, values in speedups.items()},
             "auroc_max_error": float(f"{auroc_error:.2g}"),
             "ap_max_error": float(f"{precision_error:.2g}"),
-            "peak_memory_mb": round(peak),
+            "peak_memory_mb": max(peaks["new"]),
+            "peak_memory_mb_old": max(peaks["old"]),
+            "same_to_the_last_digit": same,
         },
     )
 

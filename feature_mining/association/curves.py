@@ -158,40 +158,63 @@ def _areas(positive, all_, exact, area, precision):
 @numba.njit(cache=True, nogil=True)
 def _choose(positive, all_, threshold):
     n_bins, n_columns = positive.shape[1], positive.shape[2]
-    total, hits = np.zeros(n_columns), np.zeros(n_columns)
-    best, best_base = np.zeros(n_columns), np.ones(n_columns)
+    total, hits, more = np.zeros(n_columns), np.zeros(n_columns), np.zeros(n_columns)
+    best, best_base, level = np.zeros(n_columns), np.ones(n_columns), np.zeros(n_columns)
     for f in range(positive.shape[0]):
         for c in range(n_columns):
             total[c] = 0.0
             hits[c] = 0.0
             best[c] = 0.0
             best_base[c] = 1.0
-            threshold[f, c] = n_bins - 1
+            level[c] = n_bins - 1
         for b in range(n_bins):
             for c in range(n_columns):
                 total[c] += positive[f, b, c]
         called = 0.0
         for b in range(n_bins - 1, 0, -1):
+            # Without bases of its own a bin is no better than the one above.
+            if all_[f, b] == 0:
+                continue
             called += all_[f, b]
+            here = float(b)
+            # Short loops, of few arrays and without a branch, become vectors.
             for c in range(n_columns):
                 hits[c] += positive[f, b, c]
-                # 2 hits / base against the best so far, without a division.
-                base = called + total[c]
-                better = hits[c] * best_base[c] > best[c] * base
-                best[c] = hits[c] if better else best[c]
-                best_base[c] = base if better else best_base[c]
-                threshold[f, c] = b if better else threshold[f, c]
+            for c in range(n_columns):
+                # 2 hits / base less the best so far, without a division.
+                more[c] = hits[c] * best_base[c] - best[c] * (called + total[c])
+            for c in range(n_columns):
+                new, old, gain = hits[c], best[c], more[c]
+                best[c] = new if gain > 0.0 else old
+            for c in range(n_columns):
+                new, old, gain = called + total[c], best_base[c], more[c]
+                best_base[c] = new if gain > 0.0 else old
+            for c in range(n_columns):
+                old, gain = level[c], more[c]
+                level[c] = here if gain > 0.0 else old
+        for c in range(n_columns):
+            threshold[f, c] = np.int64(level[c])
 
 
 @numba.njit(cache=True, nogil=True)
 def _at(positive, all_, threshold, hits, called, positives, bases):
     n_bins, n_columns = positive.shape[1], positive.shape[2]
+    least = np.empty(n_columns)
     for f in range(positive.shape[0]):
+        for c in range(n_columns):
+            least[c] = threshold[f, c]
+        seen = 0.0
         for b in range(n_bins):
-            own = all_[f, b]
+            own, level = float(all_[f, b]), float(b)
+            if own == 0.0:
+                continue
+            seen += own
+            # Loops without a branch become vectors.
             for c in range(n_columns):
-                bases[f, c] += own
-                positives[f, c] += positive[f, b, c]
-                if b >= threshold[f, c]:
-                    called[f, c] += own
-                    hits[f, c] += positive[f, b, c]
+                on = 1.0 if level >= least[c] else 0.0
+                count = float(positive[f, b, c])
+                positives[f, c] += count
+                called[f, c] += on * own
+                hits[f, c] += on * count
+        for c in range(n_columns):
+            bases[f, c] = seen

@@ -15,6 +15,8 @@ from feature_mining.association.sparse import Csc
 
 # Table entries gathered at a time: half a GiB.
 CHUNK_VALUES = 1 << 27
+# Features whose counts are fetched at a time.
+BLOCK = 1024
 
 
 def add_sparse_on(
@@ -54,9 +56,10 @@ def add_sparse_on(
     total.index_add_(0, feature, value)
     counts = positive.reshape(n_features, n_bins, n_columns)
     # Bin 0: what the active bases leave.
-    counts[:, 0] = torch.from_numpy(labels.totals(use)).to(counts) - counts.sum(dim=1).to(counts)
     called[:, 0] = int(use.sum()) - called.sum(dim=1)
-    histogram.positive[:] += counts.cpu().numpy()
+    histogram.cells.totals += labels.totals(use)
+    for first in range(0, n_features, BLOCK):
+        histogram.cells.add(first, counts[first : first + BLOCK].cpu().numpy())
     histogram.all[:] += called.cpu().numpy()
     histogram.sum_inside[:] += inside.cpu().numpy()
     histogram.sum_all[:] += total.cpu().numpy()

@@ -7,37 +7,38 @@ sums of values are float64 and add up to rounding.
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, fields
+from dataclasses import dataclass
 
 import numba
 import numpy as np
 
+from feature_mining.association.cells import Cells
 from feature_mining.association.labels import LabelStates
 from feature_mining.association.sparse import Csc
+
+_SUMS = ("all", "sum_inside", "sum_all")
 
 
 @dataclass(frozen=True)
 class Histogram:
     """Bin counts of F features on C track columns in one split.
 
-    positive : int32 or int64 (F, n_bins, C), bases of the column with the feature in the bin; bin 0 =
-        not active
+    cells : Cells (F, n_bins, C), bases of the column with the feature in the bin; bin 0 = not active
     all : int64 (F, n_bins), bases with the feature in the bin
     sum_inside : float64 (F, C), sum of the feature's values over the column's bases
     sum_all : float64 (F), sum over all bases
     """
 
-    positive: np.ndarray
+    cells: Cells
     all: np.ndarray
     sum_inside: np.ndarray
     sum_all: np.ndarray
 
     @classmethod
-    def empty(cls, n_features: int, n_bins: int, n_columns: int, bases: int | None = None) -> Histogram:
-        """Nothing counted yet. `bases`: the most that will be; few enough need half the memory."""
-        narrow = bases is not None and bases <= np.iinfo(np.int32).max
+    def empty(cls, n_features: int, n_bins: int, n_columns: int) -> Histogram:
+        """Nothing counted yet."""
         return cls(
-            np.zeros((n_features, n_bins, n_columns), np.int32 if narrow else np.int64),
+            Cells.empty(n_features, n_bins, n_columns),
             np.zeros((n_features, n_bins), np.int64),
             np.zeros((n_features, n_columns)),
             np.zeros(n_features),
@@ -45,20 +46,25 @@ class Histogram:
 
     @classmethod
     def from_arrays(cls, arrays: Mapping[str, np.ndarray]) -> Histogram:
-        """Back from `arrays()`, or from an open npz file."""
-        return cls(**{field.name: np.asarray(arrays[field.name]) for field in fields(cls)})
+        """Back from `arrays()`, those of earlier versions included."""
+        # Earlier versions kept all counts as one array.
+        cells = Cells.of(arrays["positive"]) if "positive" in arrays else Cells.from_arrays(arrays)
+        return cls(cells, *(arrays[name] for name in _SUMS))
 
     def arrays(self) -> dict[str, np.ndarray]:
-        """Plain arrays by field name, for npz or HDF5."""
-        return {field.name: getattr(self, field.name) for field in fields(self)}
+        """Plain arrays by name, for npz or HDF5."""
+        return self.cells.arrays() | {name: getattr(self, name) for name in _SUMS}
+
+    @property
+    def positive(self) -> np.ndarray:
+        """All cells as an array int32 or int64 (F, n_bins, C), made anew."""
+        return self.cells[:]
 
     def __add__(self, other: Histogram) -> Histogram:
-        if self.positive.shape != other.positive.shape:
-            raise ValueError(
-                f"histograms of shapes {self.positive.shape} and {other.positive.shape} do not add up"
-            )
-        mine, theirs = self.arrays(), other.arrays()
-        return Histogram(**{name: mine[name] + theirs[name] for name in mine})
+        if self.cells.shape != other.cells.shape:
+            raise ValueError(f"histograms of shapes {self.cells.shape} and {other.cells.shape} do not add up")
+        sums = (getattr(self, name) + getattr(other, name) for name in _SUMS)
+        return Histogram(self.cells + other.cells, *sums)
 
     def flipped(self) -> Histogram:
         """The same values with their sign turned: bin order reversed, sums negated.
@@ -66,11 +72,8 @@ class Histogram:
         For dense neurons read in both signs: at bin t of the flipped histogram the detector is
         `value < lower_bounds(edges, sparse=False)[n_bins - t]`.
         """
-        return Histogram(self.positive[:, ::-1], self.all[:, ::-1], -self.sum_inside, -self.sum_all)
-
-    def take(self, features: np.ndarray) -> Histogram:
-        """Only these features, in this order."""
-        return Histogram(*(array[features] for array in self.arrays().values()))
+        turned = Cells.of(self.positive[:, ::-1])
+        return Histogram(turned, self.all[:, ::-1], -self.sum_inside, -self.sum_all)
 
 
 def add_sparse(
@@ -89,10 +92,13 @@ def add_sparse(
         raise ValueError(f"bin {int(bins.max())} in a histogram of {histogram.all.shape[1]} bins")
     if not use.any():
         return
+    cells = histogram.cells
+    cells.expect(np.diff(features.indptr))
+    cells.totals += labels.totals(use)
     _count_sparse(
         features.indptr, features.rows, features.values, bins, used_states(labels, use),
-        labels.table.astype(np.uint8), labels.totals(use), int(use.sum()),
-        histogram.positive, histogram.all, histogram.sum_inside, histogram.sum_all,
+        labels.table.astype(np.uint8), int(use.sum()), cells.few, cells.slots, cells.wide,
+        histogram.all, histogram.sum_inside, histogram.sum_all,
     )  # fmt: skip
 
 
@@ -115,14 +121,17 @@ def add_dense(
     pointer, members = column_lists(labels.table)
     rows = np.flatnonzero(use)
     states = labels.states[rows]
+    histogram.cells.totals += labels.totals(use)
     for first in range(0, values.shape[1], block):
         part = slice(first, first + block)
         turned = np.ascontiguousarray(values[rows, part].T, np.float32)
+        positive = np.zeros((len(turned), *histogram.cells.shape[1:]), np.int64)
         _count_dense(
             turned, np.ascontiguousarray(edges[part], np.float32), states, pointer, members,
-            len(labels.table), histogram.positive[part], histogram.all[part],
+            len(labels.table), positive, histogram.all[part],
             histogram.sum_inside[part], histogram.sum_all[part],
         )  # fmt: skip
+        histogram.cells.add(first, positive)
 
 
 def column_lists(table: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
@@ -140,25 +149,23 @@ def used_states(labels: LabelStates, use: np.ndarray) -> np.ndarray:
 
 def _check(histogram: Histogram, n_features: int, n_rows: int, labels: LabelStates) -> None:
     expected = (n_features, histogram.all.shape[1], labels.table.shape[1])
-    if histogram.positive.shape != expected:
-        raise ValueError(f"a histogram of shape {histogram.positive.shape}, expected {expected}")
+    if histogram.cells.shape != expected:
+        raise ValueError(f"a histogram of shape {histogram.cells.shape}, expected {expected}")
     if labels.states.size != n_rows:
         raise ValueError(f"labels of {labels.states.size} bases for a mask of {n_rows}")
 
 
 @numba.njit(cache=True, nogil=True)
 def _count_sparse(
-    indptr, rows, values, bins, states, table, column_totals, n_use, positive, total, sum_inside,
-    sum_all,
-):  # fmt: skip
+    indptr, rows, values, bins, states, table, n_use, few, slots, wide, total, sum_inside, sum_all
+):
     n_bins, n_columns = total.shape[1], table.shape[1]
     # One feature's counts stay in the cache; a row of the table is added as a vector, whatever it holds.
     cell = np.zeros((n_bins, n_columns), np.uint16)
     own = np.zeros(n_bins, np.int64)
     inside = np.zeros(n_columns, np.float64)
-    seen = np.zeros(n_columns, np.int64)
     for f in range(indptr.size - 1):
-        last = indptr[f]
+        slot, last = slots[f], indptr[f]
         here, value = np.int64(0), 0.0
         while last < indptr[f + 1]:
             first = last
@@ -183,16 +190,18 @@ def _count_sparse(
                     total[f, b] += own[b]
                     total[f, 0] -= own[b]
                     own[b] = 0
+                    if slot < 0:
+                        for c in range(n_columns):
+                            few[f, b - 1, c] += cell[b, c]
+                    else:
+                        for c in range(n_columns):
+                            wide[slot, b - 1, c] += cell[b, c]
                     for c in range(n_columns):
-                        positive[f, b, c] += cell[b, c]
-                        seen[c] += cell[b, c]
                         cell[b, c] = 0
         total[f, 0] += n_use
         sum_all[f] += value
         for c in range(n_columns):
-            positive[f, 0, c] += column_totals[c] - seen[c]
             sum_inside[f, c] += inside[c] + value * table[here, c]
-            seen[c] = 0
             inside[c] = 0.0
 
 

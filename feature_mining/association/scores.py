@@ -13,14 +13,15 @@ from collections.abc import Sequence
 import numpy as np
 import pandas as pd
 
-from feature_mining.association.curves import areas, choose_threshold, score_at
+from feature_mining.association.curves import areas, average_precision, choose_threshold, score_at
 from feature_mining.association.histogram import Histogram
 from feature_mining.association.intervals import IntervalCounts
 from feature_mining.association.labels import Column
 from feature_mining.association.null import ShiftMoments
 from feature_mining.false_discovery import q_values
 
-BLOCK_CELLS = 4_000_000
+# Counts looked at together, in the cache.
+BLOCK_CELLS = 250_000
 
 
 def f1(hits: np.ndarray, called: np.ndarray, positives: np.ndarray) -> np.ndarray:
@@ -37,8 +38,31 @@ def matthews(hits: np.ndarray, called: np.ndarray, positives: np.ndarray, bases:
 
 def thresholds(select: Histogram) -> np.ndarray:
     """Frozen threshold bin of every pair, int64 (F, C), in feature blocks of bounded memory."""
-    parts = [choose_threshold(select.positive[part], select.all[part]) for part in _blocks(select)]
+    parts = [choose_threshold(select.cells[part], select.all[part]) for part in feature_blocks(select)]
     return np.concatenate(parts)
+
+
+def precisions(histogram: Histogram) -> np.ndarray:
+    """Average precision of every pair, float64 (F, C), in feature blocks of bounded memory."""
+    parts = [
+        average_precision(histogram.cells[part], histogram.all[part]) for part in feature_blocks(histogram)
+    ]
+    return np.concatenate(parts)
+
+
+def best_features(score: np.ndarray, count: int) -> list[np.ndarray]:
+    """Of each column of float64 (F, C) the features of the highest scores, best first; never a NaN.
+
+    Equal scores: the lower feature number.
+    """
+    found = []
+    for own in np.ascontiguousarray(score.T):
+        known = np.flatnonzero(~np.isnan(own))
+        if known.size > count:
+            least = np.partition(own[known], known.size - count)[known.size - count]
+            known = known[own[known] >= least]
+        found.append(known[np.argsort(-own[known], kind="stable")[:count]])
+    return found
 
 
 def score_pairs(
@@ -73,14 +97,14 @@ def score_pairs(
     are shuffled, 2 a p / (a + p) at calling rate a. ap_lift is (AP - p) / (1 - p). The odds ratio
     has Haldane's half in each cell. p is one-sided (`ShiftMoments.p`).
     """
-    if select.positive.shape != report.positive.shape:
+    if select.cells.shape != report.cells.shape:
         raise ValueError("select and report histograms differ in shape")
     chosen = np.arange(len(select.all)) if features is None else np.unique(features)
     tables = []
-    for part in _blocks(select):
+    for part in feature_blocks(select):
         rows = chosen[(chosen >= part.start) & (chosen < part.stop)]
         if rows.size:
-            tables.append(_score_block(select.take(rows), report.take(rows), bounds[rows], exact))
+            tables.append(_score_block(select, report, rows, bounds[rows], exact))
     if not tables:
         raise ValueError("no features to score")
     n = chosen.size
@@ -115,17 +139,19 @@ def best_per_track(scores: pd.DataFrame, by: str = "ap_select") -> pd.DataFrame:
 
 
 def _score_block(
-    select: Histogram, report: Histogram, bounds: np.ndarray, exact: bool
+    select: Histogram, report: Histogram, rows: np.ndarray, bounds: np.ndarray, exact: bool
 ) -> dict[str, np.ndarray]:
-    threshold = choose_threshold(select.positive, select.all)
-    chosen = score_at(select.positive, select.all, threshold)
-    hits, called, positives, bases = score_at(report.positive, report.all, threshold)
+    own, held_out = ((split.cells[rows], split.all[rows]) for split in (select, report))
+    threshold = choose_threshold(*own)
+    chosen = score_at(*own, threshold)
+    hits, called, positives, bases = score_at(*held_out, threshold)
     rate, calling = positives / np.maximum(bases, 1), called / np.maximum(bases, 1)
-    area, precision = areas(report.positive, report.all, exact)
-    area_select, precision_select = areas(select.positive, select.all, exact)
+    area, precision = areas(*held_out, exact)
+    area_select, precision_select = areas(*own, exact)
     cells = [hits, called - hits, positives - hits, bases - called - positives + hits]
     a, b, c, d = (cell + 0.5 for cell in cells)
-    outside = report.sum_all[:, None] - report.sum_inside
+    sum_inside = report.sum_inside[rows]
+    outside = report.sum_all[rows, None] - sum_inside
     return {
         "threshold": np.take_along_axis(bounds, threshold, axis=1),
         "threshold_bin": threshold,
@@ -145,13 +171,14 @@ def _score_block(
         "ap_select": precision_select,
         "f1_select": f1(chosen.hits, chosen.called, chosen.positives),
         "odds_ratio": a * d / (b * c),
-        "mean_inside": _ratio(report.sum_inside, positives),
+        "mean_inside": _ratio(sum_inside, positives),
         "mean_outside": _ratio(outside, bases - positives),
     }
 
 
-def _blocks(histogram: Histogram) -> list[slice]:
-    n_features, n_bins, n_columns = histogram.positive.shape
+def feature_blocks(histogram: Histogram) -> list[slice]:
+    """Slices of features, of no more than ``BLOCK_CELLS`` counts each."""
+    n_features, n_bins, n_columns = histogram.cells.shape
     size = max(1, BLOCK_CELLS // (n_bins * max(n_columns, 1)))
     return [slice(first, min(first + size, n_features)) for first in range(0, n_features, size)]
 

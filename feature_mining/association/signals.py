@@ -2,14 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from dataclasses import dataclass, fields
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 
 import numba
 import numpy as np
 from scipy import fft
 from scipy.special import ndtr
 
+from feature_mining.association.cells import Cells
 from feature_mining.association.null import ShiftMoments
 from feature_mining.association.segments import StrandReading, segments
 from feature_mining.association.sparse import Csc
@@ -17,20 +18,21 @@ from feature_mining.association.sparse import Csc
 # Quantile levels of a signal in the joint counts that Spearman is read from.
 LEVELS = 32
 BATCH_VALUES = 2_000_000
-BLOCK = 1024
+# Features correlated together, in the cache.
+BLOCK = 128
+_SUMS = ("x", "xx", "xs", "bases", "s", "ss")
 
 
 @dataclass(frozen=True)
 class SignalCounts:
     """Sums of F features against one signal over the bases where the signal is known; additive.
 
-    joint : int32 or int64 (F, n_bins, LEVELS), bases with the feature in the bin and the signal at the
-        level
+    joint : Cells (F, n_bins, LEVELS), bases with the feature in the bin and the signal at the level
     x, xx, xs : float64 (F), sums of the feature, its square, its product with the signal
     bases, s, ss : float64 (1), known bases, sums of the signal and its square
     """
 
-    joint: np.ndarray
+    joint: Cells
     x: np.ndarray
     xx: np.ndarray
     xs: np.ndarray
@@ -39,19 +41,25 @@ class SignalCounts:
     ss: np.ndarray
 
     @classmethod
-    def empty(cls, n_features: int, n_bins: int, bases: int) -> SignalCounts:
-        """Nothing counted yet; `bases` is the most that will be."""
-        dtype = np.int32 if bases <= np.iinfo(np.int32).max else np.int64
-        joint = np.zeros((n_features, n_bins, LEVELS), dtype)
+    def empty(cls, n_features: int, n_bins: int) -> SignalCounts:
+        """Nothing counted yet."""
+        joint = Cells.empty(n_features, n_bins, LEVELS)
         return cls(joint, *(np.zeros(n_features) for _ in range(3)), *(np.zeros(1) for _ in range(3)))
 
-    def __add__(self, other: SignalCounts) -> SignalCounts:
-        mine, theirs = self.arrays(), other.arrays()
-        return SignalCounts(**{name: mine[name] + theirs[name] for name in mine})
+    @classmethod
+    def from_arrays(cls, arrays: Mapping[str, np.ndarray]) -> SignalCounts:
+        """Back from `arrays()`, those of earlier versions included."""
+        # Earlier versions kept all counts as one array.
+        joint = Cells.of(arrays["joint"]) if "joint" in arrays else Cells.from_arrays(arrays)
+        return cls(joint, *(arrays[name] for name in _SUMS))
 
     def arrays(self) -> dict[str, np.ndarray]:
-        """Plain arrays by field name, for npz or HDF5."""
-        return {field.name: getattr(self, field.name) for field in fields(self)}
+        """Plain arrays by name, for npz or HDF5."""
+        return self.joint.arrays() | {name: getattr(self, name) for name in _SUMS}
+
+    def __add__(self, other: SignalCounts) -> SignalCounts:
+        sums = (getattr(self, name) + getattr(other, name) for name in _SUMS)
+        return SignalCounts(self.joint + other.joint, *sums)
 
     def pearson(self) -> np.ndarray:
         """Pearson correlation over known bases, float64 (F); NaN where either is constant."""
@@ -61,18 +69,18 @@ class SignalCounts:
     def spearman(self) -> np.ndarray:
         """Spearman correlation with mid-ranks, float64 (F); values of one bin, or one level, are ties."""
         out = np.empty(len(self.joint))
+        theirs = self.joint.totals.astype(np.float64)
+        s = np.cumsum(theirs) - theirs / 2 - self.bases / 2
         for first in range(0, len(out), BLOCK):
-            joint = self.joint[first : first + BLOCK].astype(np.float64)
-            mine, theirs = joint.sum(axis=2), joint.sum(axis=1)
-            x, s = (np.cumsum(m, axis=1) - m / 2 - self.bases / 2 for m in (mine, theirs))
-            product = ((joint @ s[:, :, None])[:, :, 0] * x).sum(axis=1)
+            mine, product = _over_levels(self.joint[first : first + BLOCK], s)
+            x = np.cumsum(mine, axis=1) - mine / 2 - self.bases / 2
             out[first : first + BLOCK] = _correlation(
-                product, (mine * x**2).sum(axis=1), (theirs * s**2).sum(axis=1)
+                (product * x).sum(axis=1), (mine * x**2).sum(axis=1), (theirs * s**2).sum()
             )
         return out
 
 
-def _correlation(covariance: np.ndarray, one: np.ndarray, other: np.ndarray) -> np.ndarray:
+def _correlation(covariance: np.ndarray, one: np.ndarray, other: np.ndarray | np.float64) -> np.ndarray:
     spread = np.sqrt(np.maximum(one, 0)) * np.sqrt(np.maximum(other, 0))
     out = np.full(covariance.shape, np.nan)
     np.divide(covariance, spread, out=out, where=spread > 0)
@@ -110,9 +118,12 @@ def add_signal(
         (counts.bases, counts.s, counts.ss), (own.size, own.sum(), (own**2).sum()), strict=True
     ):
         total += value
+    cells = counts.joint
+    cells.expect(np.diff(features.indptr))
+    cells.totals += np.bincount(level[known], minlength=LEVELS)
     _count(
         features.indptr, features.rows, features.values, bins, np.asarray(signal, np.float32), level,
-        np.bincount(level[known], minlength=LEVELS), counts.joint, counts.x, counts.xx, counts.xs,
+        cells.few, cells.slots, cells.wide, counts.x, counts.xx, counts.xs,
     )  # fmt: skip
 
 
@@ -172,17 +183,41 @@ def _add_products(
 
 
 @numba.njit(cache=True, nogil=True)
-def _count(indptr, rows, values, bins, signal, level, level_totals, joint, x, xx, xs):
+def _over_levels(joint, weight):
+    """Bases of every bin, and the same with each level's bases times its weight, float64 (F, n_bins)."""
+    n_features, n_bins, n_levels = joint.shape
+    bases, weighted = np.empty((n_features, n_bins)), np.empty((n_features, n_bins))
+    for f in range(n_features):
+        for b in range(n_bins):
+            own, product = 0.0, 0.0
+            for s in range(n_levels):
+                count = np.float64(joint[f, b, s])
+                own += count
+                product += count * weight[s]
+            bases[f, b], weighted[f, b] = own, product
+    return bases, weighted
+
+
+@numba.njit(cache=True, nogil=True)
+def _count(indptr, rows, values, bins, signal, level, few, slots, wide, x, xx, xs):
+    n_others = few.shape[1]
+    # One feature's counts stay in the cache.
+    cell = np.zeros((n_others + 1, LEVELS), np.uint32)
     for f in range(indptr.size - 1):
-        for s in range(LEVELS):
-            # Bases without activity: what the active ones leave of the signal's own levels.
-            joint[f, 0, s] += level_totals[s]
         for i in range(indptr[f], indptr[f + 1]):
             row = rows[i]
             if level[row] >= 0:
-                joint[f, bins[i], level[row]] += 1
-                joint[f, 0, level[row]] -= 1
+                cell[bins[i], level[row]] += 1
                 value = np.float64(values[i])
                 x[f] += value
                 xx[f] += value * value
                 xs[f] += value * signal[row]
+        for b in range(n_others):
+            if slots[f] < 0:
+                for s in range(LEVELS):
+                    few[f, b, s] += cell[b + 1, s]
+            else:
+                for s in range(LEVELS):
+                    wide[slots[f], b, s] += cell[b + 1, s]
+            for s in range(LEVELS):
+                cell[b + 1, s] = 0

@@ -10,16 +10,15 @@ import numpy as np
 
 from feature_mining.association.boundaries import EndCounts
 from feature_mining.association.conditional import Strata
-from feature_mining.association.curves import average_precision
 from feature_mining.association.intervals import IntervalCounts
 from feature_mining.association.null import ShiftMoments
-from feature_mining.association.scores import thresholds
+from feature_mining.association.scores import best_features, precisions, thresholds
 from feature_mining.association.segments import StrandReading
 from feature_mining.association.signals import ProductMoments, SignalCounts
 from feature_mining.association.sparse import bin_values, by_feature
 from workbench.analysis.counts import Summary
 from workbench.analysis.labels import labels_of, study_columns
-from workbench.files.arrays import read_arrays
+from workbench.files.arrays import Arrays, read_arrays
 from workbench.genome.interval import Interval
 from workbench.study.study import Study
 from workbench.tracks import Track
@@ -36,7 +35,13 @@ _KINDS: dict[str, Any] = {
     "strata": Strata,
     "ends": EndCounts,
 }
-SIGNAL_KINDS: dict[str, Any] = {"report": SignalCounts, "select": SignalCounts, "shift": ProductMoments}
+
+
+def _signal_counts(**arrays: np.ndarray) -> SignalCounts:
+    return SignalCounts.from_arrays(arrays)
+
+
+_SIGNAL_KINDS: dict[str, Any] = {"report": _signal_counts, "select": _signal_counts, "shift": ProductMoments}
 
 
 def stretches(study: Study, split: str = "report") -> list[Interval]:
@@ -81,14 +86,9 @@ def alive_features(summary: Summary) -> np.ndarray:
 def shortlist(summary: Summary) -> np.ndarray:
     """Feature, column and frozen bin of each column's best features on select, int64 (P, 3)."""
     alive = alive_features(summary)
-    select = summary.select.take(alive)
-    frozen = thresholds(select)
-    rows = []
-    for column in range(select.positive.shape[2]):
-        score = average_precision(select.positive[:, :, column : column + 1], select.all)[:, 0]
-        known = np.flatnonzero(~np.isnan(score))
-        best = known[np.argsort(-score[known], kind="stable")[:SHORTLIST]]
-        rows += [(alive[i], column, frozen[i, column]) for i in best]
+    frozen, score = thresholds(summary.select), precisions(summary.select)
+    best = best_features(score[alive], SHORTLIST)
+    rows = [(f, column, frozen[f, column]) for column, own in enumerate(best) for f in alive[own]]
     return np.array(rows, np.int64).reshape(-1, 3)
 
 
@@ -98,9 +98,31 @@ def overlaps_path(study: Study, shard: int | str) -> Path:
     return study.folder / "work" / "overlaps" / f"{name}.npz"
 
 
-def _unpack(arrays: dict[str, np.ndarray], prefix: str, kind: Any) -> Any:
+def pack(parts: dict[str, Any]) -> Arrays:
+    """Counts by name (``shift``, ``report0``) as arrays of a file."""
+    return {
+        f"{name}_{field}": values for name, part in parts.items() for field, values in part.arrays().items()
+    }
+
+
+def _unpack(arrays: Arrays, prefix: str, kind: Any) -> Any:
     start = f"{prefix}_"
     return kind(**{k.removeprefix(start): v for k, v in arrays.items() if k.startswith(start)})
+
+
+def _unpack_all(arrays: Arrays) -> dict[str, Any]:
+    names = dict.fromkeys(key.split("_")[0] for key in arrays)
+    # The name of a signal's counts ends in its number.
+    kinds = {name: _KINDS.get(name) or _SIGNAL_KINDS[name.rstrip("0123456789")] for name in names}
+    return {name: _unpack(arrays, name, kind) for name, kind in kinds.items()}
+
+
+def add_packed(a: Arrays, b: Arrays) -> Arrays:
+    """Sum of two stretches' counts as arrays of files; what one lacks counts as zero there."""
+    total = _unpack_all(a)
+    for name, part in _unpack_all(b).items():
+        total[name] = total[name] + part if name in total else part
+    return pack(total)
 
 
 def read_overlaps(study: Study) -> dict[str, Any]:
@@ -115,6 +137,6 @@ def read_signals(study: Study) -> list[dict[str, Any]]:
         return []
     arrays = read_arrays(overlaps_path(study, "total"))
     return [
-        {name: _unpack(arrays, f"{name}{i}", kind) for name, kind in SIGNAL_KINDS.items()}
+        {name: _unpack(arrays, f"{name}{i}", kind) for name, kind in _SIGNAL_KINDS.items()}
         for i in range(len(signal_tracks(study)))
     ]

@@ -27,9 +27,7 @@ def run(study: Study, shard: Shard, progress: Progress) -> int:
     edges = study.calibration.bin_edges
     n_features, n_bins = len(edges), edges.shape[1] + 2
     contigs = list(study.manifest.contigs)
-    # Both readings of all contigs: what the sum over shards may come to.
-    most = 2 * sum(study.manifest.contigs.values())
-    select, report = (Histogram.empty(n_features, n_bins, len(columns), most) for _ in range(2))
+    select, report = (Histogram.empty(n_features, n_bins, len(columns)) for _ in range(2))
     active, usable = np.zeros((2, n_features), np.int64), np.zeros(2, np.int64)
     total = np.zeros(n_features)
     joint = np.zeros((len(columns), len(columns)), np.int64)

@@ -82,7 +82,7 @@ def _homology(study: Study, progress: Progress) -> None:
     for c, (track, mode) in enumerate(columns):
         row: dict[str, Any] = {"track": track, "mode": mode, "feature": int(headline[c])}
         for name, histogram in zip(("all", "without"), counts, strict=True):
-            positive, all_ = histogram.positive[c : c + 1, :, c : c + 1], histogram.all[c : c + 1]
+            positive, all_ = histogram.cells[c : c + 1][:, :, c : c + 1], histogram.all[c : c + 1]
             bases = int(positive.sum())
             rate = bases / max(1, int(all_.sum()))
             lift = float("nan")

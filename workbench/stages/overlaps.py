@@ -14,7 +14,15 @@ from feature_mining.association.scores import thresholds
 from feature_mining.association.signals import LEVELS, SignalCounts, add_signal, level_edges, product_moments
 from workbench.analysis.counts import read_summary
 from workbench.analysis.labels import intervals_by_track, study_columns
-from workbench.analysis.overlaps import overlaps_path, read_strands, shortlist, signal_tracks, stretches
+from workbench.analysis.overlaps import (
+    add_packed,
+    overlaps_path,
+    pack,
+    read_strands,
+    shortlist,
+    signal_tracks,
+    stretches,
+)
 from workbench.files.arrays import write_arrays
 from workbench.genome.splits import REPORT, SELECT
 from workbench.progress import Progress
@@ -54,10 +62,9 @@ def run(study: Study, shard: Shard, progress: Progress) -> int:
     gap = study.config.statistics.merge_gap
     levels = signal_edges(study)
     n_features, n_columns, n_bins = len(edges), len(columns), edges.shape[1] + 2
-    most = 2 * sum(study.manifest.contigs.values())
     intervals = IntervalCounts.empty(n_features, n_columns)
     strata = Strata.empty(n_features, n_columns)
-    signals = [SignalCounts.empty(n_features, n_bins, most) for _ in signal_tracks(study)]
+    signals = [SignalCounts.empty(n_features, n_bins) for _ in signal_tracks(study)]
     parts: dict[str, Any] = {"interval": intervals, "strata": strata} if on_report else {}
     parts |= {f"{'report' if on_report else 'select'}{i}": s for i, s in enumerate(signals)}
     readings = read_strands(study, chrom, start, end, split)
@@ -74,10 +81,7 @@ def run(study: Study, shard: Shard, progress: Progress) -> int:
     if on_report:
         parts["shift"] = shift_moments(readings, frozen)
         parts |= {f"shift{i}": product_moments(readings, s) for i, s in enumerate(values)}
-    arrays = {
-        f"{kind}_{field}": values for kind, part in parts.items() for field, values in part.arrays().items()
-    }
-    write_arrays(overlaps_path(study, shard.index), arrays)
+    write_arrays(overlaps_path(study, shard.index), pack(parts))
     progress.advance(end - start)
     return end - start
 
@@ -95,5 +99,5 @@ STAGE = Stage(
     run=run,
     shards=_shards,
     finish=finish,
-    sums=Sums(overlaps_path),
+    sums=Sums(overlaps_path, add_packed),
 )

@@ -8,6 +8,7 @@ import pytest
 from sklearn import metrics
 
 from feature_mining.association import curves, scores
+from feature_mining.association.cells import Cells
 from feature_mining.association.histogram import Histogram, add_sparse
 from feature_mining.association.labels import LabelStates, label_states
 from feature_mining.association.sparse import bin_values, by_feature, lower_bounds, value_edges
@@ -185,9 +186,8 @@ def test_the_report_split_decides_nothing(stretch, exact):
     select, report, edges, *_ = exact
     bounds = lower_bounds(edges)
     honest = scores.score_pairs(select, report, stretch.labels.columns, bounds)
-    swapped = Histogram(
-        report.positive[::-1].copy(), report.all[::-1].copy(), report.sum_inside, report.sum_all
-    )
+    turned = Cells.of(report.positive[::-1])
+    swapped = Histogram(turned, report.all[::-1].copy(), report.sum_inside, report.sum_all)
     other = scores.score_pairs(select, swapped, stretch.labels.columns, bounds)
     pd.testing.assert_series_equal(honest["threshold"], other["threshold"])
     best, again = scores.best_per_track(honest), scores.best_per_track(other)
@@ -233,10 +233,12 @@ def test_corrupt_report_changes_no_choice_and_select_does(stretch, exact):
     random = np.random.default_rng(9)
 
     def corrupt(histogram):
-        all_ = random.permuted(histogram.all, axis=1)
-        share = random.random(histogram.positive.shape)
-        positive = np.floor(share * all_[:, :, None]).astype(np.int64)
-        return Histogram(positive, all_, histogram.sum_inside * -3, histogram.sum_all)
+        # Bins of every feature in another order, columns too: no base is lost.
+        order = random.permuted(np.tile(np.arange(histogram.all.shape[1]), (7, 1)), axis=1)
+        all_ = np.take_along_axis(histogram.all, order, axis=1)
+        positive = np.take_along_axis(histogram.positive, order[:, :, None], axis=1)
+        cells = Cells.of(random.permutation(positive, axis=2))
+        return Histogram(cells, all_, histogram.sum_inside * -3, histogram.sum_all)
 
     def choices(chosen, shown):
         readings = {

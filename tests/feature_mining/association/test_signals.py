@@ -30,7 +30,7 @@ def test_correlations_equal_scipy_and_missing_stays_missing(stretch, signal):
     bins = bin_values(stretch.features, edges)
     halves = []
     for part in (use & (np.arange(3000) < 1000), use & (np.arange(3000) >= 1000)):
-        own = signals.SignalCounts.empty(7, edges.shape[1] + 2, 3000)
+        own = signals.SignalCounts.empty(7, edges.shape[1] + 2)
         signals.add_signal(own, stretch.features, bins, signal, inner, part)
         halves.append(own)
     counts = halves[0] + halves[1]

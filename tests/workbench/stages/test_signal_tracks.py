@@ -12,6 +12,8 @@ from scipy import stats
 from tests.conftest import ROOT
 from tests.workbench.small_study import small_config, write_model
 from workbench import Study
+from workbench.analysis.overlaps import add_packed, overlaps_path, read_signals
+from workbench.files.arrays import read_arrays
 from workbench.genome.splits import CODES
 
 CONTIG, LENGTH = "NC_005816.1", 9609
@@ -91,3 +93,21 @@ def test_what_is_missing_is_not_zero(study, signal):
     moving = [f for f in table.index if np.ptp(dense[:, f]) > 0]
     wrong = np.array([stats.pearsonr(dense[:, f], filled)[0] for f in moving])
     assert np.abs(wrong - table.loc[moving, "pearson"]).max() > 0.05
+
+
+def test_counts_of_stretches_add_up_with_those_of_earlier_versions(study):
+    """They kept the joint counts of bins and levels as one array."""
+    now = read_arrays(overlaps_path(study, "total"))
+    before = {name: values for name, values in now.items() if not name.startswith("report0_")}
+    counts = read_signals(study)[0]["report"]
+    before |= {f"report0_{name}": getattr(counts, name) for name in ("x", "xx", "xs", "bases", "s", "ss")}
+    before["report0_joint"] = counts.joint[:]
+    total = add_packed(before, now)
+    assert set(total) == set(now)
+    for name in set(now) - {"report0_rows", "report0_wide", "select0_rows", "select0_wide"}:
+        np.testing.assert_array_equal(total[name], now[name] + now[name], err_msg=name)
+    # What one stretch lacks counts as zero there: those of select hold signals alone.
+    select = {name: values for name, values in now.items() if name.startswith("select0_")}
+    alone = add_packed(now, select)
+    assert set(alone) == set(now) and (alone["shift_observed"] == now["shift_observed"]).all()
+    assert (alone["select0_totals"] == 2 * now["select0_totals"]).all() and now["select0_totals"].sum() > 1000

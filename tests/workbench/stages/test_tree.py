@@ -53,7 +53,7 @@ def test_sums_of_a_hundred_shards(encoded, tmp_path):
     shards = sorted(p for p in work.glob("*.npz") if p.stem != "total")
     assert len(shards) == 101 and len(list((work / "groups").iterdir())) == 2
     total = np.load(work / "total.npz")
-    for name in ("report_all", "select_positive", "active", "callable"):
+    for name in ("report_all", "select_few", "select_totals", "active", "callable"):
         assert (total[name] == sum(np.load(p)[name] for p in shards)).all()
     strongest = np.sort(np.concatenate([np.load(p)["value"] for p in shards], axis=1))[:, ::-1]
     assert (total["value"] == strongest[:, : total["value"].shape[1]]).all()

@@ -16,6 +16,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from feature_mining.association.cells import Cells
 from feature_mining.association.histogram import Histogram
 from feature_mining.association.scores import best_per_track
 from tests.conftest import ROOT
@@ -219,7 +220,9 @@ def test_stages_choose_on_select_alone(done):
     """Whatever the report split holds: the same features are alive, listed and frozen where they were."""
     summary = read_summary(done)
     random = np.random.default_rng(0)
-    report = Histogram(*(random.permuted(array, axis=0) for array in summary.report.arrays().values()))
+    sums = (random.permuted(a, axis=0) for a in (summary.report.all, summary.report.sum_inside))
+    cells = Cells.of(random.permuted(summary.report.positive, axis=0))
+    report = Histogram(cells, *sums, random.permuted(summary.report.sum_all))
     assert (report.all != summary.report.all).any()
     corrupt = summary._replace(report=report)
     np.testing.assert_array_equal(shortlist(corrupt), shortlist(summary))
