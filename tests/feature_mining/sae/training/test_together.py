@@ -96,7 +96,7 @@ from feature_mining.sae.training.trainer import Trainer
 results = Trainer(*KILLED).fit_all(Planted(), checkpoint=Path(sys.argv[1]), checkpoint_every=5)
 print(*(r.sae.hash for r in results))
 """
-KILLED = [replace(CONFIG, steps=600, architecture=name) for name in ("batch_topk", "gated")]
+KILLED = [replace(CONFIG, steps=300, architecture=name) for name in ("batch_topk", "gated")]
 
 
 def test_a_killed_process_goes_on_to_the_same_bytes(tmp_path: Path) -> None:
