@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from dataclasses import replace
+from itertools import pairwise
 from pathlib import Path
 from types import SimpleNamespace
 
@@ -12,12 +13,15 @@ import pytest
 import torch
 
 from genomic_models.registry import with_random_weights
-from tests.workbench.small_study import trained_study
+from tests.workbench.small_study import finished_study, trained_study
 from workbench.analysis.activations import StrandWindows
 from workbench.analysis.kept_readings import KeptReadings, KeptTraining, forget_kept, is_whole, read_kept
 from workbench.analysis.readings import CellReading, read_cells
-from workbench.analysis.training_setup import train_cells
+from workbench.analysis.sample import sample
+from workbench.analysis.training_setup import control_cells, train_cells
 from workbench.genome.windows import Cell
+from workbench.progress import Silent
+from workbench.stages import encode
 from workbench.study.study import Study
 
 
@@ -119,6 +123,48 @@ def test_other_models_settings_and_full_disks_keep_apart(
     none = KeptReadings(study, with_random_weights(study.model, 2))
     none.add(cell, "+", rows)
     assert not none.has(cell, "+")
+
+
+def test_maps_are_the_same_bytes_and_samples_are_read_no_more(study: Study, passes: list[str]) -> None:
+    drawn = [sample(study, split, study.config.controls.bases) for split in ("select", "report")]
+    cells = sorted(d.cell for part in drawn for d in part if is_whole(study, d.cell))
+    assert cells
+    maps = []
+    for kept in (True, False):
+        if not kept:
+            forget_kept(study)
+            study.config = replace(study.config, activations=replace(study.config.activations, kept=0))
+        passes.clear()
+        for shard in encode.STAGE.shards(study):
+            encode.run(study, shard, Silent())
+        maps.append({path.name: path.read_bytes() for path in (study.folder / "features").iterdir()})
+        whole = len(passes)
+        passes.clear()
+        values(read_kept(study, cells))
+        maps.append((whole, len(passes)))
+    assert maps[0] == maps[2] and len(maps[0]) > 1
+    (some, none), (all_, every) = maps[1], maps[3]
+    assert some < all_ and none < every == 2 * len(cells)
+    # At most the groups that hold a window at an end of the contig.
+    assert none <= 2 * study.batch
+
+
+def test_a_finished_study_keeps_none(tmp_path_factory: pytest.TempPathFactory) -> None:
+    assert not (finished_study(tmp_path_factory) / "cache" / "activations").exists()
+
+
+def test_the_control_of_random_weights_has_a_sample_of_what_is_trained_on(study: Study) -> None:
+    cells = train_cells(study)[0]
+    total, size = sum(c.end - c.start for c in cells), study.grid.stride
+    for bases, batch in ((10 * total, 256), (total // 4, 1), (1, total // 3), (1, 1)):
+        config = replace(study.config, controls=replace(study.config.controls, bases=bases))
+        study.config = replace(config, sae=replace(config.sae, batch=batch))
+        found = control_cells(study)
+        assert set(found) <= set(cells) and found[0] == cells[0]
+        read = sum(c.end - c.start for c in found)
+        assert min(total, bases, size) <= read <= max(2 * max(bases, batch) + size, size)
+        gaps = {cells.index(b) - cells.index(a) for a, b in pairwise(found)}
+        assert len(gaps) <= 1
 
 
 def test_a_window_is_read_once_however_often_it_is_trained_on(study: Study, passes: list[str]) -> None:
