@@ -94,6 +94,7 @@ def test_a_gigabyte_is_refused(page: Any, tmp_path: Path) -> None:
     page.get_by_text("File must be 400").wait_for()
 
 
+@pytest.mark.slow
 def test_from_files_to_features(page: Any, studies: Path, samples: Path) -> None:
     genome = (samples / "yersinia_pPCP1.fa").read_bytes()
     genes = (samples / "yersinia_pPCP1.gff3").read_bytes().replace(b"NC_005816.1", b"plasmid")

@@ -114,6 +114,7 @@ def test_a_second_run_repeats_nothing(done):
     assert log.read_text() == before
 
 
+@pytest.mark.slow
 def test_two_workers_give_the_same_tables(done, samples, model, tmp_path):
     parallel = Study.create(tmp_path / "parallel", small_config(samples, model))
     parallel.run(workers=2)
