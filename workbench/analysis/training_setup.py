@@ -45,13 +45,15 @@ def refuse_short(study: Study, cells: list[Cell]) -> None:
 
 
 def control_cells(study: Study) -> list[Cell]:
-    """Cells that the control of random weights is trained on, again and again: at most about a sample's.
+    """Cells that the control of random weights is trained on, again and again where they are few.
 
-    Those of the study's own autoencoder, thinned evenly to ``[controls] bases``, and no fewer than a batch.
+    Those of the study's own autoencoder, spread evenly over them: about as many as hold ``[controls] bases``
+    bases, and no fewer than a batch.
     """
     cells = train_cells(study)[0]
-    bases = sum(cell.end - cell.start for cell in cells)
-    return cells[:: max(1, bases // max(study.config.controls.bases, study.config.sae.batch))]
+    wanted = max(study.config.controls.bases, study.config.sae.batch)
+    count = min(len(cells), -(-len(cells) * wanted // sum(cell.end - cell.start for cell in cells)))
+    return [cells[i * len(cells) // count] for i in range(count)]
 
 
 def training_readings(cells: list[Cell]) -> int:

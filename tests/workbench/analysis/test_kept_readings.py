@@ -162,9 +162,9 @@ def test_the_control_of_random_weights_has_a_sample_of_what_is_trained_on(study:
         found = control_cells(study)
         assert set(found) <= set(cells) and found[0] == cells[0]
         read = sum(c.end - c.start for c in found)
-        assert min(total, bases, size) <= read <= max(2 * max(bases, batch) + size, size)
+        assert abs(read - min(total, max(bases, batch))) <= size
         gaps = {cells.index(b) - cells.index(a) for a, b in pairwise(found)}
-        assert len(gaps) <= 1
+        assert max(gaps, default=0) - min(gaps, default=0) <= 1
 
 
 def test_a_window_is_read_once_however_often_it_is_trained_on(study: Study, passes: list[str]) -> None:
