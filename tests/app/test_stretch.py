@@ -51,7 +51,14 @@ def test_a_gene_by_its_name_or_a_part_of_it(opened: Opened) -> None:
 
 
 @pytest.mark.parametrize(
-    ("text", "said"), [("polymer", "not DNA"), ("chrZ:1-9", "no contig chrZ"), ("", "neither")]
+    ("text", "said"),
+    [
+        ("polymer", "not DNA"),
+        ("MKVLAAGIVQLEF", "not DNA"),
+        (">a\nACGT\n>b\nACGT", "2 records pasted"),
+        ("chrZ:1-9", "no contig chrZ"),
+        ("", "neither"),
+    ],
 )
 def test_neither_is_refused_in_a_sentence(opened: Opened, text: str, said: str) -> None:
     with pytest.raises(InputError, match=said):
