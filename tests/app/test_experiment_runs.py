@@ -23,6 +23,7 @@ from tests.workbench.small_study import small_config, write_model
 from workbench import Study
 from workbench.engines import background
 from workbench.engines.local import run_experiment
+from workbench.experiments.circuit_page import verdict
 from workbench.experiments.circuit_settings import CircuitSettings, TranscodeSettings
 from workbench.experiments.detector_settings import DetectSettings
 from workbench.experiments.registry import create_experiment
@@ -237,7 +238,7 @@ def test_a_circuit_is_looked_around_in(reader: Reader, home: Path) -> None:
     graph.wait_for()
     at_rest(reader)
     text = reader.page.get_by_test_id("stMain").inner_text()
-    assert ("Do not trust this graph" in text) == (targets["r2"][0] < 0.8)
+    assert verdict(targets["r2"][0], 30) in text and "Do not trust this graph" in text
     assert graph.locator("g[data-node]").count() == nodes["group"].nunique()
 
     def shown() -> list[float]:
