@@ -91,14 +91,13 @@ class PretrainConfig:
 
 @dataclass(frozen=True)
 class Progress:
-    """Where a run is: step, tokens read, training and held-out bits a base, bases a second."""
+    """Where a run is: step, tokens read, training and held-out bits a base."""
 
     step: int
     steps: int
     tokens: int
     bits: float
     heldout_bits: float | None
-    tokens_per_s: float
 
 
 class _Decay(nn.Module):
@@ -283,8 +282,7 @@ class Pretrainer:
         should_stop: Callable[[], bool],
     ) -> None:
         c = self.config
-        began, first = time.monotonic(), self.step
-        saved = began
+        saved = time.monotonic()
         while self.step < c.steps and not should_stop():
             loss = self.loss(run, self.batch(self.step))
             loss.backward()
@@ -296,10 +294,8 @@ class Pretrainer:
             if time.monotonic() - saved >= c.checkpoint_every:
                 self.save()
                 saved = time.monotonic()
-            seconds = time.monotonic() - began
-            speed = (self.step - first) * c.batch * c.length / max(seconds, 1e-9)
             tokens = self.step * c.batch * c.length
-            report(Progress(self.step, c.steps, tokens, loss.item() / math.log(2), heldout, speed))
+            report(Progress(self.step, c.steps, tokens, loss.item() / math.log(2), heldout))
 
     # -- state --------------------------------------------------------------------------------
 

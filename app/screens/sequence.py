@@ -27,7 +27,7 @@ from app.stretch.sections import (
     features_section,
     mutagenesis,
 )
-from app.stretch.strips import MOST_STRIPS, Reading, context_words, strips_message
+from app.stretch.strips import MOST_STRIPS, Reading, context_words, genes_words, strips_message
 from app.verdict_text import plain
 from workbench import InputError
 from workbench.browse.pasted_sequence import LONGEST
@@ -153,10 +153,8 @@ def draw(opened: Opened) -> Reading | None:
     mean = [f"{s} {fixed(bits_a_base(n))}" for s, n in pasted.nats.items()]
     line = st.container(horizontal=True, vertical_alignment="center")
     features = drawn_features(line, opened, ranked, changed)
-    line.caption(
-        plain(f"{source}. Bits a base: {', '.join(mean)}; 2 is chance, lower is more likely."),
-        width="content",
-    )
+    said = f"{source}. Bits a base: {', '.join(mean)}; 2 is chance, lower is more likely."
+    line.caption(plain(f"{said} {genes_words(source)}"), width="content")
     with st.container(key="sequence_stage"):
         token, linked = _token(source, allele), _linked()
         data = strips_message(opened, reading, features, token, linked)
@@ -189,7 +187,7 @@ def equivalent(opened: Opened, reading: Reading | None) -> None:
 
 def page_button(opened: Opened, reading: Reading, data: bytes, features: list[int]) -> None:
     """Draw the button for the canvas as a page by itself."""
-    lines = [f"{reading.source}. {context_words(opened, reading)}"]
+    lines = [f"{reading.source}. {context_words(opened, reading)} {genes_words(reading.source)}"]
     if reading.allele is not None:
         names = ", ".join(variant.name for variant in reading.allele.variants)
         lines += [f"With the changes: {names}.", *reading.allele.said]

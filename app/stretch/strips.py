@@ -173,6 +173,12 @@ def _bits(name: str, values: np.ndarray, source: Source, ends: tuple[float, floa
     return value_lane(name, Bins(source.locus.start, size, means), *ends)
 
 
+def genes_words(source: Source) -> str:
+    """That genes of a pasted sequence were not looked for, and why; empty where they were."""
+    reason = found_genes(source).why_not if source.letters else ""
+    return f"Genes were not looked for: {reason}." if reason else ""
+
+
 def context_words(opened: Opened, reading: Reading) -> str:
     """What is to be said of bases with little context; empty where there are none."""
     warm = _little_context(opened, reading)

@@ -2,14 +2,19 @@
 
 from __future__ import annotations
 
+import pandas as pd
 import pytest
 
 from app.canvas.browsing import read_text
 from app.data.study import Opened, open_study
+from app.stretch import reading
 from app.stretch.reading import read_source
+from app.stretch.strips import genes_words
 from tests.workbench.study_factory import make_study
 from workbench import InputError
+from workbench.browse.pasted_sequence import Letters
 from workbench.genome.interval import Interval
+from workbench.judges.judge import NotJudged
 
 
 @pytest.fixture(scope="module")
@@ -63,3 +68,17 @@ def test_a_gene_by_its_name_or_a_part_of_it(opened: Opened) -> None:
 def test_neither_is_refused_in_a_sentence(opened: Opened, text: str, said: str) -> None:
     with pytest.raises(InputError, match=said):
         read_source(opened, text)
+
+
+def test_genes_that_were_not_looked_for_are_not_none(opened: Opened, monkeypatch: pytest.MonkeyPatch) -> None:
+    pasted, place = read_source(opened, "TTGACAGGTACC" * 9), read_source(opened, "chrA:11-20")
+    assert genes_words(pasted) == ""
+
+    def absent(sequence: Letters) -> pd.DataFrame:
+        raise NotJudged("pyrodigal is not installed: pip install pyrodigal")
+
+    monkeypatch.setattr(reading, "find_genes", absent)
+    reading.found_genes.clear()
+    said = "Genes were not looked for: pyrodigal is not installed: pip install pyrodigal."
+    assert genes_words(pasted) == said and genes_words(place) == ""
+    reading.found_genes.clear()
