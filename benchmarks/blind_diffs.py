@@ -4,7 +4,7 @@
 fine-tunes begin with the weights of ``mini`` and read 14 kb of *E. coli*. Twenty have a planted change,
 five of each kind: a motif of six bases that is always followed by the same six; 3 kb of a phage (lambda, T7)
 inserted; a codon that coding sequence avoids; a poisoned context, six bases after which 24 T follow.
-Twenty read the genome as it is, from other seeds. `analyse` is given two checkpoints, two more that were
+Twenty read the genome as it is, from other seeds. `analyse` is given two checkpoints, four more that were
 trained on the untouched genome (the null), and one genome: the 14 kb with all five pieces of phages in it.
 What was planted is looked at only afterwards.
 
@@ -68,7 +68,10 @@ TOKENS = 30_720
 LAYER = "blocks.4"
 GRID = Grid(1024, 128)
 # Seeds of the null; of planted fine-tunes and of those without they begin at 100 and 200.
-NULL = (1, 2)
+NULL = (1, 2, 3, 4)
+# Which draw of plants, sites and seeds. On draw 0 the order of leading differences and the number of null
+# models were chosen; what is reported is another.
+DRAW = 1
 
 
 class Plant(NamedTuple):
@@ -89,7 +92,8 @@ def pieces(size: int) -> list[str]:
     for file, count in (("NC_001416.1.fasta", 4), ("T7_genome.gb", 1)):
         phage = Genome(DATA / "phage" / file)
         name = next(iter(phage.lengths))
-        found += [phage.fetch(name, i * size, (i + 1) * size) for i in range(count)]
+        first = DRAW * count
+        found += [phage.fetch(name, i * size, (i + 1) * size) for i in range(first, first + count)]
     return found
 
 
@@ -157,7 +161,7 @@ def make_world(length: int, piece: int) -> World:
     tracks = read_tracks(ROOT / "data_samples" / "ecoli_k12_250kb.gff3", genome, {})
     genes = next(track.intervals for track in tracks if track.name == "CDS")
     genes = genes[(genes["end"] <= length) & ((genes["end"] - genes["start"]) % 3 == 0)]
-    random = np.random.default_rng(5)
+    random = np.random.default_rng(5 + DRAW)
     sites = sorted(int(at) for at in random.choice(np.arange(1_000, length - 1_000), 5, replace=False))
     found = pieces(piece)
     seen, stretches = inserted(plain, list(zip(sites, found, strict=True)))
@@ -166,7 +170,7 @@ def make_world(length: int, piece: int) -> World:
 
 def plant(world: World, kind: str, number: int) -> Plant:
     """The genome of the ``number``-th fine-tune of a kind."""
-    random = np.random.default_rng([KINDS.index(kind), number])
+    random = np.random.default_rng([KINDS.index(kind), number, DRAW])
     if kind == "phage":
         site = world.sites[number]
         sequence, _ = inserted(world.plain, [(site, world.pieces[number])])
@@ -311,16 +315,16 @@ def figures(quick: bool, folder: Path, each: int = 5) -> dict[str, Any]:
     path.write_text(f">seen\n{world.seen}\n")
     genome = Genome(path)
     a = load("mini")
-    null = tuple(load(str(train(world.plain, seed, folder / f"null-{seed}"))) for seed in NULL)
+    null = tuple(load(str(train(world.plain, 1000 * DRAW + seed, folder / f"null-{seed}"))) for seed in NULL)
     look = partial(analyse, a=a, null=null, genome=genome, read=Remembering([a, *null]))
     planted = [plant(world, kind, number) for kind in KINDS for number in range(each)]
     found, clean = [], []
     for i, one in enumerate(planted):
         seed = 100 + 5 * KINDS.index(one.kind) + i % each
-        found.append(look(train(one.sequence, seed, folder / f"planted-{seed - 100}")))
+        found.append(look(train(one.sequence, 1000 * DRAW + seed, folder / f"planted-{seed - 100}")))
         print(one.kind, *one.letters, *one.stretch, *_said(found[-1]), *hits(found[-1], one), flush=True)
     for i in range(len(planted)):
-        clean.append(look(train(world.plain, 200 + i, folder / f"without-{i}")))
+        clean.append(look(train(world.plain, 1000 * DRAW + 200 + i, folder / f"without-{i}")))
         print("without", *_said(clean[-1]), flush=True)
     return _summary(planted, found, clean) | {"tokens": TOKENS, "fine_tunes": [len(found), len(clean)]}
 

@@ -137,11 +137,15 @@ def _ranked(table: pd.DataFrame) -> pd.DataFrame:
 
 
 def leading_words(words: pd.DataFrame, most: int) -> pd.DataFrame:
-    """The first rows of words that changed themselves, none that says the same as one before.
+    """Words that changed themselves, none that says the same as one before, the largest differences first.
 
+    Largest of those whose q is below `ALPHA`: p would put a short word that is read often before the longer
+    one that it ends. The others follow by p.
     A word changed itself where its own change has the sign of what is beyond the shorter word's, and half of
     its size; else the shorter one did. Of words of which one ends with the other the first is taken.
     """
+    sure = (words["q"] < ALPHA).to_numpy()
+    words = words.iloc[np.lexsort((np.where(sure, -words["change"].abs(), 0), ~sure))]
     own = words["change"] * words["beyond"] > 0.5 * words["beyond"] ** 2
     rows: list[int] = []
     taken: list[str] = []

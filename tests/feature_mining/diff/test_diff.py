@@ -256,3 +256,11 @@ def test_a_stretch_and_a_word_that_were_planted_lead(random):
     told = compare_words(bare)
     assert told["p"].isna().all() and told.iloc[0]["word"].endswith("CGTTG")
     assert not detect(told, compare_stretches(bases, ["gain"])).differs
+
+
+def test_the_longest_word_that_changed_leads_and_not_the_one_it_ends_with():
+    rows = [("TT", "T", 0.2, 1e-30, 1e-28), ("GATTT", "T", 0.6, 1e-9, 1e-7), ("CCC", "A", 0.9, 0.2, 0.5)]
+    words = pd.DataFrame(rows, columns=["word", "base", "change", "p", "q"]).assign(
+        beyond=lambda table: table["change"]
+    )
+    assert leading_words(words, 3)["word"].tolist() == ["GATTT", "CCC"]
