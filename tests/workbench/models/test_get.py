@@ -157,7 +157,8 @@ from workbench.models.get import get_model
 from workbench.progress import Silent
 print(get_model("hf:lab/family@v1", None, Silent()))
 """
-    environment = os.environ | {"HF_HOME": str(tmp_path), "HF_ENDPOINT": hub.address, "PYTHONPATH": str(ROOT)}
+    places = {"HF_HOME": str(tmp_path), "HF_ENDPOINT": hub.address, "HF_HUB_OFFLINE": "0"}
+    environment = os.environ | places | {"PYTHONPATH": str(ROOT)}
     done = subprocess.run([sys.executable, "-c", script], env=environment, capture_output=True, text=True)
     assert done.returncode == 0, done.stderr
     place = Path(done.stdout.strip())
