@@ -28,8 +28,8 @@ class DiffSettings:
     )
     null: list[str] = setting(
         [],
-        "Models that differ from b only by their seed and have nothing to find: two or more, as pretrain"
-        " --from makes them on the same genome.",
+        "Models that differ from b only by their seed and have nothing to find: two or more, better four, as"
+        " pretrain --from makes them on the same genome.",
         of="model",
     )
     bases: int = setting(
