@@ -26,6 +26,7 @@ from workbench.engines.local import run_experiment
 from workbench.experiments.circuit_page import verdict
 from workbench.experiments.circuit_settings import CircuitSettings, TranscodeSettings
 from workbench.experiments.detector_settings import DetectSettings
+from workbench.experiments.diff_settings import DiffSettings
 from workbench.experiments.registry import create_experiment
 from workbench.experiments.settings import EmbedSettings, PruneSettings
 from workbench.experiments.treat_settings import TreatSettings
@@ -264,6 +265,25 @@ def test_a_circuit_is_looked_around_in(reader: Reader, home: Path) -> None:
     reader.page.get_by_text("Places of a feature as one").click()
     graph.locator("g[data-node]").nth(len(nodes) - 1).wait_for(state="attached")
     assert graph.locator("g[data-node]").count() == len(nodes)
+
+
+def test_a_diff_is_followed_to_its_largest_difference(reader: Reader, home: Path) -> None:
+    study = Study.open(home / "small")
+    asked = DiffSettings(layer="blocks.1", bases=2000, train=2048, shifts=3)
+    folder = create_experiment(study, "apart", "diff", asked).folder
+    run_experiment(study, "apart")
+    reader.page.goto("/experiments?study=small&experiment=apart")
+    reader.page.get_by_role("heading", name="Leading differences").wait_for()
+    at_rest(reader)
+    charts = reader.page.locator("[data-testid=stVegaLiteChart] .mark-symbol.role-mark path")
+    charts.first.wait_for()
+    leading = read_parquet(folder / "leading.parquet")
+    first = leading[leading["chrom"] != ""].iloc[0]
+    link(reader, f"Browse {first['chrom']}:{first['start'] + 1:,}")
+    canvas = reader.page.locator(".browser[data-sharp='1'][data-pending='0']")
+    canvas.wait_for()
+    at = [int(canvas.get_attribute(name)) for name in ("data-start", "data-end")]
+    assert reader.clicks == 1 and at[0] <= first["start"] < first["end"] <= at[1]
 
 
 def test_a_model_pruned_and_treated_before_and_after(reader: Reader, home: Path) -> None:

@@ -45,6 +45,16 @@ def wait(page: Any, **expected: str) -> dict[str, str]:
     return state(page)
 
 
+def said_at(page: Any, base: float, row: str, text: str) -> None:
+    """The pointer is led to a base of a row, which moves while answers come, until its tip holds a text."""
+    for _ in range(100):
+        page.mouse.move(*point(page, base, row, 0.1))
+        if text in state(page)["hover"]:
+            return
+        page.wait_for_timeout(100)
+    raise AssertionError(f"{text} is not in {state(page)['hover']}")
+
+
 def point(page: Any, base: float, row: str, height: float) -> tuple[float, float]:
     """Where a base of a row is on the screen, at a share of the row's height."""
     found = state(page)
@@ -91,9 +101,7 @@ def test_paint_read_back_undo_branch_and_compare(page: Any, folder: Path) -> Non
     assert rows == ["as it was", "painted", "unpainted", "random direction", "wrong concept"]
     assert side.locator(".verdict").get_attribute("data-verdict")
     assert "lane/paint.reads" in found["rows"] and "lane/paint.letters" in found["rows"]
-    page.mouse.move(*point(page, 3060.5, row, 0.1))
-    page.wait_for_function("() => true")
-    assert "read back, painted (+)" in wait(page, written="1")["hover"]
+    said_at(page, 3060.5, row, "read back, painted (+)")
     # One click back, where nothing is painted; the reload of an address is the same node.
     hand.click(page.get_by_role("button", name="Undo the change"))
     page.wait_for_selector(".browser[data-strokes='0']")
