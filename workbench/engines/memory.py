@@ -9,6 +9,8 @@ from functools import cache
 # from which a block is the system's own.
 _TRIM, _MAP = -1, -3
 KEPT, LARGEST = 1 << 29, 1 << 28
+# What every glibc takes; older ones refuse more. A layer of a window's length needs no larger block.
+REFUSED_BY_NONE = 1 << 25
 
 
 @cache
@@ -22,4 +24,4 @@ def keep_freed_memory() -> bool:
         tell = ctypes.CDLL(None).mallopt
     except (OSError, AttributeError, TypeError):  # TypeError: Windows knows no None
         return False
-    return bool(tell(_TRIM, KEPT)) and bool(tell(_MAP, LARGEST))
+    return bool(tell(_TRIM, KEPT)) and any(tell(_MAP, size) for size in (LARGEST, REFUSED_BY_NONE))

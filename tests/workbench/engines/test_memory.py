@@ -41,3 +41,22 @@ def test_another_library_is_left_alone(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(ctypes, "CDLL", lambda name: object())
     assert not keep_freed_memory()
     keep_freed_memory.cache_clear()
+
+
+@pytest.mark.parametrize(("most", "kept"), [(1 << 25, True), (0, False)])
+def test_a_library_that_refuses_large_blocks_is_asked_for_smaller_ones(
+    monkeypatch: pytest.MonkeyPatch, most: int, kept: bool
+) -> None:
+    asked = []
+
+    class Library:
+        @staticmethod
+        def mallopt(what: int, size: int) -> int:
+            asked.append((what, size))
+            return int(what == -1 or size <= most)
+
+    keep_freed_memory.cache_clear()
+    monkeypatch.setattr(ctypes, "CDLL", lambda name: Library)
+    assert keep_freed_memory() is kept
+    assert asked[-1] == (-3, 1 << 25)
+    keep_freed_memory.cache_clear()
