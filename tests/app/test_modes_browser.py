@@ -157,7 +157,15 @@ def test_a_rule_is_set_counted_and_run_dry(page: Any, folder: Path) -> None:
     typed.fill(f"when {first} > 0.9: insert TAATAA; wait 9 bases")
     typed.press("Enter")
     panel.get_by_text("It says more than the form can.").wait_for()
+    # The panel is drawn anew by every answer: what is being typed stays, with the focus and the cursor.
     typed.fill("when pigs fly")
+    typed.press("ArrowLeft")
+    typed.evaluate("box => { window.box = box; }")
+    page.mouse.move(*place(page, 2200, "lane/letters"))
+    page.mouse.wheel(0, 200)
+    page.wait_for_function("() => !window.box.isConnected")
+    assert typed.input_value() == "when pigs fly"
+    assert typed.evaluate("box => [box.getRootNode().activeElement === box, box.selectionStart]") == [True, 12]
     typed.press("Enter")
     page.get_by_text("is no rule; expected").first.wait_for()
     # What cannot be counted is said once, and not asked again and again; places of the last rule go.

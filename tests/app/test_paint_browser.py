@@ -137,9 +137,12 @@ def test_paint_read_back_undo_branch_and_compare(page: Any, folder: Path) -> Non
     # A name and a note are text, whatever they hold.
     hostile = '<img src=x onerror="window.fired=1">'
     page.get_by_role("textbox", name="Name of the node").fill(hostile)
+    page.get_by_role("textbox", name="Note of the node").fill("seen")
+    # Another tool has the panel drawn anew: what is typed stays.
+    page.get_by_role("group", name="Tool").get_by_role("button").first.click()
     page.get_by_role("button", name="Keep").click()
     page.locator(".tree").get_by_text(hostile).wait_for()
-    assert read_history(study).node(3).name == hostile
+    assert (read_history(study).node(3).name, read_history(study).node(3).note) == (hostile, "seen")
     assert not page.evaluate("() => window.fired")
     # A file leaves with the word that it is not validated.
     before = hand.count

@@ -11,6 +11,22 @@ function el(tag, more = {}, ...children) {
   return made;
 }
 
+// Fill a panel anew. What is being typed stays where its box still says what it said when the typing began; so do the
+// focus and the cursor. Boxes are known by their `data-name`.
+function renew(panel, parts) {
+  const boxes = () => [...panel.querySelectorAll("[data-name]")], active = panel.getRootNode().activeElement;
+  const typed = boxes().filter((box) => box.matches("textarea, input[type=text], input[type=number]") && box.value !== box.defaultValue);
+  const named = panel.contains(active) ? active.dataset.name : undefined, cursor = [active?.selectionStart, active?.selectionEnd];
+  panel.replaceChildren(...parts.filter(Boolean));
+  for (const box of boxes()) {
+    const before = typed.find((other) => other.dataset.name === box.dataset.name && other.defaultValue === box.defaultValue);
+    if (before) box.value = before.value;
+    if (box.dataset.name !== named) continue;
+    box.focus();
+    if (box.matches("textarea, input[type=text]")) box.setSelectionRange(...cursor);
+  }
+}
+
 // Hand a file to the person at the browser.
 function handOver(address, name) {
   const link = el("a", { href: address, download: name });

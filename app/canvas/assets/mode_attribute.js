@@ -62,8 +62,8 @@ MODES.attribute = class {
     const { parts, at } = this, alone = this.browser.head.alone;
     if (!at) return this.side.replaceChildren(el("h3", {}, "Attribute"), el("p", {}, "Click a base, in the half of a row for the strand that is read: what raised or lowered the probability that the model gave it?"));
     const head = el("div", { class: "line" }, el("h3", {}, `${at.chrom}:${grouped(at.position + 1)}`),
-      alone ? null : el("button", { type: "button", title: "Read the other strand", "aria-label": "Read the other strand", onclick: () => this.browser.modes.tell(this.write({ ...at, strand: at.strand === "+" ? "-" : "+", off: [] })) }, at.strand === "+" ? "+ plus" : "− minus"));
-    if (!parts) return this.side.replaceChildren(head);
+      alone ? null : el("button", { type: "button", title: "Read the other strand", "aria-label": "Read the other strand", "data-name": "strand", onclick: () => this.browser.modes.tell(this.write({ ...at, strand: at.strand === "+" ? "-" : "+", off: [] })) }, at.strand === "+" ? "+ plus" : "− minus"));
+    if (!parts) return renew(this.side, [head]);
     const off = new Set(at.off), p = 2 ** parts.bits;
     const facts = [
       [`p(${parts.letter})`, `${(100 * p).toFixed(1)} %, ${signed(parts.bits)} bits`],
@@ -72,19 +72,19 @@ MODES.attribute = class {
       ["not explained", `${signed(parts.unexplained)} bits, by the autoencoder`],
       ["error of the sum", `${signed(parts.apart)} bits`],
     ];
-    this.side.replaceChildren(...[head,
+    renew(this.side, [head,
       el("dl", {}, ...facts.flatMap(([name, value]) => [el("dt", {}, name), el("dd", {}, value)])),
       this.effect(), el("p", { class: "note" }, `${parts.note}. A tick is a feature that is on; taken out, it is 0 in all bases before.`),
       el("ul", { class: "attributed" }, ...parts.features.map((feature) => this.part(feature, off))),
       el("p", { class: "note" }, parts.more ? `${parts.more} more features: ${signed(parts.more_bits)} bits together.` : ""),
       el("p", { class: "note" }, "The same by command, in nats (1 bit is 0.693), with substitutions and controls:"), codeBox(parts.command),
-      el("button", { type: "button", onclick: () => handOver(`data:text/plain;charset=utf-8,${encodeURIComponent(`# ${parts.note}\n${parts.question}`)}`, "question.toml") }, "Question file")].filter(Boolean));
+      el("button", { type: "button", onclick: () => handOver(`data:text/plain;charset=utf-8,${encodeURIComponent(`# ${parts.note}\n${parts.question}`)}`, "question.toml") }, "Question file")]);
   }
   part(feature, off) {
     const b = this.browser, drawn = b.head.features.some((f) => f.id === feature.id), most = Math.max(...this.parts.features.map((f) => Math.abs(f.bits)));
     const point = (on) => () => { this.pointed = on ? feature.id : null; b.paint(); };
     return el("li", { onmouseenter: point(true), onmouseleave: point(false), onfocusin: point(true), onfocusout: point(false) },
-      el("input", { type: "checkbox", checked: !off.has(feature.id), disabled: Boolean(b.head.alone), "aria-label": `Feature ${feature.id} on`, onchange: (event) => this.turn(feature.id, event.target.checked) }),
+      el("input", { type: "checkbox", checked: !off.has(feature.id), disabled: Boolean(b.head.alone), "aria-label": `Feature ${feature.id} on`, "data-name": `on ${feature.id}`, onchange: (event) => this.turn(feature.id, event.target.checked) }),
       el("button", { type: "button", class: "plain", title: drawn ? "Details" : "Draw it as a row", onclick: () => (drawn || b.head.alone ? b.request({ kind: "detail", of: "feature", feature: feature.id }) : b.setFeatures([...b.head.features.map((f) => f.id), feature.id].slice(-12))) }, `${drawn ? "● " : ""}${feature.id} · ${feature.label}`),
       el("span", { class: feature.bits < 0 ? "bar lowered" : "bar", style: `--share: ${Math.abs(feature.bits) / most}` }, signed(feature.bits)));
   }

@@ -107,7 +107,10 @@ MODES.paint = class {
     if (!this.concepts.some((each) => each[0] === concept.word || each[1] === concept.name)) this.concepts.push([concept.word, concept.name, concept.said]);
     this.draw();
   }
-  add(word) { this.ask("paint_open", { concept: word, node: this.node?.number || 0 }, (answer) => this.open(answer.concept)); }
+  add(word) { this.ask("paint_open", { concept: word, node: this.node?.number || 0 }, (answer) => {
+    this.side.querySelector('[data-name="add"]').value = "";
+    this.open(answer.concept);
+  }); }
   stroke(concept, start, end, strand, strength) { this.change("paint_stroke", { concept, start, end, strand, strength }); }
   act(name, more) { this.change("paint_act", { act: name, ...more }); }
   run(name) { this.ask("paint_run", { node: this.node.number, name }, (answer) => { this.set({ tree: answer.tree, node: answer.node }); this.standing = answer; this.watch(); this.draw(); }); }

@@ -63,21 +63,19 @@ MODES.rules = class {
   // -- the panel --
   draw() {
     this.browser.modes.redraw();
-    const focused = this.side.getRootNode().activeElement?.dataset?.name, alone = this.browser.head.alone;
+    const alone = this.browser.head.alone;
     const parts = [el("h3", {}, "Rules")];
     if (alone) parts.push(el("p", {}, this.sentence));
     else parts.push(...this.fields());
     if (this.found) parts.push(this.counts());
     if (!alone && this.found) parts.push(...this.dryRun());
     if (!alone && this.found) parts.push(el("p", { class: "note" }, "The same places of all contigs by command, with the file of the rule:"), codeBox(this.found.command), el("button", { type: "button", onclick: () => this.save() }, "Save rules.json"));
-    this.side.replaceChildren(...parts);
-    if (focused) this.side.querySelector(`[data-name="${CSS.escape(focused)}"]`)?.focus();
+    renew(this.side, parts);
   }
   fields() {
     const { known, chosen } = this;
     if (!known) return [];
-    const typed = el("textarea", { rows: "3", "aria-label": "Rule", "data-name": "sentence", title: known.form, onkeydown: (event) => { event.stopPropagation(); if (event.key === "Enter") { event.preventDefault(); this.browser.modes.tell(event.target.value.trim()); } } });
-    typed.value = this.sentence;
+    const typed = el("textarea", { rows: "3", "aria-label": "Rule", "data-name": "sentence", title: known.form, onkeydown: (event) => { event.stopPropagation(); if (event.key === "Enter") { event.preventDefault(); this.browser.modes.tell(event.target.value.trim()); } } }, this.sentence);
     const note = el("p", { class: "note" }, "The rule in its own words; typed, it is taken with Enter.");
     if (!chosen) return [typed, note, el("p", { class: "note" }, "It says more than the form can."), el("button", { type: "button", onclick: () => this.browser.modes.tell("") }, "A new rule")];
     const pick = (name, words, options) => el("select", { "aria-label": words, "data-name": name, onchange: (event) => this.choose(name, name === "feature" ? Number(event.target.value) : event.target.value) },

@@ -3,11 +3,9 @@ class PaintPanel {
   constructor(mode) { this.mode = mode; this.open = { concept: true, evidence: true, history: true }; this.form = {}; }
   get browser() { return this.mode.browser; }
   draw() {
-    const mode = this.mode, side = mode.side, active = side.getRootNode().activeElement, named = active && side.contains(active) ? active.dataset.name : null;
-    const kept = side.parentElement?.scrollTop || 0, alone = this.browser.head.alone;
-    side.replaceChildren(...[el("h3", {}, "Paint"), ...(alone ? [this.told()] : [this.tools(), this.concepts(), this.exactly(), this.filling(), this.told(), this.evidence(), this.moved(), this.history(), this.files()])].filter(Boolean));
+    const side = this.mode.side, kept = side.parentElement?.scrollTop || 0, alone = this.browser.head.alone;
+    renew(side, [el("h3", {}, "Paint"), ...(alone ? [this.told()] : [this.tools(), this.concepts(), this.exactly(), this.filling(), this.told(), this.evidence(), this.moved(), this.history(), this.files()])]);
     if (side.parentElement) side.parentElement.scrollTop = kept;
-    if (named) side.querySelector(`[data-name="${CSS.escape(named)}"]`)?.focus();
   }
   section(name, title, ...children) {
     const box = el("details", { class: "part", open: Boolean(this.open[name]), ontoggle: (event) => { this.open[name] = event.target.open; } }, el("summary", {}, title), ...children);
@@ -29,7 +27,7 @@ class PaintPanel {
   }
   concepts() {
     const mode = this.mode, opened = mode.opened, rows = mode.concepts.map(([word, name, said]) => el("li", {}, this.button(`${name} · ${said}`, () => mode.choose(word), { class: "plain", "aria-pressed": String(word === mode.chosen), title: said, "data-name": `concept ${word}` })));
-    const add = el("input", { type: "text", "aria-label": "Concept", placeholder: "a feature, a sum, a factor, a kept concept", "data-name": "add", onkeydown: (event) => { if (event.key === "Enter" && event.target.value.trim()) mode.add(event.target.value.trim()); } });
+    const add = el("input", { type: "text", "aria-label": "Concept", placeholder: "a feature, a sum, a factor, a kept concept", "data-name": "add", onkeydown: (event) => { if (event.key === "Enter" && event.target.value.trim()) { mode.add(event.target.value.trim()); event.target.value = ""; } } });
     return this.section("concept", `Concept: ${opened ? opened.name : mode.chosen || "none"}`, el("ul", { class: "palette" }, ...rows), el("div", { class: "line" }, add), this.between(), opened ? this.features(opened) : null);
   }
   // A weighted sum of two concepts, as the command line writes it.
@@ -52,7 +50,7 @@ class PaintPanel {
       opened.features.length > 1 && !painted ? el("p", { class: "note" }, "Once painted, its features can be turned up and down.") : null);
   }
   exactly() {
-    const mode = this.mode, form = this.form, field = (name, label, value, more = {}) => el("label", {}, label, el("input", { type: "text", inputmode: "decimal", size: "8", "aria-label": label, "data-name": name, value: form[name] ?? value, onchange: (event) => { form[name] = event.target.value; }, ...more }));
+    const mode = this.mode, form = this.form, field = (name, label, value, more = {}) => el("label", {}, label, el("input", { type: "text", inputmode: "decimal", size: "8", "aria-label": label, "data-name": name, value: form[name] ?? value, oninput: (event) => { form[name] = event.target.value; }, ...more }));
     const number = (name, usual) => Number(String(form[name] ?? usual).replace(/,/g, "")), view = this.browser.view, middle = Math.round((view.start + view.end) / 2);
     const paint = () => mode.stroke(mode.chosen, number("first", middle - 29) - 1, number("last", middle + 30), form.strand || "+", number("strength", 1));
     return this.section("exactly", "Paint by numbers", el("div", { class: "line" }, field("first", "From base", middle - 29), field("last", "to", middle + 30)), el("div", { class: "line" }, this.choice("Strand", "strand", [["+", "plus"], ["-", "minus"]], form.strand || "+", (value) => { form.strand = value; }), field("strength", "Strength", 1)),
@@ -107,7 +105,7 @@ class PaintPanel {
     const list = (parent) => el("ul", { class: "tree" }, ...(children.get(parent) || []).map((row) => el("li", {}, this.button(`${row[0]} · ${row[2]}`, () => mode.go(row[0]), { class: "plain", "aria-current": row[0] === mode.node?.number ? "true" : null, "data-name": `node ${row[0]}` }), children.has(row[0]) ? list(row[0]) : null)));
     const node = mode.node, parts = [mode.tree.length ? list(0) : el("p", { class: "note" }, "No node yet.")];
     if (node) {
-      const name = el("input", { type: "text", maxlength: "80", "aria-label": "Name of the node", placeholder: "name", value: node.name, "data-name": "name" }), words = el("input", { type: "text", maxlength: "2000", "aria-label": "Note of the node", placeholder: "note", value: node.note, "data-name": "note" });
+      const name = el("input", { type: "text", maxlength: "80", "aria-label": "Name of the node", placeholder: "name", value: node.name, "data-name": `name ${node.number}` }), words = el("input", { type: "text", maxlength: "2000", "aria-label": "Note of the node", placeholder: "note", value: node.note, "data-name": `note ${node.number}` });
       const others = mode.tree.filter((row) => row[0] !== node.number).map((row) => [row[0], `${row[0]} · ${row[2]}`]);
       parts.push(el("div", { class: "line" }, name, words, this.button("Keep", () => mode.change("paint_note", { name: name.value, note: words.value }), { "data-name": "keep" })));
       parts.push(this.choice("Compare with", "other", [["", "no other node"], ...others], mode.other?.number || "", (other) => this.browser.modes.tell(other ? `${node.number},${other}` : String(node.number))));
@@ -121,7 +119,7 @@ class PaintPanel {
     const mode = this.mode, node = mode.node, at = mode.standing;
     if (!node) return null;
     const save = (format) => () => mode.ask("paint_save", { node: node.number, format }, () => {});
-    const name = el("input", { type: "text", "aria-label": "Name of the experiment", value: node.experiment || `painting_${node.number}`, "data-name": "experiment" });
+    const name = el("input", { type: "text", "aria-label": "Name of the experiment", value: node.experiment || `painting_${node.number}`, "data-name": `experiment ${node.number}` });
     const stands = at && at.standing ? el("p", { class: "standing", role: "status" }, `Experiment ${node.experiment}: ${at.standing}. ${at.said || ""} `, el("a", { href: at.page }, "its page")) : null;
     return el("div", {}, this.section("files", "Files", el("div", { class: "line wrap" }, ...node.files.map((form) => this.button(form, save(form), { "data-name": `save ${form}` })))),
       this.section("experiment", "The experiment, with all arms", el("div", { class: "line" }, name, this.button("Run", () => mode.run(name.value), { "data-name": "run" })), stands,

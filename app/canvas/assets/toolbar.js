@@ -86,7 +86,7 @@ class Toolbar {
   }
 
   fillTracks(panel) {
-    const b = this.browser, head = b.head, kept = panel.scrollTop, focused = panel.getRootNode().activeElement?.dataset?.name;
+    const b = this.browser, head = b.head, kept = panel.scrollTop;
     const box = (name, word, checked, change) => el("label", {}, el("input", { type: "checkbox", "data-name": name, checked, onchange: (event) => change(event.target.checked) }), word);
     const shown = b.shownTracks(), lanes = head.sequence || [];
     const turn = (list, name, on) => [...list.filter((other) => other !== name), ...(on ? [name] : [])];
@@ -100,9 +100,8 @@ class Toolbar {
     const hide = el("input", { type: "range", min: "0", max: "1", step: "0.05", value: String(head.threshold), "aria-label": "Hide below", "data-name": "hide", oninput: (event) => { said.textContent = `${Math.round(100 * event.target.value)} %`; }, onchange: (event) => b.change({ threshold: event.target.value === "0" ? "" : event.target.value }) });
     parts.push(el("label", { class: "range", title: "Share of a feature's full scale: the value that 99.9 % of its active bases do not reach." }, "Hide below ", hide, said));
     if (DropTarget.input() && !head.alone) parts.push(el("p", { class: "note" }, own.length ? `Your own: ${own.map((lane) => lane.name).join(", ")}. ` : "", el("button", { type: "button", onclick: () => DropTarget.input()?.click() }, "Add your own file"), " or drop it on the page: BED, GFF3, bigWig, bedGraph, VCF."));
-    panel.replaceChildren(...parts);
+    renew(panel, parts);
     panel.scrollTop = kept;
-    if (focused) panel.querySelector(`[data-name="${CSS.escape(focused)}"]`)?.focus();
   }
 
   fillMarks(panel) {
