@@ -32,7 +32,7 @@ class Bases(NamedTuple):
     @property
     def held(self) -> int:
         """Blocks that hold a base of the track."""
-        return int(np.unique(self.block[self.inside]).size)
+        return int(np.count_nonzero(np.bincount(self.block[self.inside])))
 
 
 class Resampled(NamedTuple):
@@ -81,9 +81,10 @@ def resample(scores: np.ndarray, bases: Bases, times: np.ndarray) -> Resampled:
         return Resampled(exact, np.full(len(times), np.nan))
     share = np.floor(_PARTS * counts.called / counts.called[-1])
     share += np.floor(_PARTS * counts.hits / counts.hits[-1])
-    # Curves are read from the highest bin down.
-    bin_of_step = np.unique(-share, return_inverse=True)[1]
-    n_bins, n_blocks = int(bin_of_step.max()) + 1, times.shape[1]
+    # Shares rise from step to step, and curves are read from the highest bin down.
+    risen = np.cumsum(np.diff(share, prepend=share[0]) > 0)
+    n_bins, n_blocks = int(risen[-1]) + 1, times.shape[1]
+    bin_of_step = risen[-1] - risen
     cell = bases.block * n_bins + bin_of_step[counts.of]
     size = n_blocks * n_bins
     positive = np.bincount(cell, bases.weight * bases.inside, size).reshape(n_blocks, n_bins)

@@ -18,6 +18,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass, fields
+from functools import cache
 from typing import NamedTuple, Self
 
 import numba
@@ -34,6 +35,11 @@ BATCH_VALUES = 2_000_000
 # Distributions of at most so many products are convolved directly, without the rounding of a transform.
 MOST_PRODUCTS = 20_000_000
 FFT_FLOOR = 1e-12
+# Up to so many bases fp32 transforms give overlaps, whole numbers, exactly: their rounding is at most
+# 2 n log2(n) 2^-24, and below a half.
+MOST_SINGLE = 1 << 17
+# Transforms of a length with a larger prime factor take longer than padded ones of twice the length.
+LARGEST_FACTOR = 31
 
 
 @dataclass(frozen=True)
@@ -112,7 +118,32 @@ def shift_moments(readings: Sequence[StrandReading], threshold: np.ndarray) -> S
 
 def spectra(tracks: Sequence[np.ndarray]) -> list[np.ndarray]:
     """Transforms of a track, or a feature, on its segments, bool (readings, n) each: for `exact_tail`."""
-    return [fft.rfft(track.astype(np.float64)) for track in tracks]
+    return [_spectrum(track) for track in tracks]
+
+
+def _spectrum(track: np.ndarray) -> np.ndarray:
+    n = track.shape[1]
+    return fft.rfft(track.astype(np.float32 if n <= MOST_SINGLE else np.float64), _padded(n))
+
+
+@cache
+def _padded(n: int) -> int:
+    """Length of the transform that turns n bases round: n, or with zeros that keep its ends apart."""
+    rest = n
+    for factor in range(2, LARGEST_FACTOR + 1):
+        while rest % factor == 0:
+            rest //= factor
+    return n if rest == 1 else fft.next_fast_len(2 * n - 1, real=True)
+
+
+def _turned(of_a: np.ndarray, of_y: np.ndarray, n: int) -> np.ndarray:
+    """Overlap at all n shifts, int64 (n), from the spectra of a feature and a track."""
+    padded = _padded(n)
+    overlap = fft.irfft((np.conj(of_a) * of_y).sum(axis=0), padded)
+    if padded != n:
+        # What was turned beyond the end stands apart.
+        overlap[1:n] += overlap[padded - n + 1 :]
+    return np.rint(overlap[:n]).astype(np.int64)
 
 
 def exact_tail(
@@ -142,7 +173,7 @@ def exact_tail(
     observed, mean, variance, floor = 0, 0.0, 0.0, 1.0
     for (a, y), of_a, of_y in zip(pairs, active, track, strict=True):
         n = a.shape[1]
-        overlap = np.rint(fft.irfft((np.conj(of_a) * of_y).sum(axis=0), n)).astype(np.int64)
+        overlap = _turned(of_a, of_y, n)
         low = int(overlap.min())
         own = np.bincount(overlap - low) / n
         if weight.size * own.size <= MOST_PRODUCTS:

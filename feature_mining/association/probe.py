@@ -247,12 +247,14 @@ def _design(
     The others all look alike: they are two rows of zeros, one a label, that carry their weight.
     """
     parts = [slice(matrix.indptr[f], matrix.indptr[f + 1]) for f in features]
-    rows = np.unique(np.concatenate([matrix.indices[part] for part in parts]))
+    silent = np.ones(len(labels), bool)
+    for part in parts:
+        silent[matrix.indices[part]] = False
+    rows = np.flatnonzero(~silent)
+    place = np.cumsum(~silent) - 1
     x = np.zeros((rows.size + 2, len(features)))
     for j, part in enumerate(parts):
-        x[np.searchsorted(rows, matrix.indices[part]), j] = matrix.data[part]
-    silent = np.ones(len(labels), bool)
-    silent[rows] = False
+        x[place[matrix.indices[part]], j] = matrix.data[part]
     rest = [weight[silent & labels].sum(), weight[silent & ~labels].sum()]
     y = np.append(labels[rows], [True, False])
     w = np.append(weight[rows], rest)

@@ -103,7 +103,7 @@ def sample(study: Study, split: str, bases: int, grid: Grid | None = None) -> li
     return draw_cells(cells, present, bases, [study.config.run.seed])
 
 
-def deal(drawn: list[Drawn], fewest: int = 24, most: int = 8) -> list[list[Drawn]]:
+def deal(drawn: list[Drawn], fewest: int = 12, most: int = 16) -> list[list[Drawn]]:
     """The sample in runs of neighbouring cells that can be counted apart."""
     parts = min(most, max(1, len(drawn) // fewest))
     cuts = np.linspace(0, len(drawn), parts + 1).astype(int)

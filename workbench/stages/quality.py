@@ -1,12 +1,15 @@
 """Quality of the autoencoder on the report split.
 
-Shard 0 measures the reconstruction, what it costs the model, shift and strand consistency, the dictionary
-and its stability over seeds (facts ``quality``, table ``quality_features``); shard 1 reads samples of the
-select and report splits with their labels (tables ``quality_probing``, ``quality_units``,
-``quality_absorption``). Samples are bounded, whatever the genome; their sizes are stated with the results.
+Shard 0 measures the reconstruction, strand consistency, the dictionary and its stability over seeds (table
+``quality_features``), shard 1 what the reconstruction costs the model, and shift consistency; the reduction
+puts both into the facts ``quality``. Shard 2 reads samples of the select and report splits with their labels
+(tables ``quality_probing``, ``quality_units``, ``quality_absorption``). Samples are bounded, whatever the
+genome; their sizes are stated with the results.
 """
 
 from __future__ import annotations
+
+from pathlib import Path
 
 import numpy as np
 import pandas as pd
@@ -25,6 +28,7 @@ from workbench.analysis.reconstruction import (
     strand_consistency,
     summary_of,
 )
+from workbench.files.facts import read_facts, write_facts
 from workbench.genome.windows import Cell
 from workbench.progress import Progress
 from workbench.stages.stage import Shard, Stage
@@ -42,13 +46,16 @@ def report_cells(study: Study, bases: int) -> list[Cell]:
     return cells[::step]
 
 
-def _held_out(study: Study, progress: Progress) -> int:
+def _part(study: Study, name: str) -> Path:
+    return study.folder / "work" / "quality" / f"{name}.json"
+
+
+def _reconstruction(study: Study, progress: Progress) -> int:
     cells = report_cells(study, BASES)
     quality, density = reconstruction(study, cells, progress)
     numbers = {k: v for k, v in quality._asdict().items() if isinstance(v, float | int)}
     columns, dictionary = dictionary_facts(study, density)
     by_base, by_bin = strand_consistency(study, spread(cells, STRAND_CELLS))
-    bits, by_class = spliced_bits(study, cells)
     history = study.facts("training").get("history") or [{}]
     facts = {
         **numbers,
@@ -58,9 +65,6 @@ def _held_out(study: Study, progress: Progress) -> int:
         "bases": quality.rows,
         "split": "report",
         "density": {"edges": quality.density_edges.tolist(), "counts": quality.density_counts.tolist()},
-        "bits": bits,
-        "bits_by_class": by_class,
-        "shift": shift_curve(study, spread(cells, SHIFTED_CELLS)),
         "strands": {"base": summary_of(by_base), "bin": summary_of(by_bin)},
         "dictionary": dictionary,
     }
@@ -68,8 +72,16 @@ def _held_out(study: Study, progress: Progress) -> int:
     study.write_table(
         "quality_features", table.assign(strand_correlation=by_base, strand_correlation_bin=by_bin)
     )
-    study.write_facts("quality", facts)
+    write_facts(_part(study, "reconstruction"), facts)
     return quality.rows
+
+
+def _model(study: Study, progress: Progress) -> int:
+    cells = report_cells(study, BASES)
+    bits, by_class = spliced_bits(study, cells)
+    shift = shift_curve(study, spread(cells, SHIFTED_CELLS))
+    write_facts(_part(study, "model"), {"bits": bits, "bits_by_class": by_class, "shift": shift})
+    return sum(cell.end - cell.start for cell in cells)
 
 
 def _low_end(values: np.ndarray) -> dict[str, float]:
@@ -96,14 +108,25 @@ def _labelled(study: Study, progress: Progress) -> int:
 
 
 def run(study: Study, shard: Shard, progress: Progress) -> int:
-    """One of the two parts."""
+    """One of the three parts."""
     bases: int = shard.task(study, progress)
     return bases
 
 
 def _shards(study: Study) -> list[Shard]:
     held_out = sum(c.end - c.start for c in report_cells(study, BASES))
-    return [Shard(0, held_out, _held_out), Shard(1, 2 * LABELLED_BASES, _labelled)]
+    return [
+        Shard(0, held_out, _reconstruction),
+        Shard(1, held_out, _model),
+        Shard(2, 2 * LABELLED_BASES, _labelled),
+    ]
+
+
+def finish(study: Study) -> None:
+    """Write the facts of the reconstruction and of the model as one."""
+    study.write_facts(
+        "quality", read_facts(_part(study, "reconstruction")) | read_facts(_part(study, "model"))
+    )
 
 
 STAGE = Stage(
@@ -113,5 +136,6 @@ STAGE = Stage(
     sections=("windows", "statistics", "tracks"),
     run=run,
     shards=_shards,
+    finish=finish,
     model=True,
 )

@@ -274,6 +274,21 @@ def test_exact_tail_counts_the_observed_among_the_shifts():
         null.exact_tail([])
 
 
+@pytest.mark.parametrize("n", [2, 3, 37, 7_523, 92_317, 99_840, 131_071, 131_072, 131_073, 196_613])
+def test_every_shift_is_exact_at_any_length(n):
+    """Primes, smooth numbers, on both sides of fp32: dense and full tracks, both readings."""
+    random = np.random.default_rng(n)
+    a, y = (random.random((2, n)) < rate for rate in (0.5, 0.9))
+    for active, track in ((a, y), (a, np.ones((2, n), bool)), (np.ones((2, n), bool), y)):
+        tail = null.exact_tail([(active, track)])
+        product = np.conj(np.fft.rfft(active.astype(float))) * np.fft.rfft(track.astype(float))
+        overlaps = np.rint(np.fft.irfft(product.sum(axis=0), n))
+        for shift in random.integers(0, n, 5):
+            assert overlaps[shift] == (active & np.roll(track, -shift, axis=1)).sum()
+        assert tail.p == pytest.approx((overlaps >= (active & track).sum()).mean(), rel=1e-12)
+        assert (tail.mean, tail.sd) == pytest.approx((overlaps.mean(), overlaps.std()), abs=1e-9)
+
+
 def test_wide_tails_convolved_by_transform_agree(monkeypatch):
     random = np.random.default_rng(4)
     pairs = pairs_of(random, (300, 270, 310))
