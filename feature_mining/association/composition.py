@@ -16,11 +16,13 @@ bases, left out of a first fit, best.
 from __future__ import annotations
 
 from collections.abc import Sequence
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from typing import NamedTuple
 
 import numba
 import numpy as np
+import torch
 
 from genomic_models.dna import UNKNOWN
 
@@ -31,6 +33,8 @@ LONGEST = 6
 WINDOW = 50
 PHASE_WINDOW = 60
 CHUNK = 65_536
+# Columns that a thread fits together.
+COLUMNS = 16
 
 # (k, offset of the k-mer's first letter from the base) of every one-hot group.
 GROUPS = [(k, 1 - k) for k in range(1, LONGEST + 1)]
@@ -104,7 +108,15 @@ class CompositionModel:
 
         def descend(rows: np.ndarray, labels: np.ndarray, rates: np.ndarray) -> np.ndarray:
             order = np.concatenate([random.permutation(rows) for _ in range(epochs)])
-            return _ftrl(kmers, windows, labels, w, order, N_ONE_HOT, l1, rates, DENSE_RATE)
+
+            def some(first: int) -> np.ndarray:
+                own = np.ascontiguousarray(labels[:, first : first + COLUMNS])
+                part = rates[first : first + COLUMNS]
+                return _ftrl(kmers, windows, own, w, order, N_ONE_HOT, l1, part, DENSE_RATE)
+
+            # No column knows of another.
+            with ThreadPoolExecutor(torch.get_num_threads()) as pool:
+                return np.hstack(list(pool.map(some, range(0, labels.shape[1], COLUMNS))))
 
         tried = np.tile(y, len(KMER_RATES))
         held = random.random(len(x)) < HELD_OUT

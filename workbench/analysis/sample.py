@@ -104,8 +104,8 @@ def sample(study: Study, split: str, bases: int, grid: Grid | None = None) -> li
 
 
 def deal(drawn: list[Drawn], fewest: int = 12, most: int = 16) -> list[list[Drawn]]:
-    """The sample in runs of neighbouring cells that can be counted apart."""
-    parts = min(most, max(1, len(drawn) // fewest))
+    """The sample in runs of neighbouring cells that can be counted apart: one, or an even number."""
+    parts = max(1, min(most, len(drawn) // fewest) // 2 * 2)
     cuts = np.linspace(0, len(drawn), parts + 1).astype(int)
     return [drawn[a:b] for a, b in itertools.pairwise(cuts)]
 
