@@ -103,6 +103,9 @@ def write(
     OUT.rules.gff3 say what fired where and what was done:
     workbench write --study DIR --prompts heads.fa --rules rules.json --out ruled.fa
 
+    OUT.edits.tsv says of each edit of a plan by itself how far it moved the activation and the predictions on
+    some of the sequences; one that did nothing is named.
+
     Positions of limits count from the first base of what is written, as it comes out; those of plans and
     rules from the first base of the prompt, as it is read; traces of rules say where in what comes out. A
     frame may begin at -1 or -2, in the prompt.
@@ -120,6 +123,7 @@ def write(
         from workbench.genome.reference import Genome  # pyfaidx
         from workbench.models.write import (  # PyTorch
             Wish,
+            effects_path,
             read_plan,
             read_prompts,
             steering_plan,
@@ -162,6 +166,8 @@ def write(
     shown = table.head(SHOWN)
     show(list(shown), [[_cell(value) for value in row] for row in shown.itertuples(index=False)])
     print(f"{plural(len(table), 'sequence')}: {out}, table: {table_path(out)}")
+    if any(each.edits for _, each in arms):
+        print(f"what edits did: {effects_path(out)}")
     if rules is not None:
         print(f"what rules did: {' and '.join(map(str, trace_paths(out)))}")
 

@@ -3,14 +3,16 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import NamedTuple
 
 import numpy as np
 import pandas as pd
 
+from feature_mining.edits.apply import Dictionary
 from feature_mining.edits.edit import Steer
+from feature_mining.edits.effect import ACTS, measure_effects
 from feature_mining.edits.plan import EditPlan
 from feature_mining.rules.rule_set import RuleSet
 from feature_mining.writing.constraints import (
@@ -43,6 +45,8 @@ from workbench.tracks.track import Contigs
 from workbench.wording import repeated
 
 NONE = "none"
+# Sequences of a plan that its edits are measured on, at most; all edits together.
+MEASURED = 16
 
 
 class Prompt(NamedTuple):
@@ -206,6 +210,9 @@ def write_file(
 ) -> pd.DataFrame:
     """Write sequences after prompts, under each plan, into ``out``, and a row each into its ``.tsv``.
 
+    What each edit of a plan did by itself to some of its sequences stands in ``OUT.edits.tsv``
+    (`feature_mining.edits.effect.measure_effects`).
+
     Parameters
     ----------
     plans : sequence of (str, EditPlan)
@@ -279,8 +286,34 @@ def write_file(
         events = list(_events(rules, prompts, written, list(table["name"])))
         for path in trace_paths(out):
             write_trace(path, events, lengths)
+    effects = _effects(model, prompts, written, plans, dictionaries)
+    if len(effects):
+        for row in effects[effects["answer"] != ACTS].itertuples():
+            progress.say(f"note: {row.plan}, {row.edit}: {row.answer}")
+        with write_atomic(effects_path(out)) as temporary:
+            effects.to_csv(temporary, sep="\t", index=False, float_format="%.6g")
     _save(out, table, sequences)
     return table
+
+
+def _effects(
+    model: DNAModel,
+    prompts: Sequence[Prompt],
+    written: Sequence[Written],
+    plans: Sequence[tuple[str, EditPlan]],
+    dictionaries: Mapping[str, Dictionary],
+) -> pd.DataFrame:
+    """Effects of the plans with edits, on the first sequences of each: fewer where there are many edits."""
+    parts = []
+    for number, (name, plan) in enumerate(plans):
+        if plan.edits:
+            own = [each for each in written if each.plan == number][: max(1, MEASURED // len(plan.edits))]
+            texts = [prompts[each.prompt].read + each.sequence for each in own]
+            strands = [prompts[each.prompt].strand for each in own]
+            found = measure_effects(model, texts, plan, dictionaries, strands)
+            found.insert(0, "plan", name)
+            parts.append(found)
+    return pd.concat(parts, ignore_index=True) if parts else pd.DataFrame()
 
 
 def _events(
@@ -343,6 +376,11 @@ def _name(prompt: str, plans: Sequence[str], each: Written) -> str:
 def table_path(out: Path) -> Path:
     """The table beside a FASTA."""
     return out.with_suffix(".tsv")
+
+
+def effects_path(out: Path) -> Path:
+    """What each edit did, beside a FASTA."""
+    return out.with_suffix(".edits.tsv")
 
 
 def trace_paths(out: Path) -> list[Path]:

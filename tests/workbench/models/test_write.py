@@ -131,6 +131,27 @@ def test_arms_of_a_study(cli, study, tmp_path) -> None:
     np.testing.assert_allclose(plain["nats"], plain["nats_untouched"], atol=1e-4)
     edited = table[table["plan"] != "none"]
     assert (edited["nats"] - edited["nats_untouched"]).abs().max() > 1e-3
+    effects = pd.read_csv(out.with_suffix(".edits.tsv"), sep="\t")
+    assert effects["plan"].tolist() == ["weak"] * 3 + ["steered"] * 3
+    assert effects["edit"].iloc[3] == f"{opened.layer}: steer feature {one} by 4, everywhere"
+    # 60 bases of the prompt and 50 written, of each sequence that is read.
+    assert effects["positions"].iloc[[0, 3, 4, 5]].tolist() == [440, 440, 440, 880]
+    assert (effects["bits"].iloc[[0, 3, 4, 5]] > 0).all()
+    assert f"what edits did: {out.with_suffix('.edits.tsv')}" not in said  # JSON alone
+
+
+def test_an_edit_that_does_nothing_is_named(cli, study, tmp_path) -> None:
+    opened = Study.open(study)
+    one = int(np.flatnonzero(opened.calibration.maximum > 0)[0])
+    idle = Steer(opened.layer, one, 2.0, where=Where(strand="-"))
+    (tmp_path / "idle.json").write_text(EditPlan((idle, Steer(opened.layer, one, 2.0))).to_json())
+    code, said, err = cli(
+        "write", "--study", study, "--at", "NC_005816.1:100-160", "--plan",
+        tmp_path / "idle.json", "--length", 10, "--out", tmp_path / "idle.fa",
+    )  # fmt: skip
+    assert code == 0, err
+    assert f"note: idle, {idle}: acts nowhere here" in err and err.count("note: idle") == 1
+    assert f"what edits did: {tmp_path / 'idle.edits.tsv'}" in said
 
 
 def test_mini_says_what_of_its_training_sequence_it_copied(cli, tmp_path) -> None:
