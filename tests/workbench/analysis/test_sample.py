@@ -73,11 +73,13 @@ def test_intervals_of_the_sample_are_counted_by_reading():
 
 
 def test_shards_hold_every_cell_once():
-    drawn = [Drawn(c, 1.0) for c in CELLS[:100]]
-    parts = deal(drawn)
-    assert [d for part in parts for d in part] == drawn
-    assert [len(part) for part in parts] == [25, 25, 25, 25]
-    assert deal(drawn[:3]) == [drawn[:3]]
+    drawn = [Drawn(CELLS[0], float(i)) for i in range(500)]
+    for n in (3, 23, 24, 100, 181, 500):
+        parts = deal(drawn[:n])
+        assert [d for part in parts for d in part] == drawn[:n]
+        sizes = [len(part) for part in parts]
+        assert max(sizes) - min(sizes) <= 1 and (len(parts) == 1 or len(parts) % 2 == 0 and min(sizes) >= 12)
+    assert [len(deal(drawn[:n])) for n in (3, 23, 24, 100, 181, 500)] == [1, 1, 2, 8, 14, 16]
 
 
 def test_the_shuffled_genome_reads_the_same_wherever_one_begins(samples):
