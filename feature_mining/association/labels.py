@@ -52,13 +52,17 @@ def track_columns(tracks: Mapping[str, pd.DataFrame]) -> list[Column]:
 
 def of_mode(intervals: pd.DataFrame, mode: str, strand: str) -> np.ndarray:
     """Rows of `intervals` that a reading of `strand` ('+' or '-') sees in `mode`, bool (n_intervals)."""
+    return _seen(_strands(intervals), mode, strand)
+
+
+def _seen(strands: np.ndarray, mode: str, strand: str) -> np.ndarray:
     if strand not in ("+", "-"):
         raise ValueError(f"the strand of a reading is '+' or '-', not {strand!r}")
     opposite = "-" if strand == "+" else "+"
     wanted = {"same": (strand,), "opposite": (opposite,), "any": ("+", "-", ".")}
     if mode not in wanted:
         raise ValueError(f"mode {mode!r} is none of {', '.join(MODES)}")
-    return np.isin(_strands(intervals), wanted[mode])
+    return np.logical_or.reduce([strands == one for one in wanted[mode]])
 
 
 def label_states(
@@ -85,13 +89,16 @@ def label_states(
         raise ValueError(f"an empty stretch: start {start}, end {end}")
     chosen = list(track_columns(tracks) if columns is None else columns)
     positions, owners, steps = [], [], []
+    held: dict[str, _Clipped] = {}
     for index, (name, mode) in enumerate(chosen):
-        if name not in tracks:
+        if name not in tracks or not len(tracks[name]):
             continue
-        lo, hi = clip(tracks[name], mode, strand, start, end)
-        positions += [lo, hi]
-        owners.append(np.full(2 * lo.size, index, np.int64))
-        steps.append(np.repeat(np.array([1, -1], np.int32), lo.size))
+        if name not in held:
+            held[name] = _clipped(tracks[name], start, end)
+        rows = _seen(held[name].strands, mode, strand)
+        positions += [held[name].starts[rows], held[name].ends[rows]]
+        owners.append(np.full(2 * np.count_nonzero(rows), index, np.int64))
+        steps.append(np.repeat(np.array([1, -1], np.int32), np.count_nonzero(rows)))
     edge = np.concatenate([*positions, np.array([0, end - start])])
     cuts, where = np.unique(edge, return_inverse=True)
     depth = np.zeros((cuts.size, len(chosen)), np.int32)
@@ -109,11 +116,24 @@ def clip(
     intervals: pd.DataFrame, mode: str, strand: str, start: int, end: int
 ) -> tuple[np.ndarray, np.ndarray]:
     """Starts and ends relative to `start` of the intervals that meet `[start, end)`, clipped, int64."""
-    rows = of_mode(intervals, mode, strand)
-    lo = intervals["start"].to_numpy(np.int64)[rows]
-    hi = intervals["end"].to_numpy(np.int64)[rows]
+    near = _clipped(intervals, start, end)
+    rows = _seen(near.strands, mode, strand)
+    return near.starts[rows], near.ends[rows]
+
+
+class _Clipped(NamedTuple):
+    """Intervals that meet a stretch, clipped and relative to its start, int64, with their strands."""
+
+    starts: np.ndarray
+    ends: np.ndarray
+    strands: np.ndarray
+
+
+def _clipped(intervals: pd.DataFrame, start: int, end: int) -> _Clipped:
+    lo, hi = (intervals[name].to_numpy(np.int64) for name in ("start", "end"))
     meets = (lo < end) & (hi > start) & (lo < hi)
-    return np.maximum(lo[meets], start) - start, np.minimum(hi[meets], end) - start
+    strands = _strands(intervals)[meets]
+    return _Clipped(np.maximum(lo[meets], start) - start, np.minimum(hi[meets], end) - start, strands)
 
 
 def _strands(intervals: pd.DataFrame) -> np.ndarray:
