@@ -5,6 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Any, NamedTuple
 
+import numba
 import numpy as np
 
 from feature_mining.association.histogram import Histogram
@@ -15,6 +16,8 @@ from workbench.study.study import Study
 # Strongest bases kept a feature and shard, and of sums over several.
 STRONGEST = 64
 KEPT = 2 * STRONGEST
+# Values of a feature up to which putting them in order one by one is faster than sorting.
+FEW = 256
 
 
 class Summary(NamedTuple):
@@ -48,12 +51,33 @@ def strongest(features: Csc, count: int) -> tuple[np.ndarray, np.ndarray]:
     """
     rows = np.full((features.n_features, count), -1, np.int64)
     values = np.zeros((features.n_features, count), np.float32)
-    for f in np.flatnonzero(np.diff(features.indptr)):
+    sizes = np.diff(features.indptr)
+    _insert(features.indptr, features.rows, features.values, FEW, rows, values)
+    for f in np.flatnonzero(sizes > FEW):
         at = slice(features.indptr[f], features.indptr[f + 1])
         order = np.argsort(-features.values[at], kind="stable")[:count]
         rows[f, : order.size] = features.rows[at][order]
         values[f, : order.size] = features.values[at][order]
     return rows, values
+
+
+@numba.njit(cache=True, nogil=True)
+def _insert(indptr, source, value, few, rows, values):
+    """Put the values of features with few of them in order, one by one."""
+    for f in range(indptr.size - 1):
+        first, held = indptr[f], 0
+        if indptr[f + 1] - first > few:
+            continue
+        for i in range(first, indptr[f + 1]):
+            at = held
+            while at > 0 and values[f, at - 1] < value[i]:
+                at -= 1
+            if at == rows.shape[1]:
+                continue
+            held = min(held + 1, rows.shape[1])
+            for j in range(held - 1, at, -1):
+                rows[f, j], values[f, j] = rows[f, j - 1], values[f, j - 1]
+            rows[f, at], values[f, at] = source[i], value[i]
 
 
 def merge_strongest(parts: list[Summary], count: int) -> dict[str, np.ndarray]:
