@@ -20,6 +20,19 @@ KEPT = 2 * STRONGEST
 FEW = 256
 
 
+class Tops(NamedTuple):
+    """Strongest bases of every feature.
+
+    value : float32 (F, K), descending; 0 where there are fewer
+    position : int64 (F, K), their bases; contig : int32 (F, K), index of the contig; minus : bool (F, K)
+    """
+
+    value: np.ndarray
+    position: np.ndarray
+    contig: np.ndarray
+    minus: np.ndarray
+
+
 class Summary(NamedTuple):
     """Sums over the whole study.
 
@@ -28,8 +41,7 @@ class Summary(NamedTuple):
     active : int64 (2, F), callable bases with the feature active, plus and minus readings
     callable : int64 (2), callable bases
     total : float64 (F), sum of values over all bases
-    value : float32 (F, K), strongest values, descending; 0 where there are fewer
-    position : int64 (F, K), their bases; contig : int32 (F, K), index of the contig; minus : bool (F, K)
+    value, position, contig, minus : as `Tops`
     """
 
     select: Histogram
@@ -42,6 +54,11 @@ class Summary(NamedTuple):
     position: np.ndarray
     contig: np.ndarray
     minus: np.ndarray
+
+    @property
+    def tops(self) -> Tops:
+        """The strongest bases."""
+        return Tops(self.value, self.position, self.contig, self.minus)
 
 
 def strongest(features: Csc, count: int) -> tuple[np.ndarray, np.ndarray]:
@@ -80,12 +97,30 @@ def _insert(indptr, source, value, few, rows, values):
             rows[f, at], values[f, at] = source[i], value[i]
 
 
-def merge_strongest(parts: list[Summary], count: int) -> dict[str, np.ndarray]:
-    """The ``count`` strongest bases of several summaries; ties go to the earlier part."""
-    names = ("value", "position", "contig", "minus")
-    joined = {n: np.concatenate([getattr(p, n) for p in parts], axis=1) for n in names}
-    order = np.argsort(-joined["value"], axis=1, kind="stable")[:, :count]
-    return {n: np.take_along_axis(a, order, axis=1) for n, a in joined.items()}
+def merge_tops(a: Tops, b: Tops, count: int) -> Tops:
+    """The ``count`` strongest bases of two; ties go to the first."""
+    shape = len(a.value), min(count, a.value.shape[1] + b.value.shape[1])
+    merged = Tops(*(np.empty(shape, array.dtype) for array in a))
+    _merge(a, b, merged)
+    return merged
+
+
+@numba.njit(cache=True, nogil=True)
+def _merge(a, b, merged):
+    """Fill ``merged`` from two lists a feature, each descending."""
+    for f in range(merged[0].shape[0]):
+        i = j = 0
+        for k in range(merged[0].shape[1]):
+            if j == b[0].shape[1] or (i < a[0].shape[1] and a[0][f, i] >= b[0][f, j]):
+                from_, at = a, i
+                i += 1
+            else:
+                from_, at = b, j
+                j += 1
+            merged[0][f, k] = from_[0][f, at]
+            merged[1][f, k] = from_[1][f, at]
+            merged[2][f, k] = from_[2][f, at]
+            merged[3][f, k] = from_[3][f, at]
 
 
 def add(a: Summary, b: Summary, count: int = KEPT) -> Summary:
@@ -97,7 +132,7 @@ def add(a: Summary, b: Summary, count: int = KEPT) -> Summary:
         a.active + b.active,
         a.callable + b.callable,
         a.total + b.total,
-        **merge_strongest([a, b], count),
+        *merge_tops(a.tops, b.tops, count),
     )
 
 

@@ -64,8 +64,7 @@ def read_strands(study: Study, chrom: str, start: int, end: int, split: int) -> 
     columns, edges = study_columns(study), study.calibration.bin_edges
     inside = study.split.codes(chrom, start, end) == split
     found = []
-    for strand in "+-":
-        reading = study.features.rows(chrom, start, end, strand)
+    for strand, reading in study.features.strands(chrom, start, end).items():
         features = by_feature(*reading.features)
         labels = labels_of(study, columns, chrom, start, end, strand)
         bins = bin_values(features, edges)

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from functools import partial
-from typing import NamedTuple
 
 import numpy as np
 
@@ -11,7 +10,17 @@ from feature_mining.association.conditional import joint_bases
 from feature_mining.association.device import add_sparse_on
 from feature_mining.association.histogram import Histogram, add_sparse
 from feature_mining.association.sparse import bin_values, by_feature
-from workbench.analysis.counts import KEPT, STRONGEST, Summary, add_packed, pack, strongest, summary_path
+from workbench.analysis.counts import (
+    KEPT,
+    STRONGEST,
+    Summary,
+    Tops,
+    add_packed,
+    merge_tops,
+    pack,
+    strongest,
+    summary_path,
+)
 from workbench.analysis.labels import labels_of, study_columns
 from workbench.files.arrays import write_arrays
 from workbench.genome.splits import REPORT, SELECT
@@ -33,13 +42,12 @@ def run(study: Study, shard: Shard, progress: Progress) -> int:
     joint = np.zeros((len(columns), len(columns)), np.int64)
     device = study.config.model.device
     count = partial(add_sparse_on, device) if device.startswith("cuda") else add_sparse
-    best: _Tops | None = None
+    best: Tops | None = None
     maps = study.features
     for chrom, start, end in shard.task:
         split = study.split.codes(chrom, start, end)
         tops = []
-        for s, strand in enumerate("+-"):
-            reading = maps.rows(chrom, start, end, strand)
+        for s, (strand, reading) in enumerate(maps.strands(chrom, start, end).items()):
             features = by_feature(*reading.features)
             bins = bin_values(features, edges)
             labels = labels_of(study, columns, chrom, start, end, strand)
@@ -51,30 +59,14 @@ def run(study: Study, shard: Shard, progress: Progress) -> int:
             total += np.bincount(reading.features.indices, reading.features.values, minlength=n_features)
             rows, values = strongest(features, STRONGEST)
             where = np.full(rows.shape, contigs.index(chrom), np.int32)
-            tops.append(_Tops(values, rows + start, where, np.full(rows.shape, s == 1)))
-        own = _merged(tops, STRONGEST)
-        best = own if best is None else _merged([best, own], KEPT)
+            tops.append(Tops(values, rows + start, where, np.full(rows.shape, s == 1)))
+        own = merge_tops(tops[0], tops[1], STRONGEST)
+        best = own if best is None else merge_tops(best, own, KEPT)
         progress.advance(end - start)
     assert best is not None
     summary = Summary(select, report, joint, active, usable, total, *best)
     write_arrays(summary_path(study, shard.index), pack(summary))
     return shard.size
-
-
-class _Tops(NamedTuple):
-    """Strongest bases of every feature (F, K), descending; see `Summary`."""
-
-    value: np.ndarray
-    position: np.ndarray
-    contig: np.ndarray
-    minus: np.ndarray
-
-
-def _merged(parts: list[_Tops], count: int) -> _Tops:
-    """The ``count`` strongest of several; ties go to the earlier part."""
-    joined = [np.concatenate(arrays, axis=1) for arrays in zip(*parts, strict=True)]
-    order = np.argsort(-joined[0], axis=1, kind="stable")[:, :count]
-    return _Tops(*(np.take_along_axis(array, order, axis=1) for array in joined))
 
 
 def finish(study: Study) -> None:

@@ -65,8 +65,7 @@ def _homology(study: Study, progress: Progress) -> None:
     for chrom, start, end in stretches(study):
         split = study.split.codes(chrom, start, end)
         mask = copies.masks[chrom][start:end]
-        for strand in "+-":
-            reading = study.features.rows(chrom, start, end, strand)
+        for strand, reading in study.features.strands(chrom, start, end).items():
             use = reading.callable & (split == REPORT)
             rows = np.repeat(np.arange(end - start), np.diff(reading.features.indptr))
             for i, kept in enumerate((use, use & mask)):

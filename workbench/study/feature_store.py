@@ -260,22 +260,36 @@ class FeatureStore:
         Raises ``InputError`` for a place that is not on the genome, and for a strand other than + and -.
         """
         check_strand(strand)
-        parts: list[Csr] = []
-        masks: list[np.ndarray] = []
+        return self._rows(chrom, start, end, strand)[strand]
+
+    def strands(self, chrom: str, start: int, end: int) -> dict[str, StrandMap]:
+        """Readings of a region on both strands, as ``rows``; every file is opened once."""
+        return self._rows(chrom, start, end, "+-")
+
+    def _rows(self, chrom: str, start: int, end: int, strands: str) -> dict[str, StrandMap]:
+        found: dict[str, list[StrandMap]] = {strand: [] for strand in strands}
         at, width = start, 0
+
+        def skip(stop: int, width: int) -> None:
+            for parts in found.values():
+                parts.append(StrandMap(_blank(stop - at, width), np.zeros(stop - at, bool)))
+
         for shard, lo, hi in self.stretches(chrom, start, end):
             width = shard.n_features
             if lo > at:
-                parts.append(_blank(lo - at, width))
-                masks.append(np.zeros(lo - at, bool))
-            part = shard.rows(strand, lo, hi)
-            parts.append(part.features)
-            masks.append(part.callable)
+                skip(lo, width)
+            for strand, parts in found.items():
+                parts.append(shard.rows(strand, lo, hi))
             at = hi
         if at < end:
-            parts.append(_blank(end - at, width or self._width))
-            masks.append(np.zeros(end - at, bool))
-        return StrandMap(concatenate(parts), np.concatenate(masks))
+            skip(end, width or self._width)
+        return {
+            strand: StrandMap(
+                concatenate([part.features for part in parts]),
+                np.concatenate([part.callable for part in parts]),
+            )
+            for strand, parts in found.items()
+        }
 
 
 def _blank(n: int, width: int) -> Csr:

@@ -27,6 +27,18 @@ def test_a_byte_anywhere(tmp_path: Path) -> None:
     assert refused > len(whole) / 3
 
 
+def test_equal_arrays_make_equal_files_that_numpy_reads(tmp_path: Path) -> None:
+    arrays = {"a": np.arange(6).reshape(2, 3), "b": np.zeros(0, bool), "c": np.float32(2.5)}
+    for name in ("x.npz", "y.npz"):
+        write_arrays(tmp_path / name, arrays)
+    assert (tmp_path / "x.npz").read_bytes() == (tmp_path / "y.npz").read_bytes()
+    with np.load(tmp_path / "x.npz", allow_pickle=False) as file:
+        assert set(file.files) == set(arrays)
+        for name, array in arrays.items():
+            np.testing.assert_array_equal(file[name], array)
+            assert file[name].dtype == array.dtype and file[name].shape == array.shape
+
+
 def test_what_is_not_there(tmp_path: Path) -> None:
     write_arrays(tmp_path / "x.npz", {"a": np.zeros(1)})
     with pytest.raises(InputError, match="not a readable work file"):

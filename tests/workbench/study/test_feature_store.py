@@ -54,6 +54,10 @@ def test_rows_are_those_that_were_written(made: Synthetic, place: tuple[str, int
     dense[at, features.indices] = features.values
     np.testing.assert_array_equal(dense, values[start:end])
     np.testing.assert_array_equal(found.callable, usable[start:end])
+    both = made.study.features.strands(chrom, start, end)[strand]
+    for one, other in zip(found.features[:3], both.features[:3], strict=True):
+        np.testing.assert_array_equal(one, other)
+    np.testing.assert_array_equal(found.callable, both.callable)
 
 
 def test_a_study_and_its_features_are_named_shortly(made: Synthetic) -> None:
@@ -107,6 +111,7 @@ ACCESSORS: dict[str, Callable[[Synthetic, str, int, int], object]] = {
     "rows": lambda m, *at: m.study.features.rows(*at, "+"),
     "stretches": lambda m, *at: list(m.study.features.stretches(*at)),
     "strip": lambda m, *at: strip(m.study, 0, *at, "+"),
+    "strands": lambda m, *at: m.study.features.strands(*at),
     "tile": lambda m, *at: TileReader(m.study, np.ones(20)).tile([0], Interval(*at), 1),
     "profiles": lambda m, *at: profiles(m.study, 0, [Interval(*at)]),
     "enrichment": lambda m, *at: enrichment(m.study, Interval(*at), contig_counts(m.study, "chrA")),

@@ -34,7 +34,7 @@ class MapCounts(NamedTuple):
 def count_maps(study: Study, chrom: str, start: int, end: int) -> MapCounts:
     """Count a stretch, bases that both readings can call."""
     width, stride = study.sae_config.d_sae, study.grid.stride
-    readings = [study.features.rows(chrom, start, end, strand) for strand in "+-"]
+    readings = list(study.features.strands(chrom, start, end).values())
     use = readings[0].callable & readings[1].callable
     position = np.arange(start, end)
     cell_end = np.minimum((position // stride + 1) * stride, study.manifest.contigs[chrom])
