@@ -133,14 +133,16 @@ def unpack(packed: Packed, scale: Scale, first: int, start: int, stop: int) -> C
     return Csr(arrays[0], arrays[1], arrays[2].view(np.float32), scale.low.size)
 
 
-def unpack_features(packed: Packed, scale: Scale, features: Sequence[int], n_rows: int) -> np.ndarray:
-    """Dense values float32 (len(features), n_rows) of some features; errors as of `unpack`."""
+def unpack_features(
+    packed: Packed, scale: Scale, features: Sequence[int], first: int, start: int, stop: int
+) -> np.ndarray:
+    """Dense values float32 (len(features), stop - start) of some features, otherwise as `unpack`."""
     check(packed, scale)
-    out = np.zeros((len(features), n_rows), np.uint32)
+    out = np.zeros((len(features), stop - start), np.uint32)
     slots = np.full(scale.low.size, -1, np.int64)
     for slot, feature in enumerate(features):
         slots[feature] = slot
-    _unpack_features(packed.counts, packed.gaps, packed.codes, *scale, slots, out, BLOCK)
+    _unpack_features(packed.counts, packed.gaps, packed.codes, *scale, slots, out, first - start, BLOCK)
     # A feature asked for twice has the slot of its last place.
     return out.view(np.float32)[slots[list(features)]]
 
@@ -283,16 +285,16 @@ def _unpack(counts, gaps, codes, low, shift, first, start, stop, size):
 
 
 @numba.njit(cache=True, nogil=True)
-def _unpack_features(counts, gaps, codes, low, shift, slots, out, size):
+def _unpack_features(counts, gaps, codes, low, shift, slots, out, first, size):
     at = 0
     for block in range(counts.shape[0]):
         for f in range(counts.shape[1]):
             slot = slots[f]
             if slot >= 0:
-                row = block * size
+                row = first + block * size
                 base, s = np.uint32(low[f]) << np.uint32(16), np.uint32(shift[f])
                 for i in range(at, at + counts[block, f]):
                     row += gaps[i]
-                    if row < out.shape[1]:
+                    if 0 <= row < out.shape[1]:
                         out[slot, row] = base + (np.uint32(codes[i]) << s)
             at += counts[block, f]

@@ -74,8 +74,8 @@ def test_rows_and_columns_are_those_that_were_packed(window: tuple[int, int]) ->
     found, wanted = unpack(part, scale, first * BLOCK, start, stop), take_rows(expected, start, stop)
     for mine, theirs in zip(found, wanted, strict=True):
         np.testing.assert_array_equal(mine, theirs)
-    columns = unpack_features(packed, scale, [3, 0, 1, 3], ROWS)
-    np.testing.assert_array_equal(columns, expected.dense()[:, [3, 0, 1, 3]].T)
+    columns = unpack_features(part, scale, [3, 0, 1, 3], first * BLOCK, start, stop)
+    np.testing.assert_array_equal(columns, expected.dense()[start:stop, [3, 0, 1, 3]].T)
 
 
 @pytest.mark.parametrize("size", [64, 4096])
@@ -124,7 +124,7 @@ def test_arrays_that_do_not_belong_together_are_refused() -> None:
         with pytest.raises(ValueError, match="do not belong together"):
             unpack(broken, scale, 0, 0, ROWS)
         with pytest.raises(ValueError, match="do not belong together"):
-            unpack_features(broken, scale, [1], ROWS)
+            unpack_features(broken, scale, [1], 0, 0, ROWS)
     level = pack_level(pyramid(rounded(csr, scale), [64])[64], scale, 64)
     with pytest.raises(ValueError, match="do not belong together"):
         unpack_level(level._replace(max=level.max[:-1]), scale, 64)

@@ -160,7 +160,7 @@ def _profile(study: Study, features: np.ndarray, chrom: str, size: int) -> np.nd
 def _readings(study: Study, chrom: str) -> int:
     found = 0
     for shard, _, _ in study.features.stretches(chrom, 0, study.manifest.contigs[chrom]):
-        found += sum(int(shard.callable(strand).sum()) for strand in "+-")
+        found += sum(int(shard.callable(strand, shard.start, shard.end).sum()) for strand in "+-")
     return found
 
 

@@ -66,21 +66,19 @@ def firing_bins(study: Study, feature: int) -> pd.DataFrame:
         For a feature that the study does not have.
     """
     check_features(study, [feature])
-    store, parts = study.features, []
+    store, empty = study.features, (np.zeros(0, np.int64), np.zeros(0, np.int64), np.zeros(0, np.float32))
+    found, names, sides = [empty], [], []
     for path, chrom, _, _ in store.shards:
         with store.open(path) as shard:
             for strand in STRANDS:
                 ((bins, top),) = shard.maxima(strand, BIN, [feature])
-                if not bins.size:
-                    continue
                 start = shard.start + bins.astype(np.int64) * BIN
-                end = np.minimum(start + BIN, shard.end)
-                columns = {"chrom": chrom, "start": start, "end": end, "strand": strand}
-                parts.append(pd.DataFrame(columns | {"max": top}))
-    if not parts:
-        empty = {"chrom": str, "start": np.int64, "end": np.int64, "strand": str, "max": np.float32}
-        return pd.DataFrame({name: pd.Series(dtype=kind) for name, kind in empty.items()})
-    return pd.concat(parts, ignore_index=True)
+                found.append((start, np.minimum(start + BIN, shard.end), top))
+                names += [chrom] * bins.size
+                sides += [strand] * bins.size
+    starts, ends, tops = (np.concatenate(parts) for parts in zip(*found, strict=True))
+    columns = {"chrom": pd.Series(names, dtype=str), "start": starts, "end": ends}
+    return pd.DataFrame(columns | {"strand": pd.Series(sides, dtype=str), "max": tops})
 
 
 def histogram(bins: pd.DataFrame, columns: int = COLUMNS) -> pd.DataFrame:

@@ -2,14 +2,14 @@
 
 A tile's codes are uint8: 0 no value, 1 the value 0, 2 to 255 the value as a share of the feature's full scale
 (rounded up, so that what fires never looks like what does not), 255 also what lies above. Maxima come from
-the zoom levels of the feature store, bases from its rows; whole shards are coded once and kept, up to a
-number of bytes.
+the zoom levels of the feature store, bases from its rows; a level of a whole shard, and pages of its bases,
+are coded once and kept, up to a number of bytes.
 """
 
 from __future__ import annotations
 
 from collections import OrderedDict
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from threading import RLock
 from typing import TYPE_CHECKING, NamedTuple
 
@@ -27,6 +27,8 @@ if TYPE_CHECKING:
 
 LEVELS = (1, *ZOOMS)
 NOTHING, ZERO, TOP = 0, 1, 255
+# Bases read at once of those of a shard: a multiple of every bin that is drawn from bases.
+PAGE = 16_384
 KEPT_BYTES = 96 << 20
 OPEN_FILES = 64
 
@@ -75,7 +77,7 @@ class TileReader:
         self.store = study.features
         self.top = np.where(top > 0, top, 1).astype(np.float64)
         self._open: OrderedDict[int, FeatureShard] = OrderedDict()
-        self._kept: OrderedDict[tuple[int, str, int, int], np.ndarray] = OrderedDict()
+        self._kept: OrderedDict[tuple[int, int, str, int, int], np.ndarray] = OrderedDict()
         self._bytes = 0
         self._lock = RLock()
 
@@ -99,9 +101,7 @@ class TileReader:
         codes: list[np.ndarray] = []
         at = locus.start
         with self._lock:
-            for index, (_, chrom, start, end) in enumerate(self.store.shards):
-                if chrom != locus.chrom or start >= locus.end or end <= locus.start:
-                    continue
+            for index, start, end in self._pages(locus, level):
                 if start > at:
                     edges.append(np.array([at]))
                     codes.append(_nothing(len(features), len(strands)))
@@ -109,7 +109,7 @@ class TileReader:
                 last = min(-(-(min(locus.end, end) - start) // size) * size, end - start)
                 left = np.arange(first, last, size)
                 part = slice(first // level, -(-last // level))
-                whole = self._shard(index, features, strands, level)[:, :, part]
+                whole = self._page(index, start, end, features, strands, level)[:, :, part]
                 edges.append(start + left)
                 codes.append(np.maximum.reduceat(whole, (left - first) // level, axis=2))
                 at = start + last
@@ -124,22 +124,34 @@ class TileReader:
         level = max(z for z in LEVELS if z <= size)
         with self._lock:
             return all(
-                (index, strand, level, feature) in self._kept
-                for index, (_, chrom, start, end) in enumerate(self.store.shards)
-                if chrom == locus.chrom and start < locus.end and end > locus.start
+                (start, index, strand, level, feature) in self._kept
+                for index, start, _ in self._pages(locus, level)
                 for strand in strands
                 for feature in features
             )
 
-    def _shard(self, index: int, features: Sequence[int], strands: str, level: int) -> np.ndarray:
-        """Codes uint8 (features, strands, bins) of a whole shard at a level of the store."""
+    def _pages(self, locus: Interval, level: int) -> Iterator[tuple[int, int, int]]:
+        """What is read at once of the shards that meet a stretch: place of the shard, start and end."""
+        for index in self.store.within(*locus):
+            _, _, start, end = self.store.shards[index]
+            if level > 1:
+                yield index, start, end
+                continue
+            first = (max(locus.start, start) - start) // PAGE
+            for at in range(start + first * PAGE, min(locus.end, end), PAGE):
+                yield index, at, min(at + PAGE, end)
+
+    def _page(
+        self, index: int, start: int, end: int, features: Sequence[int], strands: str, level: int
+    ) -> np.ndarray:
+        """Codes uint8 (features, strands, bins) of a page of a shard, or a level of the whole."""
         columns = []
         for strand in strands:
-            absent = [f for f in features if (index, strand, level, f) not in self._kept]
-            fresh = dict(zip(absent, self._read(index, absent, strand, level), strict=True))
+            absent = [f for f in features if (start, index, strand, level, f) not in self._kept]
+            fresh = dict(zip(absent, self._read(index, start, end, absent, strand, level), strict=True))
             column = []
             for feature in features:
-                key = (index, strand, level, feature)
+                key = (start, index, strand, level, feature)
                 if feature in fresh:
                     self._keep(key, fresh[feature])
                     column.append(fresh[feature])
@@ -151,7 +163,7 @@ class TileReader:
             self._bytes -= self._kept.popitem(last=False)[1].nbytes
         return np.array(columns, np.uint8).swapaxes(0, 1)
 
-    def _keep(self, key: tuple[int, str, int, int], codes: np.ndarray) -> None:
+    def _keep(self, key: tuple[int, int, str, int, int], codes: np.ndarray) -> None:
         self._kept[key] = codes
         self._bytes += codes.nbytes
 
@@ -165,14 +177,16 @@ class TileReader:
             self._open.popitem(last=False)[1].file.close()
         return shard
 
-    def _read(self, index: int, features: list[int], strand: str, level: int) -> np.ndarray:
+    def _read(
+        self, index: int, start: int, end: int, features: list[int], strand: str, level: int
+    ) -> np.ndarray:
         shard = self._file(index)
         if not features:
             return np.zeros((0, 0), np.uint8)
-        mask = shard.callable(strand)
+        mask = shard.callable(strand, start, end)
         known = mask if level == 1 else np.logical_or.reduceat(mask, np.arange(0, mask.size, level))
         if level == 1:
-            values = shard.columns(strand, features)
+            values = shard.columns(strand, features, start, end)
         else:
             values = np.zeros((len(features), known.size), np.float32)
             for row, (bins, top) in zip(values, shard.maxima(strand, level, features), strict=True):

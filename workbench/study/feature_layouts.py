@@ -56,8 +56,8 @@ class Arrays(Protocol):
     def rows(self, strand: str, start: int, stop: int) -> Csr:
         """Features of rows."""
 
-    def columns(self, strand: str, features: Sequence[int]) -> np.ndarray:
-        """Values of features at all rows, float32 (features, n_rows)."""
+    def columns(self, strand: str, features: Sequence[int], start: int, stop: int) -> np.ndarray:
+        """Values of features at rows, float32 (features, stop - start)."""
 
     def maxima(self, strand: str, size: int, features: Sequence[int]) -> list[Maxima]:
         """Bins int32 of a zoom level in which each feature fires, and its maximum there, float32."""
@@ -149,9 +149,10 @@ class PackedArrays:
         packed = self._blocks(strand, first, max(first, -(-stop // BLOCK)))
         return unpack(packed, self.scale, first * BLOCK, start, stop)
 
-    def columns(self, strand: str, features: Sequence[int]) -> np.ndarray:
-        packed = self._blocks(strand, 0, -(-self.n_rows // BLOCK))
-        return unpack_features(packed, self.scale, features, self.n_rows)
+    def columns(self, strand: str, features: Sequence[int], start: int, stop: int) -> np.ndarray:
+        first = start // BLOCK
+        packed = self._blocks(strand, first, max(first, -(-stop // BLOCK)))
+        return unpack_features(packed, self.scale, features, first * BLOCK, start, stop)
 
     def _level(self, strand: str, size: int, name: str) -> h5py.Dataset:
         return self._get(f"{STRANDS[strand]}/zoom/{size}/{name}")
@@ -195,15 +196,14 @@ class PlainArrays:
             indptr - at.start, side["indices"][at].astype(np.int32), side["values"][at], self.n_features
         )
 
-    def columns(self, strand: str, features: Sequence[int]) -> np.ndarray:
-        side = self._side(strand)
-        out = np.zeros((len(features), self.n_rows), np.float32)
+    def columns(self, strand: str, features: Sequence[int], start: int, stop: int) -> np.ndarray:
+        rows = self.rows(strand, start, stop)
+        out = np.zeros((len(features), rows.n_rows), np.float32)
         slots = np.full(self.n_features, -1, np.int32)
         slots[list(features)] = np.arange(len(features))
-        slot = slots[side["indices"][:]]
+        slot = slots[rows.indices]
         at = np.flatnonzero(slot >= 0)
-        row = np.searchsorted(side["indptr"][:], at, side="right") - 1
-        out[slot[at], row] = side["values"][:][at]
+        out[slot[at], np.searchsorted(rows.indptr, at, side="right") - 1] = rows.values[at]
         return out[slots[list(features)]]
 
     def _level(self, strand: str, size: int) -> h5py.Group:

@@ -148,24 +148,32 @@ class FeatureShard:
 
     def rows(self, strand: str, start: int, end: int) -> StrandMap:
         """Reading of ``[start, end)``; ``InputError`` for a strand or a stretch that is not in the shard."""
-        if not self.start <= start <= end <= self.end:
-            raise InputError(f"{self.path}: {start}-{end}: expected a stretch within {self.start}-{self.end}")
+        lo, hi = self._within(start, end)
         check_strand(strand)
-        lo, hi = start - self.start, end - self.start
         with self.reading():
             return StrandMap(self._arrays.rows(strand, lo, hi), self._arrays.callable(strand, lo, hi))
 
-    def callable(self, strand: str) -> np.ndarray:
-        """Which bases of the shard have a value, bool; ``InputError`` for another strand."""
+    def callable(self, strand: str, start: int, end: int) -> np.ndarray:
+        """Which bases of ``[start, end)`` have a value, bool; errors as of ``columns``."""
+        lo, hi = self._within(start, end)
         check_strand(strand)
         with self.reading():
-            return self._arrays.callable(strand, 0, self.end - self.start)
+            return self._arrays.callable(strand, lo, hi)
 
-    def columns(self, strand: str, features: Sequence[int]) -> np.ndarray:
-        """Values of features of the study at every base of the shard, float32 (features, bases)."""
+    def _within(self, start: int, end: int) -> tuple[int, int]:
+        if not self.start <= start <= end <= self.end:
+            raise InputError(f"{self.path}: {start}-{end}: expected a stretch within {self.start}-{self.end}")
+        return start - self.start, end - self.start
+
+    def columns(self, strand: str, features: Sequence[int], start: int, end: int) -> np.ndarray:
+        """Values of features of the study at every base of ``[start, end)``, float32 (features, bases).
+
+        ``InputError`` for another strand or a stretch that is not in the shard.
+        """
+        lo, hi = self._within(start, end)
         check_strand(strand)
         with self.reading():
-            return self._arrays.columns(strand, features)
+            return self._arrays.columns(strand, features, lo, hi)
 
     def zoom(self, strand: str, size: int) -> ZoomLevel:
         """A whole level of the pyramid, one of ``ZOOMS``; bin 0 begins at ``start``."""

@@ -184,7 +184,7 @@ def _zoomed(store: FeatureStore, features: Sequence[int], locus: Interval, stran
 
 def _shard_bins(shard: FeatureShard, features: Sequence[int], strand: str, size: int) -> np.ndarray:
     """Maxima of a whole shard, float32 (F, bins); only the rows of the asked features are read."""
-    mask = shard.callable(strand)
+    mask = shard.callable(strand, shard.start, shard.end)
     known = np.logical_or.reduceat(mask, np.arange(0, mask.size, size))
     out = np.zeros((len(features), known.size), np.float32)
     for row, (bins, top) in zip(out, shard.maxima(strand, size, features), strict=True):

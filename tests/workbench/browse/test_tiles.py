@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+
 import numpy as np
 import pytest
 
 from tests.workbench.study_factory import Synthetic, make_study
-from workbench.browse.tiles import TileReader, bin_size, encode
+from workbench.browse.tiles import PAGE, TileReader, bin_size, encode
 from workbench.errors import InputError
 from workbench.genome.interval import Interval
 
@@ -16,9 +18,11 @@ def made(tmp_path_factory: pytest.TempPathFactory) -> Synthetic:
     return make_study(tmp_path_factory.mktemp("tiles"))
 
 
-@pytest.fixture(scope="module")
-def reader(made: Synthetic) -> TileReader:
-    return TileReader(made.study, made.study.table("catalog")["max"].to_numpy())
+@pytest.fixture(scope="module", params=[PAGE, 64])
+def reader(made: Synthetic, request: pytest.FixtureRequest) -> Iterator[TileReader]:
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr("workbench.browse.tiles.PAGE", request.param)
+        yield TileReader(made.study, made.study.table("catalog")["max"].to_numpy())
 
 
 def test_codes() -> None:

@@ -54,8 +54,9 @@ def everything(path: Path) -> Iterator[np.ndarray]:
             for start, end in ((START, START + BASES), (START + 4000, START + 4200), (START, START)):
                 rows = shard.rows(strand, start, end)
                 yield from (*rows.features[:3], rows.callable)
-            yield shard.callable(strand)
-            yield shard.columns(strand, [7, 0, WIDTH - 1])
+            yield shard.callable(strand, shard.start, shard.end)
+            for start, end in ((START, START + BASES), (START + 4000, START + 4200), (START, START)):
+                yield shard.columns(strand, [7, 0, WIDTH - 1], start, end)
             for size in ZOOMS:
                 zoom = shard.zoom(strand, size)
                 yield from (zoom.indptr, zoom.bins, zoom.max)
@@ -86,8 +87,10 @@ def test_what_is_read_was_written(files: dict[int, Path], written: dict[str, tup
             np.testing.assert_array_equal(found.features.indices, expected.indices)
             np.testing.assert_allclose(found.features.values, expected.values, rtol=error)
             np.testing.assert_array_equal(found.callable, mask)
-            columns = shard.columns(strand, [3, 20])
-            np.testing.assert_allclose(columns, expected.dense()[:, [3, 20]].T, rtol=error)
+            dense = expected.dense()[:, [3, 20]].T
+            for start, end in ((0, BASES), (BASES // 3, BASES // 2), (BASES - 1, BASES)):
+                columns = shard.columns(strand, [3, 20], START + start, START + end)
+                np.testing.assert_allclose(columns, dense[:, start:end], rtol=error)
 
 
 def test_no_damage_goes_unseen(files: dict[int, Path], tmp_path: Path) -> None:
