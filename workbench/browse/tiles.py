@@ -180,9 +180,9 @@ class TileReader:
     def _read(
         self, index: int, start: int, end: int, features: list[int], strand: str, level: int
     ) -> np.ndarray:
-        shard = self._file(index)
         if not features:
             return np.zeros((0, 0), np.uint8)
+        shard = self._file(index)
         mask = shard.callable(strand, start, end)
         known = mask if level == 1 else np.logical_or.reduceat(mask, np.arange(0, mask.size, level))
         if level == 1:

@@ -40,18 +40,33 @@ def fits(value: object, kind: Any) -> bool:
 
     A whole number fits ``float``, one of more than 64 bits and a truth value no number.
     """
+    return _test(kind)(value)
+
+
+@cache
+def _test(kind: Any) -> Callable[[Any], bool]:
+    """What tells whether a value fits a type; a study of a large genome asks millions of times."""
     origin, of = get_origin(kind), get_args(kind)
     if kind is Any:
-        return True
+        return lambda value: True
     if origin in (Union, UnionType):
-        return any(fits(value, one) for one in of)
+        tests = [_test(one) for one in of]
+        return lambda value: any(test(value) for test in tests)
     if origin is list:
-        return isinstance(value, list) and all(fits(v, of[0]) for v in value)
+        each = _test(of[0])
+        return lambda value: isinstance(value, list) and all(map(each, value))
     if origin is dict:
-        return isinstance(value, dict) and all(fits(k, of[0]) and fits(v, of[1]) for k, v in value.items())
-    if kind in (int, float) and isinstance(value, int):
-        return not isinstance(value, bool) and abs(value) < 1 << 63
-    return isinstance(value, kind)
+        key, entry = map(_test, of)
+        return lambda value: (
+            isinstance(value, dict) and all(map(key, value)) and all(map(entry, value.values()))
+        )
+    if kind in (int, float):
+        return lambda value: (
+            isinstance(value, kind)
+            if not isinstance(value, int)
+            else not isinstance(value, bool) and abs(value) < 1 << 63
+        )
+    return lambda value: isinstance(value, kind)
 
 
 @cache
@@ -80,7 +95,7 @@ def restore(value: object, kind: Any) -> Any:
     """A value of JSON as a type of records, lists and dictionaries names it; None where it does not fit."""
     of = get_args(kind)
     if is_dataclass(kind) or hasattr(kind, "_fields"):
-        newer = isinstance(value, dict) and set(value) - set(get_type_hints(kind))
+        newer = isinstance(value, dict) and value.keys() - _hints(kind).keys()
         return None if newer else make_record(cast(Callable[..., Any], kind), value)
     if isinstance(value, list) and get_origin(kind) is list:
         found = [restore(each, of[0]) for each in value]
