@@ -60,7 +60,7 @@ class BrokenWindows(Pretrainer):
         random = np.random.default_rng([self.config.seed, 5, step])
         for row, before in zip(ids, other, strict=True):
             cut = int(random.integers(1, len(row)))
-            row[:] = torch.cat([before[-cut:], row[:-cut].clone()])
+            row[:] = torch.cat([before[-cut:], row[:-cut]])
         return ids
 
 

@@ -66,19 +66,22 @@ def firing_bins(study: Study, feature: int) -> pd.DataFrame:
         For a feature that the study does not have.
     """
     check_features(study, [feature])
-    store, empty = study.features, (np.zeros(0, np.int64), np.zeros(0, np.int64), np.zeros(0, np.float32))
-    found, names, sides = [empty], [], []
+    store, none = study.features, np.zeros(0, np.int64)
+    found = [(none, none, np.zeros(0, np.float32))]
+    places = [("", "")]
     for path, chrom, _, _ in store.shards:
         with store.open(path) as shard:
             for strand in STRANDS:
                 ((bins, top),) = shard.maxima(strand, BIN, [feature])
                 start = shard.start + bins.astype(np.int64) * BIN
                 found.append((start, np.minimum(start + BIN, shard.end), top))
-                names += [chrom] * bins.size
-                sides += [strand] * bins.size
+                places.append((chrom, strand))
     starts, ends, tops = (np.concatenate(parts) for parts in zip(*found, strict=True))
-    columns = {"chrom": pd.Series(names, dtype=str), "start": starts, "end": ends}
-    return pd.DataFrame(columns | {"strand": pd.Series(sides, dtype=str), "max": tops})
+    sizes = [start.size for start, _, _ in found]
+    chroms, strands = (
+        pd.Series(np.repeat(np.array(names, object), sizes), dtype=str) for names in zip(*places, strict=True)
+    )
+    return pd.DataFrame({"chrom": chroms, "start": starts, "end": ends, "strand": strands, "max": tops})
 
 
 def histogram(bins: pd.DataFrame, columns: int = COLUMNS) -> pd.DataFrame:

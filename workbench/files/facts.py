@@ -61,11 +61,13 @@ def _test(kind: Any) -> Callable[[Any], bool]:
             isinstance(value, dict) and all(map(key, value)) and all(map(entry, value.values()))
         )
     if kind in (int, float):
-        return lambda value: (
-            isinstance(value, kind)
-            if not isinstance(value, int)
-            else not isinstance(value, bool) and abs(value) < 1 << 63
-        )
+
+        def number(value: object) -> bool:
+            if isinstance(value, int):
+                return not isinstance(value, bool) and abs(value) < 1 << 63
+            return isinstance(value, kind)
+
+        return number
     return lambda value: isinstance(value, kind)
 
 

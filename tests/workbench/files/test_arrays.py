@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import zipfile
+import zlib
 from pathlib import Path
 
 import numpy as np
@@ -32,6 +34,15 @@ def test_equal_arrays_make_equal_files_that_numpy_reads(tmp_path: Path) -> None:
     for name in ("x.npz", "y.npz"):
         write_arrays(tmp_path / name, arrays)
     assert (tmp_path / "x.npz").read_bytes() == (tmp_path / "y.npz").read_bytes()
+    values = np.random.default_rng(0).integers(0, 9, 20_000)
+    write_arrays(tmp_path / "z.npz", {"a": values})
+    with zipfile.ZipFile(tmp_path / "z.npz") as entries:
+        (entry,) = entries.infolist()
+        data, sizes = entries.read(entry), {}
+        for level in (1, 6):
+            stream = zlib.compressobj(level, zlib.DEFLATED, -zlib.MAX_WBITS)
+            sizes[level] = len(stream.compress(data)) + len(stream.flush())
+        assert entry.compress_size == sizes[1] > sizes[6]
     with np.load(tmp_path / "x.npz", allow_pickle=False) as file:
         assert set(file.files) == set(arrays)
         for name, array in arrays.items():
