@@ -41,7 +41,8 @@ class Summary(NamedTuple):
     active : int64 (2, F), callable bases with the feature active, plus and minus readings
     callable : int64 (2), callable bases
     total : float64 (F), sum of values over all bases
-    value, position, contig, minus : as `Tops`
+    value, position, contig, minus : as `Tops`; a shard gives ``STRONGEST`` of its own at most, so that beyond
+        so many ranks weaker bases of other shards may stand before them
     """
 
     select: Histogram
