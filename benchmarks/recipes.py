@@ -90,6 +90,7 @@ BASE = Recipe()
 RECIPES = {
     "base": BASE,
     "twelve": replace(BASE, twelve=True),
+    "reach_any": replace(BASE, training={"reach": 0}),
     "broken_windows": replace(BASE, trainer=BrokenWindows),
     "both_strands": replace(BASE, trainer=BothStrands),
     "rate_8e-3": replace(BASE, training={"learning_rate": 8e-3}),

@@ -9,7 +9,7 @@ import re
 from pathlib import Path
 from typing import NamedTuple
 
-from genomic_models.registry import MINI
+from genomic_models.registry import SHIPPED
 
 K = 21
 FRACTION = 0.001
@@ -37,7 +37,7 @@ _EVO_2 = Corpus(
 CORPORA = {
     r"mini": Corpus(
         "twelve bacterial genomes, no Escherichia or Shigella, no organelle; see its card",
-        MINI / "corpus.npy",
+        SHIPPED["mini"] / "corpus.npy",
     ),
     r"evo2_.*": _EVO_2,
     r"evo-1.*": _EVO_1,

@@ -9,7 +9,7 @@ from __future__ import annotations
 import hashlib
 import json
 from collections.abc import Iterable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import numpy as np
@@ -17,15 +17,18 @@ import numpy as np
 from genomic_models.dna import reverse_complement_bytes
 from genomic_models.files import write_whole
 
+_LISTING = "corpus.json"
+
 
 @dataclass(frozen=True)
 class Record:
-    """One sequence of the corpus: name, first byte, length, SHA-256 of its letters."""
+    """One sequence of the corpus: name, first byte, length, SHA-256 of its letters, times in an epoch."""
 
     name: str
     offset: int
     length: int
     sha256: str
+    times: int = 1
 
 
 def write_corpus(sequences: Iterable[tuple[str, str]], folder: Path) -> Corpus:
@@ -42,9 +45,13 @@ def write_corpus(sequences: Iterable[tuple[str, str]], folder: Path) -> Corpus:
             offset += len(letters)
         if not offset:
             raise ValueError("the corpus is empty: expected at least one sequence")
-    with write_whole(folder / "corpus.json") as listing:
-        listing.write_text(json.dumps([vars(r) for r in records], indent=1))
+    _list(records, folder)
     return Corpus(folder)
+
+
+def _list(records: Iterable[Record], folder: Path) -> None:
+    with write_whole(folder / _LISTING) as temporary:
+        temporary.write_text(json.dumps([vars(r) for r in records], indent=1))
 
 
 class Corpus:
@@ -58,8 +65,14 @@ class Corpus:
     """
 
     def __init__(self, folder: Path) -> None:
-        self.records = [Record(**r) for r in json.loads((folder / "corpus.json").read_text())]
+        self.folder = folder
+        self.records = [Record(**r) for r in json.loads((folder / _LISTING).read_text())]
         self.letters = np.memmap(folder / "corpus.bin", dtype=np.uint8, mode="r")
+
+    def repeat(self, times: Iterable[int]) -> None:
+        """How often an epoch has the training windows of each record; kept with the corpus."""
+        self.records = [replace(r, times=n) for r, n in zip(self.records, times, strict=True)]
+        _list(self.records, self.folder)
 
     def window_starts(
         self, length: int, block: int, holdout: float, seed: int, phase: int = 0
@@ -68,7 +81,8 @@ class Corpus:
 
         Each record is cut into blocks of ``block`` bases, of which a random share ``holdout`` is held
         out (the same for every ``phase``). Windows of ``length`` tile each record from base ``phase``;
-        a window that touches blocks of both kinds belongs to neither.
+        a window that touches blocks of both kinds belongs to neither. Training windows come as often as
+        their record's ``times`` has it, held-out ones once.
         """
         training, held = [], []
         for index, record in enumerate(self.records):
@@ -76,7 +90,7 @@ class Corpus:
             blocks = -(-record.length // block)
             out = np.random.default_rng([seed, index]).random(blocks) < holdout
             first, last = out[starts // block], out[(starts + length - 1) // block]
-            training.append(record.offset + starts[~first & ~last])
+            training.append(np.repeat(record.offset + starts[~first & ~last], record.times))
             held.append(record.offset + starts[first & last])
         return np.concatenate(training), np.concatenate(held)
 

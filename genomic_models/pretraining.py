@@ -59,6 +59,10 @@ class PretrainConfig:
         Share of the run, at its end, over which the rate falls to zero.
     holdout, block : float, int
         Share of each record held out, in blocks of ``block`` bases.
+    reach : float
+        Longest time constant of a long filter, in bases; 0 for any. A filter that forgets slowly tells how
+        far into its window a base is, and gains next to nothing in bits; attention sees the whole window.
+        A run that begins with the weights of another model leaves that model's filters as they are.
     seed : int
     autocast, compile : bool
         bf16 matrix products; ``torch.compile`` (1.4 times faster on a CPU after a minute or two).
@@ -77,6 +81,7 @@ class PretrainConfig:
     weight_decay: float = 0.05
     holdout: float = 0.01
     block: int = 32768
+    reach: float = 128.0
     seed: int = 0
     autocast: bool = True
     compile: bool = False
@@ -101,13 +106,23 @@ class Progress:
 
 
 class _Decay(nn.Module):
-    """``log_poles = -exp(q)``: poles stay inside the unit circle, slow and fast modes learn alike."""
+    """``log_poles = -exp(q) - slowest``: poles stay in the unit circle, slow and fast modes learn alike."""
+
+    def __init__(self, reach: float) -> None:
+        super().__init__()
+        self.slowest = 1 / reach if reach else 0.0
 
     def forward(self, q: Tensor) -> Tensor:
-        return -torch.exp(q)
+        return -torch.exp(q) - self.slowest
 
     def right_inverse(self, log_poles: Tensor) -> Tensor:
-        return torch.log(-log_poles)
+        # What is slower begins next to the bound: at the bound itself nothing would be learnt.
+        return torch.log(torch.clamp(-log_poles - self.slowest, min=self.slowest / 16))
+
+
+def _is_poles(name: str) -> bool:
+    """Whether a tensor of a network in training is the ``q`` of `_Decay`."""
+    return "parametrizations" in name
 
 
 def _optimizers(network: nn.Module, config: PretrainConfig) -> list[torch.optim.Optimizer]:
@@ -174,10 +189,12 @@ class Pretrainer:
         else:
             network.load_state_dict(own_network(origin, "trained here").state_dict())
         network.to(self.device)
+        # A model that exists keeps the poles that it has.
+        self.decay = _Decay(0.0 if origin else config.reach)
         for block in network.blocks:
             inner = getattr(block, "filter", None)
             if isinstance(inner, LongFilter):
-                parametrize.register_parametrization(inner, "log_poles", _Decay())
+                parametrize.register_parametrization(inner, "log_poles", self.decay)
         self.network = network
         self.optimizers = _optimizers(network, config)
         self.step = 0
@@ -303,9 +320,9 @@ class Pretrainer:
         """The network's tensors under their published names, fp32."""
         state = {}
         for name, tensor in self.network.state_dict().items():
-            if "parametrizations" in name:
+            if _is_poles(name):
                 name = name.replace("parametrizations.", "").replace(".original", "")
-                tensor = -torch.exp(tensor)
+                tensor = self.decay(tensor)
             state[name] = tensor.detach().cpu().contiguous()
         return state
 
@@ -347,6 +364,10 @@ class Pretrainer:
             )
         self.step = stamp["step"]
         state = load_file(self.folder / f"{self.step}.{_STATE}", device=str(self.device))
+        before = _Decay(0.0 if self.origin else stamp["training"].get("reach", 0.0))
+        if before.slowest != self.decay.slowest:
+            for name in filter(_is_poles, state):
+                state[name] = self.decay.right_inverse(before(state[name]))
         self.network.load_state_dict(
             {k.removeprefix("net."): v for k, v in state.items() if k.startswith("net.")}
         )

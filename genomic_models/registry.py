@@ -26,7 +26,8 @@ from genomic_models.striped_hyena.placement import place
 
 WEIGHTS = "model.safetensors"
 CONFIG = "config.json"
-MINI = Path(__file__).parent / "weights" / "mini"
+# Folders of what ships with the project.
+SHIPPED = {"mini": Path(__file__).parent / "weights" / "mini"}
 DTYPES = {"float32": torch.float32, "bfloat16": torch.bfloat16}
 
 
@@ -78,11 +79,16 @@ def load(
             if own is not None:
                 return own
         return HFModel.load(name, device, DTYPES[dtype], trust_remote_code)
-    if name == "mini":
-        return _load_folder(MINI, name, device, dtype)
+    if name in SHIPPED:
+        return _load_folder(SHIPPED[name], name, device, dtype)
     if (Path(name) / CONFIG).is_file():
         return _load_folder(Path(name), Path(name).resolve().name, device, dtype)
     return _load_released(name, device, dtype, model_dir, accept_precision_loss)
+
+
+def shipped_as(weights_hash: str) -> str | None:
+    """Name of the model that ships with the project and has these weights; None if there is none."""
+    return next((name for name in SHIPPED if load(name).weights_hash == weights_hash), None)
 
 
 def with_random_weights(model: DNAModel, seed: int) -> DNAModel:
@@ -151,8 +157,8 @@ def _load_released(
 
     if name not in RELEASED:
         raise ModelError(
-            f"unknown model {name!r}: expected mini, one of {', '.join(RELEASED)}, hf:OWNER/NAME,"
-            " file:MODEL.py, or a folder with config.json and model.safetensors"
+            f"unknown model {name!r}: expected {', '.join(SHIPPED)}, one of {', '.join(RELEASED)},"
+            " hf:OWNER/NAME, file:MODEL.py, or a folder with config.json and model.safetensors"
         )
     release = RELEASED[name]
     check_precision(name, release.config, DTYPES[dtype], accept_precision_loss)

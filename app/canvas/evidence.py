@@ -94,7 +94,7 @@ def evidence(
 def training_match(study: Study, letters: str) -> str:
     """How much of a sequence the model may have seen in training, in a sentence."""
     try:
-        found = _judge(study.manifest.model.name).read(letters)
+        found = _judge(study.config.model.name).read(letters)
     except NotJudged as reason:
         return f"not tested: {reason}"
     return (

@@ -164,7 +164,7 @@ def palette(asking: Asking) -> Answer:
 
 def _readouts(opened: Opened) -> list[str]:
     """Numbers that judges give who are installed and need no reference."""
-    ready = assemble((), References(model=opened.evidence.manifest.model.name)).ready
+    ready = assemble((), References(model=opened.study.config.model.name)).ready
     return [
         f"{name}.{column.name}"
         for name, judge in ready.items()

@@ -53,12 +53,13 @@ def _readouts(_: Opened) -> Choices:
 
 
 def _layers(opened: Opened) -> Choices:
+    from genomic_models.registry import SHIPPED  # PyTorch
     from genomic_models.released import RELEASED  # PyTorch
     from workbench.models.listing import layers  # PyTorch
 
-    name, own = opened.study.manifest.model.name, opened.study.layer
+    name, own = opened.study.config.model.name, opened.study.layer
     # A model of another family is not loaded to be asked: it may be larger than this machine.
-    known = layers(name) if name == "mini" or name in RELEASED else []
+    known = layers(name) if name in SHIPPED or name in RELEASED else []
     return Choices({layer: layer for layer in dict.fromkeys([*known, own])}, "a tap of the model")
 
 
@@ -91,8 +92,10 @@ def _paintings(opened: Opened) -> Choices:
 
 
 def _models(opened: Opened) -> Choices:
+    from genomic_models.registry import SHIPPED  # PyTorch
+
     own = {name: f"{name}, a model of this study" for name in _holding(opened.study, "model/config.json")}
-    return Choices({"mini": "mini"} | own)
+    return Choices({name: name for name in SHIPPED} | own)
 
 
 def _autoencoders(opened: Opened) -> Choices:

@@ -177,7 +177,7 @@ def equivalent(opened: Opened, reading: Reading | None) -> None:
     changes = ["contig:position:REF:ALT"]
     if reading is not None and reading.allele is not None and not reading.source.letters:
         changes = [variant.name for variant in reading.allele.variants]
-    model = str(opened.evidence.manifest.model.name)
+    model = opened.study.config.model.name
     commands.show(
         commands.score(model),
         commands.variants(opened.study.folder, ",".join(changes)),

@@ -53,6 +53,21 @@ def test_training_windows_never_touch_heldout_blocks(corpus, phase):
     assert all(s % 3000 + 64 <= 3000 for s in [*training, *held])
 
 
+def test_what_is_given_several_times_is_read_so_often_and_held_out_once(corpus, tmp_path):
+    once, held_once = corpus.window_starts(64, 256, 0.2, 0, 17)
+    corpus.repeat([3, 1])
+    again = Corpus(tmp_path / "corpus")
+    assert [r.times for r in again.records] == [3, 1]
+    often, held = again.window_starts(64, 256, 0.2, 0, 17)
+    assert sorted(often) == sorted([*once, *once[once < 3000], *once[once < 3000]])
+    assert list(held) == list(held_once)
+    # And so in an epoch of training.
+    trainer = Pretrainer(ARCHITECTURE, replace(CONFIG, batch=1), again, tmp_path / "run")
+    epoch = [trainer.batch(step)[0] for step in range(len(often))]
+    repeats = sum(bool((row == ord("N")).any()) for row in epoch)
+    assert repeats == 3 * (len(epoch) - (once >= 3000).sum()) / 3 and repeats > len(epoch) / 2
+
+
 def test_loss_falls_and_resume_gives_the_same_weights(corpus, tmp_path):
     progress = []
     whole = Pretrainer(ARCHITECTURE, CONFIG, corpus, tmp_path / "whole")
@@ -76,6 +91,42 @@ def test_weights_carry_published_names_and_negative_poles(corpus, tmp_path):
     weights = trainer.weights()
     assert (weights["blocks.2.filter.log_poles"] < 0).all()
     assert weights["blocks.1.filter.h"].shape == (4, 1, 128)
+
+
+def poles(folder, block: int = 2) -> torch.Tensor:
+    return load_file(folder / "model.safetensors")[f"blocks.{block}.filter.log_poles"]
+
+
+def test_no_filter_remembers_longer_than_its_reach(corpus, tmp_path):
+    # Nothing here but the long filter sees further than seven bases.
+    architecture, left = replace(ARCHITECTURE, pattern="SH"), {}
+    here, other = "ACGT" * 16, "TTGA" * 8 + "ACGT" * 8
+    for reach in (0.0, 4.0):
+        folder = tmp_path / f"reach_{reach:g}"
+        Pretrainer(architecture, replace(CONFIG, reach=reach), corpus, folder).run()
+        model = load(str(folder))
+        with torch.inference_mode():
+            a, b = (model.forward([text], taps=["blocks.1"]).taps["blocks.1"][0] for text in (here, other))
+        left[reach] = float((a[63] - b[63]).norm() / (a[31] - b[31]).norm())
+    assert (-1 / poles(tmp_path / "reach_0", 1)).max() > 20
+    assert (-1 / poles(tmp_path / "reach_4", 1)).max() < 4
+    assert left[4.0] < 10 * math.exp(-32 / 4) < left[0.0]
+
+
+def test_a_run_without_a_bound_goes_on_with_one(corpus, tmp_path):
+    first = Pretrainer(ARCHITECTURE, replace(CONFIG, reach=0.0), corpus, tmp_path / "run")
+    first.run(should_stop=lambda: first.step >= 5)
+    before = poles(tmp_path / "run")
+    # States of before there was a bound do not name it.
+    stamp = json.loads((tmp_path / "run" / "progress.json").read_text())
+    del stamp["training"]["reach"]
+    (tmp_path / "run" / "progress.json").write_text(json.dumps(stamp))
+    second = Pretrainer(ARCHITECTURE, replace(CONFIG, reach=16.0), corpus, tmp_path / "run")
+    second.save()
+    after, slow = poles(tmp_path / "run"), before > -1 / 15
+    assert second.step == 5 and 0 < slow.sum() < slow.numel()
+    assert torch.allclose(after[~slow], before[~slow], rtol=1e-5)
+    assert (after[slow] < -1 / 16).all() and (after[slow] > -1 / 14).all()
 
 
 def test_another_corpus_is_refused(corpus, tmp_path):
@@ -131,6 +182,9 @@ def begun(corpus, tmp_path) -> StripedHyenaModel:
 
 def test_training_goes_on_from_a_model_and_after_a_stop_gives_the_same_bytes(corpus, tmp_path):
     origin = begun(corpus, tmp_path)
+    with torch.no_grad():
+        # Slower than a fresh model's may be: they are left as they are.
+        origin.network.state_dict()["blocks.2.filter.log_poles"][0] = -1 / 1000
     untouched = Pretrainer(ARCHITECTURE, CONFIG, corpus, tmp_path / "untouched", origin=origin).weights()
     for name, tensor in origin.network.state_dict().items():
         assert torch.allclose(untouched[name], tensor, rtol=1e-6, atol=0), name

@@ -88,7 +88,7 @@ def _written(study: Study, windows: StrandWindows, progress: Progress) -> Activa
     """The cache of a study, whole; one of other activations is replaced."""
     folder, layers = study.folder / "activations", [study.layer, *other_layers(study)]
     facts: dict[str, Any] = {
-        "model": study.config.model.name,
+        "model": study.manifest.model.name,
         "weights_hash": study.model.weights_hash,
         "layers": layers,
         "dtype": study.config.model.dtype,

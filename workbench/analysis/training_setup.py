@@ -87,7 +87,7 @@ def train_config(study: Study, model: DNAModel | None = None) -> TrainConfig:
         tied=s.tied,
         l1=s.l1,
         precision=s.precision,
-        model=study.config.model.name if model else "",
+        model=study.manifest.model.name if model else "",
         layer=study.layer if model else "",
         weights_hash=model.weights_hash if model else "",
     )

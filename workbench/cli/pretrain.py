@@ -14,7 +14,10 @@ FRESH, CONTINUED = 4e-3, 1e-3
 
 
 def pretrain(
-    genome: Annotated[list[Path], typer.Option(help="FASTA or GenBank file to train on. Repeatable.")],
+    genome: Annotated[
+        list[Path],
+        typer.Option(help="FASTA or GenBank file to train on. Repeatable; given twice, read twice as often."),
+    ],
     out: Annotated[Path, typer.Option(help="Folder that receives the model and the state.")],
     context: typer.Context,
     origin: Annotated[

@@ -8,7 +8,8 @@ import time
 import traceback
 from collections import deque
 from collections.abc import Callable
-from typing import NamedTuple
+from dataclasses import replace
+from typing import Any, NamedTuple
 
 from genomic_models.errors import ModelError
 from genomic_models.registry import check_device
@@ -42,7 +43,7 @@ def fingerprint(study: Study, stage: Stage) -> str:
 
 def _fingerprint(study: Study, stage: Stage, known: dict[str, str]) -> str:
     if stage.name not in known:
-        sections = {name: said for name in stage.sections if (said := stated(getattr(study.config, name)))}
+        sections = {name: said for name in stage.sections if (said := _stated(study, name))}
         upstream = {name: _fingerprint(study, STAGES[name], known) for name in stage.needs}
         manifest = "" if stage.name == PLAN else study.manifest.hash
         facts = [stage.name, sections, upstream, manifest]
@@ -52,6 +53,18 @@ def _fingerprint(study: Study, stage: Stage, known: dict[str, str]) -> str:
         text = json.dumps(facts, sort_keys=True)
         known[stage.name] = hashlib.sha256(text.encode()).hexdigest()[:16]
     return known[stage.name]
+
+
+def _stated(study: Study, name: str) -> dict[str, Any]:
+    """Settings of a section that are not the usual ones.
+
+    The model of a planned study is its weights, which are compared by their hash: the name that they are
+    loaded by may have changed since.
+    """
+    section = getattr(study.config, name)
+    if name == "model" and study.planned:
+        section = replace(section, name=study.manifest.model.name)
+    return stated(section)
 
 
 class Work(NamedTuple):

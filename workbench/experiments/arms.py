@@ -83,9 +83,7 @@ def panel_of(study: Study, readouts: Sequence[str]) -> Panel:
     given = study.config.input
     annotation = next(filter(annotates, map(study.resolve, given.tracks)), None)
     model = study.config.model
-    references = References(
-        study.resolve(given.genome), annotation, study.manifest.model.name, model.trust_remote_code
-    )
+    references = References(study.resolve(given.genome), annotation, model.name, model.trust_remote_code)
     panel = assemble(list(dict.fromkeys(names)), references)
     for readout in readouts:
         judge, _, column = readout.partition(".")

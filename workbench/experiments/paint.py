@@ -274,7 +274,7 @@ def copied_share(study: Study, strokes: pd.DataFrame) -> pd.DataFrame:
 
     ``arm, sampled, in_training``; no rows for a model without a sketch. A canvas alone is too short to say.
     """
-    sketch = corpus_of(study.manifest.model.name).sketch
+    sketch = corpus_of(study.config.model.name).sketch
     columns = ["arm", "sampled", "in_training"]
     if sketch is None:
         return pd.DataFrame(columns=columns)

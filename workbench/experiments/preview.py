@@ -166,7 +166,7 @@ def read_tables(
 
 
 def _copied(study: Study, painting: Painting, strokes: pd.DataFrame) -> tuple[int, int]:
-    sketch = _sketch(study.manifest.model.name)
+    sketch = _sketch(study.config.model.name)
     own = strokes.loc[(strokes["stroke"] == 0) & (strokes["arm"] == PAINTED), "sequence"]
     if sketch is None or own.empty:
         return 0, 0

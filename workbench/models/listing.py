@@ -10,7 +10,7 @@ import torch
 
 from genomic_models.code_files import code_files
 from genomic_models.contract import DNAModel, ModelError
-from genomic_models.registry import MINI, load
+from genomic_models.registry import SHIPPED, WEIGHTS, load
 from genomic_models.released import RELEASED, parameter_count, where_to_look
 from genomic_models.striped_hyena.model import StripedHyenaModel
 from genomic_models.striped_hyena.network import StripedHyena
@@ -25,20 +25,21 @@ def _size(count: float) -> str:
 
 def list_models(folder: Path | None = None) -> list[tuple[str, ...]]:
     """Rows: name, parameters, size of weights, memory in bf16, context, FP8 need, whether it is here."""
-    mini = load("mini")
-    weights = MINI / "model.safetensors"
-    parameters = parameter_count(mini.network.config)  # type: ignore[attr-defined]
-    rows: list[tuple[str, ...]] = [
-        (
-            "mini",
-            f"{parameters / 1e6:.1f} M",
-            _size(weights.stat().st_size),
-            _size(2 * parameters),
-            f"{mini.context:,}",
-            "no",
-            "ships with the project",
+    rows: list[tuple[str, ...]] = []
+    for name, own in SHIPPED.items():
+        loaded = load(name)
+        parameters = parameter_count(loaded.network.config)  # type: ignore[attr-defined]
+        rows.append(
+            (
+                name,
+                f"{parameters / 1e6:.1f} M",
+                _size((own / WEIGHTS).stat().st_size),
+                _size(2 * parameters),
+                f"{loaded.context:,}",
+                "no",
+                "ships with the project",
+            )
         )
-    ]
     for name, model in RELEASED.items():
         found = next((p for p in where_to_look(name, folder) if p.exists()), None)
         rows.append(
@@ -75,7 +76,7 @@ def describe(name: str, folder: Path | None = None, trust_remote_code: bool = Fa
         ]
         if model.note:
             lines.append(f"note: {model.note}")
-    elif name == "mini" or Path(name).is_dir():
+    elif name in SHIPPED or Path(name).is_dir():
         loaded = load(name)
         network = loaded.network  # type: ignore[attr-defined]
         config = network.config
@@ -84,12 +85,12 @@ def describe(name: str, folder: Path | None = None, trust_remote_code: bool = Fa
             f" ({config.pattern}), context {config.context:,}",
             f"weights hash {loaded.weights_hash}",
         ]
-        card = (MINI if name == "mini" else Path(name)) / "card.md"
+        card = SHIPPED.get(name, Path(name)) / "card.md"
         if card.exists():
             lines += ["", card.read_text()]
     else:
         raise ModelError(
-            f"unknown model {name!r}: expected mini, {', '.join(RELEASED)}, or a folder of weights"
+            f"unknown model {name!r}: expected {', '.join((*SHIPPED, *RELEASED))}, or a folder of weights"
         )
     taps = [tap for tap in network.tap_names() if tap.count(".") < 2]
     # The first block that is there, of a network of which some were taken out.
@@ -141,12 +142,12 @@ def _to_fetch(name: str, folder: Path | None) -> list[str]:
 def here(folder: Path | None = None) -> list[str]:
     """Names of models whose weights are on this machine."""
     found = [n for n in RELEASED if any(p.exists() for p in where_to_look(n, folder))]
-    return ["mini", *found]
+    return [*SHIPPED, *found]
 
 
 def layers(name: str) -> list[str]:
     """Outputs of the blocks of a model by name, first to last."""
-    network = load(name).network if name == "mini" else _skeleton(name)  # type: ignore[attr-defined]
+    network = load(name).network if name in SHIPPED else _skeleton(name)  # type: ignore[attr-defined]
     return [tap for tap in network.tap_names() if tap.startswith("blocks.") and tap.count(".") == 1]
 
 

@@ -10,7 +10,7 @@ from typing import NamedTuple
 
 import torch
 
-from genomic_models.registry import MINI, load
+from genomic_models.registry import SHIPPED, load
 from genomic_models.released import BF16_FINE, RELEASED, parameter_count, where_to_look
 
 # Letters of the sequence that the speed is measured on.
@@ -56,8 +56,10 @@ class Needs(NamedTuple):
 
 def needs(folder: Path | None = None) -> list[Needs]:
     """What each model needs; ``folder`` is looked in for files before the usual places."""
-    mini = parameter_count(load("mini").network.config)  # type: ignore[attr-defined]
-    found = [Needs("mini", mini, (MINI,), True, "", "ships with the project, BSD 3-Clause")]
+    found = []
+    for name, folder_of in SHIPPED.items():
+        size = parameter_count(load(name).network.config)  # type: ignore[attr-defined]
+        found.append(Needs(name, size, (folder_of,), True, "", "ships with the project, BSD 3-Clause"))
     for name, model in RELEASED.items():
         places = where_to_look(name, folder)
         there = next((place for place in places if place.exists()), None)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
@@ -31,16 +32,23 @@ def _records(paths: list[Path]) -> Iterator[tuple[str, str]]:
 
 
 def _corpus(paths: list[Path], folder: Path) -> Corpus:
-    """The corpus of these files, written once; other files under the same folder are refused."""
-    listing = "\n".join(hash_file(p).sha256 for p in paths)
+    """The corpus of these files, written once; other files under the same folder are refused.
+
+    A file that is given several times is read so many times as often.
+    """
+    hashes = [hash_file(path).sha256 for path in paths]
+    times = Counter(hashes)
+    files = list(dict(zip(hashes, paths, strict=True)).items())
+    listing = "\n".join(digest for digest, _ in files)
     sources = folder / _SOURCES
-    if sources.exists():
-        if sources.read_text() != listing:
-            raise InputError(f"{folder}: holds the corpus of other files; choose another --out")
-        return Corpus(folder)
-    corpus = write_corpus(_records(paths), folder)
-    with write_atomic(sources) as temporary:
-        temporary.write_text(listing)
+    if not sources.exists():
+        write_corpus(_records([path for _, path in files]), folder)
+        with write_atomic(sources) as temporary:
+            temporary.write_text(listing)
+    elif sources.read_text() != listing:
+        raise InputError(f"{folder}: holds the corpus of other files; choose another --out")
+    corpus = Corpus(folder)
+    corpus.repeat(times[digest] for digest, path in files for _ in Genome(path).lengths)
     return corpus
 
 

@@ -280,7 +280,10 @@ def write_file(
         untouched = untouched_nats(model, texts, written, progress.advance)
         progress.end()
     sequences = [prompts[each.prompt].place(each.sequence) for each in written]
-    table = _table(model, prompts, [name for name, _ in plans] or [NONE], written, untouched, sequences)
+    named = model_name if study is None else study.config.model.name
+    table = _table(
+        corpus_of(named).sketch, prompts, [name for name, _ in plans] or [NONE], written, untouched, sequences
+    )
     if rules is not None:
         lengths = dict(zip(table["name"], map(len, sequences), strict=True))
         events = list(_events(rules, prompts, written, list(table["name"])))
@@ -331,7 +334,7 @@ def _events(
 
 
 def _table(
-    model: DNAModel,
+    corpus: Path | None,
     prompts: Sequence[Prompt],
     plans: Sequence[str],
     written: Sequence[Written],
@@ -355,10 +358,9 @@ def _table(
             "distance": [each.distance for each in nearest],
         }
     )
-    corpus = corpus_of(model.name)
-    if corpus.sketch is None:
+    if corpus is None:
         return table
-    sketch = np.load(corpus.sketch, allow_pickle=False)
+    sketch = np.load(corpus, allow_pickle=False)
     found = [copied_words(text, sketch, K, FRACTION) for text in sequences]
     return table.assign(sampled=[n for n, _ in found], in_training=[n for _, n in found])
 

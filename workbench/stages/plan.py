@@ -49,7 +49,7 @@ def run(study: Study, shard: Shard, progress: Progress) -> int:
             d_model=model.d_model(layer),
             dtype=config.model.dtype,
             context=model.context,
-            pretraining=corpus_of(model.name).statement,
+            pretraining=corpus_of(config.model.name).statement,
         ),
         windows=asdict(config.windows) | ({"lookahead": grid.lookahead} if grid.lookahead else {}),
         contigs=dict(genome.lengths),

@@ -27,6 +27,8 @@ from workbench.genome.splits import CODES
 PACKAGES = ("genomics-workbench", "torch", "numpy", "scipy", "pandas", "scikit-learn", "h5py")
 # Key of the hash of everything else in the file.
 _SEAL = "sha256"
+# What to do about a difference, where no more is known.
+PUT_BACK = "put the former back"
 # Keys that every file has.
 _NEEDED = {"windows": ("window", "warmup"), "inputs": ("genome",)}
 
@@ -203,10 +205,13 @@ def installed() -> dict[str, str]:
     return {"python": ".".join(platform.python_version_tuple()[:2])} | versions()
 
 
-def refuse_difference(what: str, locked: object, found: object, folder: Path) -> None:
-    """Raise ``InputError`` with both values where ``found`` is not what the study was made with."""
+def refuse_difference(what: str, locked: object, found: object, folder: Path, back: str = PUT_BACK) -> None:
+    """Raise ``InputError`` with both values where ``found`` is not what the study was made with.
+
+    ``back``: what the user can do to have it again.
+    """
     if locked != found:
         raise InputError(
             f"{folder}: {what} does not belong to this study: it was made with {locked}, found {found};"
-            f" put the former back, or start over with `workbench run {folder} --force plan`"
+            f" {back}, or start over with `workbench run {folder} --force plan`"
         )

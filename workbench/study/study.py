@@ -21,7 +21,7 @@ from workbench.files.facts import read_facts, write_facts
 from workbench.files.parquet import read_parquet, write_parquet
 from workbench.study.config import COHORT_FILES, StudyConfig, read_config, resolve, write_config
 from workbench.study.ledger import Ledger
-from workbench.study.manifest import Manifest, hash_file, refuse_difference
+from workbench.study.manifest import PUT_BACK, Manifest, hash_file, refuse_difference
 from workbench.study.notes import read_notes
 from workbench.study.results import FACTS, TABLES
 from workbench.study.trust import refuse_untrusted, risky_model
@@ -183,7 +183,6 @@ class Study:
         """
         manifest, config = self.manifest, self.config
         now = {
-            "model name": (manifest.model.name, config.model.name),
             "model dtype": (manifest.model.dtype, config.model.dtype),
             "window": (manifest.windows["window"], config.windows.window),
             "warmup": (manifest.windows["warmup"], config.windows.warmup),
@@ -254,10 +253,19 @@ class Study:
         """The probed model; ``InputError`` where it is not the one that the study was made with."""
         model = self.load_model(self.device)
         if self.planned:
-            locked = self.manifest.model.weights_hash
-            what = "weights hash of the model"
-            refuse_difference(what, locked, model.weights_hash, self.folder)
+            self._refuse_other_weights(model.weights_hash)
         return model
+
+    def _refuse_other_weights(self, found: str) -> None:
+        locked, what = self.manifest.model.weights_hash, "weights hash of the model"
+        if found == locked:
+            return
+        from genomic_models.registry import shipped_as  # PyTorch
+
+        back = PUT_BACK
+        if name := shipped_as(locked):
+            back = f'the former ships as `{name}`: put name = "{name}" under [model] of {CONFIG}'
+        refuse_difference(what, locked, found, self.folder, back)
 
     def load_model(self, device: str) -> DNAModel:
         """The probed model, loaded to a device."""

@@ -277,6 +277,21 @@ def test_pretrain_resumes_and_its_model_loads(cli, samples, tmp_path):
     assert code == 0, err
 
 
+def test_a_genome_given_twice_is_read_twice_as_often(cli, refused, samples, tmp_path):
+    genome, out = samples / "yersinia_pPCP1.fa", tmp_path / "small"
+    command = ["pretrain", "--out", out, "--tokens", "256", "--length", "64", "--batch", "2"]
+    command += ["--pattern", "SD", "--width", "16", "--heads", "2", "--inner", "32"]
+    times = []
+    for given in ([genome], [genome, genome]):
+        code, _, err = cli(*command, *(word for path in given for word in ("--genome", path)))
+        assert code == 0, err
+        times.append([record["times"] for record in json.loads((out / "corpus" / "corpus.json").read_text())])
+    assert times == [[1], [2]] and (out / "corpus" / "corpus.bin").stat().st_size == 9609
+    other = tmp_path / "other.fa"
+    other.write_text(">c\n" + "ACGT" * 100 + "\n")
+    assert "holds the corpus of other files" in refused(*command, "--genome", other)
+
+
 def test_pretrain_goes_on_from_a_model_and_its_card_says_so(cli, refused, samples, tmp_path):
     origin, out = write_model(tmp_path / "tiny"), tmp_path / "tuned"
     command = ["pretrain", "--from", origin, "--genome", samples / "yersinia_pPCP1.fa", "--out", out]

@@ -6,6 +6,7 @@ from pathlib import Path
 
 import psutil
 
+from genomic_models.registry import SHIPPED
 from genomic_models.released import RELEASED
 from workbench.models import needs as module
 from workbench.models.listing import GIB, list_models
@@ -24,7 +25,7 @@ def test_models_need_what_is_listed(tmp_path: Path) -> None:
         assert bf16 == (f"{size:.1f} GiB" if size >= 1 else f"{size * 1024:.0f} MiB")
         assert each.memory(4) == 2 * each.memory(2)
         assert (listed[each.name][5] == "needed") == (each.precision != "")
-        if each.name != "mini":
+        if each.name not in SHIPPED:
             assert RELEASED[each.name].repository in each.source
     assert found[name].here and found[name].places == (tmp_path / f"{name}.pt",)
     absent = found["evo2_40b"]

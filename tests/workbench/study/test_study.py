@@ -19,6 +19,8 @@ import pytest
 from feature_mining.association.cells import Cells
 from feature_mining.association.histogram import Histogram
 from feature_mining.association.scores import best_per_track
+from genomic_models import load
+from genomic_models.corpora import UNKNOWN
 from tests.conftest import ROOT
 from tests.workbench.small_study import finished_study, small_config, write_model
 from workbench import InputError, Study
@@ -181,9 +183,10 @@ def test_a_changed_input_is_refused(done, samples, model, tmp_path):
 
 
 def test_another_model_under_the_same_name_is_refused(samples, tmp_path):
-    model = write_model(tmp_path / "m")
+    model = write_model(tmp_path / "mini")
     study = Study.create(tmp_path / "locked", small_config(samples, model))
     study.run(until="plan")
+    assert study.manifest.model.pretraining == UNKNOWN, "the folder's name says nothing of its training"
     (model / "model.safetensors").unlink()
     (model / "config.json").unlink()
     model.rmdir()
@@ -193,6 +196,38 @@ def test_another_model_under_the_same_name_is_refused(samples, tmp_path):
     # Nor is it read by a page or a command that runs no stage.
     with pytest.raises(InputError, match="weights hash of the model"):
         _ = Study.open(study.folder).model
+
+
+def test_other_weights_are_refused_and_what_ships_is_named(samples, tmp_path):
+    mini, other = load("mini"), write_model(tmp_path / "other")
+    study = Study.create(tmp_path / "old", small_config(samples, Path("mini")))
+    study.run(until="plan")
+    settings = study.folder / "study.toml"
+    text = settings.read_text()
+    settings.write_text(text.replace('name = "mini"', f'name = "{other}"'))
+    with pytest.raises(InputError) as refused:
+        Study.open(study.folder).run()
+    hashes = (mini.weights_hash, load(str(other)).weights_hash)
+    for said in (*hashes, "ships as `mini`", 'put name = "mini" under [model] of study.toml'):
+        assert said in str(refused.value)
+    settings.write_text(text)
+    assert Study.open(study.folder).model.weights_hash == mini.weights_hash
+
+
+def test_a_model_may_go_by_another_name(done, tmp_path):
+    study = Study.open(Path(shutil.copytree(done.folder, tmp_path / "renamed")))
+    given = Path(study.config.model.name)
+    moved = Path(shutil.copytree(given, tmp_path / "moved"))
+    settings = study.folder / "study.toml"
+    settings.write_text(settings.read_text().replace(str(given), str(moved)))
+    log = study.folder / "logs" / "run.jsonl"
+    before = log.read_text()
+    again = Study.open(study.folder)
+    assert again.config.model.name == str(moved)
+    again.run()
+    assert log.read_text() == before and again.sae.hash == done.sae.hash
+    # The name it had is still what its outputs say they were made with.
+    assert again.manifest.model.name == str(given)
 
 
 def test_an_autoencoder_of_another_model_is_refused(done):

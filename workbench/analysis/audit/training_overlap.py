@@ -43,7 +43,7 @@ def corpus_overlap(study: Study) -> dict[str, Any]:
         share as identity of aligned sequence), ``report_blocks``, ``report_seen`` (blocks of the report
         split with at least `SEEN` of their k-mers in the corpus), ``highest`` (such share).
     """
-    corpus = corpus_of(study.manifest.model.name)
+    corpus = corpus_of(study.config.model.name)
     given = study.config.audit.corpus
     facts: dict[str, Any] = {"statement": corpus.statement, "checked": False, "source": ""}
     if given:
