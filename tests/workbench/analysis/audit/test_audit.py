@@ -138,9 +138,8 @@ def test_overlap_with_a_corpus_is_checked_where_it_is_at_hand(synthetic, tmp_pat
     study.config = replace(study.config, audit=audit)
     facts = corpus_overlap(study)
     assert facts["checked"] and facts["shared"] == 1 and facts["identity"] == 1
-    model = replace(study.manifest.model, name="evo2_7b")
-    study.__dict__["manifest"] = replace(study.manifest, model=model)
-    study.config = replace(study.config, audit=replace(audit, corpus=[]))
+    model = replace(study.config.model, name="evo2_7b")
+    study.config = replace(study.config, model=model, audit=replace(audit, corpus=[]))
     facts = corpus_overlap(study)
     assert not facts["checked"] and "OpenGenome2" in facts["statement"]
 
