@@ -62,7 +62,7 @@ class PretrainConfig:
     reach : float
         Longest time constant of a long filter, in bases; 0 for any. A filter that forgets slowly tells how
         far into its window a base is, and gains next to nothing in bits; attention sees the whole window.
-        A run that begins with the weights of another model leaves that model's filters as they are.
+        A run that begins with the weights of another model begins with that model's filters within it.
     seed : int
     autocast, compile : bool
         bf16 matrix products; ``torch.compile`` (1.4 times faster on a CPU after a minute or two).
@@ -189,8 +189,7 @@ class Pretrainer:
         else:
             network.load_state_dict(own_network(origin, "trained here").state_dict())
         network.to(self.device)
-        # A model that exists keeps the poles that it has.
-        self.decay = _Decay(0.0 if origin else config.reach)
+        self.decay = _Decay(config.reach)
         for block in network.blocks:
             inner = getattr(block, "filter", None)
             if isinstance(inner, LongFilter):
@@ -337,6 +336,7 @@ class Pretrainer:
             "step": self.step,
             "architecture": self.network.config.to_dict(),
             "training": asdict(self.config),
+            "reach": self.config.reach,
             "corpus": [r.sha256 for r in self.corpus.records],
             "origin": self.origin,
         }
@@ -364,7 +364,9 @@ class Pretrainer:
             )
         self.step = stamp["step"]
         state = load_file(self.folder / f"{self.step}.{_STATE}", device=str(self.device))
-        before = _Decay(0.0 if self.origin else stamp["training"].get("reach", 0.0))
+        # Runs that began with a model's weights had no bound, whatever their settings say, until this was kept.
+        unbound = 0.0 if self.origin else stamp["training"].get("reach", 0.0)
+        before = _Decay(stamp.get("reach", unbound))
         if before.slowest != self.decay.slowest:
             for name in filter(_is_poles, state):
                 state[name] = self.decay.right_inverse(before(state[name]))

@@ -119,7 +119,7 @@ def test_a_run_without_a_bound_goes_on_with_one(corpus, tmp_path):
     before = poles(tmp_path / "run")
     # States of before there was a bound do not name it.
     stamp = json.loads((tmp_path / "run" / "progress.json").read_text())
-    del stamp["training"]["reach"]
+    del stamp["reach"], stamp["training"]["reach"]
     (tmp_path / "run" / "progress.json").write_text(json.dumps(stamp))
     second = Pretrainer(ARCHITECTURE, replace(CONFIG, reach=16.0), corpus, tmp_path / "run")
     second.save()
@@ -182,12 +182,6 @@ def begun(corpus, tmp_path) -> StripedHyenaModel:
 
 def test_training_goes_on_from_a_model_and_after_a_stop_gives_the_same_bytes(corpus, tmp_path):
     origin = begun(corpus, tmp_path)
-    with torch.no_grad():
-        # Slower than a fresh model's may be: they are left as they are.
-        origin.network.state_dict()["blocks.2.filter.log_poles"][0] = -1 / 1000
-    untouched = Pretrainer(ARCHITECTURE, CONFIG, corpus, tmp_path / "untouched", origin=origin).weights()
-    for name, tensor in origin.network.state_dict().items():
-        assert torch.allclose(untouched[name], tensor, rtol=1e-6, atol=0), name
     progress: list = []
     whole = Pretrainer(ARCHITECTURE, CONFIG, corpus, tmp_path / "whole", origin=origin)
     assert not any(optimizer.state for optimizer in whole.optimizers)
@@ -202,6 +196,31 @@ def test_training_goes_on_from_a_model_and_after_a_stop_gives_the_same_bytes(cor
     for name in ("model.safetensors", "config.json", "progress.json"):
         assert (tmp_path / "whole" / name).read_bytes() == (tmp_path / "halved" / name).read_bytes()
     assert load(str(tmp_path / "whole")).weights_hash != origin.weights_hash
+
+
+def test_filters_of_a_model_that_training_goes_on_from_begin_within_the_reach(corpus, tmp_path):
+    origin = begun(corpus, tmp_path)
+    own = origin.network.state_dict()
+    with torch.no_grad():
+        own["blocks.2.filter.log_poles"][0] = -1 / 1000
+    for reach in (0.0, 16.0):
+        run = tmp_path / f"reach_{reach:g}"
+        Pretrainer(ARCHITECTURE, replace(CONFIG, reach=reach), corpus, run, origin=origin).save()
+        slow = own["blocks.2.filter.log_poles"] > -1 / 15 if reach else torch.zeros_like(poles(run), dtype=bool)
+        assert slow.any() == bool(reach) and (-1 / poles(run)[slow] < reach).all()
+        for name, tensor in load_file(run / "model.safetensors").items():
+            expected, found = own[name], tensor
+            if name == "blocks.2.filter.log_poles":
+                expected, found = expected[~slow], found[~slow]
+            assert torch.allclose(found, expected, rtol=1e-5, atol=0), name
+    # Such runs had no bound before their state named it, whatever their settings said.
+    run = tmp_path / "reach_0"
+    before, stamp = poles(run), json.loads((run / "progress.json").read_text())
+    del stamp["reach"]
+    stamp["training"]["reach"] = 128.0
+    (run / "progress.json").write_text(json.dumps(stamp))
+    Pretrainer(ARCHITECTURE, replace(CONFIG, reach=0.0), corpus, run, origin=origin).save()
+    assert torch.equal(before, poles(run))
 
 
 def test_a_run_from_one_model_does_not_go_on_from_another(corpus, tmp_path):

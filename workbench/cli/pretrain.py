@@ -11,6 +11,7 @@ from workbench.errors import InputError
 from workbench.progress import showing
 
 FRESH, CONTINUED = 4e-3, 1e-3
+REACH = 128.0
 
 
 def pretrain(
@@ -39,6 +40,14 @@ def pretrain(
     batch: Annotated[int, typer.Option(help="Windows of a step.")] = 4,
     learning_rate: Annotated[
         float | None, typer.Option(help=f"Peak learning rate: {FRESH:g}, after --from {CONTINUED:g}.")
+    ] = None,
+    reach: Annotated[
+        float | None,
+        typer.Option(
+            min=0,
+            help=f"Longest time constant of a long filter, in bases, 0 for any: {REACH:g}, after --from any. A"
+            " filter that forgets slowly tells how far into its window a base is.",
+        ),
     ] = None,
     holdout: Annotated[float, typer.Option(help="Share of each record held out, in blocks.")] = 0.01,
     seed: Annotated[int, typer.Option(help="Seed.")] = 0,
@@ -83,6 +92,7 @@ def pretrain(
         length=length,
         batch=batch,
         learning_rate=learning_rate or (CONTINUED if origin else FRESH),
+        reach=(0.0 if origin else REACH) if reach is None else reach,
         holdout=holdout,
         seed=seed,
         compile=compile_network,

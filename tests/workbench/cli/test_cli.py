@@ -302,6 +302,9 @@ def test_pretrain_goes_on_from_a_model_and_its_card_says_so(cli, refused, sample
     made, digest = load(str(out)), load(str(origin)).weights_hash
     assert code == 0 and f"`tiny` (weights hash `{digest}`), trained further" in said
     assert "| NC_005816.1 | 9,609 |" in said and made.weights_hash in said and made.context == 256
+    assert json.loads((out / "progress.json").read_text())["reach"] == 0
+    assert cli(*command[:-8], "--out", tmp_path / "bound", *command[-6:], "--reach", 16)[0] == 0
+    assert json.loads((tmp_path / "bound" / "progress.json").read_text())["reach"] == 16
     assert "leave it out" in refused(*command, "--width", 32)
     assert "goes on from" in refused(*command[:-6], "--from", out)
     assert "or from another model" in refused(*[c for c in command if c not in ("--from", origin)])
