@@ -364,7 +364,7 @@ class Pretrainer:
             )
         self.step = stamp["step"]
         state = load_file(self.folder / f"{self.step}.{_STATE}", device=str(self.device))
-        # Runs that began with a model's weights had no bound, whatever their settings say, until this was kept.
+        # Before this was kept, runs that began with a model had no bound, whatever their settings say.
         unbound = 0.0 if self.origin else stamp["training"].get("reach", 0.0)
         before = _Decay(stamp.get("reach", unbound))
         if before.slowest != self.decay.slowest:

@@ -45,8 +45,8 @@ def pretrain(
         float | None,
         typer.Option(
             min=0,
-            help=f"Longest time constant of a long filter, in bases, 0 for any: {REACH:g}, after --from any. A"
-            " filter that forgets slowly tells how far into its window a base is.",
+            help=f"Longest time constant of a long filter, in bases, 0 for any: {REACH:g}, after --from any."
+            " A filter that forgets slowly tells how far into its window a base is.",
         ),
     ] = None,
     holdout: Annotated[float, typer.Option(help="Share of each record held out, in blocks.")] = 0.01,
