@@ -287,6 +287,7 @@ def test_a_genome_given_twice_is_read_twice_as_often(cli, refused, samples, tmp_
         assert code == 0, err
         times.append([record["times"] for record in json.loads((out / "corpus" / "corpus.json").read_text())])
     assert times == [[1], [2]] and (out / "corpus" / "corpus.bin").stat().st_size == 9609
+    assert json.loads((out / "progress.json").read_text())["reach"] == 128
     other = tmp_path / "other.fa"
     other.write_text(">c\n" + "ACGT" * 100 + "\n")
     assert "holds the corpus of other files" in refused(*command, "--genome", other)
