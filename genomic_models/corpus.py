@@ -14,7 +14,8 @@ from pathlib import Path
 
 import numpy as np
 
-from genomic_models.dna import reverse_complement_bytes
+from genomic_models.dna import BASES, reverse_complement_bytes
+from genomic_models.errors import ModelError
 from genomic_models.files import write_whole
 
 _LISTING = "corpus.json"
@@ -32,10 +33,13 @@ class Record:
 
 
 def write_corpus(sequences: Iterable[tuple[str, str]], folder: Path) -> Corpus:
-    """Write ``(name, sequence)`` pairs as a corpus and open it. Raises ``ValueError`` if empty."""
+    """Write ``(name, sequence)`` pairs as a corpus and open it.
+
+    Raises ``ModelError`` where no sequence has a base: there are none, or they are N alone.
+    """
     folder.mkdir(parents=True, exist_ok=True)
     records: list[Record] = []
-    offset = 0
+    offset, known = 0, False
     with write_whole(folder / "corpus.bin") as temporary, temporary.open("wb") as handle:
         for name, sequence in sequences:
             letters = sequence.upper().encode("ascii")
@@ -43,8 +47,12 @@ def write_corpus(sequences: Iterable[tuple[str, str]], folder: Path) -> Corpus:
             digest = hashlib.sha256(letters).hexdigest()
             records.append(Record(name, offset, len(letters), digest))
             offset += len(letters)
-        if not offset:
-            raise ValueError("the corpus is empty: expected at least one sequence")
+            known = known or any(base in letters for base in BASES.encode())
+        if not known:
+            raise ModelError(
+                f"the corpus has no base to learn from: none of its {offset:,} letters is A, C, G or T; give"
+                " genomes with known bases"
+            )
     _list(records, folder)
     return Corpus(folder)
 

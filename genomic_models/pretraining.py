@@ -247,13 +247,20 @@ class Pretrainer:
 
     # -- steps --------------------------------------------------------------------------------
 
-    def loss(self, run: Callable[[Tensor], tuple[Tensor, list]], ids: Tensor) -> Tensor:
-        """Nats a base of windows under ``run``, the network or its compiled form; ACGT alone count."""
+    def _nats(self, run: Callable[[Tensor], tuple[Tensor, list]], ids: Tensor) -> tuple[Tensor, Tensor]:
+        """Nats of all bases of windows under ``run``, and how many bases these are: ACGT alone count."""
         with torch.autocast(self.device.type, torch.bfloat16, enabled=self.config.autocast):
             logits, _ = run(ids)
         targets = ids[:, 1:].clone()
-        targets[~torch.isin(targets, _BASES.to(ids.device))] = -100
-        return F.cross_entropy(logits[:, :-1].flatten(0, 1).float(), targets.flatten())
+        known = torch.isin(targets, _BASES.to(ids.device))
+        targets[~known] = -100
+        nats = F.cross_entropy(logits[:, :-1].flatten(0, 1).float(), targets.flatten(), reduction="sum")
+        return nats, known.sum()
+
+    def loss(self, run: Callable[[Tensor], tuple[Tensor, list]], ids: Tensor) -> Tensor:
+        """Nats a base of windows under ``run``, the network or its compiled form; 0 where all are N."""
+        nats, known = self._nats(run, ids)
+        return nats / known.clamp(min=1)
 
     def update(self) -> None:
         """Clip the gradients, take the optimisers' step at the rate of now, and count it."""
@@ -267,13 +274,12 @@ class Pretrainer:
         self.step += 1
 
     def evaluate(self) -> float | None:
-        """Bits a base on the held-out windows; None where nothing is held out."""
-        if not len(self._heldout):
-            return None
+        """Bits a base on the held-out windows; None where no base is held out."""
         with torch.no_grad():
             rows = self._heldout.to(self.device).split(self.config.batch)
-            losses = [self.loss(self.network, ids).item() for ids in rows]
-        return float(np.mean(losses)) / math.log(2)
+            found = [self._nats(self.network, ids) for ids in rows if len(ids)]
+        known = sum(int(count) for _, count in found)
+        return sum(float(nats) for nats, _ in found) / known / math.log(2) if known else None
 
     def run(
         self,

@@ -167,9 +167,31 @@ def test_a_run_goes_on_with_longer_windows(corpus, tmp_path):
     assert json.loads((tmp_path / "run" / "config.json").read_text())["context"] == 128
 
 
-def test_empty_corpus_is_refused(tmp_path):
-    with pytest.raises(ValueError, match="corpus is empty"):
-        write_corpus([], tmp_path / "none")
+@pytest.mark.parametrize("sequences", [[], [("gap", "N" * 500)]])
+def test_a_corpus_without_a_base_is_refused(sequences, tmp_path):
+    with pytest.raises(ModelError, match=f"none of its {500 * len(sequences)} letters"):
+        write_corpus(sequences, tmp_path / "none")
+    assert not list((tmp_path / "none").iterdir())
+
+
+def test_windows_of_a_gap_stop_no_training_and_count_in_no_score(tmp_path):
+    corpus = write_corpus([("bases", "ACCGTTTGAN" * 100), ("gap", "N" * 3000)], tmp_path / "corpus")
+    trainer = Pretrainer(ARCHITECTURE, replace(CONFIG, holdout=0.5, batch=1), corpus, tmp_path / "run")
+    in_gap = [bool((trainer.batch(step) == ord("N")).all()) for step in range(12)]
+    trainer.run()
+    assert any(in_gap) and not all(in_gap)
+    assert all(torch.isfinite(tensor).all() for tensor in trainer.weights().values())
+    rows = trainer._heldout
+    with torch.no_grad():
+        chances = trainer.network(rows)[0].double().log_softmax(2)
+    bits = [
+        -float(chances[row, at - 1, letter]) / math.log(2)
+        for row, letters in enumerate(rows.tolist())
+        for at, letter in enumerate(letters)
+        if at and chr(letter) in "ACGT"
+    ]
+    assert 0 < len(bits) < rows.numel() / 2
+    assert trainer.evaluate() == pytest.approx(sum(bits) / len(bits), rel=1e-5)
 
 
 def begun(corpus, tmp_path) -> StripedHyenaModel:
