@@ -41,6 +41,7 @@ def _layers(model: str) -> list[str]:
 
 def settings() -> StudyConfig:
     """Draw the boxes; returns a configuration without inputs."""
+    config = StudyConfig()
     with st.expander("Model, layer and settings"):
         left, middle, right = st.columns(3)
         model = left.selectbox("Model", _models(), key="model")
@@ -61,15 +62,14 @@ def settings() -> StudyConfig:
             "Seeds", 1, 8, 1, key="seeds",
             help="Autoencoders trained together; two or more measure which features are reproduced.",
         )  # fmt: skip
-        window = left.number_input("Window", 128, 1_000_000, 2048, key="window")
-        warmup = middle.number_input("Warm-up", 0, 100_000, 512, key="warmup")
+        window = left.number_input("Window", 128, 1_000_000, config.windows.window, key="window")
+        warmup = middle.number_input("Warm-up", 0, 100_000, config.windows.warmup, key="warmup")
         batch = right.number_input(
             "Batch", 64, 65536, 2048, key="batch", help="Bases a step; fewer for a small genome."
         )
         random = st.checkbox("Control: random weights", value=True, key="random_weights")
         st.markdown(EXPLAINED)
     model_choice()
-    config = StudyConfig()
     return replace(
         config,
         model=ModelConfig(name=str(model), layer=str(layer)),
