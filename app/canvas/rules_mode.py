@@ -31,7 +31,7 @@ from feature_mining.rules.rule import FORM, Rule
 from feature_mining.rules.rule_set import RuleSet
 from genomic_models.dna import BASES, reverse_complement
 from workbench import InputError
-from workbench.experiments.settings import AttributeSettings
+from workbench.experiments.targets import CONTEXT
 from workbench.genome.interval import Interval
 from workbench.scans.rules import scan_contig
 from workbench.scans.source import StudySource
@@ -43,8 +43,6 @@ from workbench.wording import NOT_VALIDATED, spoken
 VIEWS = 10
 # Places that are sent, bases of a dry run, and how often a rule acts on one of them, at most.
 MOST_PLACES, MOST_BASES, MOST_AT_ONCE = 20_000, 1_000, 50
-# Bases that the model reads before the stretch of a dry run: those of an attribution.
-CONTEXT = AttributeSettings().context
 
 
 def rules_form(asking: Asking) -> Answer:

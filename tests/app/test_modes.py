@@ -256,7 +256,9 @@ def test_predictions_on_the_lane_are_the_models(opened: Opened) -> None:
     study = opened.study
     said = answer(opened, "attribute_base", ask=f"{CONTIG}:1200:-")["lane"]
     end = said["start"] + len(said["letters"])
-    letters = study.genome.fetch(CONTIG, said["start"], min(1199 + 1 + 1024, 9609), "-").upper()
+    letters = study.genome.fetch(
+        CONTIG, said["start"], min(1200 + study.model.longest - 1, 9609), "-"
+    ).upper()
     logits = log2_p(study, letters)
     tokens = study.model.base_tokens()
     assert tokens is not None

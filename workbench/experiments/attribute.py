@@ -21,7 +21,7 @@ from workbench.errors import InputError
 from workbench.experiments.attributed import Reading, log_sizes, sum_by_feature
 from workbench.experiments.kind import Experiment, Kind
 from workbench.experiments.settings import FORMS, AttributeSettings
-from workbench.experiments.targets import Asked, parse_target
+from workbench.experiments.targets import CONTEXT, Asked, parse_target
 from workbench.files.bigwig import write_bigwig
 from workbench.files.parquet import read_parquet, write_parquet
 from workbench.genome.interval import Interval
@@ -50,7 +50,7 @@ def _shards(experiment: Experiment) -> list[Shard]:
         target.read(experiment.study, strand, given.context)
     if given.track:
         _intervals(experiment)
-    return shards_of(asked, lambda task: given.context + task[0].place.size)
+    return shards_of(asked, lambda task: (given.context or CONTEXT) + task[0].place.size)
 
 
 def _run(experiment: Experiment, shard: Shard, progress: Progress) -> int:

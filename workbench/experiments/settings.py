@@ -27,7 +27,9 @@ class AttributeSettings:
     )
     strands: list[str] = setting(["+", "-"], "Strands that are read, + and -.", of="strand")
     context: int = setting(
-        1024, "Bases that are read before the place, and after it by a model that sees both sides.", least=1
+        0,
+        "Bases that are read before the place, and after it by a model that sees both sides; 0 for 1,024, or"
+        " what the model reads at once.",
     )
     method: str = setting("integrated", "integrated, or gradient (one pass, coarser).", one_of=METHODS)
     steps: int = setting(32, "Points of the integrated gradient.", least=1)

@@ -23,6 +23,10 @@ from workbench.errors import InputError
 from workbench.experiments.settings import FORMS
 from workbench.genome.interval import Interval
 from workbench.study.study import Study
+from workbench.wording import plural
+
+# Bases that are read before a place, and after it by a model that sees both sides, if nothing is said.
+CONTEXT = 1024
 
 _PLACE = re.compile(
     r"(?P<chrom>.+):(?P<start>[0-9,]+)(?:(?:-|\.\.)(?P<end>[0-9,]+))?"
@@ -67,23 +71,34 @@ class Asked(NamedTuple):
     def read(self, study: Study, strand: str, context: int) -> tuple[str, int, Target]:
         """The sequence that ends with the place, in the direction of a strand's reading.
 
-        For a model that sees both sides of a base as much follows after the place. Returns the letters, how
-        many of them lie before the place, and the target within them. Raises ``InputError`` where nothing
-        lies before it, or a letter is not A, C, G or T.
+        For a model that sees both sides of a base as much follows after the place. ``context``: bases
+        before the place; 0 for ``CONTEXT``, or what the model reads at once. Returns the letters, how many of
+        them lie before the place, and the target within them. Raises ``InputError`` where nothing lies before
+        it, where the model reads no more at once than that, or a letter is not A, C, G or T.
         """
+        model, size = study.model, self.place.size
+        most = (model.longest - size) // (1 if model.causal else 2)
+        context = context or max(1, min(CONTEXT, most))
         chrom, start, end = self.place
         length = study.manifest.contigs[chrom]
         left, right = max(0, start - context), min(length, end + context)
-        if study.model.causal:
+        if model.causal:
             left, right = (left, end) if strand == "+" else (start, right)
         letters = study.genome.fetch(chrom, left, right, strand).upper()
         before = start - left if strand == "+" else right - end
-        if not before and study.model.causal:
+        if not before and model.causal:
             raise InputError(
                 f"{self.text}: nothing lies before it on the {strand} strand's reading, so that nothing"
                 " predicts it"
             )
-        after = before + self.place.size
+        if len(letters) > model.longest:
+            where = "before" if model.causal else "around"
+            less = f"context of at most {most:,}" if most > 0 else "shorter place"
+            raise InputError(
+                f"{self.text}: {plural(size, 'base')} with {context:,} {where} are more than the"
+                f" {model.longest:,} that {model.name} reads at once; ask for a {less}"
+            )
+        after = before + size
         here = letters[before:after]
         if strange := set(here) - set(BASES):
             raise InputError(f"{self.text}: holds {', '.join(sorted(strange))}; expected A, C, G and T")

@@ -234,7 +234,8 @@ def test_the_commands_refuse_in_a_sentence(cli, refused, study, transcoded, monk
         "transcode", study.folder, "--name", "n", "--width", 1, "--k", 99
     )
     assert not (study.folder / "experiments" / "none").exists()
-    code, out, err = cli(*ask[:-2], "later", "--target", PLACE, "--later")
+    assert "more than the 256 that tiny reads at once" in refused(*ask, PLACE)
+    code, out, err = cli(*ask[:-2], "later", "--target", PLACE, "--context", 60, "--later")
     assert code == 0 and "question.toml" in out, err
 
 

@@ -7,6 +7,7 @@ import shutil
 from dataclasses import replace
 from html.parser import HTMLParser
 from pathlib import Path
+from types import SimpleNamespace
 
 import numpy as np
 import pyBigWig
@@ -28,8 +29,9 @@ from workbench.experiments.registry import (
     find_step,
     open_experiment,
 )
-from workbench.experiments.targets import parse_target
+from workbench.experiments.targets import Asked, parse_target
 from workbench.files.parquet import read_parquet
+from workbench.genome.interval import Interval
 from workbench.study.config import JobConfig
 from workbench.study.study import Study
 
@@ -171,8 +173,62 @@ def test_a_feature_of_a_later_layer_is_a_target(folder: Path) -> None:
     shutil.rmtree(asked.folder)
 
 
-def test_direct_parts_and_shuffled_intervals_stand_in_tables_and_page(folder: Path) -> None:
+@pytest.mark.parametrize(
+    ("target", "context", "said"),
+    [
+        ("701", 256, "701: 1 base with 256 before are more than the 256 that {0} reads at once; ask for a"),
+        ("701-705", 9999, "ask for a context of at most 251"),
+        (
+            "701-960",
+            0,
+            "260 bases with 1 before are more than the 256 that {0} reads at once; ask for a shorter place",
+        ),
+    ],
+)
+@pytest.mark.parametrize("strand", "+-")
+def test_no_more_is_read_than_the_model_reads_at_once(
+    folder: Path, target: str, context: int, said: str, strand: str
+) -> None:
     study = Study.open(folder)
+    asked = parse_target(study, f"{CONTIG}:{target}")
+    with pytest.raises(InputError) as error:
+        asked.read(study, strand, context)
+    assert said.format(study.model.name) in str(error.value)
+
+
+@pytest.mark.parametrize("strand", "+-")
+def test_the_context_is_1024_bases_or_what_the_model_reads_at_once(
+    folder: Path, strand: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    study = Study.open(folder)
+    asked = parse_target(study, f"{CONTIG}:4,001-4,006")
+    assert study.model.context == 256
+    letters, before, _ = asked.read(study, strand, 0)
+    assert len(letters) == 256 and before == 250
+    monkeypatch.setattr(study.model, "context", 2048)
+    letters, before, _ = asked.read(study, strand, 0)
+    assert len(letters) == 1030 and before == 1024
+
+
+@pytest.mark.parametrize("strand", "+-")
+def test_a_model_that_sees_both_sides_reads_as_much_on_either(strand: str) -> None:
+    study = SimpleNamespace(
+        model=SimpleNamespace(longest=100, causal=False, name="both"),
+        manifest=SimpleNamespace(contigs={"one": 1000}),
+        genome=SimpleNamespace(fetch=lambda chrom, start, end, strand: ("ACGT" * 250)[start:end]),
+    )
+    asked = Asked("one:501-506", Interval("one", 500, 506))
+    letters, before, _ = asked.read(study, strand, 0)
+    assert len(letters) == 100 and before == 47
+    with pytest.raises(InputError, match="6 bases with 48 around are more than the 100 that both reads"):
+        asked.read(study, strand, 48)
+
+
+def test_direct_parts_and_shuffled_intervals_stand_in_tables_and_page(
+    folder: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    study = Study.open(folder)
+    monkeypatch.setattr(study.model, "context", 1024)  # of whole genes
     settings = replace(QUICK, context=900, track="CDS", shuffles=2, targets=[f"{CONTIG}:4001"])
     create_experiment(study, "intervals", "attribute", settings)
     run_experiment(study, "intervals")
@@ -314,7 +370,7 @@ def test_a_question_runs_in_another_study_of_the_same_features_and_in_no_other(
         (("version = 1", "version = 2"), "version is 2; this program reads 1"),
         (("context = 60", "contxt = 60"), "unknown key 'contxt'"),
         (("context = 60", 'context = "far"'), "context is 'far', expected int"),
-        (("context = 60", "context = 0"), "context 0 must be at least 1"),
+        (("context = 60", "context = -1"), "context -1 must be at least 0"),
         (("version = 1", "version = = 1"), "not valid TOML"),
     ],
 )
