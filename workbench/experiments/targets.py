@@ -74,7 +74,7 @@ class Asked(NamedTuple):
         For a model that sees both sides of a base as much follows after the place. ``context``: bases
         before the place; 0 for ``CONTEXT``, or what the model reads at once. Returns the letters, how many of
         them lie before the place, and the target within them. Raises ``InputError`` where nothing lies before
-        it, where the model reads no more at once than that, or a letter is not A, C, G or T.
+        it, where that is more than the model reads at once, or where a letter is not A, C, G or T.
         """
         model, size = study.model, self.place.size
         most = (model.longest - size) // (1 if model.causal else 2)
@@ -84,20 +84,21 @@ class Asked(NamedTuple):
         left, right = max(0, start - context), min(length, end + context)
         if model.causal:
             left, right = (left, end) if strand == "+" else (start, right)
-        letters = study.genome.fetch(chrom, left, right, strand).upper()
         before = start - left if strand == "+" else right - end
         if not before and model.causal:
             raise InputError(
                 f"{self.text}: nothing lies before it on the {strand} strand's reading, so that nothing"
                 " predicts it"
             )
-        if len(letters) > model.longest:
+        # Where a token is several bases, the model counts tokens and refuses by itself.
+        if right - left > model.longest and model.base_tokens() is not None:
             where = "before" if model.causal else "around"
             less = f"context of at most {most:,}" if most > 0 else "shorter place"
             raise InputError(
                 f"{self.text}: {plural(size, 'base')} with {context:,} {where} are more than the"
                 f" {model.longest:,} that {model.name} reads at once; ask for a {less}"
             )
+        letters = study.genome.fetch(chrom, left, right, strand).upper()
         after = before + size
         here = letters[before:after]
         if strange := set(here) - set(BASES):

@@ -15,6 +15,7 @@ import pytest
 import torch
 
 from feature_mining.attribution.features import attribute_features
+from genomic_models.dna import BASES
 from tests.workbench.small_study import finished_study
 from workbench.engines.chain import steps
 from workbench.engines.local import here, processes, run_experiment
@@ -213,7 +214,7 @@ def test_the_context_is_1024_bases_or_what_the_model_reads_at_once(
 @pytest.mark.parametrize("strand", "+-")
 def test_a_model_that_sees_both_sides_reads_as_much_on_either(strand: str) -> None:
     study = SimpleNamespace(
-        model=SimpleNamespace(longest=100, causal=False, name="both"),
+        model=SimpleNamespace(longest=100, causal=False, name="both", base_tokens=lambda: BASES),
         manifest=SimpleNamespace(contigs={"one": 1000}),
         genome=SimpleNamespace(fetch=lambda chrom, start, end, strand: ("ACGT" * 250)[start:end]),
     )
@@ -222,6 +223,9 @@ def test_a_model_that_sees_both_sides_reads_as_much_on_either(strand: str) -> No
     assert len(letters) == 100 and before == 47
     with pytest.raises(InputError, match="6 bases with 48 around are more than the 100 that both reads"):
         asked.read(study, strand, 48)
+    # Tokens of several bases: how many are too many is the model's to say.
+    study.model.base_tokens = lambda: None
+    assert asked.read(study, strand, 48)[1] == 48
 
 
 def test_direct_parts_and_shuffled_intervals_stand_in_tables_and_page(
