@@ -43,7 +43,8 @@ from workbench.wording import NOT_VALIDATED
 STEPS = 5
 # Features that are listed, and places of each that are marked.
 LISTED, PLACES = 40, 12
-# Bases before and behind the base whose predictions are drawn, in the direction of the reading.
+# Bases before and behind the base whose predictions are drawn, in the direction of the reading; fewer behind
+# it where the model does not read so many at once.
 BEFORE, BEHIND = 48, 16
 # Features that can be off at once.
 MOST_OFF = 20
@@ -119,7 +120,8 @@ def _apart(opened: Opened, asked: Asked) -> Apart:
         reading = Reading.of(study, parse_target(study, asked.target), asked.strand, given.context)
         chrom, start, end = asked.place
         length = opened.evidence.manifest.contigs[chrom]
-        behind = (end, min(length, end + BEHIND)) if asked.strand == "+" else (max(0, start - BEHIND), start)
+        more = max(0, min(BEHIND, model.longest - len(reading.letters)))
+        behind = (end, min(length, end + more)) if asked.strand == "+" else (max(0, start - more), start)
         letters = reading.letters + study.genome.fetch(chrom, *behind, asked.strand).upper()
         first = max(1, reading.before - BEFORE)
         board = Switchboard(model, letters, study.dictionary, first, len(letters))

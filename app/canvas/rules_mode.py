@@ -193,8 +193,14 @@ def _dry(opened: Opened, sentence: str, span: Interval, strand: str, tested: boo
     (rule,) = made.rules
     length = opened.evidence.manifest.contigs[span.chrom]
     plus = strand == "+"
+    model = ready_model(study, command_of(opened))
+    if span.size > model.longest:
+        raise InputError(
+            f"{spoken(*span)} has {span.size:,} bases: {model.name} reads {model.longest:,} at once; zoom in"
+        )
+    context = min(CONTEXT, model.longest - span.size)
     first, last = (
-        (max(0, span.start - CONTEXT), span.end) if plus else (span.start, min(length, span.end + CONTEXT))
+        (max(0, span.start - context), span.end) if plus else (span.start, min(length, span.end + context))
     )
     letters = study.genome.fetch(span.chrom, first, last, strand).upper()
     before = len(letters) - span.size
@@ -202,9 +208,7 @@ def _dry(opened: Opened, sentence: str, span: Interval, strand: str, tested: boo
     at = own - first if plus else last - 1 - own
     fired = sorted(at[(at >= 0) & (at < len(letters))].tolist())
     begin = max(1, before)
-    board = Switchboard(
-        ready_model(study, command_of(opened)), letters, study.dictionary, begin, len(letters)
-    )
+    board = Switchboard(model, letters, study.dictionary, begin, len(letters))
     plan = made.plans[rule.action.of]
     change = board.planned(_plan_at(plan, rule, fired, len(letters)))
     changes = [None, change]

@@ -21,6 +21,7 @@ from app import links
 from app.canvas import attribute_mode, modes, ready_model, rules_mode, work
 from app.canvas.browsing import requested_view
 from app.canvas.component import asset
+from app.canvas.kept import Kept
 from app.canvas.pane import FIRST
 from app.canvas.requests import REQUESTS, Asking
 from app.canvas.rule_form import choices_of, sentence_of
@@ -252,18 +253,28 @@ def test_the_canvas_says_what_the_experiment_says(cli, opened: Opened, folder: P
     assert logs["ACGT".index(at)] == pytest.approx(said["bits"], abs=2e-3)
 
 
-def test_predictions_on_the_lane_are_the_models(opened: Opened) -> None:
+@pytest.mark.parametrize(("reads", "behind"), [(256, 0), (1030, 5), (2048, 16)])
+@pytest.mark.parametrize("strand", "+-")
+def test_predictions_on_the_lane_are_the_models(
+    opened: Opened, reads: int, behind: int, strand: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Up to the base, or to 16 bases behind it where the model reads so many at once."""
     study = opened.study
-    said = answer(opened, "attribute_base", ask=f"{CONTIG}:1200:-")["lane"]
+    monkeypatch.setattr(study.model, "context", reads)
+    for kept in ("_APART", "_ANSWERS"):
+        monkeypatch.setattr(attribute_mode, kept, Kept(1))
+    said = answer(opened, "attribute_base", ask=f"{CONTIG}:1200:{strand}")["lane"]
+    context = min(1024, reads - 1)
+    plus = strand == "+"
+    span = (1199 - context, 1200 + behind) if plus else (1199 - behind, 1200 + context)
+    letters = study.genome.fetch(CONTIG, *span, strand).upper()
     end = said["start"] + len(said["letters"])
-    letters = study.genome.fetch(
-        CONTIG, said["start"], min(1200 + study.model.longest - 1, 9609), "-"
-    ).upper()
+    assert (end if plus else said["start"]) == (span[1] if plus else span[0])
     logits = log2_p(study, letters)
     tokens = study.model.base_tokens()
     assert tokens is not None
     for row, position in ((0, said["start"]), (len(said["logs"]) - 1, end - 1)):
-        at = len(letters) - 1 - (position - said["start"])
+        at = position - span[0] if plus else span[1] - 1 - position
         assert said["letters"][row] == letters[at]
         np.testing.assert_allclose(said["logs"][row], logits[at - 1, tokens].tolist(), atol=2e-3)
 
@@ -365,7 +376,8 @@ def test_a_sentence_that_says_more_than_the_form_is_left_as_it_is(opened: Opened
         assert rules_mode.rules_form(asking(opened, ask=sentence))["choices"] is None
 
 
-def test_a_dry_run_is_the_model_under_the_rule(opened: Opened, busy) -> None:
+def test_a_dry_run_is_the_model_under_the_rule(opened: Opened, busy, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(opened.study.model, "context", 2048)
     study, sentence = opened.study, f"when {busy[0]} > 0.2: apply steer_{busy[1]}_3 for 5 bases"
     event = {"ask": sentence, "start": 1100, "end": 1400, "strand": "+"}
     said = answer(opened, "rules_dry", **event)
@@ -404,7 +416,23 @@ def test_a_dry_run_is_the_model_under_the_rule(opened: Opened, busy) -> None:
     )
 
 
-def test_what_a_dry_run_cannot_do_is_said(opened: Opened, busy) -> None:
+@pytest.mark.parametrize("strand", "+-")
+def test_a_dry_run_reads_no_more_than_the_model_reads_at_once(opened: Opened, busy, strand: str) -> None:
+    study, event = opened.study, {"ask": f"when {busy[0]} > 100: apply ablate_7", "strand": strand}
+    assert study.model.longest == 256
+    said = answer(opened, "rules_dry", start=1100, end=1300, **event)
+    letters = study.genome.fetch(CONTIG, *((1044, 1300) if strand == "+" else (1100, 1356)), strand).upper()
+    logs, tokens = log2_p(study, letters), study.model.base_tokens()
+    assert tokens is not None
+    own = [logs[at - 1, tokens["ACGT".index(letters[at])]].item() for at in range(56, 256)]
+    assert said["bits"][0] == pytest.approx(-np.mean(own), abs=1e-3)
+    answer(opened, "rules_dry", start=1100, end=1356, **event)
+    with pytest.raises(InputError, match=r"has 257 bases: \S+ reads 256 at once; zoom in"):
+        answer(opened, "rules_dry", start=1100, end=1357, **event)
+
+
+def test_what_a_dry_run_cannot_do_is_said(opened: Opened, busy, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(opened.study.model, "context", 2048)
     event = {"start": 1100, "end": 1400, "strand": "+"}
     with pytest.raises(InputError, match="changes no prediction"):
         answer(opened, "rules_dry", ask="when 3 > 0.2: insert TAA", **event)
