@@ -22,7 +22,7 @@ from workbench.setup.demo_archive import unpack  # noqa: E402
 
 OUT = ROOT / "docs" / "pictures" / "painting.gif"
 # The stretch in view, the stroke, and the feature that is painted.
-AT, FIRST, LAST, FEATURE = "NC_000913.3:100900-101160", 101000, 101060, 213
+AT, FIRST, LAST, FEATURE = "NC_000913.3:100900-101160", 101000, 101060, 170
 SCREEN, WIDTH, COLOURS = (1280, 760), 900, 128
 MS = 1600
 SHARP = ".browser[data-sharp='1'][data-pending='0'][data-mode='paint']"

@@ -15,6 +15,7 @@ BESIDE = {
     "benchmarks/RESULTS.md": "results.md",
     "CONTRIBUTING.md": "contributing.md",
     "genomic_models/weights/mini/card.md": "mini.md",
+    "genomic_models/weights/mini-1/card.md": "mini-1.md",
 }
 FORMULA = re.compile(r"\$\$(.+?)\$\$|\$`(.+?)`\$", flags=re.DOTALL)
 FENCES = re.compile(r"(^```.*?^```$)", flags=re.DOTALL | re.MULTILINE)

@@ -36,8 +36,12 @@ _EVO_2 = Corpus(
 # By the model's name: a folder named after one of them holds a model of its own.
 CORPORA = {
     r"mini": Corpus(
-        "twelve bacterial genomes, no Escherichia or Shigella, no organelle; see its card",
+        "twenty-two bacterial genomes, no Escherichia or Shigella, no organelle; see its card",
         SHIPPED["mini"] / "corpus.npy",
+    ),
+    r"mini-1": Corpus(
+        "twelve bacterial genomes, no Escherichia or Shigella, no organelle; see its card",
+        SHIPPED["mini-1"] / "corpus.npy",
     ),
     r"evo2_.*": _EVO_2,
     r"evo-1.*": _EVO_1,

@@ -1,8 +1,9 @@
 """Finding and loading a model by name.
 
-A name is ``mini`` (ships with the project), a released Evo model (``evo2_7b_262k``, ``evo-1-8k-base``), a
-folder that ``workbench pretrain`` wrote, ``hf:OWNER/NAME`` / ``hf:FOLDER`` for other families through the
-transformers library, or ``file:PATH``, Python that makes any other (``genomic_models.module``).
+A name is ``mini`` or ``mini-1`` (both ship with the project), a released Evo model (``evo2_7b_262k``,
+``evo-1-8k-base``), a folder that ``workbench pretrain`` wrote, ``hf:OWNER/NAME`` / ``hf:FOLDER`` for other
+families through the transformers library, or ``file:PATH``, Python that makes any other
+(``genomic_models.module``).
 """
 
 from __future__ import annotations
@@ -26,8 +27,9 @@ from genomic_models.striped_hyena.placement import place
 
 WEIGHTS = "model.safetensors"
 CONFIG = "config.json"
-# Folders of what ships with the project.
-SHIPPED = {"mini": Path(__file__).parent / "weights" / "mini"}
+_WEIGHTS = Path(__file__).parent / "weights"
+# Folders of what ships with the project: `mini`, and what it was before, for studies made with that.
+SHIPPED = {name: _WEIGHTS / name for name in ("mini", "mini-1")}
 DTYPES = {"float32": torch.float32, "bfloat16": torch.bfloat16}
 
 

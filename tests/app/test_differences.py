@@ -62,5 +62,5 @@ def test_a_diff_is_opened_at_its_largest_difference(study: Study, monkeypatch: p
 
 def test_models_and_autoencoders_of_the_study_are_offered(study: Study) -> None:
     opened = Opened(study, gather(study))
-    assert list(OFFERED["model"](opened).offered) == ["mini", "small"]
+    assert list(OFFERED["model"](opened).offered) == ["mini", "mini-1", "small"]
     assert OFFERED["autoencoder"](opened).offered == {} and not OFFERED["model"](opened).more

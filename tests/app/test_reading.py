@@ -320,7 +320,7 @@ def test_dead_features_are_last_and_folded_away(study: Study, monkeypatch: pytes
     folded = [e for e in opened.expander if e.label.startswith("Not ranked")]
     assert len(folded) == 1 and len(folded[0].dataframe) == 1
     assert set(aside["aside"]) <= {"dead", "warm-up"} and len(aside)
-    # Warm-up bases do not count: the first 512 of each strand's reading.
+    # Warm-up bases do not count: the first of each strand's reading.
     read = ranked["position"].where(ranked["strand"] == "+", 1501 - ranked["position"])
     assert (read > study.grid.warmup).all()
     # Candidates of dead features are not made.

@@ -73,7 +73,7 @@ class WindowConfig:
 
     window: int = setting(2048, "Bases that the model reads at once.", least=1)
     warmup: int = setting(
-        512, "Bases read and discarded at the start of a window; at both ends if the model sees both sides."
+        256, "Bases read and discarded at the start of a window; at both ends if the model sees both sides."
     )
     batch: int = setting(4, "Windows that run together; 0 for what the free memory of the GPU holds.")
 

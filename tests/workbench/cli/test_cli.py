@@ -110,7 +110,7 @@ def test_missing_file(refused, tmp_path):
     [
         (["--model", "MODEL", "--layer", "blocks.99"], "no layer 'blocks.99'; it has embedding_"),
         (["--model", "evo2_7b", "--layer", "blocks.32"], "no layer 'blocks.32'; it has embedding_"),
-        (["--model", "evo3"], "unknown model 'evo3': expected mini, one of evo2_"),
+        (["--model", "evo3"], "unknown model 'evo3': expected mini, mini-1, one of evo2_"),
         (["--model", "EMPTY"], "unknown model 'EMPTY'"),
         (["--circular", "plasmid"], "no contig plasmid; the genome has chr"),
         (["--rename", "1=chromosome"], "no contig chromosome; the genome has chr"),
@@ -185,11 +185,11 @@ def test_unknown_key_and_wrong_type_in_study_toml(refused, cli, fasta, tmp_path)
     cli("new", tmp_path / "s", "--genome", fasta)
     path = tmp_path / "s" / "study.toml"
     text = path.read_text()
-    path.write_text(text.replace("warmup = 512", "warm_up = 512"))
+    path.write_text(text.replace("warmup = 256", "warm_up = 512"))
     assert "unknown key 'warm_up'; expected one of batch, warmup, window" in refused("run", tmp_path / "s")
-    path.write_text(text.replace("warmup = 512", 'warmup = "many"'))
+    path.write_text(text.replace("warmup = 256", 'warmup = "many"'))
     assert "warmup is 'many', expected int" in refused("run", tmp_path / "s")
-    path.write_text(text.replace("warmup = 512", "warmup = 5120"))
+    path.write_text(text.replace("warmup = 256", "warmup = 5120"))
     assert "warmup 5120 must be less than window 2048" in refused("run", tmp_path / "s")
 
 

@@ -36,8 +36,9 @@ def test_paths_in_utf8_under_the_c_locale(tmp_path_factory: pytest.TempPathFacto
     place.mkdir()
     shutil.copytree(finished_study(tmp_path_factory), place / "finie")
     for name, ending in (("génome", "fa"), ("gènes", "gff3")):
-        shutil.copy(ROOT / "data_samples" / f"yersinia_pPCP1.{ending}", place / f"{name}.{ending}")
-    base = "".join((place / "génome.fa").read_text().splitlines()[1:])[1199]
+        shutil.copy(ROOT / "data_samples" / f"ecoli_k12_250kb.{ending}", place / f"{name}.{ending}")
+    plasmid = ROOT / "data_samples" / "yersinia_pPCP1.fa"
+    base = "".join(plasmid.read_text().splitlines()[1:])[1199]
     (place / "variations.vcf").write_text(VCF.format(base, "A" if base != "A" else "C"))
     (place / "séquence.fa").write_text(f">pièce\n{'ACGTTGCATT' * 8}\n", encoding="utf-8")
     commands = [

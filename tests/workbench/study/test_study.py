@@ -198,20 +198,25 @@ def test_another_model_under_the_same_name_is_refused(samples, tmp_path):
         _ = Study.open(study.folder).model
 
 
-def test_other_weights_are_refused_and_what_ships_is_named(samples, tmp_path):
-    mini, other = load("mini"), write_model(tmp_path / "other")
-    study = Study.create(tmp_path / "old", small_config(samples, Path("mini")))
+def test_the_weights_of_before_are_refused_and_named(samples, tmp_path):
+    old, new = load("mini-1"), load("mini")
+    study = Study.create(tmp_path / "old", small_config(samples, Path("mini-1")))
     study.run(until="plan")
     settings = study.folder / "study.toml"
     text = settings.read_text()
-    settings.write_text(text.replace('name = "mini"', f'name = "{other}"'))
+    assert old.weights_hash != new.weights_hash and 'name = "mini-1"' in text
+    settings.write_text(text.replace('name = "mini-1"', 'name = "mini"'))
     with pytest.raises(InputError) as refused:
         Study.open(study.folder).run()
-    hashes = (mini.weights_hash, load(str(other)).weights_hash)
-    for said in (*hashes, "ships as `mini`", 'put name = "mini" under [model] of study.toml'):
+    for said in (
+        old.weights_hash,
+        new.weights_hash,
+        "ships as `mini-1`",
+        'put name = "mini-1" under [model]',
+    ):
         assert said in str(refused.value)
     settings.write_text(text)
-    assert Study.open(study.folder).model.weights_hash == mini.weights_hash
+    assert Study.open(study.folder).model.weights_hash == old.weights_hash
 
 
 def test_a_model_may_go_by_another_name(done, tmp_path):
