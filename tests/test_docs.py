@@ -35,7 +35,7 @@ from workbench.analysis.biomarkers.tiers import RULES as TIERS
 from workbench.analysis.overlaps import SHORTLIST
 from workbench.export import WRITERS
 from workbench.judges.registry import JUDGES
-from workbench.stages.associate import DRAWS, SHIFT_SHARDS, SHIFTS
+from workbench.stages.associate import DRAWS, SHARDS, SHIFTS
 from workbench.stages.registry import STAGES
 from workbench.study.config import SAE_ARCHITECTURES, SplitConfig, StatisticsConfig
 from workbench.tracks import READERS
@@ -240,7 +240,7 @@ def test_verdicts_are_asked_as_the_page_says():
     assert f"fewer than {FEWEST} blocks or {FEWEST} intervals" in text
     assert f"lift below {MIN_LIFT}" in text and f"q above {MAX_Q}" in text
     assert f"Below {FEWEST} blocks there is no interval" in text
-    assert f"from {DRAWS} draws" in text and f"from {SHIFT_SHARDS * SHIFTS} shifts" in text
+    assert f"from {DRAWS} draws" in text and f"from {SHARDS * SHIFTS} shifts" in text
     assert SHORTLIST == 10 and "For the ten features of a track" in text
     assert f"where at least {overlaps.FEWEST} readings of *select* are active" in text
     assert f"from {signature(draw_blocks).parameters['draws'].default:,} draws of blocks" in text

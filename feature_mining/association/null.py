@@ -8,10 +8,10 @@ Parseval
     var = (1 / N^2) sum_(k != 0) |sum_r conj(A_rk) Y_rk|^2        (A, Y discrete Fourier transforms of
     a and y)
 
-exactly, without shifting anything. Equally var = (1 / N) sum_(i, j) R_rs(p_j - p_i) over pairs of
-active positions, i of reading r and j of reading s, with R_rs the covariance of y_r with y_s at a
-distance; that is faster where few bases are active. Segments shift independently, so their means and
-variances add up.
+exactly, without shifting anything. A track of few intervals changes at few bases, its ends: o(h) differs
+from o(h - 1) where h takes an active base to an end, so all N overlaps are read off the differences of
+active bases and ends, which is faster where these are fewer than a transform's sums. Segments shift
+independently, so their means and variances add up.
 """
 
 from __future__ import annotations
@@ -29,8 +29,9 @@ from scipy.special import gammaincc
 from feature_mining.association.histogram import column_lists
 from feature_mining.association.segments import Laid, StrandReading, lay, segments
 
-# Below this many active positions, pairs of positions are cheaper than a transform (measured at 100 kb).
-FEW_ACTIVE = 128
+# Up to so many pairs of an active base and an end, a base of the segment, they are counted one by one:
+# beyond, a transform is cheaper (measured at 100 kb). On longer segments squares could exceed 64 bits.
+FEW_PAIRS, LONGEST = 12, 1 << 20
 BATCH_VALUES = 2_000_000
 # Distributions of at most so many products are convolved directly, without the rounding of a transform.
 MOST_PRODUCTS = 20_000_000
@@ -201,11 +202,16 @@ class _Tracks(NamedTuple):
     """Distinct tracks of a segment: what the plus reading calls "same" the minus one calls "opposite".
 
     transform : complex128 (T, n // 2 + 1), of the tracks less their mean
+    pointer, ends, steps : int64 (T + 1), int64 and int32: the bases of every track that differ from the base
+        before them, round the segment, 1 where the track begins and -1 where it has ended
     number : int64 (readings, C), track of every reading and column
     rate : float64 (readings, C), share of bases in the track
     """
 
     transform: np.ndarray
+    pointer: np.ndarray
+    ends: np.ndarray
+    steps: np.ndarray
     number: np.ndarray
     rate: np.ndarray
 
@@ -216,13 +222,20 @@ def _add(
     """Add a segment's observed overlaps, means and variances to `moments` (changed in place)."""
     n, tracks = laid.n, _tracks(laid)
     active = np.zeros((jobs.size, len(laid.states)), np.int64)
-    _few(
+    _count(
         laid.indptr, laid.rows, laid.bins, jobs, levels, threshold, n, laid.states.ravel(),
-        *column_lists(laid.table), *_covariances(tracks, n), tracks.number, tracks.rate, FEW_ACTIVE,
-        active, moments.observed, moments.mean, moments.variance,
+        *column_lists(laid.table), tracks.rate, active, moments.observed, moments.mean,
     )  # fmt: skip
-    # Whatever is active at more bases goes through the transform, a batch of rows at a time.
-    many = np.flatnonzero(active.sum(axis=1) > FEW_ACTIVE)
+    pairs = np.zeros(jobs.size, np.int64)
+    _count_pairs(jobs, levels, threshold, active, np.diff(tracks.pointer)[tracks.number], pairs)
+    few = (pairs <= FEW_PAIRS * n) & (n <= LONGEST)
+    chosen = np.flatnonzero(few & (pairs > 0))
+    _step(
+        laid.indptr, laid.rows, laid.bins, jobs[chosen], levels[chosen], threshold, n, active[chosen],
+        tracks.pointer, tracks.ends, tracks.steps, tracks.number, moments.variance,
+    )  # fmt: skip
+    # The others go through the transform, a batch of rows at a time.
+    many = np.flatnonzero(~few)
     batch = max(1, BATCH_VALUES // (n * len(laid.states)))
     for first in range(0, many.size, batch):
         chosen = many[first : first + batch]
@@ -242,7 +255,7 @@ def _add(
 def _tracks(laid: Laid) -> _Tracks:
     readings, columns = len(laid.states), laid.table.shape[1]
     found: dict[bytes, int] = {}
-    transform = []
+    transform, ends, steps = [], [], []
     number = np.zeros((readings, columns), np.int64)
     rate = np.zeros((readings, columns))
     for reading, states in enumerate(laid.states):
@@ -253,34 +266,12 @@ def _tracks(laid: Laid) -> _Tracks:
             if key not in found:
                 found[key] = len(found)
                 transform.append(fft.rfft(track - rate[reading, column]))
+                change = np.diff(track.astype(np.int32), prepend=np.int32(track[-1]))
+                ends.append(np.flatnonzero(change))
+                steps.append(change[ends[-1]])
             number[reading, column] = found[key]
-    return _Tracks(np.array(transform), number, rate)
-
-
-def _covariances(tracks: _Tracks, n: int) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
-    """Covariances over n at every distance, of each track and between the readings' tracks.
-
-    Returns
-    -------
-    own : float64 (n // 2 + 1, T), of a track with itself
-    cross : float64 (n, pairs), of two readings' tracks; [d] of the first at x with the second at x + d
-    link : int64 (C), 1 + the pair of a column's two tracks, its negative where the pair is the other way
-        round, 0 where they are one track
-    """
-    transform, number = tracks.transform, tracks.number
-    own = np.empty((n // 2 + 1, len(transform)))
-    for track, values in enumerate(transform):
-        own[:, track] = fft.irfft(np.abs(values) ** 2, n)[: n // 2 + 1]
-    ordered = np.sort(number[[0, -1]], axis=0).T
-    pairs = sorted({(int(a), int(b)) for a, b in ordered if a != b})
-    cross = np.empty((n, len(pairs)))
-    for pair, (a, b) in enumerate(pairs):
-        cross[:, pair] = fft.irfft(np.conj(transform[a]) * transform[b], n)
-    link = [
-        (1 if a < b else -1) * (1 + pairs.index((min(a, b), max(a, b)))) if a != b else 0
-        for a, b in zip(number[0].tolist(), number[-1].tolist(), strict=True)
-    ]
-    return own, cross, np.array(link, np.int64)
+    pointer = np.cumsum([0, *map(len, ends)])
+    return _Tracks(np.array(transform), pointer, np.concatenate(ends), np.concatenate(steps), number, rate)
 
 
 def _jobs(threshold: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
@@ -292,62 +283,71 @@ def _jobs(threshold: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
 
 
 @numba.njit(cache=True, nogil=True)
-def _few(
-    indptr, rows, bins, jobs, levels, threshold, n, states, pointer, members, own_covariance, cross,
-    link, number, rate, few, active, observed, mean, variance,
-):  # fmt: skip
-    """Overlaps, means and active counts of all jobs; the sum over pairs for those with few positions."""
+def _count(
+    indptr, rows, bins, jobs, levels, threshold, n, states, pointer, members, rate, active, observed, mean
+):
+    """Active bases of all jobs by reading, and overlaps and means of their own columns."""
     n_columns = threshold.shape[1]
     seen = np.zeros(n_columns, np.int64)
-    pairs = np.zeros(n_columns, np.float64)
-    kept = np.empty(few, np.int64)
-    own = np.empty(n_columns, np.int64)
     for job in range(jobs.size):
         f, level = jobs[job], levels[job]
-        count = 0
         for i in range(indptr[f], indptr[f + 1]):
             if bins[i] >= level:
-                if count < few:
-                    kept[count] = rows[i]
-                count += 1
                 active[job, rows[i] // n] += 1
                 state = states[rows[i]]
                 for m in range(pointer[state], pointer[state + 1]):
                     seen[members[m]] += 1
-        n_own = 0
         for column in range(n_columns):
             if threshold[f, column] == level:
-                own[n_own] = column
-                n_own += 1
                 observed[f, column] += seen[column]
                 for reading in range(active.shape[1]):
                     mean[f, column] += active[job, reading] * rate[reading, column]
         seen[:] = 0
-        if not 0 < count <= few:
-            continue
-        pairs[:] = 0.0
-        for i in range(count):
-            reading, at = kept[i] // n, kept[i] % n
-            for column in own[:n_own]:
-                pairs[column] += 0.5 * own_covariance[0, number[reading, column]]
-            for j in range(i):
-                # Readings come one after the other, so j is of the same or of an earlier one.
-                lag = (at - kept[j] % n) % n
-                near = own_covariance[min(lag, n - lag)]
-                if kept[j] // n == reading:
-                    for column in own[:n_own]:
-                        pairs[column] += near[number[reading, column]]
-                    continue
-                ahead, back = cross[lag], cross[(n - lag) % n]
-                for column in own[:n_own]:
-                    if link[column] == 0:
-                        pairs[column] += near[number[reading, column]]
-                    elif link[column] > 0:
-                        pairs[column] += ahead[link[column] - 1]
-                    else:
-                        pairs[column] += back[-link[column] - 1]
-        for column in own[:n_own]:
-            variance[f, column] += max(2 * pairs[column] / n, 0.0)
+
+
+@numba.njit(cache=True, nogil=True)
+def _count_pairs(jobs, levels, threshold, active, ends, pairs):
+    """Pairs of an active base and an end of a track, all own columns of a job together."""
+    for job in range(jobs.size):
+        for column in range(threshold.shape[1]):
+            if threshold[jobs[job], column] == levels[job]:
+                for reading in range(active.shape[1]):
+                    pairs[job] += active[job, reading] * ends[reading, column]
+
+
+@numba.njit(cache=True, nogil=True)
+def _step(indptr, rows, bins, jobs, levels, threshold, n, active, pointer, ends, steps, number, variance):
+    """Add the variances of the jobs' own columns, from the overlap at every shift."""
+    # Of shift h at n + h, or at h: what is subtracted may be the larger.
+    change = np.zeros(n, np.int32)
+    for job in range(jobs.size):
+        f, level = jobs[job], levels[job]
+        at = np.empty(active[job].sum(), np.int64)
+        count = 0
+        for i in range(indptr[f], indptr[f + 1]):
+            if bins[i] >= level:
+                at[count] = rows[i] % n
+                count += 1
+        for column in range(threshold.shape[1]):
+            if threshold[f, column] != level:
+                continue
+            first = 0
+            for reading in range(active.shape[1]):
+                own = at[first : first + active[job, reading]]
+                first += own.size
+                track = number[reading, column]
+                for end in range(pointer[track], pointer[track + 1]):
+                    place, step = ends[end], steps[end]
+                    for p in own:
+                        change[place - p if place >= p else place - p + n] += step
+            # Overlaps less that before the first shift: a constant changes no variance.
+            overlap, total, squares = np.int64(0), np.int64(0), np.int64(0)
+            for h in range(n):
+                overlap += change[h]
+                change[h] = 0
+                total += overlap
+                squares += overlap * overlap
+            variance[f, column] += squares / n - (total / n) ** 2
 
 
 @numba.njit(cache=True, nogil=True)

@@ -11,13 +11,14 @@ from typing import NamedTuple
 import numba
 import numpy as np
 
-from feature_mining.association.histogram import column_lists
 from feature_mining.association.segments import StrandReading, lay, segments
 
 # Runs of a feature at which its z is judged beside others of its kind: few runs, heavy tails.
 RUN_CLASSES = (50, 500)
 # Kinds of tiles, by GC content say, between which blocks are never exchanged.
 CLASSES = 3
+# Binary digits of a count before it is added up.
+DIGITS = 8
 
 
 class SampledTail(NamedTuple):
@@ -95,14 +96,22 @@ def shifted_overlaps(
     threshold : int64 (F, C), frozen bins
     draws : R
     """
+    n_columns = threshold.shape[1]
     out = np.zeros((draws, *threshold.shape), np.int32)
     threshold = np.ascontiguousarray(threshold)
     for segment in segments([reading.use for reading in readings]):
         laid = lay(readings, segment, threshold)
-        lists = column_lists(laid.table)
-        for r, shift in enumerate(random.integers(0, laid.n, draws)):
-            turned = np.roll(laid.states, shift, axis=1).ravel()
-            _overlaps(laid.indptr, laid.rows, laid.bins, threshold, turned, *lists, out[r])
+        n = laid.n
+        carried = np.zeros((len(laid.table), -(-n_columns // 64) * 64), bool)
+        carried[:, :n_columns] = laid.table
+        words = np.packbits(carried, axis=1, bitorder="little").view("<u8").T.copy()
+        # Twice in a row, so that what is moved round is read without a division. Read at random: half the
+        # bytes, half the cache.
+        narrow = np.uint16 if len(carried) <= 1 << 16 else np.uint32
+        twice = np.concatenate([laid.states, laid.states], axis=1).astype(narrow).ravel()
+        places = laid.rows + laid.rows // n * n
+        lags = n - random.integers(0, n, draws)
+        _overlaps(laid.indptr, places, laid.bins, threshold, twice, lags, words, out)
     return out
 
 
@@ -149,11 +158,28 @@ def block_bootstrap(
 
 
 @numba.njit(cache=True, nogil=True)
-def _overlaps(pointer, where, level, threshold, states, lists, members, out):
+def _overlaps(pointer, places, level, threshold, states, lags, carried, out):
+    """Add the overlaps of every lag to `out`: 64 columns at once, counted in binary, a word a digit."""
+    digits = np.zeros(DIGITS, np.uint64)
     for f in range(pointer.size - 1):
-        for i in range(pointer[f], pointer[f + 1]):
-            state = states[where[i]]
-            for m in range(lists[state], lists[state + 1]):
-                column = members[m]
-                if level[i] >= threshold[f, column]:
-                    out[f, column] += 1
+        place, own = places[pointer[f] : pointer[f + 1]], level[pointer[f] : pointer[f + 1]]
+        highest = own.max() if own.size else 0
+        reached = np.empty(place.size, np.uint64)
+        for word in range(carried.shape[0]):
+            columns = range(64 * word, min(64 * (word + 1), threshold.shape[1]))
+            of_level = np.zeros(highest + 1, np.uint64)
+            for column in columns:
+                of_level[threshold[f, column] :] |= np.uint64(1) << np.uint64(column % 64)
+            for i in range(place.size):
+                reached[i] = of_level[own[i]]
+            for r in range(lags.size):
+                for begin in range(0, place.size, (1 << DIGITS) - 1):
+                    digits[:] = 0
+                    for i in range(begin, min(begin + (1 << DIGITS) - 1, place.size)):
+                        carry = carried[word, states[place[i] + lags[r]]] & reached[i]
+                        for digit in range(DIGITS):
+                            digits[digit], carry = digits[digit] ^ carry, digits[digit] & carry
+                    for column in columns:
+                        for digit in range(DIGITS):
+                            one = (digits[digit] >> np.uint64(column % 64)) & np.uint64(1)
+                            out[r, f, column] += one << np.uint64(digit)

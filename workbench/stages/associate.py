@@ -1,10 +1,11 @@
 """Testing features against tracks: exact tails, bootstraps and common shifts; the tables of associations.
 
-Shards do the sampled work, each a share of the pairs or of the shifts; the tables are written at the end.
+Shards do the sampled work, each a share of the pairs and of the shifts; the tables are written at the end.
 """
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -24,7 +25,7 @@ from feature_mining.association.resampling import (
     tile_classes,
 )
 from feature_mining.association.scores import score_pairs, thresholds
-from feature_mining.association.segments import segments
+from feature_mining.association.segments import StrandReading, segments
 from feature_mining.association.sparse import lower_bounds
 from feature_mining.false_discovery import q_values
 from workbench.analysis.counts import Summary, read_summary
@@ -47,8 +48,8 @@ from workbench.study.study import Study
 # Runs below which a likely pair gets an exact tail: that of the moments only bounds it there.
 FEW_RUNS = 200
 LIKELY = 0.05
-# Shards of pairs, shards of shifts, common shifts a shard.
-TAIL_SHARDS, SHIFT_SHARDS, SHIFTS = 16, 8, 25
+# Every shard reads the whole split; common shifts of each.
+SHARDS, SHIFTS = 8, 25
 DRAWS = 999
 LONGEST_TILE, SHORTEST_TILE, TILES = 10_000, 500, 100
 
@@ -72,9 +73,23 @@ def _path(study: Study, shard: int) -> Path:
 
 
 def run(study: Study, shard: Shard, progress: Progress) -> int:
-    """One share of the tails, or one of the common shifts."""
-    work = _tails if shard.index < TAIL_SHARDS else _shifts
-    write_arrays(_path(study, shard.index), work(study, shard.index))
+    """One share of the tails, and of the common shifts."""
+    summary, columns = read_summary(study), study_columns(study)
+    frozen = thresholds(summary.select)
+    pairs = tail_pairs(study, summary)[shard.index :: SHARDS]
+    random = np.random.default_rng([study.config.run.seed, 11, shard.index])
+    shifted = np.zeros((SHIFTS, *frozen.shape), np.int32)
+    turning: list[_Turning] = []
+    for chrom, start, end in stretches(study):
+        readings = read_strands(study, chrom, start, end, REPORT)
+        letters = np.frombuffer(study.genome.fetch(chrom, start, end).encode(), np.uint8)
+        turning += _turning(readings, np.isin(letters, np.frombuffer(b"GCgc", np.uint8)), pairs)
+        # Without annotation there is nothing to shift.
+        if columns:
+            shifted += shifted_overlaps(readings, frozen, SHIFTS, random)
+    highest = _highest(study, summary, shifted)
+    tails = _tails(study, pairs, shortlist(summary), turning)
+    write_arrays(_path(study, shard.index), {"pairs": pairs, "tails": tails, "highest": highest})
     progress.advance(shard.size)
     return shard.size
 
@@ -103,36 +118,30 @@ class _Turning(NamedTuple):
         return np.stack([labels.table[labels.states, column] for labels in self.labels])
 
 
-def _turning(study: Study, pairs: np.ndarray) -> list[_Turning]:
-    """All segments of the report split, in genome order."""
+def _turning(readings: Sequence[StrandReading], gc: np.ndarray, pairs: np.ndarray) -> list[_Turning]:
+    """The segments of one stretch."""
     found = []
-    for chrom, start, end in stretches(study):
-        readings = read_strands(study, chrom, start, end, REPORT)
-        letters = np.frombuffer(study.genome.fetch(chrom, start, end).encode(), np.uint8)
-        gc = np.isin(letters, np.frombuffer(b"GCgc", np.uint8))
-        for segment in segments([reading.use for reading in readings]):
-            own = [readings[number] for number in segment.readings]
-            position = np.full(end - start, -1, np.int64)
-            position[segment.rows] = np.arange(segment.rows.size)
-            active: list[list[np.ndarray]] = [[] for _ in pairs]
-            for pair, (feature, _, level) in enumerate(pairs):
-                for features, bins, *_ in own:
-                    part = slice(*features.indptr[feature : feature + 2])
-                    at = position[features.rows[part][bins[part] >= level]]
-                    active[pair].append(at[at >= 0])
-            labels = [r.labels._replace(states=r.labels.states[segment.rows]) for r in own]
-            found.append(_Turning(active, labels, gc[segment.rows]))
+    for segment in segments([reading.use for reading in readings]):
+        own = [readings[number] for number in segment.readings]
+        position = np.full(gc.size, -1, np.int64)
+        position[segment.rows] = np.arange(segment.rows.size)
+        active: list[list[np.ndarray]] = [[] for _ in pairs]
+        for pair, (feature, _, level) in enumerate(pairs):
+            for features, bins, *_ in own:
+                part = slice(*features.indptr[feature : feature + 2])
+                at = position[features.rows[part][bins[part] >= level]]
+                active[pair].append(at[at >= 0])
+        labels = [r.labels._replace(states=r.labels.states[segment.rows]) for r in own]
+        found.append(_Turning(active, labels, gc[segment.rows]))
     return found
 
 
-def _tails(study: Study, shard: int) -> dict[str, np.ndarray]:
-    summary = read_summary(study)
-    pairs = tail_pairs(study, summary)[shard::TAIL_SHARDS]
-    listed = {(int(f), int(c)) for f, c, _ in shortlist(summary)}
-    turning = _turning(study, pairs)
+def _tails(study: Study, pairs: np.ndarray, listed: np.ndarray, turning: list[_Turning]) -> np.ndarray:
+    """Exact p and floor of every pair, bootstrap p and floor of the listed ones, float64 (P, 4)."""
+    bootstrapped = {(int(f), int(c)) for f, c, _ in listed}
     out = np.full((len(pairs), 4), np.nan)
     if not turning:
-        return {"pairs": pairs, "tails": out}
+        return out
     tile = int(np.clip(sum(t.gc.size for t in turning) // TILES, SHORTEST_TILE, LONGEST_TILE))
     # Blocks hold both strands of their bases, and a tile never spans two segments.
     whole = [t.gc.size // tile * tile if len(t.labels) > 1 else 0 for t in turning]
@@ -145,30 +154,22 @@ def _tails(study: Study, shard: int) -> dict[str, np.ndarray]:
             activity = [t.activity(int(i)) for t in turning]
             tail = exact_tail(list(zip(activity, tracks, strict=True)), transforms)
             out[i, :2] = tail.p, tail.floor
-            if (int(pairs[i, 0]), int(column)) in listed and classes.size:
+            if (int(pairs[i, 0]), int(column)) in bootstrapped and classes.size:
                 a, y = (
                     np.concatenate([part[:, :n] for part, n in zip(side, whole, strict=True) if n], axis=1)
                     for side in (activity, tracks)
                 )
                 sampled = block_bootstrap(a, y, classes, tile, DRAWS, study.config.run.seed)
                 out[i, 2:] = sampled.p, sampled.floor
-    return {"pairs": pairs, "tails": out}
+    return out
 
 
-def _shifts(study: Study, shard: int) -> dict[str, np.ndarray]:
-    summary = read_summary(study)
-    alive = alive_features(summary)
-    frozen = thresholds(summary.select)
-    overlaps = read_overlaps(study)
+def _highest(study: Study, summary: Summary, shifted: np.ndarray) -> np.ndarray:
+    """Highest z of every shift, class of runs and column, float64 (SHIFTS, classes, C)."""
+    alive, overlaps = alive_features(summary), read_overlaps(study)
     moments, kind = overlaps["shift"], _kinds(overlaps)[alive]
-    total = np.zeros((SHIFTS, *frozen.shape), np.int32)
-    random = np.random.default_rng([study.config.run.seed, 11, shard])
-    # Without annotation there is nothing to shift.
-    for stretch in stretches(study) if frozen.shape[1] else ():
-        total += shifted_overlaps(read_strands(study, *stretch, REPORT), frozen, SHIFTS, random)
     sd = np.sqrt(np.where(moments.variance > 1e-9, moments.variance, np.nan))[alive]
-    highest = [class_maxima((total[r][alive] - moments.mean[alive]) / sd, kind) for r in range(SHIFTS)]
-    return {"highest": np.stack(highest)}
+    return np.stack([class_maxima((of[alive] - moments.mean[alive]) / sd, kind) for of in shifted])
 
 
 def _kinds(overlaps: dict[str, Any]) -> np.ndarray:
@@ -228,11 +229,9 @@ def _significance(study: Study, table: pd.DataFrame, alive: np.ndarray, kind: np
     test = np.full(len(table), "shift", dtype=object)
     bootstrap, bootstrap_floor = np.full(len(table), np.nan), np.full(len(table), np.nan)
     highest = []
-    for shard in range(TAIL_SHARDS + SHIFT_SHARDS):
+    for shard in range(SHARDS):
         arrays = read_arrays(_path(study, shard))
-        if "highest" in arrays:
-            highest.append(arrays["highest"])
-            continue
+        highest.append(arrays["highest"])
         pairs, tails = arrays["pairs"], arrays["tails"]
         at = np.searchsorted(alive, pairs[:, 0]) * kind.shape[1] + pairs[:, 1]
         p[at] = np.where(np.isnan(p[at]), np.nan, tails[:, 0])
@@ -284,7 +283,7 @@ def _signals(study: Study, alive: np.ndarray) -> pd.DataFrame:
 
 def _shards(study: Study) -> list[Shard]:
     bases = sum(stretch.size for stretch in stretches(study))
-    return [Shard(i, bases) for i in range(TAIL_SHARDS + SHIFT_SHARDS)]
+    return [Shard(i, bases) for i in range(SHARDS)]
 
 
 STAGE = Stage(

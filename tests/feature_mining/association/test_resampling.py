@@ -6,7 +6,7 @@ import numpy as np
 import pandas as pd
 
 from feature_mining.association import resampling
-from feature_mining.association.labels import label_states
+from feature_mining.association.labels import LabelStates, label_states
 from feature_mining.association.null import shift_moments
 from feature_mining.association.segments import StrandReading
 from feature_mining.association.sparse import bin_values, by_feature
@@ -41,6 +41,29 @@ def test_common_shifts_equal_rolled_arrays(stretch):
                 on = dense[side][mask][:, :, None] >= bound[threshold]
                 expected[r] += (on & np.roll(label, shift, axis=0)[:, None]).sum(axis=0)
     assert np.array_equal(found, expected)
+
+
+def test_common_shifts_of_many_columns_and_many_bases_at_many_levels():
+    """More columns than a word has bits, more active bases than are counted before they are added up."""
+    random = np.random.default_rng(8)
+    n, columns, shifts = 1500, 131, 2
+    table = np.concatenate([np.zeros((1, columns), bool), random.random((40, columns)) < 0.4])
+    labels = LabelStates(
+        random.integers(0, 41, n).astype(np.int32), table, [(f"t{c}", "any") for c in range(columns)]
+    )
+    dense = np.where(random.random((n, 2)) < 0.7, random.random((n, 2)), 0).astype(np.float32)
+    edges = np.tile(np.linspace(0.1, 0.9, 9, dtype=np.float32), (2, 1))
+    features = to_features(dense)
+    use = np.ones(n, bool)
+    one = StrandReading(features, bin_values(features, edges), labels, use)
+    threshold = random.integers(1, 11, (2, columns))
+    found = resampling.shifted_overlaps([one], threshold, shifts, np.random.default_rng(9))
+    bound = np.array([-np.inf, 1e-9, *edges[0]])
+    on = dense[:, :, None] >= bound[threshold]
+    inside = table[labels.states]
+    turns = np.random.default_rng(9).integers(0, n, shifts)
+    expected = [(on & np.roll(inside, turn, axis=0)[:, None]).sum(axis=0) for turn in turns]
+    assert on.sum(axis=0).max() > 510 and np.array_equal(found, expected)
 
 
 def test_bootstrap_finds_what_is_planted_and_little_else():
