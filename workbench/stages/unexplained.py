@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import NamedTuple
 
+import numba
 import numpy as np
 import pandas as pd
 
@@ -72,14 +73,17 @@ def _stretches(study: Study) -> list[Interval]:
     return [places[i] for i in chosen]
 
 
+@numba.njit(cache=True, nogil=True)
 def runs_of(rows: np.ndarray, gap: int) -> np.ndarray:
     """Starts and lengths int64 (2, m) of runs of ascending rows, gaps of up to ``gap`` bases bridged."""
-    if not rows.size:
-        return np.zeros((2, 0), np.int64)
-    cut = np.flatnonzero(np.diff(rows) > gap + 1)
-    first = rows[np.concatenate([[0], cut + 1])].astype(np.int64)
-    last = rows[np.concatenate([cut, [rows.size - 1]])].astype(np.int64)
-    return np.stack([first, last - first + 1])
+    runs = np.empty((2, rows.size), np.int64)
+    count = 0
+    for i in range(rows.size):
+        if not i or rows[i] - rows[i - 1] > gap + 1:
+            runs[0, count] = rows[i]
+            count += 1
+        runs[1, count - 1] = rows[i] - runs[0, count - 1] + 1
+    return runs[:, :count].copy()
 
 
 def read_runs(study: Study, features: np.ndarray, progress: Progress) -> Runs:
