@@ -41,6 +41,7 @@ from feature_mining.association.labels import LabelStates, label_states, track_c
 from feature_mining.association.scores import best_features, feature_blocks
 from feature_mining.association.signals import SignalCounts, add_signal, level_edges
 from feature_mining.association.sparse import bin_values, by_feature, value_edges
+from workbench.engines.memory import keep_freed_memory
 
 ROOT = Path(__file__).resolve().parents[1]
 sys.path.insert(0, str(ROOT))
@@ -333,6 +334,7 @@ def main() -> None:
         return skip(given, gone)
     if given.quick:
         given.bases = [400_000]
+    keep_freed_memory()  # as shards do
     # The most memory first, before anything has left its pieces in the process's heap.
     widths, actives = (32_768, 4_096), ((32,) if given.quick else (32, 64))
     tracks, length = mg1655_tracks(given.gff or DATA / name, 40)

@@ -16,7 +16,7 @@ import numba
 import numpy as np
 from scipy.sparse.csgraph import connected_components
 
-from feature_mining.association.histogram import used_states
+from feature_mining.association.histogram import used_states, whole_vectors
 from feature_mining.association.labels import Column, LabelStates
 from feature_mining.association.sparse import Csc
 
@@ -120,8 +120,7 @@ def add_strata(
     children = np.flatnonzero(parent >= 0)
     if children.size == 0:
         return
-    # Rows must lie in one piece, or they are not added as vectors.
-    own, held = (np.ascontiguousarray(table[:, which], np.uint8) for which in (children, parent[children]))
+    own, held = (whole_vectors(table[:, which]) for which in (children, parent[children]))
     per_state = np.bincount(labels.states[use], minlength=len(table))
     for i, column in enumerate(children):
         kind = own[:, i] + 2 * held[:, i]
@@ -135,12 +134,12 @@ def add_strata(
 @numba.njit(cache=True, nogil=True)
 def _count(indptr, rows, bins, threshold, states, own, held, children, active_bases):
     """Active bases at each column's threshold: all, in the column, in its parent, in both."""
-    n_columns = threshold.shape[1]
+    n_columns, n_padded = threshold.shape[1], own.shape[1]
     n_bins = np.int64(threshold.max()) + 1
     for i in range(bins.size):
         n_bins = max(n_bins, np.int64(bins[i]) + 1)
     active = np.zeros(n_bins, np.int64)
-    least = np.zeros(n_columns, np.uint16)
+    least = np.zeros(n_padded, np.uint16)
     in_own = np.zeros(n_columns, np.uint16)
     in_held, in_both = np.zeros_like(in_own), np.zeros_like(in_own)
     for f in range(indptr.size - 1):
@@ -156,7 +155,7 @@ def _count(indptr, rows, bins, threshold, states, own, held, children, active_ba
                 if state >= 0:
                     b = np.uint16(bins[i])
                     active[b] += 1
-                    for c in range(n_columns):
+                    for c in range(n_padded):
                         on = np.uint16(least[c] <= b)
                         in_own[c] += own[state, c] & on
                         in_held[c] += held[state, c] & on

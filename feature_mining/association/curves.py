@@ -119,40 +119,37 @@ def _harmonic(above, count):
 @numba.njit(cache=True, nogil=True)
 def _areas(positive, all_, exact, area, precision):
     n_bins, n_columns = positive.shape[1], positive.shape[2]
-    above = np.zeros(n_columns)
+    above, twice, sums = np.zeros(n_columns), np.zeros(n_columns), np.zeros(n_columns)
     for f in range(positive.shape[0]):
         called = 0.0
         for c in range(n_columns):
             above[c] = 0.0
-            area[f, c] = 0.0
-            precision[f, c] = 0.0
+            twice[c] = 0.0
+            sums[c] = 0.0
         for b in range(n_bins - 1, -1, -1):
             own = float(all_[f, b])
             if own == 0.0:
                 continue
-            for c in range(n_columns):
-                hits = float(positive[f, b, c])
-                area[f, c] += (own - hits) * (above[c] + 0.5 * hits)
-            # Loops without a branch become vectors.
             if exact or b == 0:
-                for c in range(n_columns):
-                    hits = float(positive[f, b, c])
-                    above[c] += hits
-                    precision[f, c] += hits * above[c] / (called + own)
+                each, later = 1.0 / (called + own), 0.0
             else:
-                spread = _harmonic(called, own)
-                others = 1.0 / (own - 1.0) if own > 1.0 else 0.0
-                for c in range(n_columns):
-                    hits = float(positive[f, b, c])
-                    slope = max(hits - 1.0, 0.0) * others
-                    first = above[c] + min(hits, 1.0) - slope * (called + 1.0)
-                    precision[f, c] += hits / own * (slope * own + first * spread)
-                    above[c] += hits
+                # hits / own (slope own + (a + 1 - slope (called + 1)) spread), slope = (hits - 1) / (own - 1)
+                each = _harmonic(called, own) / own
+                later = (1.0 - (called + 1.0) * each) / (own - 1.0) - each if own > 1.0 else 0.0
+            # A loop without a branch becomes vectors.
+            for c in range(n_columns):
+                hits, before = float(positive[f, b, c]), above[c]
+                after = before + hits
+                above[c] = after
+                twice[c] += own * (before + after)
+                sums[c] += hits * (after * each + max(hits - 1.0, 0.0) * later)
             called += own
         for c in range(n_columns):
-            pairs = above[c] * (called - above[c])
-            area[f, c] = area[f, c] / pairs if pairs > 0.0 else np.nan
-            precision[f, c] = precision[f, c] / above[c] if above[c] > 0.0 else np.nan
+            hits = above[c]
+            pairs = hits * (called - hits)
+            # Every base against the positives above it and half of those beside it, less the positives' own.
+            area[f, c] = 0.5 * (twice[c] - hits * hits) / pairs if pairs > 0.0 else np.nan
+            precision[f, c] = sums[c] / hits if hits > 0.0 else np.nan
 
 
 @numba.njit(cache=True, nogil=True)

@@ -16,6 +16,8 @@ from feature_mining.association.cells import Cells
 from feature_mining.association.labels import LabelStates
 from feature_mining.association.sparse import Csc
 
+# Columns that compiled code takes together, or a multiple.
+VECTOR = 32
 _SUMS = ("all", "sum_inside", "sum_all")
 
 
@@ -138,6 +140,15 @@ def column_lists(table: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
     """Columns carried by every state, as pointers int64 (n_states + 1) and members int64."""
     pointer = np.concatenate([[0], np.cumsum(table.sum(axis=1))]).astype(np.int64)
     return pointer, np.nonzero(table)[1].astype(np.int64)
+
+
+def whole_vectors(table: np.ndarray) -> np.ndarray:
+    """A bool table (n_states, n_columns) as uint8 in rows of one piece, with bare columns up to whole vectors.
+
+    Compiled loops over a row then leave no columns to be added one by one.
+    """
+    padded = np.pad(table.astype(np.uint8), ((0, 0), (0, -table.shape[1] % VECTOR)))
+    return np.ascontiguousarray(padded)
 
 
 def used_states(labels: LabelStates, use: np.ndarray) -> np.ndarray:
