@@ -8,7 +8,7 @@ and the GC content as a signal. Timed, one strand, 2 threads, everything that a 
 without its nulls is made of: turning a stretch round, binning, label states, joint histograms of both
 splits with the signal, frozen thresholds, all scores of all pairs; then on the held-out stretches whole
 intervals and runs, the parent's strata, and the ends of intervals of the ten best features a column. The
-same with counts and scores as they were before counts took two bytes (`association_before`) stands beside
+same with counts and scores as they were when counts took four bytes (`association_before`) stands beside
 it, and all numbers of both are compared to the last digit. Memory is that of the process, Linux only.
 The InterPLM method as published (normalise by the maximum, five thresholds, sparse products of activity
 and concepts, bases and domains) is written anew with scipy and timed on a slice of the bases;
@@ -73,64 +73,52 @@ MOST_RESULTS = 8
 
 
 class Pass:
-    """The counts of one strand, made by two threads, each with half of the features."""
+    """The counts of one strand, made by two threads.
+
+    Each counts one split; then each scores half of the features, and lays them on the held-out stretches.
+    """
 
     def __init__(self, method, stretches, width, edges, tracks, columns, signal, noted=False):
         self.method, self.stretches, self.width, self.edges = method, stretches, width, edges
         self.tracks, self.columns, self.signal = tracks, columns, signal
-        n_bins = edges.shape[1] + 2
         self.halves = [(int(h[0]), int(h[-1]) + 1) for h in np.array_split(np.arange(width), WORKERS)]
-        self.counts = [
-            [method.Histogram.empty(hi - lo, n_bins, len(columns)) for _ in range(2)]
-            for lo, hi in self.halves
-        ]
-        self.signals = [
-            [method.SignalCounts.empty(hi - lo, n_bins) for _ in range(2)] for lo, hi in self.halves
-        ]
         self.levels = level_edges(signal)
         # One for each place in the arguments of `note`: blocks of features may be of any size.
         self.digests = (
             [[hashlib.sha256() for _ in range(MOST_RESULTS)] for _ in self.halves] if noted else None
         )
-        # Every other stretch is held out.
-        self.held_out = {start for start, _ in stretches[1::2]}
         self.joint = np.zeros((len(columns), len(columns)), np.int64)
         self.pool = ThreadPoolExecutor(WORKERS)
 
-    def turned(self, held_out: bool):
-        """Stretches by feature with their labels; the next one is turned while this one is counted."""
-
-        def turn(stretch):
-            start, rows = stretch
-            n = len(rows[0]) - 1
-            features = by_feature(*rows, self.width)
-            return features, label_states(self.tracks, start, start + n, "+", self.columns)
-
-        chosen = [s for s in self.stretches if not held_out or s[0] in self.held_out]
-        upcoming = self.pool.submit(turn, chosen[0])
-        for i, (start, _) in enumerate(chosen):
-            features, labels = upcoming.result()
-            if i + 1 < len(chosen):
-                upcoming = self.pool.submit(turn, chosen[i + 1])
-            yield start, features, labels
+    def turned(self, stretch):
+        """A stretch by feature, and its labels."""
+        start, rows = stretch
+        features = by_feature(*rows, self.width)
+        return features, label_states(self.tracks, start, start + features.n_rows, "+", self.columns)
 
     def count(self):
         """Histograms of select (even stretches) and report (odd ones), and the signal's."""
-        for start, features, labels in self.turned(held_out=False):
-            split = int(start in self.held_out)
-            use = np.ones(features.n_rows, bool)
-            signal = self.signal[start : start + features.n_rows]
-            if not split:
-                self.joint += joint_bases(labels, use)
+        self.counts, self.signals = ([[None] * WORKERS for _ in self.halves] for _ in range(2))
 
-            def part(half, features=features, labels=labels, use=use, signal=signal, split=split):
-                lo, hi = self.halves[half]
-                own = features.between(lo, hi)
-                bins = bin_values(own, self.edges[lo:hi])
-                self.method.add_sparse(self.counts[half][split], own, bins, labels, use)
-                self.method.add_signal(self.signals[half][split], own, bins, signal, self.levels, use)
+        def split(which):
+            n_bins = self.edges.shape[1] + 2
+            for half, (lo, hi) in enumerate(self.halves):
+                self.counts[half][which] = self.method.Histogram.empty(hi - lo, n_bins, len(self.columns))
+                self.signals[half][which] = self.method.SignalCounts.empty(hi - lo, n_bins)
+            for stretch in self.stretches[which::2]:
+                features, labels = self.turned(stretch)
+                use = np.ones(features.n_rows, bool)
+                signal = self.signal[stretch[0] : stretch[0] + features.n_rows]
+                if which == 0:
+                    self.joint += joint_bases(labels, use)
+                bins = bin_values(features, self.edges)
+                for half, (lo, hi) in enumerate(self.halves):
+                    own = features.between(lo, hi)
+                    place = bins[features.indptr[lo] : features.indptr[hi]]
+                    self.method.add_sparse(self.counts[half][which], own, place, labels, use)
+                    self.method.add_signal(self.signals[half][which], own, place, signal, self.levels, use)
 
-            list(self.pool.map(part, range(WORKERS)))
+        list(self.pool.map(split, range(2)))
 
     def score(self):
         """Thresholds, areas and scores of all pairs; the shortlist of each half."""
@@ -170,13 +158,21 @@ class Pass:
         """Intervals, strata and ends on the report stretches."""
         parent = families(self.joint, self.columns).parent
         n_columns = len(self.columns)
-        total = [
-            [kind.empty(hi - lo, n_columns) for kind in (IntervalCounts, Strata)]
-            + [EndCounts.empty(len(pairs))]
-            for (lo, hi), (_, pairs) in zip(self.halves, chosen, strict=True)
-        ]
-        for start, features, labels in self.turned(held_out=True):
-            use = np.ones(features.n_rows, bool)
+
+        def empty(half):
+            (lo, hi), (_, pairs) = self.halves[half], chosen[half]
+            return [
+                *(kind.empty(hi - lo, n_columns) for kind in (IntervalCounts, Strata)),
+                EndCounts.empty(len(pairs)),
+            ]
+
+        upcoming = self.pool.submit(self.turned, self.stretches[1])
+        total = list(self.pool.map(empty, range(WORKERS)))
+        for stretch, following in itertools.zip_longest(self.stretches[1::2], self.stretches[3::2]):
+            features, labels = upcoming.result()
+            # The next one is turned while this one is counted.
+            upcoming = self.pool.submit(self.turned, following) if following else None
+            start, use = stretch[0], np.ones(features.n_rows, bool)
             own_intervals = stretch_intervals(self.tracks, self.columns, start, "+", use)
 
             def part(half, features=features, labels=labels, use=use, start=start, within=own_intervals):

@@ -1,4 +1,4 @@
-"""Counting and scoring of associations as before counts took two bytes, for benchmarks to compare with."""
+"""Counting and scoring of associations as when counts took four bytes, for benchmarks to compare with."""
 
 from __future__ import annotations
 

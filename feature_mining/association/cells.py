@@ -1,8 +1,9 @@
-"""Counts by feature, bin and column in two bytes each, in eight for the features that need them.
+"""Counts by feature, bin and column in one byte each, or two, and in eight for the features that need them.
 
-Few features are active so often that one bin of theirs holds more than 65,535 bases of a column. Bin 0 alone
-is large in all of them; it is not kept, being what the other bins leave of the column's bases, which are the
-same for every feature.
+Bins are cut at quantiles, so that counts of a feature are alike and small: of many features a bin holds no more
+than 255 bases of a column, and few are active so often that one holds more than 65,535. Bin 0 alone is large
+in all of them; it is not kept, being what the other bins leave of the column's bases, which are the same for
+every feature.
 """
 
 from __future__ import annotations
@@ -12,14 +13,15 @@ from collections.abc import Mapping
 import numba
 import numpy as np
 
-MOST = np.iinfo(np.uint16).max
+# Of a feature of eight bytes a count as much room as of so many of one byte.
+_BYTES = 8
 _NAMES = ("few", "totals", "rows", "wide")
 
 
 class Cells:
     """Counts (F, n_bins, C), read as from an array: ``cells[features]`` by slice or by numbers.
 
-    few : uint16 (F, n_bins - 1, C), counts of the bins from 1 on
+    few : uint8 or, where many features need it, uint16 (F, n_bins - 1, C), counts of the bins from 1 on
     totals : int64 (C), counts of all bins together
     rows : int64 (W), features whose counts are in ``wide`` instead, int64 (W, n_bins - 1, C)
     slots : int64 (F), row of ``wide`` of every feature, -1 for none
@@ -30,12 +32,12 @@ class Cells:
         self.slots = np.full(len(few), -1, np.int64)
         self.slots[rows] = np.arange(rows.size)
         # No count of a feature in ``few`` is larger.
-        self._most = np.full(len(few), MOST, np.int64)
+        self._most = np.full(len(few), self.most, np.int64)
 
     @classmethod
     def empty(cls, n_features: int, n_bins: int, n_columns: int) -> Cells:
         """Nothing counted yet."""
-        few = np.zeros((n_features, n_bins - 1, n_columns), np.uint16)
+        few = np.zeros((n_features, n_bins - 1, n_columns), np.uint8)
         totals, rows = np.zeros(n_columns, np.int64), np.zeros(0, np.int64)
         cells = cls(few, totals, rows, np.zeros((0, *few.shape[1:]), np.int64))
         cells._most[:] = 0
@@ -60,6 +62,11 @@ class Cells:
         return {name: getattr(self, name) for name in _NAMES}
 
     @property
+    def most(self) -> int:
+        """Highest count that `few` holds."""
+        return int(np.iinfo(self.few.dtype).max)
+
+    @property
     def shape(self) -> tuple[int, int, int]:
         """Features, bins and columns."""
         n_features, others, n_columns = self.few.shape
@@ -77,20 +84,29 @@ class Cells:
         return out
 
     def __add__(self, other: Cells) -> Cells:
-        total = Cells(self.few.copy(), self.totals + other.totals, self.rows, self.wide.copy())
-        total.widen(np.concatenate([other.rows, np.flatnonzero(_overflows(self.few, other.few))]))
+        few = self.few.astype(np.promote_types(self.few.dtype, other.few.dtype))
+        total = Cells(few, self.totals + other.totals, self.rows, self.wide.copy())
+        most = _highest_sum(self.few, other.few)
+        total._make_room(most)
+        total._widen(other.rows)
         _add(total.few, total.slots, total.wide, other.few, 0)
         total.wide[total.slots[other.rows]] += other.wide
         return total
 
     def expect(self, more: np.ndarray) -> None:
-        """Make room for so many more of each feature, int (F), in whatever bin."""
+        """Make room for so many more in any bin and column of each feature, int (F)."""
         self._most += more
-        near = np.flatnonzero(self._most > MOST)
+        near = np.flatnonzero(self._most > self.most)
         self._most[near] = _highest(self.few, near) + more[near]
-        self.widen(near[self._most[near] > MOST])
+        self._make_room(self._most)
 
-    def widen(self, features: np.ndarray) -> None:
+    def _make_room(self, most: np.ndarray) -> None:
+        """Have counts up to these, int64 (F), fit."""
+        if self.few.dtype == np.uint8 and _BYTES * np.count_nonzero(most > self.most) > len(self):
+            self.few = self.few.astype(np.uint16)
+        self._widen(np.flatnonzero(most > self.most))
+
+    def _widen(self, features: np.ndarray) -> None:
         """Keep these features in ``wide`` from now on."""
         fresh = np.setdiff1d(features, self.rows)
         if fresh.size:
@@ -132,20 +148,20 @@ def _highest(few, features):
         most = np.uint16(0)
         for b in range(few.shape[1]):
             for c in range(few.shape[2]):
-                most = max(most, few[features[i], b, c])
+                most = max(most, np.uint16(few[features[i], b, c]))
         found[i] = most
     return found
 
 
 @numba.njit(cache=True, nogil=True)
-def _overflows(one, other):
-    found = np.zeros(one.shape[0], np.bool_)
+def _highest_sum(one, other):
+    found = np.zeros(one.shape[0], np.int64)
     for f in range(one.shape[0]):
         most = np.int32(0)
         for b in range(one.shape[1]):
             for c in range(one.shape[2]):
                 most = max(most, np.int32(one[f, b, c]) + np.int32(other[f, b, c]))
-        found[f] = most > MOST
+        found[f] = most
     return found
 
 

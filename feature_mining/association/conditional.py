@@ -151,9 +151,10 @@ def _count(indptr, rows, bins, threshold, states, own, held, children, active_ba
             # No 16-bit counter can run over.
             last = min(first + 65_535, indptr[f + 1])
             for i in range(first, last):
-                state = states[rows[i]]
+                # Indices without a sign: see `histogram`.
+                state = states[np.uint32(rows[i])]
                 if state >= 0:
-                    b = np.uint16(bins[i])
+                    b, state = np.uint16(bins[i]), np.uint32(state)
                     active[b] += 1
                     for c in range(n_padded):
                         on = np.uint16(least[c] <= b)

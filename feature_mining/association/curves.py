@@ -152,17 +152,21 @@ def _areas(positive, all_, exact, area, precision):
             precision[f, c] = sums[c] / hits if hits > 0.0 else np.nan
 
 
+# Where nothing has been found yet: above nought, and the base of no bin.
+_NO_BASE = 1e-300
+
+
 @numba.njit(cache=True, nogil=True)
 def _choose(positive, all_, threshold):
     n_bins, n_columns = positive.shape[1], positive.shape[2]
-    total, hits, more = np.zeros(n_columns), np.zeros(n_columns), np.zeros(n_columns)
-    best, best_base, level = np.zeros(n_columns), np.ones(n_columns), np.zeros(n_columns)
+    total, hits = np.zeros(n_columns), np.zeros(n_columns)
+    best, best_base, level = np.zeros(n_columns), np.zeros(n_columns), np.zeros(n_columns)
     for f in range(positive.shape[0]):
         for c in range(n_columns):
             total[c] = 0.0
             hits[c] = 0.0
             best[c] = 0.0
-            best_base[c] = 1.0
+            best_base[c] = _NO_BASE
             level[c] = n_bins - 1
         for b in range(n_bins):
             for c in range(n_columns):
@@ -178,17 +182,15 @@ def _choose(positive, all_, threshold):
             for c in range(n_columns):
                 hits[c] += positive[f, b, c]
             for c in range(n_columns):
+                new, base, old, old_base = hits[c], called + total[c], best[c], best_base[c]
                 # 2 hits / base less the best so far, without a division.
-                more[c] = hits[c] * best_base[c] - best[c] * (called + total[c])
-            for c in range(n_columns):
-                new, old, gain = hits[c], best[c], more[c]
+                gain = new * old_base - old * base
                 best[c] = new if gain > 0.0 else old
+                best_base[c] = base if gain > 0.0 else old_base
             for c in range(n_columns):
-                new, old, gain = called + total[c], best_base[c], more[c]
-                best_base[c] = new if gain > 0.0 else old
-            for c in range(n_columns):
-                old, gain = level[c], more[c]
-                level[c] = here if gain > 0.0 else old
+                # Every bin has a base of its own, so what has this one has been found here.
+                old = level[c]
+                level[c] = here if best_base[c] == called + total[c] else old
         for c in range(n_columns):
             threshold[f, c] = np.int64(level[c])
 

@@ -14,7 +14,7 @@ import numpy as np
 
 from feature_mining.association.cells import Cells
 from feature_mining.association.labels import LabelStates
-from feature_mining.association.sparse import Csc
+from feature_mining.association.sparse import Csc, fullest_bins
 
 # Columns that compiled code takes together, or a multiple.
 VECTOR = 32
@@ -95,7 +95,7 @@ def add_sparse(
     if not use.any():
         return
     cells = histogram.cells
-    cells.expect(np.diff(features.indptr))
+    cells.expect(fullest_bins(features, bins))
     cells.totals += labels.totals(use)
     _count_sparse(
         features.indptr, features.rows, features.values, bins, used_states(labels, use),
@@ -177,15 +177,16 @@ def _count_sparse(
     inside = np.zeros(n_columns, np.float64)
     for f in range(indptr.size - 1):
         slot, last = slots[f], indptr[f]
-        here, value = np.int64(0), 0.0
+        here, value = np.uint32(0), 0.0
         while last < indptr[f + 1]:
             first = last
             # No 16-bit counter can run over.
             last = min(first + 65_535, indptr[f + 1])
             for i in range(first, last):
-                state = states[rows[i]]
+                # Indices without a sign: of others, compiled code asks each time whether they count from the end.
+                state = states[np.uint32(rows[i])]
                 if state >= 0:
-                    b = bins[i]
+                    b, state = bins[i], np.uint32(state)
                     own[b] += 1
                     for c in range(n_columns):
                         cell[b, c] += table[state, c]

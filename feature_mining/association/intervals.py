@@ -27,9 +27,6 @@ from feature_mining.association.sparse import Csc
 
 DEFAULT_GAP = 3
 
-# Active bases that are compared with every threshold; more are counted by level first.
-_FEW = 4
-
 
 @dataclass(frozen=True)
 class IntervalCounts:
@@ -156,14 +153,15 @@ def add_intervals(
     _count(
         features.indptr, features.rows, bins, np.ascontiguousarray(threshold, np.int32),
         np.where(use, cover.segments, cover.segments.dtype.type(-1)), gap, *cover, *places,
-        counts.hit_any, counts.hit_half, counts.n_runs, counts.run_hits,
+        intervals.pointer, counts.hit_any, counts.hit_half, counts.n_runs, counts.run_hits,
     )  # fmt: skip
 
 
 class _Places(NamedTuple):
     """Intervals of equal ends once, with all columns that hold one: tracks share many.
 
-    starts, ends, usable : int64 (places); pointer : int64 (places + 1); columns : int32 (intervals)
+    starts, ends, usable : int64 (places); pointer : int64 (places + 1); columns : uint32 (intervals)
+    of : uint32 (intervals), place of every interval in the order that they were given in
     """
 
     starts: np.ndarray
@@ -171,18 +169,21 @@ class _Places(NamedTuple):
     usable: np.ndarray
     pointer: np.ndarray
     columns: np.ndarray
+    of: np.ndarray
 
 
 def _places(intervals: StretchIntervals) -> _Places:
-    column = np.repeat(np.arange(intervals.pointer.size - 1, dtype=np.int32), np.diff(intervals.pointer))
+    column = np.repeat(np.arange(intervals.pointer.size - 1, dtype=np.uint32), np.diff(intervals.pointer))
     order = np.lexsort((column, intervals.ends, intervals.starts))
     starts, ends = intervals.starts[order], intervals.ends[order]
     new = np.ones(starts.size, bool)
     new[1:] = (np.diff(starts) != 0) | (np.diff(ends) != 0)
     first = np.flatnonzero(new)
+    of = np.empty(starts.size, np.uint32)
+    of[order] = np.cumsum(new) - 1
     return _Places(
         starts[first], ends[first], intervals.usable[order][first],
-        np.append(first, starts.size).astype(np.int64), column[order],
+        np.append(first, starts.size).astype(np.int64), column[order], of,
     )  # fmt: skip
 
 
@@ -191,12 +192,14 @@ class _Cover(NamedTuple):
 
     segments : int16 or int32 (n_rows), segment of every row; pointer : int64 (segments + 1); members : int32;
     shortest : int64 (segments), length of the first member, no length at all where there is none
+    within : uint32 (places, 2), first segment of every place, and the one after its last
     """
 
     segments: np.ndarray
     pointer: np.ndarray
     members: np.ndarray
     shortest: np.ndarray
+    within: np.ndarray
 
 
 def _cover(places: _Places, n: int) -> _Cover:
@@ -206,8 +209,8 @@ def _cover(places: _Places, n: int) -> _Cover:
     order = np.argsort(places.ends - places.starts, kind="stable")
     spans = last[order] - first[order]
     owner = np.repeat(order, spans)
-    within = np.arange(spans.sum()) - np.repeat(np.cumsum(spans) - spans, spans)
-    segment = np.repeat(first[order], spans) + within
+    further = np.arange(spans.sum()) - np.repeat(np.cumsum(spans) - spans, spans)
+    segment = np.repeat(first[order], spans) + further
     by_segment = np.argsort(segment, kind="stable")
     pointer = np.concatenate([[0], np.cumsum(np.bincount(segment, minlength=cuts.size - 1))])
     # Read at random, once a non-zero: half the bytes, half the cache.
@@ -218,19 +221,28 @@ def _cover(places: _Places, n: int) -> _Cover:
     held = np.flatnonzero(np.diff(pointer))
     first_member = members[pointer[held]]
     shortest[held] = places.ends[first_member] - places.starts[first_member]
-    return _Cover(segments, pointer.astype(np.int64), members, shortest)
+    return _Cover(
+        segments,
+        pointer.astype(np.int64),
+        members,
+        shortest,
+        np.stack([first, last], axis=1).astype(np.uint32),
+    )
 
 
 @numba.njit(cache=True, nogil=True)
 def _count(
-    indptr, rows, bins, threshold, used, gap, segments, pointer, members, shortest,
-    starts, ends, usable, held, columns, hit_any, hit_half, n_runs, run_hits,
+    indptr, rows, bins, threshold, used, gap, segments, pointer, members, shortest, within,
+    starts, ends, usable, held, columns, of, parts, hit_any, hit_half, n_runs, run_hits,
 ):  # fmt: skip
     n_columns = threshold.shape[1]
-    seen = np.full(starts.size, -1, np.int32)
+    # Active bases of a feature in front of every segment.
+    before = np.zeros(shortest.size + 1, np.uint32)
+    # Highest bin of a feature in every place, 0 where it is not active.
+    top = np.empty(starts.size, np.uint32)
     counted = np.full(n_columns, -1, np.int64)
     run = 0
-    least = shortest.min()
+    smallest = shortest.min()
     top_bin = np.int64(threshold.max())
     for i in range(bins.size):
         top_bin = max(top_bin, np.int64(bins[i]))
@@ -240,8 +252,9 @@ def _count(
     longest = np.int64(1)
     for f in range(indptr.size - 1):
         longest = max(longest, indptr[f + 1] - indptr[f])
-    active, value = np.empty(longest, np.int32), np.empty(longest, np.int32)
-    segment_of = np.empty(longest, np.int32)
+    # Indices without a sign: see `histogram`.
+    active, value = np.empty(longest, np.int32), np.empty(longest, np.uint32)
+    segment_of = np.empty(longest, np.uint32)
     for f in range(indptr.size - 1):
         for c in range(n_columns):
             asked[threshold[f, c]] = True
@@ -253,64 +266,52 @@ def _count(
                 asked[b] = False
         n = 0
         for i in range(indptr[f], indptr[f + 1]):
-            level, segment = np.int32(bins[i]), used[rows[i]]
+            level, segment = np.int32(bins[i]), used[np.uint32(rows[i])]
             if level >= levels[0] and segment >= 0:
                 active[n], value[n], segment_of[n] = rows[i], level, segment
                 n += 1
-        begin = 0
-        while begin < n:
-            segment = segment_of[begin]
-            for k in range(pointer[segment], pointer[segment + 1]):
-                place = members[k]
-                if seen[place] == f:
-                    continue
-                # Its first active base; the others follow in the list.
-                seen[place] = f
-                stop, end = begin + 1, ends[place]
-                while stop < n and active[stop] < end:
-                    stop += 1
-                first, last, needed = held[place], held[place + 1], usable[place]
-                # No branches: whether a base reaches a column's threshold cannot be foreseen.
-                if stop == begin + 1 and needed > 2:
-                    level = value[begin]
-                    for m in range(first, last):
-                        hit_any[f, columns[m]] += level >= threshold[f, columns[m]]
-                    continue
-                if stop - begin <= _FEW:
-                    for m in range(first, last):
-                        c, bases = columns[m], 0
-                        for i in range(begin, stop):
-                            bases += value[i] >= threshold[f, c]
-                        hit_any[f, c] += bases > 0
-                        hit_half[f, c] += 2 * bases >= needed
-                    continue
-                for i in range(begin, stop):
-                    reached[value[i]] += 1
-                for b in range(top_bin - 1, -1, -1):
-                    reached[b] += reached[b + 1]
-                for m in range(first, last):
-                    c = columns[m]
-                    bases = reached[threshold[f, c]]
-                    hit_any[f, c] += bases > 0
-                    hit_half[f, c] += 2 * bases >= needed
-                reached[:] = 0
-            begin += 1
-            while begin < n and segment_of[begin] == segment:
-                begin += 1
+        if n == 0:
+            continue
+        before[:] = 0
+        for i in range(n):
+            before[segment_of[i] + 1] += 1
+        for segment in range(shortest.size):
+            before[segment + 1] += before[segment]
+        for place in range(starts.size):
+            begin, stop, needed = before[within[place, 0]], before[within[place, 1]], usable[place]
+            highest = np.uint32(0)
+            for i in range(begin, stop):
+                highest = max(highest, value[i])
+            top[place] = highest
+            if 2 * np.int64(stop - begin) < needed:
+                continue
+            for i in range(begin, stop):
+                reached[value[i]] += 1
+            for level in range(top_bin - 1, -1, -1):
+                reached[level] += reached[level + 1]
+            for c in columns[held[place] : held[place + 1]]:
+                hit_half[f, c] += 2 * reached[threshold[f, c]] >= needed
+            reached[:] = 0
+        # By column, without a branch: whether a place reaches a column's threshold cannot be foreseen.
+        for c in range(n_columns):
+            found, least = 0, np.uint32(threshold[f, c])
+            for place in of[parts[c] : parts[c + 1]]:
+                found += top[place] >= least
+            hit_any[f, c] += found
         # Bases too far apart at the lowest level are so at all, so clusters of that level are looked at
         # one by one; a lone base is a run of one at every level up to its own.
         end = 0
         while end < n:
-            begin, top = end, value[end]
+            begin, peak = end, value[end]
             end += 1
             while end < n and active[end] - active[end - 1] <= gap + 1:
-                top = max(top, value[end])
+                peak = max(peak, value[end])
                 end += 1
-            if end == begin + 1 and least > 2:
-                lone[top] += 1
+            if end == begin + 1 and smallest > 2:
+                lone[peak] += 1
                 continue
             for level in levels[:n_levels]:
-                if level > top:
+                if level > peak:
                     break
                 at = begin
                 while at < end:
@@ -325,7 +326,7 @@ def _count(
                         at += 1
                     runs[level] += 1
                     run += 1
-                    if least <= 2 * (last - first + 1):
+                    if smallest <= 2 * (last - first + 1):
                         _match(
                             first, last, level, run, threshold[f], segments, pointer, members,
                             shortest, starts, ends, held, columns, counted, run_hits[f],

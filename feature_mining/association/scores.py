@@ -10,6 +10,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
+import numba
 import numpy as np
 import pandas as pd
 
@@ -55,14 +56,11 @@ def best_features(score: np.ndarray, count: int) -> list[np.ndarray]:
 
     Equal scores: the lower feature number.
     """
-    found = []
-    for own in np.ascontiguousarray(score.T):
-        known = np.flatnonzero(~np.isnan(own))
-        if known.size > count:
-            least = np.partition(own[known], known.size - count)[known.size - count]
-            known = known[own[known] >= least]
-        found.append(known[np.argsort(-own[known], kind="stable")[:count]])
-    return found
+    count = min(count, len(score))
+    best = np.full((count + 1, score.shape[1]), -np.inf)
+    which = np.full(best.shape, -1, np.int64)
+    _keep_best(np.ascontiguousarray(score, np.float64), best, which)
+    return [own[own >= 0] for own in np.ascontiguousarray(which[:count].T)]
 
 
 def score_pairs(
@@ -188,3 +186,21 @@ def _ratio(top: np.ndarray, bottom: np.ndarray, empty: float = np.nan) -> np.nda
     out = np.full(top.shape, empty, np.float64)
     np.divide(top, bottom, out=out, where=bottom > 0)
     return out
+
+
+@numba.njit(cache=True, nogil=True)
+def _keep_best(score, best, which):
+    count, n_columns = best.shape[0] - 1, score.shape[1]
+    if not count:
+        return
+    for f in range(score.shape[0]):
+        for c in range(n_columns):
+            value = score[f, c]
+            # Never true of a NaN.
+            if value > best[count - 1, c] or (which[count - 1, c] < 0 and value == value):
+                # The last row is room to shift into.
+                at = count
+                while at and (value > best[at - 1, c] or which[at - 1, c] < 0):
+                    best[at, c], which[at, c] = best[at - 1, c], which[at - 1, c]
+                    at -= 1
+                best[at, c], which[at, c] = value, f

@@ -13,7 +13,7 @@ from scipy.special import ndtr
 from feature_mining.association.cells import Cells
 from feature_mining.association.null import ShiftMoments
 from feature_mining.association.segments import StrandReading, segments
-from feature_mining.association.sparse import Csc
+from feature_mining.association.sparse import Csc, fullest_bins
 
 # Quantile levels of a signal in the joint counts that Spearman is read from.
 LEVELS = 32
@@ -119,7 +119,7 @@ def add_signal(
     ):
         total += value
     cells = counts.joint
-    cells.expect(np.diff(features.indptr))
+    cells.expect(fullest_bins(features, bins))
     cells.totals += np.bincount(level[known], minlength=LEVELS)
     _count(
         features.indptr, features.rows, features.values, bins, np.asarray(signal, np.float32), level,
@@ -182,18 +182,19 @@ def _add_products(
         moments.variance[chosen] += (np.abs(fft.rfft(values, axis=1)) ** 2) @ power / n**2
 
 
-@numba.njit(cache=True, nogil=True)
+# Sums of whole and half numbers: exact in any order, so that they may be added as vectors.
+@numba.njit(cache=True, nogil=True, fastmath={"reassoc"})
 def _over_levels(joint, weight):
     """Bases of every bin, and the same with each level's bases times its weight, float64 (F, n_bins)."""
     n_features, n_bins, n_levels = joint.shape
     bases, weighted = np.empty((n_features, n_bins)), np.empty((n_features, n_bins))
     for f in range(n_features):
         for b in range(n_bins):
-            own, product = 0.0, 0.0
+            own, product = np.int64(0), 0.0
             for s in range(n_levels):
-                count = np.float64(joint[f, b, s])
-                own += count
-                product += count * weight[s]
+                own += joint[f, b, s]
+            for s in range(n_levels):
+                product += joint[f, b, s] * weight[s]
             bases[f, b], weighted[f, b] = own, product
     return bases, weighted
 
@@ -205,9 +206,10 @@ def _count(indptr, rows, values, bins, signal, level, few, slots, wide, x, xx, x
     cell = np.zeros((n_others + 1, LEVELS), np.uint32)
     for f in range(indptr.size - 1):
         for i in range(indptr[f], indptr[f + 1]):
-            row = rows[i]
+            # Indices without a sign: see `histogram`.
+            row = np.uint32(rows[i])
             if level[row] >= 0:
-                cell[bins[i], level[row]] += 1
+                cell[bins[i], np.uint8(level[row])] += 1
                 value = np.float64(values[i])
                 x[f] += value
                 xx[f] += value * value

@@ -68,6 +68,14 @@ def bin_values(features: Csc, edges: np.ndarray) -> np.ndarray:
     return bins
 
 
+def fullest_bins(features: Csc, bins: np.ndarray) -> np.ndarray:
+    """Non-zeros in each feature's fullest bin, int64 (n_features)."""
+    found = np.zeros(features.n_features, np.int64)
+    if bins.size:
+        _fullest(features.indptr, bins, np.zeros(int(bins.max()) + 1, np.int64), found)
+    return found
+
+
 def value_edges(features: Csc, n_edges: int = N_EDGES) -> np.ndarray:
     """Edges at quantiles of each feature's non-zeros, finer towards the top, float32 (n_features, n_edges).
 
@@ -145,6 +153,16 @@ def _compare(indptr, values, edges, bins):
             # All values against one edge, as a vector: many times faster than a bisection of so few edges.
             for i in range(own.size):
                 found[i] += np.uint8(edge <= own[i])
+
+
+@numba.njit(cache=True, nogil=True)
+def _fullest(indptr, bins, count, found):
+    for f in range(found.size):
+        for i in range(indptr[f], indptr[f + 1]):
+            count[bins[i]] += 1
+        for b in range(count.size):
+            found[f] = max(found[f], count[b])
+            count[b] = 0
 
 
 @numba.njit(cache=True, nogil=True)

@@ -1,17 +1,19 @@
-"""Counts of two bytes against direct counts, where they fit and where they do not."""
+"""Counts of one and two bytes against direct counts, where they fit and where they do not."""
 
 from __future__ import annotations
 
 import numpy as np
 import pytest
 
-from feature_mining.association.cells import MOST, Cells
+from feature_mining.association.cells import Cells
 from feature_mining.association.histogram import Histogram, add_sparse
 from feature_mining.association.labels import LabelStates
 from feature_mining.association.signals import LEVELS, SignalCounts, add_signal
 from feature_mining.association.sparse import Csc
 
 BINS, COLUMNS, ROWS = 4, 3, 40_000
+# Highest counts of one byte and of two.
+ONE, TWO = 255, 65_535
 
 
 @pytest.fixture(scope="module")
@@ -55,7 +57,7 @@ def test_counts_are_exact_beyond_two_bytes(stretch, times):
     for part in parts[1:]:
         total = total + Histogram.from_arrays(part.arrays())
     expected = times * counted(stretch, labels.table[labels.states], COLUMNS)
-    assert (expected[:, 1:].max() > MOST) == (times > 1)
+    assert (expected[:, 1:].max() > TWO) == (times > 1)
     for each in (one, total):
         np.testing.assert_array_equal(each.positive, expected)
         np.testing.assert_array_equal(each.cells[np.array([4, 1])], expected[[4, 1]])
@@ -65,18 +67,42 @@ def test_counts_are_exact_beyond_two_bytes(stretch, times):
     np.testing.assert_array_equal((total + one).positive, 2 * expected)
 
 
-def test_a_feature_that_nearly_fills_two_bytes_keeps_them(stretch):
+@pytest.mark.parametrize("most", [ONE, TWO])
+def test_a_feature_that_nearly_fills_its_bytes_keeps_them(most):
     """Room is made by what a bin holds, not by all that was ever active."""
-    cells = Cells.empty(2, BINS, 1)
-    often = np.zeros((2, BINS, 1), np.int64)
-    often[0, 1:] = MOST // 3
+    n = 9
+    cells = Cells.empty(n, BINS, 1)
+    often = np.zeros((n, BINS, 1), np.int64)
+    # Of so many features that all of them get two bytes, or of one.
+    often[: n if most == TWO else 1, 1:] = most // 3
     for _ in range(3):
         cells.add(0, often)
-    assert cells.rows.size == 0 and cells.few[0].min() == MOST
-    cells.expect(np.array([0, MOST]))
-    assert cells.rows.size == 0
-    cells.expect(np.array([1, 1]))
-    assert cells.rows.tolist() == [0] and (cells.wide == MOST).all() and not cells.few.any()
+    assert cells.most == most and cells.rows.size == 0 and cells.few[0].min() == most
+    cells.expect(np.array([0] + [most - often[1, 1, 0] * 3] * (n - 1)))
+    assert cells.most == most and cells.rows.size == 0
+    cells.expect(np.eye(1, n, dtype=np.int64)[0])
+    assert cells.rows.tolist() == [0] and (cells.wide == most).all() and not cells.few[0].any()
+
+
+def test_few_large_counts_take_eight_bytes_and_many_two_each():
+    """One byte a count for all others costs less than two for all, until one in eight is large."""
+    n = 64
+    for large in (0, 8, 9, n):
+        counts = np.ones((n, BINS, 2), np.int64)
+        counts[:large, 1:] = ONE + 1
+        counts[:, 0] = 4 * ONE - counts[:, 1:].sum(axis=1)
+        cells = Cells.of(counts)
+        assert (cells.few.dtype.itemsize, cells.rows.size) == ((1, large) if large <= n / 8 else (2, 0))
+        np.testing.assert_array_equal(cells[:], counts)
+        one = Cells.of(np.ones_like(counts) * [[[4 * ONE - 3], [1], [1], [1]]])
+        for total in (cells + one, one + cells):
+            np.testing.assert_array_equal(total[:], counts + one[:])
+            assert total.few.dtype == cells.few.dtype and total.rows.size == cells.rows.size
+        # Sums that need more than their parts.
+        np.testing.assert_array_equal((cells + Cells.from_arrays(cells.arrays()))[:], 2 * counts)
+    half = Cells.of(np.full((n, 2, 1), 128))
+    assert half.few.dtype == np.uint8 and (half + half).few.dtype == np.uint16
+    np.testing.assert_array_equal((half + half)[:], 256)
 
 
 def test_counts_of_a_signal_are_exact_beyond_two_bytes(stretch):
@@ -91,7 +117,7 @@ def test_counts_of_a_signal_are_exact_beyond_two_bytes(stretch):
         add_signal(other, features, bins, signal, edges, np.ones(ROWS, bool))
     levels = signal[:, None] == np.arange(LEVELS)
     expected = counted(stretch, levels, LEVELS)
-    assert 5 * expected[1, 2].max() > MOST > 2 * expected[1, 2].max()
+    assert 5 * expected[1, 2].max() > TWO > 2 * expected[1, 2].max()
     np.testing.assert_array_equal(one.joint[:], 5 * expected)
     total = other + SignalCounts.from_arrays(one.arrays())
     np.testing.assert_array_equal(total.joint[:], 7 * expected)
