@@ -15,7 +15,7 @@ import numba
 import numpy as np
 import pandas as pd
 
-from feature_mining.association.labels import Column, of_mode
+from feature_mining.association.labels import Column, Near, near, seen
 from feature_mining.association.sparse import Csc
 
 # Bases on either side of an end.
@@ -82,8 +82,15 @@ def count_ends(
     """
     counts = EndCounts.empty(len(pairs))
     use = np.ascontiguousarray(use, bool)
+    held: dict[str, Near] = {}
     for column in np.unique(pairs[:, 1]):
-        lo, hi, turn = _oriented(tracks, columns[column], start, strand, len(use))
+        name, mode = columns[column]
+        if name not in tracks:
+            continue
+        if name not in held:
+            held[name] = near(tracks[name], start, start + len(use))
+        rows = seen(held[name].strands, mode, strand)
+        lo, hi, turn = held[name].starts[rows], held[name].ends[rows], held[name].strands[rows] == "-"
         if lo.size == 0:
             continue
         usable = np.zeros((2, 2 * REACH + 1), np.int64)
@@ -97,20 +104,6 @@ def count_ends(
                 at[use[at]].astype(np.int64), gap, lo, hi, turn, len(use), counts.active[p], counts.offset[p]
             )  # fmt: skip
     return counts
-
-
-def _oriented(
-    tracks: Mapping[str, pd.DataFrame], column: Column, start: int, strand: str, n: int
-) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
-    """Starts, ends (relative to `start`) and whether read to the left, of intervals in the stretch."""
-    name, mode = column
-    if name not in tracks:
-        return np.zeros(0, np.int64), np.zeros(0, np.int64), np.zeros(0, bool)
-    table = tracks[name][of_mode(tracks[name], mode, strand)]
-    lo, hi = table["start"].to_numpy(np.int64) - start, table["end"].to_numpy(np.int64) - start
-    strands = table["strand"].to_numpy() if "strand" in table else np.full(len(table), ".")
-    meets = (lo < n) & (hi > 0) & (lo < hi)
-    return lo[meets], hi[meets], (strands == "-")[meets]
 
 
 @numba.njit(cache=True, nogil=True)

@@ -1,9 +1,9 @@
 """Counts by feature, bin and column in one byte each, or two, and in eight for the features that need them.
 
-Bins are cut at quantiles, so that counts of a feature are alike and small: of many features a bin holds no more
-than 255 bases of a column, and few are active so often that one holds more than 65,535. Bin 0 alone is large
-in all of them; it is not kept, being what the other bins leave of the column's bases, which are the same for
-every feature.
+Bins are cut at quantiles, so that counts of a feature are alike and small: of many features a bin holds no
+more than 255 bases of a column, and few are active so often that one holds more than 65,535. Bin 0 alone is
+large in all of them; it is not kept, being what the other bins leave of the column's bases, which are the
+same for every feature.
 """
 
 from __future__ import annotations

@@ -143,7 +143,7 @@ def column_lists(table: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
 
 
 def whole_vectors(table: np.ndarray) -> np.ndarray:
-    """A bool table (n_states, n_columns) as uint8 in rows of one piece, with bare columns up to whole vectors.
+    """A bool table (n_states, n_columns) as uint8, rows in one piece, with bare columns up to whole vectors.
 
     Compiled loops over a row then leave no columns to be added one by one.
     """
@@ -183,7 +183,7 @@ def _count_sparse(
             # No 16-bit counter can run over.
             last = min(first + 65_535, indptr[f + 1])
             for i in range(first, last):
-                # Indices without a sign: of others, compiled code asks each time whether they count from the end.
+                # Indices without a sign: of others numba asks each time whether they count from the end.
                 state = states[np.uint32(rows[i])]
                 if state >= 0:
                     b, state = bins[i], np.uint32(state)

@@ -22,7 +22,7 @@ import numba
 import numpy as np
 import pandas as pd
 
-from feature_mining.association.labels import of_mode
+from feature_mining.association.labels import Near, near, seen
 from feature_mining.association.sparse import Csc
 
 DEFAULT_GAP = 3
@@ -107,17 +107,19 @@ def stretch_intervals(
     n = len(use)
     before = np.concatenate([[0], np.cumsum(use)]).astype(np.int64)
     pointer, parts = [0], []
+    held: dict[str, Near] = {}
     for name, mode in columns:
         lo = hi = np.zeros(0, np.int64)
         if name in tracks:
-            rows = of_mode(tracks[name], mode, strand)
-            lo = tracks[name]["start"].to_numpy(np.int64)[rows] - start
-            hi = tracks[name]["end"].to_numpy(np.int64)[rows] - start
+            if name not in held:
+                held[name] = near(tracks[name], start, start + n)
+            rows = seen(held[name].strands, mode, strand)
+            lo, hi = held[name].starts[rows], held[name].ends[rows]
         inside_lo, inside_hi = np.clip(lo, 0, n), np.clip(hi, 0, n)
         usable = before[inside_hi] - before[inside_lo]
         twice, length = 2 * usable, hi - lo
         first_here = (lo >= 0) & (lo < n) & use[np.clip(lo, 0, n - 1)]
-        keep = (length > 0) & ((twice > length) | ((twice == length) & first_here))
+        keep = (twice > length) | ((twice == length) & first_here)
         order = np.argsort(inside_lo[keep], kind="stable")
         parts.append(np.stack([inside_lo, inside_hi, usable])[:, keep][:, order])
         pointer.append(pointer[-1] + int(keep.sum()))
@@ -266,7 +268,7 @@ def _count(
                 asked[b] = False
         n = 0
         for i in range(indptr[f], indptr[f + 1]):
-            level, segment = np.int32(bins[i]), used[np.uint32(rows[i])]
+            level, segment = bins[i], used[np.uint32(rows[i])]
             if level >= levels[0] and segment >= 0:
                 active[n], value[n], segment_of[n] = rows[i], level, segment
                 n += 1

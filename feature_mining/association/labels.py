@@ -52,10 +52,11 @@ def track_columns(tracks: Mapping[str, pd.DataFrame]) -> list[Column]:
 
 def of_mode(intervals: pd.DataFrame, mode: str, strand: str) -> np.ndarray:
     """Rows of `intervals` that a reading of `strand` ('+' or '-') sees in `mode`, bool (n_intervals)."""
-    return _seen(_strands(intervals), mode, strand)
+    return seen(_strands(intervals), mode, strand)
 
 
-def _seen(strands: np.ndarray, mode: str, strand: str) -> np.ndarray:
+def seen(strands: np.ndarray, mode: str, strand: str) -> np.ndarray:
+    """The same from the strands of the intervals alone, bool (n_intervals)."""
     if strand not in ("+", "-"):
         raise ValueError(f"the strand of a reading is '+' or '-', not {strand!r}")
     opposite = "-" if strand == "+" else "+"
@@ -88,15 +89,16 @@ def label_states(
     if end <= start:
         raise ValueError(f"an empty stretch: start {start}, end {end}")
     chosen = list(track_columns(tracks) if columns is None else columns)
-    positions, owners, steps = [], [], []
-    held: dict[str, _Clipped] = {}
+    positions: list[np.ndarray] = []
+    owners, steps = [], []
+    held: dict[str, Near] = {}
     for index, (name, mode) in enumerate(chosen):
         if name not in tracks or not len(tracks[name]):
             continue
         if name not in held:
-            held[name] = _clipped(tracks[name], start, end)
-        rows = _seen(held[name].strands, mode, strand)
-        positions += [held[name].starts[rows], held[name].ends[rows]]
+            held[name] = near(tracks[name], start, end)
+        rows = seen(held[name].strands, mode, strand)
+        positions += held[name].clipped(rows, end - start)
         owners.append(np.full(2 * np.count_nonzero(rows), index, np.int64))
         steps.append(np.repeat(np.array([1, -1], np.int32), np.count_nonzero(rows)))
     edge = np.concatenate([*positions, np.array([0, end - start])])
@@ -116,24 +118,30 @@ def clip(
     intervals: pd.DataFrame, mode: str, strand: str, start: int, end: int
 ) -> tuple[np.ndarray, np.ndarray]:
     """Starts and ends relative to `start` of the intervals that meet `[start, end)`, clipped, int64."""
-    near = _clipped(intervals, start, end)
-    rows = _seen(near.strands, mode, strand)
-    return near.starts[rows], near.ends[rows]
+    found = near(intervals, start, end)
+    return found.clipped(seen(found.strands, mode, strand), end - start)
 
 
-class _Clipped(NamedTuple):
-    """Intervals that meet a stretch, clipped and relative to its start, int64, with their strands."""
+class Near(NamedTuple):
+    """Intervals that meet a stretch, relative to its start, int64, with their strands.
+
+    starts, ends : also those beyond the stretch; strands : object
+    """
 
     starts: np.ndarray
     ends: np.ndarray
     strands: np.ndarray
 
+    def clipped(self, rows: np.ndarray, n: int) -> tuple[np.ndarray, np.ndarray]:
+        """Starts and ends of some of them within a stretch of `n` bases."""
+        return np.maximum(self.starts[rows], 0), np.minimum(self.ends[rows], n)
 
-def _clipped(intervals: pd.DataFrame, start: int, end: int) -> _Clipped:
+
+def near(intervals: pd.DataFrame, start: int, end: int) -> Near:
+    """Intervals that share a base with `[start, end)`."""
     lo, hi = (intervals[name].to_numpy(np.int64) for name in ("start", "end"))
-    meets = (lo < end) & (hi > start) & (lo < hi)
-    strands = _strands(intervals)[meets]
-    return _Clipped(np.maximum(lo[meets], start) - start, np.minimum(hi[meets], end) - start, strands)
+    meets = np.flatnonzero((lo < end) & (hi > start) & (lo < hi))
+    return Near(lo[meets] - start, hi[meets] - start, _strands(intervals)[meets])
 
 
 def _strands(intervals: pd.DataFrame) -> np.ndarray:
