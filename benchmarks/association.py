@@ -57,8 +57,9 @@ THRESHOLDS = (0.0, 0.15, 0.5, 0.6, 0.8)
 WORKERS = 2
 SHORTLIST = 10
 GAP = 3
-# Of which the fastest counts: the first waits for its memory, and other work of the machine comes and goes.
-PASSES = 5
+# Bases in all passes of a measurement together, of which the fastest counts: the first waits for its memory,
+# and other work of the machine comes and goes. At least two passes.
+MEASURED = 2_000_000
 NOW = SimpleNamespace(
     Histogram=Histogram,
     SignalCounts=SignalCounts,
@@ -210,14 +211,14 @@ class Pass:
         return [digest.hexdigest() for digests in self.digests for digest in digests]
 
 
-def measured(method, *given):
-    """Of some passes seconds of the fastest by step, its processor seconds, and the peak memory in MiB."""
+def measured(method, passes, *given):
+    """Of so many passes seconds of the fastest by step, its processor seconds, and the peak memory in MiB."""
     times = []
     gc.collect()
     # What earlier passes have left is no memory of this one.
     ctypes.CDLL(None).malloc_trim(0)
     Path("/proc/self/clear_refs").write_text("5")  # the high-water mark begins here
-    for _ in range(PASSES):
+    for _ in range(passes):
         began = time.process_time()
         steps = Pass(method, *given).run()
         times.append((steps.sum(), steps, time.process_time() - began))
@@ -362,7 +363,7 @@ def main() -> None:
                 # First, so that no timed pass waits for the machine to hand out its memory.
                 same = same_results(*work) and same
                 for name, method in METHODS.items():
-                    times, processor, peak = measured(method, *work)
+                    times, processor, peak = measured(method, max(2, MEASURED // bases), *work)
                     seconds = times.sum()
                     steps = zip(("count", "scores", "held_out"), times, strict=True)
                     print(

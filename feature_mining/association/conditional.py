@@ -77,8 +77,9 @@ class Strata:
 def joint_bases(labels: LabelStates, use: np.ndarray) -> np.ndarray:
     """Bases that two columns share, int64 (C, C); the diagonal holds the columns' own; additive."""
     weight = np.bincount(labels.states[use], minlength=len(labels.table))
-    table = labels.table.astype(np.int64)
-    return (table * weight[:, None]).T @ table
+    # Of whole numbers below 2^53 a product of matrices of float64 is exact, and much faster.
+    table = labels.table.astype(np.float64)
+    return ((table * weight[:, None]).T @ table).astype(np.int64)
 
 
 def families(joint: np.ndarray, columns: Sequence[Column]) -> Family:

@@ -99,7 +99,7 @@ def add_sparse(
     cells.totals += labels.totals(use)
     _count_sparse(
         features.indptr, features.rows, features.values, bins, used_states(labels, use),
-        labels.table.astype(np.uint8), int(use.sum()), cells.few, cells.slots, cells.wide,
+        whole_vectors(labels.table), int(use.sum()), cells.few, cells.most, cells.slots, cells.wide,
         histogram.all, histogram.sum_inside, histogram.sum_all,
     )  # fmt: skip
 
@@ -168,11 +168,11 @@ def _check(histogram: Histogram, n_features: int, n_rows: int, labels: LabelStat
 
 @numba.njit(cache=True, nogil=True)
 def _count_sparse(
-    indptr, rows, values, bins, states, table, n_use, few, slots, wide, total, sum_inside, sum_all
+    indptr, rows, values, bins, states, table, n_use, few, most, slots, wide, total, sum_inside, sum_all
 ):
-    n_bins, n_columns = total.shape[1], table.shape[1]
+    n_bins, n_columns = total.shape[1], sum_inside.shape[1]
     # One feature's counts stay in the cache; a row of the table is added as a vector, whatever it holds.
-    cell = np.zeros((n_bins, n_columns), np.uint16)
+    cell = np.zeros((n_bins, table.shape[1]), few.dtype)
     own = np.zeros(n_bins, np.int64)
     inside = np.zeros(n_columns, np.float64)
     for f in range(indptr.size - 1):
@@ -180,15 +180,15 @@ def _count_sparse(
         here, value = np.uint32(0), 0.0
         while last < indptr[f + 1]:
             first = last
-            # No 16-bit counter can run over.
-            last = min(first + 65_535, indptr[f + 1])
+            # No counter can run over: `few` has room for them, and of others no more are counted together.
+            last = indptr[f + 1] if slot < 0 else min(first + most, indptr[f + 1])
             for i in range(first, last):
                 # Indices without a sign: of others numba asks each time whether they count from the end.
                 state = states[np.uint32(rows[i])]
                 if state >= 0:
                     b, state = bins[i], np.uint32(state)
                     own[b] += 1
-                    for c in range(n_columns):
+                    for c in range(table.shape[1]):
                         cell[b, c] += table[state, c]
                     if state != here:
                         # Values of neighbours under the same labels are added up first.
@@ -208,8 +208,7 @@ def _count_sparse(
                     else:
                         for c in range(n_columns):
                             wide[slot, b - 1, c] += cell[b, c]
-                    for c in range(n_columns):
-                        cell[b, c] = 0
+                    cell[b] = 0
         total[f, 0] += n_use
         sum_all[f] += value
         for c in range(n_columns):
