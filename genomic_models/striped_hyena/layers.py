@@ -14,14 +14,14 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
+from genomic_models.products import linear
 from genomic_models.striped_hyena import operators
 from genomic_models.striped_hyena.config import StripedHyenaConfig
 from genomic_models.striped_hyena.frozen import held
 
 EPSILON = 1e-6
-# From so many positions on oneDNN is the faster one. Its operator is PyTorch's compiler's, not everyone's.
+# From so many positions on oneDNN is the faster one.
 LONG = 256
-ONEDNN = torch.backends.mkldnn.is_available() and hasattr(torch.ops.mkldnn, "_linear_pointwise")
 # Positions that a store of keys has room for beyond what it holds, at least.
 _ROOM = 256
 
@@ -100,18 +100,11 @@ class _Empty:
 
 
 class Linear(_Empty, nn.Linear):
-    """A linear layer; its fresh parameters are uninitialised.
-
-    Long fp32 sequences on a CPU go through oneDNN. PyTorch has it, and asks it for narrower types alone;
-    MKL, which it asks for these, takes 1.14 to 1.23 times as long for a pass of `mini` on an AMD processor.
-    """
+    """A linear layer; its fresh parameters are uninitialised. Long sequences go through `products.linear`."""
 
     def forward(self, x: Tensor) -> Tensor:
-        learns = torch.is_grad_enabled() and (x.requires_grad or self.weight.requires_grad)
-        plain = x.device.type == "cpu" and x.dtype == self.weight.dtype == torch.float32
-        if plain and ONEDNN and not learns and x.dim() == 3 and x.shape[1] >= LONG:
-            product: Tensor = torch.ops.mkldnn._linear_pointwise(x, self.weight, self.bias, "none", [], "")
-            return product
+        if x.dim() == 3 and x.shape[1] >= LONG:
+            return linear(x, self.weight, self.bias)
         return super().forward(x)
 
 

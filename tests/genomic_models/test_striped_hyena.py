@@ -290,23 +290,13 @@ def test_a_state_can_be_gone_on_with_in_several_ways():
         torch.testing.assert_close(again.logits[:, 0], whole[:, at + 1], atol=3e-4, rtol=0)
 
 
-@pytest.mark.skipif(not layers.ONEDNN, reason="this PyTorch has no oneDNN")
-@pytest.mark.parametrize("bias", [True, False])
-def test_a_long_sequence_takes_onednn_and_gives_the_same_product(monkeypatch, bias):
-    """Against float64; a short one, another dtype and one that learns take PyTorch's own choice."""
-    torch.manual_seed(0)
-    linear = layers.Linear(96, 160, bias=bias).requires_grad_(False)
-    for parameter in linear.parameters():
-        parameter.normal_()
+def test_a_long_sequence_takes_the_faster_product(monkeypatch):
+    calls = []
+    monkeypatch.setattr(layers, "linear", lambda *given: calls.append(given) or F.linear(*given))
+    layer = layers.Linear(96, 160)
+    for parameter in layer.parameters():
+        parameter.data.normal_()
     x = torch.randn(2, layers.LONG, 96)
-    plain = []
-    monkeypatch.setattr(
-        torch.nn.Linear, "forward", lambda self, x: plain.append(x) or F.linear(x, self.weight, self.bias)
-    )
-    found = linear(x)
-    exact = F.linear(x.double(), linear.weight.double(), linear.bias.double() if bias else None)
-    assert not plain and (found - exact).abs().max() < 1e-4
-    assert torch.equal(linear(x[:1]), found[:1])
-    linear(x[:, 1:]), linear.double()(x.double())
-    linear.float().requires_grad_()(x).sum().backward()
-    assert len(plain) == 3 and linear.weight.grad is not None
+    torch.testing.assert_close(layer(x[:, 1:]), layer(x)[:, 1:])
+    layer(x[0])
+    assert len(calls) == 1

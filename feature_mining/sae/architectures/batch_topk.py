@@ -19,6 +19,7 @@ from feature_mining.sae.architectures.objective import Outcome, across, auxiliar
 from feature_mining.sae.architectures.selection import keep_largest
 from feature_mining.sae.model import BLOCK
 from feature_mining.threads import use_threads
+from genomic_models.products import linear
 
 # Candidates are values above this share of the last cut.
 _MARGIN = 0.85
@@ -137,7 +138,7 @@ class BatchTopK(Form):
 
     def _first_guess(self, rows: Tensor) -> float:
         """The cut of the first rows, so that not all positive values of a whole batch are candidates."""
-        pre = torch.addmm(self.b_enc, rows, self.encoder.T).flatten()
+        pre = self._before_activation(rows).flatten()
         wanted = len(rows) * self.k
         cut = float(pre.topk(wanted, sorted=False).values.min()) if wanted < len(pre) else 0.0
         return self.ranks.least(max(cut, 0.0))
@@ -163,12 +164,11 @@ class BatchTopK(Form):
         values = np.empty((chunks, kernels.CHUNK * width), np.float32)
         found = np.zeros(chunks, np.int64)
         counts = np.zeros(len(centred), np.int64)
-        pre = torch.empty(BLOCK, width)
         parts = []
         for start in range(0, len(centred), BLOCK):
             part = slice(start, start + BLOCK)
             block = centred[part]
-            piece = torch.addmm(self.b_enc, block, self.encoder.T, out=pre[: len(block)])
+            piece = self._before_activation(block)
             kernels.compact_chunks(piece.numpy(), floor, counts[part], indices, values, found)
             for c in range(-(-len(block) // kernels.CHUNK)):
                 parts.append((indices[c, : found[c]].copy(), values[c, : found[c]].copy()))
@@ -177,6 +177,11 @@ class BatchTopK(Form):
             np.concatenate([p[0] for p in parts]),
             np.concatenate([p[1] for p in parts]),
         )
+
+    def _before_activation(self, centred: Tensor) -> Tensor:
+        """What ``centred`` (n, d) gives before any choice, float32 (n, m) whatever the precision on a GPU."""
+        with torch.autocast("cpu", enabled=False):
+            return linear(centred, self.encoder, self.b_enc)
 
     def _dense(self, x: Tensor, centred: Tensor, factor: float) -> Gradients:
         # Under autocast products come in bfloat16; sums over rows and all gradients are float32.

@@ -24,15 +24,13 @@ class TopK(BatchTopK):
 
     def _select(self, centred: Tensor) -> Pairs:
         """The ``k`` largest positive values of each row; of equal ones at the cut, the first."""
-        width, k = len(self.b_enc), self.k
+        k = self.k
         indices = np.empty((len(centred), k), np.int32)
         values = np.empty((len(centred), k), np.float32)
         counts = np.empty(len(centred), np.int64)
-        pre = torch.empty(BLOCK, width)
         for start in range(0, len(centred), BLOCK):
             part = slice(start, start + BLOCK)
-            block = centred[part]
-            piece = torch.addmm(self.b_enc, block, self.encoder.T, out=pre[: len(block)])
+            piece = self._before_activation(centred[part])
             kernels.top_rows(piece.numpy(), k, counts[part], indices[part], values[part])
         used = np.arange(k) < counts[:, None]
         indptr = np.concatenate([np.zeros(1, np.int64), np.cumsum(counts)])
