@@ -37,10 +37,10 @@ def _gather(row, above, groups, places, kept):
             places[found] = at
             kept[found] = row[at]
             found += np.uint32(above[at])
-    for at in range(whole * eight, row.size):
-        if above[at]:
-            places[found] = at
-            kept[found] = row[at]
+    for rest in range(whole * eight, row.size):
+        if above[rest]:
+            places[found] = rest
+            kept[found] = row[rest]
             found += np.uint32(1)
     return np.int64(found)
 
